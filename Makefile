@@ -1,0 +1,51 @@
+# Everything from a fresh checkout, with nothing but Python: make demo, make test.
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Idle OpenMP threads that spin cost more than small models gain; nothing here needs the Hub.
+test demo: export OMP_WAIT_POLICY = passive
+test demo: export HF_HUB_OFFLINE = 1
+test demo: export TOKENIZERS_PARALLELISM = false
+
+.PHONY: help install demo test lint format types clean
+
+help:
+	@echo "make demo    the whole picture on the embedded model"
+	@echo "make test    all tests; make test PYTEST_ARGS='-m \"not install and not stock\"' for the quick ones"
+	@echo "make lint    ruff, without changing files; make format changes them"
+	@echo "make types   mypy"
+	@echo "make clean   remove $(VENV) and what building and testing left behind"
+	@echo "PYTHON=python3.12 chooses the interpreter, 3.11 or newer"
+
+install: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lsn_eval needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e '.[dev]' -c constraints.txt
+	touch $@
+
+demo: $(READY)
+	$(BIN)/lsn-eval demo
+
+test: $(READY)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(READY)
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,44 @@
+"""Record, identify and switch off the language-specific neurons of Hugging Face models.
+
+Importing this package is cheap: names are loaded when they are first used, so that a regression
+check or the start-up hook does not pay for torch.
+"""
+
+from lsn_eval import autoload
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "Condition": "lsn_eval.conditions",
+    "InterventionReport": "lsn_eval.intervention_report",
+    "LsnError": "lsn_eval.errors",
+    "NeuronMask": "lsn_eval.masks",
+    "intervene": "lsn_eval.interventions",
+}
+
+__all__ = ["Condition", "InterventionReport", "LsnError", "NeuronMask", "__version__", "intervene"]
+
+TYPE_CHECKING = False  # read by type checkers; `typing` would double the cost of starting up
+if TYPE_CHECKING:
+    from typing import Any
+
+    from lsn_eval.conditions import Condition
+    from lsn_eval.errors import LsnError
+    from lsn_eval.intervention_report import InterventionReport
+    from lsn_eval.interventions import intervene
+    from lsn_eval.masks import NeuronMask
+
+
+def __getattr__(name: str) -> "Any":
+    if name in _EXPORTS:
+        import importlib
+
+        return getattr(importlib.import_module(_EXPORTS[name]), name)
+    raise AttributeError(f"module 'lsn_eval' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+autoload.install()

@@ -1,0 +1,33 @@
+"""Errors that a user can mend: what was given, what was expected, what to do.
+
+Every error that bad input can cause derives from `LsnError`, so that a command line can print its
+message alone. Anything else that surfaces is a bug of ours and keeps its traceback.
+"""
+
+
+class LsnError(ValueError):
+    """Base class of every error that a user can mend."""
+
+
+class MaskError(LsnError):
+    """A mask file or a mask operation that contradicts itself."""
+
+
+class ConditionError(LsnError):
+    """A condition that cannot be read, or that names what a mask does not hold."""
+
+
+class HookpointError(LsnError):
+    """A model whose neurons cannot be found, or do not match the mask."""
+
+
+class InterventionError(LsnError):
+    """An intervention that did not do what was asked: it would have printed a wrong number."""
+
+
+class StatisticsError(LsnError):
+    """Activation statistics that contradict themselves or each other, or lack what is asked."""
+
+
+class RecordingError(LsnError):
+    """Texts or settings that cannot be recorded, or a recording that missed what it was to see."""
