@@ -1,0 +1,234 @@
+"""`Condition`: what is done to which neurons in one evaluation.
+
+    none                       the baseline
+    de:zero                    German neurons set to 0
+    de:1.5   de:mean           set to a number, or to a statistic recorded for German
+    de:x0.5                    scaled
+    de:+1.5  de:+mean          added to
+    es:zero/zh:mean            several terms; where neurons overlap, the later term wins
+    random1-de:zero            control number 1 for German
+
+`plan` turns a condition and a mask into the values to write. Neither needs torch.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsn_eval.errors import ConditionError, MaskError
+from lsn_eval.mask_names import CONTROL_NAME, LANGUAGE_NAME, STATISTICS, Place
+from lsn_eval.masks import NeuronMask
+
+_NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_EXPECTED = (
+    "expected 'none' or terms WHO:WHAT joined by '/', where WHO is a language of the mask or a "
+    "control such as random1-de, and WHAT is zero, a number, a statistic "
+    f"({', '.join(STATISTICS)}), xNUMBER to scale, or +NUMBER or +STATISTIC to add"
+)
+
+
+class Unset(Enum):
+    """The type of `UNSET`."""
+
+    UNSET = "unset"
+
+
+UNSET = Unset.UNSET
+"""No condition was given, which differs from None: lm-eval hands `condition=none` on as None."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One WHO:WHAT. `operand` is a number or the name of a stored statistic."""
+
+    who: str
+    operation: Literal["set", "scale", "add"]
+    operand: float | str
+
+    @staticmethod
+    def parse(text: str) -> Term:
+        """Read one term; raises ConditionError."""
+        who, colon, what = text.strip().partition(":")
+        if not colon or not LANGUAGE_NAME.fullmatch(who):
+            raise ConditionError(f"{text!r} is no term of a condition: {_EXPECTED}")
+        if what == "zero":
+            return Term(who, "set", 0.0)
+        if what.startswith("x"):
+            return Term(who, "scale", _number(what[1:], text))
+        if what.startswith("+"):
+            addend = what[1:]
+            return Term(who, "add", addend if addend in STATISTICS else _number(addend, text))
+        return Term(who, "set", what if what in STATISTICS else _number(what, text))
+
+    def __str__(self) -> str:
+        operand = self.operand if isinstance(self.operand, str) else _shortest(self.operand)
+        if self.operation == "set":
+            return f"{self.who}:{'zero' if self.operand == 0 else operand}"
+        return f"{self.who}:{'x' if self.operation == 'scale' else '+'}{operand}"
+
+
+def _number(text: str, term: str) -> float:
+    if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
+        raise ConditionError(f"{text!r} in {term!r} is no number: {_EXPECTED}")
+    return float(text)
+
+
+def _shortest(number: float) -> str:
+    return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The terms of a condition; no terms is the baseline `none`. `str()` gives its one spelling."""
+
+    terms: tuple[Term, ...] = ()
+
+    @staticmethod
+    def parse(text: str | Condition | None) -> Condition:
+        """Read a condition; None is `none`.
+
+        Raises:
+            ConditionError: it cannot be read, or names the same WHO twice.
+        """
+        if isinstance(text, Condition):
+            return text
+        if text is None or text == "none":
+            return Condition()
+        if not isinstance(text, str):
+            raise ConditionError(f"{text!r} is no condition: {_EXPECTED}")
+        try:
+            terms = tuple(Term.parse(term) for term in text.split("/"))
+        except ConditionError as error:
+            raise ConditionError(f"condition {text!r}: {error}") from None
+        whos = [term.who for term in terms]
+        for who in whos:
+            if whos.count(who) > 1:
+                raise ConditionError(f"{text!r} names {who!r} twice; give each WHO one term")
+        return Condition(terms)
+
+    @staticmethod
+    def of(mask: NeuronMask, text: str | Condition | Unset | None = UNSET) -> Condition:
+        """The condition meant for `mask`; without one, `LANG:zero` for a mask of one language.
+
+        Raises:
+            ConditionError: it cannot be read; or none was given and the mask has several
+                languages, which are listed.
+        """
+        if text is not UNSET:
+            return Condition.parse(text)
+        if len(mask.languages) > 1:
+            raise ConditionError(
+                "no condition was given and the mask has several languages "
+                f"({', '.join(mask.languages)}); say which, e.g. "
+                f"condition={mask.languages[0]}:zero, or condition=none for the baseline"
+            )
+        return Condition((Term(mask.languages[0], "set", 0.0),))
+
+    def __str__(self) -> str:
+        return "/".join(map(str, self.terms)) or "none"
+
+
+@dataclass(frozen=True, eq=False)
+class Write:
+    """What is written at one hookpoint of one layer: y = operand, y * operand or y + operand.
+
+    `indices` int32 [neuron] sorted; `operations` one of "set", "scale", "add" per neuron;
+    `operands` float32 [neuron].
+    """
+
+    indices: NDArray[np.int32]
+    operations: NDArray[np.str_]
+    operands: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class InterventionPlan:
+    """Every write of a condition, and how many neurons a later term took from an earlier one."""
+
+    condition: Condition
+    writes: Mapping[Place, Write]
+    overlaps: Mapping[str, int]
+    """Neurons by "EARLIER/LATER" names of the terms whose neurons overlap."""
+    empty: tuple[str, ...] = ()
+    """WHOs of the condition that have no neurons in the mask."""
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons written."""
+        return sum(write.indices.size for write in self.writes.values())
+
+
+def plan(mask: NeuronMask, condition: Condition) -> InterventionPlan:
+    """The values that `condition` writes with the neurons and statistics of `mask`.
+
+    Raises:
+        ConditionError: a WHO the mask does not know, or a statistic it does not store.
+    """
+    owners: dict[Place, dict[int, tuple[int, float]]] = {}
+    overlaps: dict[str, int] = {}
+    empty = []
+    for number, term in enumerate(condition.terms):
+        places = _neurons(mask, term)
+        if not places:
+            empty.append(term.who)
+        for place, indices in places.items():
+            operands = _operands(mask, term, place, indices)
+            owned = owners.setdefault(place, {})
+            for index, operand in zip(indices.tolist(), operands.tolist(), strict=True):
+                if index in owned:
+                    pair = f"{condition.terms[owned[index][0]].who}/{term.who}"
+                    overlaps[pair] = overlaps.get(pair, 0) + 1
+                owned[index] = (number, operand)
+    writes = {}
+    for place, owned in owners.items():
+        indices = np.array(sorted(owned), dtype=np.int32)
+        chosen = [owned[index] for index in indices.tolist()]
+        writes[place] = Write(
+            indices,
+            np.array([condition.terms[number].operation for number, _ in chosen]),
+            np.array([operand for _, operand in chosen], dtype=np.float32),
+        )
+    return InterventionPlan(condition, writes, overlaps, tuple(empty))
+
+
+def _neurons(mask: NeuronMask, term: Term) -> Mapping[Place, NDArray[np.int32]]:
+    control = CONTROL_NAME.fullmatch(term.who)
+    language = control[2] if control else term.who
+    if language not in mask.languages:
+        controls = f"; its controls are random1-{mask.languages[0]} and so on" if control else ""
+        raise ConditionError(
+            f"{term.who!r} in condition '{term}' is not in the mask, whose languages are "
+            f"{', '.join(mask.languages)}{controls}"
+        )
+    if term.who in mask.who:
+        return {place: mask.indices(term.who, *place) for place in mask.places(term.who)}
+    assert control is not None, term
+    if isinstance(term.operand, str):
+        stored = ", ".join(f"random{number}" for number in mask.controls(language)) or "none"
+        raise ConditionError(
+            f"condition '{term}' needs the statistics of a stored control, and the mask stores "
+            f"{stored} for {language}; use a stored one, zero or a number"
+        )
+    try:
+        return mask.draw_control(language, int(control[1]))
+    except MaskError as error:
+        raise ConditionError(str(error)) from error
+
+
+def _operands(
+    mask: NeuronMask, term: Term, place: Place, indices: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    if not isinstance(term.operand, str):
+        return np.full(indices.size, term.operand, np.float32)
+    try:
+        return mask.values(term.who, *place, term.operand)
+    except MaskError as error:
+        raise ConditionError(f"condition '{term}': {error}") from error

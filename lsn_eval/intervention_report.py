@@ -1,0 +1,111 @@
+"""What an intervention did: counted by the hooks, kept in every results file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class SiteReport:
+    """What the hook at one hookpoint of one layer saw."""
+
+    hookpoint: str
+    layer: str
+    module: str
+    neurons: int
+    calls: int = 0
+    overwritten: int = 0
+    """Values written: neurons times positions, padding included."""
+    _changed: int | torch.Tensor = 0
+
+    @property
+    def changed(self) -> int:
+        """Values written that differ from what was there."""
+        if isinstance(self._changed, torch.Tensor):
+            self._changed = int(self._changed.item())
+        return self._changed
+
+    def count(self, overwritten: int, changed: torch.Tensor) -> None:
+        # Stays on the device: reading it here would wait for the device at every layer.
+        self.calls += 1
+        self.overwritten += overwritten
+        self._changed = changed + self._changed
+
+    def reset(self) -> None:
+        self.calls = self.overwritten = self._changed = 0
+
+    def __str__(self) -> str:
+        return f"{self.hookpoint} of layer {self.layer} ({self.module})"
+
+
+@dataclass(eq=False)
+class InterventionReport:
+    """What an intervention did: per site, and in sum. It can go on over several `with` blocks."""
+
+    condition: str
+    sites: list[SiteReport] = field(default_factory=list)
+    overlaps: Mapping[str, int] = field(default_factory=dict)
+    """Neurons that belong to two terms, by "EARLIER/LATER"; the later one wrote them."""
+    empty: tuple[str, ...] = ()
+    """Languages or controls of the condition that have no neurons in the mask."""
+
+    @property
+    def neurons(self) -> int:
+        return sum(site.neurons for site in self.sites)
+
+    @property
+    def calls(self) -> int:
+        return sum(site.calls for site in self.sites)
+
+    @property
+    def overwritten(self) -> int:
+        return sum(site.overwritten for site in self.sites)
+
+    @property
+    def changed(self) -> int:
+        return sum(site.changed for site in self.sites)
+
+    @property
+    def unchanged_sites(self) -> list[SiteReport]:
+        """Sites where every written value equalled the old one (dead neurons)."""
+        return [site for site in self.sites if site.overwritten and not site.changed]
+
+    def warn_of_unchanged(self) -> None:
+        """Say so where every written value equalled what was there."""
+        if self.unchanged_sites:
+            logger.warning(
+                "condition '%s' overwrote %s with the values that were there: dead neurons?",
+                self.condition,
+                listed(self.unchanged_sites),
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts in plain types, for a results file."""
+        by_hookpoint: dict[str, dict[str, int]] = {}
+        for site in self.sites:
+            sums = by_hookpoint.setdefault(
+                site.hookpoint,
+                {"neurons": 0, "calls": 0, "values_overwritten": 0, "values_changed": 0},
+            )
+            sums["neurons"] += site.neurons
+            sums["calls"] += site.calls
+            sums["values_overwritten"] += site.overwritten
+            sums["values_changed"] += site.changed
+        return {
+            "hookpoints": by_hookpoint,
+            "unchanged": [f"{site.hookpoint}/{site.layer}" for site in self.unchanged_sites],
+            "overlaps": dict(self.overlaps),
+            "empty": list(self.empty),
+        }
+
+
+def listed(sites: list[SiteReport], most: int = 3) -> str:
+    rest = f" and {len(sites) - most} more" if len(sites) > most else ""
+    return ", ".join(map(str, sites[:most])) + rest
