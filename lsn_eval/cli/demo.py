@@ -1,0 +1,29 @@
+"""`lsn-eval demo`: the whole picture on the embedded model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for results files and the figure.")] = Path(
+        "lsn_demo_results"
+    ),
+    controls: Annotated[
+        int, typer.Option(help="Random controls per language; 19 can show p = .05.", min=1, max=999)
+    ] = 5,
+) -> None:
+    """Switch off each language of the embedded model and show what gets worse.
+
+    Evaluates the lsn_demo_ppl tasks through lm-eval under 'none', under LANG:zero for every
+    language, and under random controls; prints the matrix of perplexity changes and writes results
+    files and a heat map.
+
+    Example: lsn-eval demo --controls 19
+    """
+    from lsn_eval.demo import run_demo
+
+    run_demo(out, controls=controls)

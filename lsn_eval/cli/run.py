@@ -1,0 +1,38 @@
+"""`lsn-eval run`: lm-eval's own command with the plug-in loaded, bridge or not."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+HELP = """\
+Usage: lsn-eval run [ARGUMENTS OF 'lm_eval run']
+
+Run lm-eval's own command with lsn_hf and the lsn_* tasks loaded, also where the start-up hook is
+off (LSN_EVAL_AUTOLOAD=0) or not installed (pip --target, zip).
+
+Example:
+  lsn-eval run --model lsn_hf \\
+    --model_args pretrained=lsn_demo,mask=demo/planted,condition=de:zero,dtype=float32 \\
+    --tasks lsn_demo_ppl_de,lsn_demo_ppl_ru --device cpu --batch_size 8
+
+'lsn-eval run --help-lm-eval' shows the arguments of 'lm_eval run'.
+"""
+
+
+def run(context: typer.Context) -> None:
+    """Run 'lm_eval run' with the plug-in loaded; takes its arguments."""
+    arguments = list(context.args)
+    if not arguments or "--help" in arguments or "-h" in arguments:
+        print(HELP)
+        return
+    if "--help-lm-eval" in arguments:
+        arguments = ["--help"]
+    from lm_eval.__main__ import cli_evaluate
+
+    from lsn_eval import plugin
+
+    sys.argv = ["lm_eval", "run", *arguments]
+    plugin.register()
+    cli_evaluate()
