@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lsn_eval.demo import percent
-
-if TYPE_CHECKING:
-    from lsn_eval.demo import DemoMatrix
+from lsn_eval.demo_matrix import DemoMatrix, percent
 
 
 def save_heat_map(matrix: DemoMatrix, path: Path) -> None:

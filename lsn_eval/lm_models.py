@@ -21,7 +21,7 @@ from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 
 from lsn_eval import __version__
-from lsn_eval.conditions import UNSET, Condition, Unset
+from lsn_eval.conditions import UNSET, Condition, Unset, plan
 from lsn_eval.errors import ConditionError
 from lsn_eval.interventions import Intervention
 from lsn_eval.masks import NeuronMask
@@ -29,7 +29,8 @@ from lsn_eval.resources import demo_model_dir
 from lsn_eval.response_cache import RECORD_KEY, table_name, use_table, weights_identity
 from lsn_eval.signatures import signature
 
-logger = logging.getLogger(__name__)
+# Below lm-eval's own logger, so that its command shows the signature beside its table.
+logger = logging.getLogger("lm_eval.models.lsn_hf")
 
 DEMO_MODEL = "lsn_demo"
 """`pretrained=lsn_demo` is the embedded model."""
@@ -64,6 +65,8 @@ class LsnHF(HFLM):
         self._mask_name = mask if isinstance(mask, str) else None
         self._mask = NeuronMask.load(mask) if isinstance(mask, str) else mask
         chosen = self._choose(condition)
+        if self._mask is not None:
+            plan(self._mask, chosen)
         if pretrained == DEMO_MODEL:
             pretrained = str(demo_model_dir())
         self._arguments = {
@@ -118,7 +121,6 @@ class LsnHF(HFLM):
         self._earlier: dict[str, Any] | None = None
         if self._database is not None:
             self._use_own_table()
-        logger.info("signature: %s", self._record()["signature"])
 
     def _probe(self, intervention: Intervention) -> None:
         """Two tokens through the model: a model that goes round the hooks fails here, at once."""
@@ -175,6 +177,9 @@ class LsnHF(HFLM):
         record = self._record()
         if self._intervention is not None:
             self._intervention.report.warn_of_unchanged()
+        logger.info("signature: %s", record["signature"])
+        for hookpoint, seen in record["seen"].get("hookpoints", {}).items():
+            logger.info("%s: %s", hookpoint, ", ".join(f"{k} {v}" for k, v in seen.items()))
         if self._database is not None:
             self._database[RECORD_KEY] = record["seen"]
         return {**super().get_model_info(), "lsn": record}

@@ -49,9 +49,9 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
 
 
 def test_the_interval_is_of_pairs_and_the_same_every_time():
-    tokens = [50] * 30
+    tokens = list(range(20, 80, 2))
     baseline = DocumentScores.of([(-100.0 - 20 * n, t) for n, t in enumerate(tokens)])
-    condition = DocumentScores.of([(-105.0 - 20 * n, t) for n, t in enumerate(tokens)])
+    condition = DocumentScores.of([(-100.0 - 0.1 * t - 20 * n, t) for n, t in enumerate(tokens)])
     low, high = relative_change_interval(baseline, condition)
     assert low == pytest.approx(high) == pytest.approx(math.expm1(0.1))
     noisy = DocumentScores.of([(-105.0 - 20 * n - n % 3, t) for n, t in enumerate(tokens)])

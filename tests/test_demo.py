@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lsn_eval.demo import DemoMatrix, percent, run_demo
+from lsn_eval.demo import run_demo
+from lsn_eval.demo_matrix import DemoMatrix, percent
 
 LANGUAGES = ("en", "de", "nl", "ru", "ar", "zh")
 

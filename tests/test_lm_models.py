@@ -166,6 +166,8 @@ def test_conditions_are_checked_before_the_model_is_loaded(mask_file):
         ({"condition": "de:zero"}, ConditionError, "without a mask"),
         ({"mask": mask_file}, ConditionError, r"several languages \(de, fr, vi\)"),
         ({"mask": mask_file, "condition": "de:nil"}, ConditionError, "no number"),
+        ({"mask": mask_file, "condition": "es:zero"}, ConditionError, "'es' .* are de, fr, vi"),
+        ({"mask": mask_file, "condition": "de:max"}, ConditionError, "no 'max' for de"),
         ({"mask": "no/such/mask"}, MaskError, "neither a file nor a shipped mask"),
     ):
         with pytest.raises(error, match=message):
