@@ -37,9 +37,12 @@ def check_mask(mask: NeuronMask, neurons: Neurons, values: Values) -> None:
         raise MaskError(f"layer names must be unique and at least one: {mask.model.layers}")
     for who, places in neurons.items():
         _check_places(mask, who, places)
+    taken = _taken_by_languages(mask, neurons)
+    for who, places in neurons.items():
         control = CONTROL_NAME.fullmatch(who)
         if control:
             _check_control(mask, neurons, who, control[2], places)
+            _check_free(mask, taken, who, places)
         elif who not in mask.languages:
             raise MaskError(
                 f"{who!r} has neurons and is not among the languages {', '.join(mask.languages)}"
@@ -86,12 +89,30 @@ def _check_control(
         raise MaskError(
             f"{who} does not have as many neurons as {language} in every layer; a control must"
         )
+
+
+def _taken_by_languages(mask: NeuronMask, neurons: Neurons) -> dict[Place, NDArray[np.bool_]]:
+    """For each place, which neurons [neuron] belong to some language."""
+    taken: dict[Place, NDArray[np.bool_]] = {}
+    for language in mask.languages:
+        for place, indices in neurons[language].items():
+            width = mask.model.widths[place[0]]
+            taken.setdefault(place, np.zeros(width, dtype=bool))[indices] = True
+    return taken
+
+
+def _check_free(
+    mask: NeuronMask,
+    taken: Mapping[Place, NDArray[np.bool_]],
+    who: str,
+    places: Mapping[Place, NDArray[np.int32]],
+) -> None:
     for (hookpoint, layer), indices in places.items():
-        for other in mask.languages:
-            shared = np.intersect1d(indices, mask.indices(other, hookpoint, layer))
-            if shared.size:
+        owned = indices[taken[hookpoint, layer][indices]]
+        for other in mask.languages if owned.size else ():
+            if owned[0] in mask.indices(other, hookpoint, layer):
                 raise MaskError(
-                    f"{who}/{hookpoint}/{layer}: neuron {int(shared[0])} belongs to {other}; "
+                    f"{who}/{hookpoint}/{layer}: neuron {int(owned[0])} belongs to {other}; "
                     "a control holds no neuron of any language"
                 )
 

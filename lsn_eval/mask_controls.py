@@ -28,8 +28,10 @@ def draw_control(mask: NeuronMask, language: str, number: int) -> dict[Place, ND
     drawn = {}
     for hookpoint, layer in mask.places(language):
         indices = mask.indices(language, hookpoint, layer)
-        taken = [mask.indices(other, hookpoint, layer) for other in mask.languages]
-        free = np.setdiff1d(np.arange(mask.model.widths[hookpoint]), np.concatenate(taken))
+        is_free = np.ones(mask.model.widths[hookpoint], dtype=bool)
+        for other in mask.languages:
+            is_free[mask.indices(other, hookpoint, layer)] = False
+        free = np.flatnonzero(is_free)
         if free.size < indices.size:
             raise MaskError(
                 f"random{number}-{language} cannot be drawn: {language} has {indices.size} "
