@@ -1,0 +1,261 @@
+"""`ActivationStats`: what recording keeps per language, hookpoint, layer and neuron.
+
+Statistics are immutable, torch-free and mergeable: recording shards on many machines and adding
+the files gives the counts, tokens, maxima and quantiles of one run to the last bit; means and
+variances agree to float64 rounding (about 1e-12), as floating-point sums depend on their order.
+The file format is in `lsn_eval/statistics/files.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lsn_eval.errors import StatisticsError
+from lsn_eval.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
+from lsn_eval.mask_names import MaskModel
+from lsn_eval.statistics.parts import (
+    STATISTIC_DTYPES,
+    TextResponses,
+    check_statistics,
+    whole_numbers,
+)
+from lsn_eval.statistics.quantiles import QUANTILES, TokenSample
+
+RECORDING_ADVICE = "record it with 'lsn-eval record --statistics all'"
+
+
+@dataclass(frozen=True, eq=False)
+class ActivationStats:
+    """Statistics of a model's neurons over texts of several languages.
+
+    Raises:
+        StatisticsError: it contradicts itself; the message says where.
+    """
+
+    model: MaskModel
+    languages: tuple[str, ...]
+    tokens: Mapping[str, int]
+    """Tokens counted, per language."""
+    arrays: Mapping[str, Mapping[str, NDArray[Any]]]
+    """`arrays[hookpoint][statistic]` [language, layer, neuron]; each may be absent."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Corpora, precision, settings, package versions, command; JSON-serialisable."""
+    samples: Mapping[str, TokenSample] = field(default_factory=dict)
+    """Per language, the sample of tokens that quantiles come from: what merging them needs."""
+    texts: TextResponses | None = None
+
+    def __post_init__(self) -> None:
+        check_statistics(self)
+
+    @staticmethod
+    def from_counts(
+        counts: ArrayLike,
+        tokens: ArrayLike,
+        languages: Sequence[str],
+        hookpoint: str = DEFAULT_HOOKPOINT,
+        model: MaskModel | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> ActivationStats:
+        """Statistics from counts that others recorded.
+
+        Args:
+            counts: int [language, layer, neuron], how often each neuron was above 0.
+            tokens: int [language], the tokens seen.
+            languages: their names, in the order of `counts`.
+        """
+        positive = whole_numbers(counts, "counts", 3)
+        seen = whole_numbers(tokens, "tokens", 1)
+        if positive.shape[0] != len(languages) or seen.shape[0] != len(languages):
+            raise StatisticsError(
+                f"counts of {positive.shape[0]} languages and tokens of {seen.shape[0]} were given "
+                f"for {len(languages)} names ({', '.join(languages)}); one of each per language "
+                "was expected"
+            )
+        if positive.size and positive.min() < 0:
+            raise StatisticsError("a count is negative; counts of active tokens were expected")
+        if model is None:
+            model = MaskModel.numbered(positive.shape[1], {hookpoint: positive.shape[2]})
+        return ActivationStats(
+            model=model,
+            languages=tuple(languages),
+            tokens=dict(zip(languages, map(int, seen), strict=True)),
+            arrays={hookpoint: {"positive": positive}},
+            provenance=dict(provenance or {}),
+        )
+
+    # What it holds ---------------------------------------------------------------------------
+
+    @property
+    def hookpoints(self) -> tuple[str, ...]:
+        return tuple(hookpoint for hookpoint in HOOKPOINTS if hookpoint in self.arrays)
+
+    def names(self, hookpoint: str) -> tuple[str, ...]:
+        """Statistics there are of `hookpoint`."""
+        return tuple(name for name in STATISTIC_DTYPES if name in self._at(hookpoint))
+
+    def get(self, hookpoint: str, name: str) -> NDArray[Any]:
+        """One statistic [language, layer, neuron].
+
+        Raises:
+            StatisticsError: it was not recorded; the message says what was.
+        """
+        statistics = self._at(hookpoint)
+        if name not in statistics:
+            advice = RECORDING_ADVICE if name in STATISTIC_DTYPES else "ask for one of these"
+            raise StatisticsError(
+                f"these statistics hold no {name!r} of {hookpoint}; they hold "
+                f"{', '.join(self.names(hookpoint)) or 'nothing'}: {advice}"
+            )
+        return statistics[name]
+
+    def probability(self, hookpoint: str = DEFAULT_HOOKPOINT) -> NDArray[np.float64]:
+        """Share of tokens at which each neuron is above 0, float64 [language, layer, neuron].
+
+        Published counts can give values slightly above 1; they are passed on as they are.
+
+        Raises:
+            StatisticsError: a language has no tokens.
+        """
+        positive = self.get(hookpoint, "positive")
+        empty = [language for language in self.languages if not self.tokens[language]]
+        if empty:
+            raise StatisticsError(
+                f"{', '.join(empty)} has no tokens, so that no neuron has a probability there; "
+                "record texts of it, or leave the language out"
+            )
+        tokens = np.array([self.tokens[language] for language in self.languages], np.float64)
+        return positive / tokens[:, None, None]
+
+    def language_index(self, language: str) -> int:
+        """Position of `language` on the first axis."""
+        try:
+            return self.languages.index(language)
+        except ValueError:
+            raise StatisticsError(
+                f"these statistics have no language {language!r}; they have "
+                f"{', '.join(self.languages)}"
+            ) from None
+
+    @property
+    def text_languages(self) -> NDArray[np.str_] | None:
+        """Language of each text [text]; None unless recorded with `--per-text`."""
+        return None if self.texts is None else self.texts.languages
+
+    def responses(self, hookpoint: str, layer: str | int) -> NDArray[np.float16]:
+        """Mean response of each neuron to each text, float16 [text, neuron], memory-mapped."""
+        self._at(hookpoint)
+        if self.texts is None:
+            raise StatisticsError(
+                "these statistics hold no responses of single texts; record them with "
+                "'lsn-eval record --one-text-per-row --per-text'"
+            )
+        if str(layer) not in self.model.layers:
+            raise StatisticsError(
+                f"layer {str(layer)!r} does not exist; these statistics have layers "
+                f"{self.model.layers[0]} to {self.model.layers[-1]}"
+            )
+        return self.texts.read(hookpoint, str(layer))
+
+    def _at(self, hookpoint: str) -> Mapping[str, NDArray[Any]]:
+        if hookpoint not in self.arrays:
+            raise StatisticsError(
+                f"hookpoint {hookpoint!r} was not recorded; these statistics hold "
+                f"{', '.join(self.hookpoints)}. Record it with --hookpoint {hookpoint}"
+            )
+        return self.arrays[hookpoint]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over tokens and arrays, not over provenance, samples and single texts."""
+        sha = hashlib.sha256()
+        for language in self.languages:
+            sha.update(f"{language} {self.tokens[language]}\n".encode())
+        for hookpoint in self.hookpoints:
+            for name in self.names(hookpoint):
+                array = self.arrays[hookpoint][name]
+                sha.update(f"{hookpoint}/{name} {array.dtype.str} {list(array.shape)}\n".encode())
+                for by_layer in array:
+                    sha.update(by_layer.astype(array.dtype.newbyteorder("<")).tobytes())
+        return sha.hexdigest()
+
+    def __repr__(self) -> str:
+        tokens = ", ".join(f"{language}: {self.tokens[language]}" for language in self.languages)
+        return f"ActivationStats({', '.join(self.hookpoints)}; tokens {tokens})"
+
+    # Fewer, and more ------------------------------------------------------------------------
+
+    def keep(
+        self, *, languages: Sequence[str] | None = None, statistics: Iterable[str] | None = None
+    ) -> ActivationStats:
+        """These statistics with some languages (in that order) or some statistics alone.
+
+        Leaving out the quantiles drops the sample they come from.
+        """
+        chosen = tuple(self.languages if languages is None else languages)
+        rows = [self.language_index(language) for language in chosen]
+        names = None if statistics is None else set(statistics)
+        for name in names or ():
+            for hookpoint in self.hookpoints:
+                self.get(hookpoint, name)
+        samples = {name: sample for name, sample in self.samples.items() if name in chosen}
+        corpora = self.provenance.get("corpora", {})
+        return replace(
+            self,
+            languages=chosen,
+            tokens={language: self.tokens[language] for language in chosen},
+            arrays={
+                hookpoint: {
+                    name: array if rows == list(range(len(array))) else array[rows]
+                    for name, array in held.items()
+                    if names is None or name in names
+                }
+                for hookpoint, held in self.arrays.items()
+            },
+            provenance={
+                **self.provenance,
+                "corpora": {k: corpora[k] for k in chosen if k in corpora},
+            },
+            samples=samples if names is None or names & set(QUANTILES) else {},
+            texts=self.texts if languages is None else self.texts and self.texts.of(chosen),
+        )
+
+    def merge(self, other: ActivationStats) -> ActivationStats:
+        """Statistics over the tokens of both; see `merged`."""
+        return ActivationStats.merged([self, other])
+
+    __add__ = merge
+
+    @staticmethod
+    def merged(parts: Sequence[ActivationStats]) -> ActivationStats:
+        """Statistics over the tokens of all `parts`, shards of a language or whole languages.
+
+        Raises:
+            StatisticsError: of different models, hookpoints, statistics or settings; a shard is
+                there twice; or one corpus goes by two languages.
+        """
+        from lsn_eval.statistics.merging import merged
+
+        return merged(parts)
+
+    # Files -----------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a `.safetensors` file; it appears whole or not at all."""
+        from lsn_eval.statistics.files import save_statistics
+
+        save_statistics(self, path)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> ActivationStats:
+        """Read a file; arrays stay memory-mapped until they are used."""
+        from lsn_eval.statistics.files import load_statistics
+
+        return load_statistics(path)

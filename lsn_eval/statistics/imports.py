@@ -1,0 +1,91 @@
+"""Activation counts in the format of the published LAPE scripts (Tang et al. 2024)."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsn_eval.errors import StatisticsError
+from lsn_eval.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
+from lsn_eval.mask_names import MaskModel
+from lsn_eval.statistics.activation_stats import ActivationStats
+
+
+def import_counts(
+    files: Sequence[str | os.PathLike[str]],
+    languages: Sequence[str],
+    *,
+    hookpoint: str = DEFAULT_HOOKPOINT,
+    name: str | None = None,
+    model_type: str | None = None,
+) -> ActivationStats:
+    """Statistics from one file a language, named in order.
+
+    A file is a `torch.save` of `{"n": tokens, "over_zero": int [layer, neuron]}`, the tokens seen
+    and how often each neuron was above 0.
+
+    Raises:
+        StatisticsError: a file holds anything else, or files and languages do not match.
+    """
+    if hookpoint not in HOOKPOINTS:
+        raise StatisticsError(
+            f"hookpoint {hookpoint!r}: one of {', '.join(HOOKPOINTS)} was expected"
+        )
+    if len(files) != len(languages):
+        raise StatisticsError(
+            f"{len(files)} files and {len(languages)} languages ({', '.join(languages)}) were "
+            "given; name the language of every file, in order"
+        )
+    read = [_read(Path(file)) for file in files]
+    shapes = {counts.shape for _, counts in read}
+    if len(shapes) > 1:
+        found = ", ".join(
+            f"{file}: {list(c.shape)}" for file, (_, c) in zip(files, read, strict=True)
+        )
+        raise StatisticsError(f"the files are of different models [layer, neuron]: {found}")
+    layers, width = shapes.pop()
+    return ActivationStats.from_counts(
+        np.stack([counts for _, counts in read]),
+        np.array([tokens for tokens, _ in read]),
+        languages,
+        hookpoint,
+        MaskModel.numbered(layers, {hookpoint: width}, name=name, type=model_type),
+        provenance={
+            "corpora": {
+                language: [{"source": f"imported from {Path(file).name}", "tokens": tokens}]
+                for language, file, (tokens, _) in zip(languages, files, read, strict=True)
+            }
+        },
+    )
+
+
+def _read(path: Path) -> tuple[int, NDArray[np.int64]]:
+    import torch
+
+    if not path.is_file():
+        raise StatisticsError(f"{path} does not exist or is no file")
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise StatisticsError(
+            f"{path} cannot be read as a file of plain tensors ({type(error).__name__}); it is "
+            "damaged, or holds objects that could run code, which are never loaded"
+        ) from error
+    if not isinstance(content, dict) or not {"n", "over_zero"} <= set(content):
+        there = f"keys {', '.join(map(str, content))}" if isinstance(content, dict) else "no dict"
+        raise StatisticsError(f"{path} has {there}; a dict of n and over_zero was expected")
+    tokens, counts = np.asarray(content["n"]), np.asarray(content["over_zero"])
+    if tokens.size != 1 or tokens.dtype.kind not in "iu":
+        raise StatisticsError(f"{path}: n is {content['n']!r}; the number of tokens was expected")
+    if counts.ndim != 2 or counts.dtype.kind not in "iu":
+        raise StatisticsError(
+            f"{path}: over_zero is {counts.dtype} {list(counts.shape)}; whole numbers [layer, "
+            "neuron] were expected"
+        )
+    return int(tokens.item()), counts.astype(np.int64)
