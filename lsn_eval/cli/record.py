@@ -1,0 +1,288 @@
+"""`lsn-eval record`: texts per language -> activation statistics."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from lsn_eval.errors import RecordingError
+from lsn_eval.resources import demo_model_dir
+
+DEMO_MODEL = "lsn_demo"
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
+
+
+def record(
+    model: Annotated[str, typer.Option(help="A Hugging Face model: folder, name, or lsn_demo.")],
+    out: Annotated[Path, typer.Option(help="The statistics file to write.")],
+    texts: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="LANG=PATH: a file, folder or glob of .txt (one text a line), .jsonl, .parquet, "
+            "also compressed, or one .pt file of token ids. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="A dataset to stream: NAME[:CONFIG], {lang} stands for the language."),
+    ] = None,
+    dataset_split: Annotated[str, typer.Option(help="Split of the dataset.")] = "train",
+    languages: Annotated[
+        str | None, typer.Option(help="Languages of the dataset, e.g. de,fr.")
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="Where the text is.")] = "text",
+    hookpoint: Annotated[
+        list[str] | None,
+        typer.Option(help="Where to read; repeatable.", show_default="mlp.act"),
+    ] = None,
+    tokens: Annotated[
+        str | None, typer.Option(help="Tokens a language, at most: 500K, 10M.", show_default="all")
+    ] = None,
+    length: Annotated[
+        int | None,
+        typer.Option(help="Tokens a row.", show_default="the model's positions, at most 2048"),
+    ] = None,
+    batch_size: Annotated[str, typer.Option(help="Rows a batch, or auto.")] = "auto",
+    pack: Annotated[
+        bool,
+        typer.Option(
+            "--pack/--one-text-per-row",
+            help="Concatenate all texts and cut them into rows, or one text a row with padding.",
+        ),
+    ] = True,
+    statistics: Annotated[
+        str, typer.Option(help="all; or counts, which is all that lape needs.")
+    ] = "all",
+    per_text: Annotated[
+        bool,
+        typer.Option("--per-text", help="Keep each text's mean response (average_precision)."),
+    ] = False,
+    own_p90: Annotated[
+        bool,
+        typer.Option(
+            "--own-p90",
+            help="Count how often each neuron is above its own 90th percentile (act_prob_90p); "
+            "two more passes over the texts.",
+        ),
+    ] = False,
+    special_tokens: Annotated[
+        bool | None,
+        typer.Option(
+            help="Let the tokenizer add special tokens.",
+            show_default="with --one-text-per-row",
+        ),
+    ] = None,
+    skip_special_tokens: Annotated[
+        bool, typer.Option("--skip-special-tokens", help="Do not count special tokens.")
+    ] = False,
+    hold_out: Annotated[
+        bool | None,
+        typer.Option(
+            help="Leave out the one document in ten that is held out for evaluation.",
+            show_default="for datasets",
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="Record part i of n: i/n. Add the files: stats merge.")
+    ] = None,
+    sample_tokens: Annotated[
+        int, typer.Option(help="Tokens a language that quantiles are taken from.", min=1)
+    ] = 4096,
+    keep_sample: Annotated[
+        bool | None,
+        typer.Option(
+            help="Keep them in the file, so that quantiles can be added up.",
+            show_default="for shards",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a recording that was stopped.")
+    ] = False,
+    checkpoint_seconds: Annotated[
+        float, typer.Option(help="Seconds between states to resume from.", min=0)
+    ] = 60,
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    device: Annotated[
+        str | None,
+        typer.Option(help="cpu, cuda, cuda:1; auto spreads the model.", show_default="best there"),
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Commit or branch of the model.")] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Another tokenizer than the model's.")
+    ] = None,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+) -> None:
+    """Record what every neuron does on texts of each language.
+
+    Example: lsn-eval record --model MODEL --texts de=german.txt --texts fr=french/ --tokens 10M
+    --out stats.safetensors
+    """
+    from lsn_eval.recording import RecordingSettings, count_above_thresholds
+    from lsn_eval.recording import record as record_texts
+
+    if own_p90 and (shard is not None or int(os.environ.get("WORLD_SIZE", "1")) > 1):
+        raise RecordingError(
+            "--own-p90 needs all texts in one process, as thresholds cannot be added up; leave "
+            "--shard and several processes out"
+        )
+    settings = RecordingSettings(
+        hookpoints=tuple(hookpoint or ["mlp.act"]),
+        length=length,
+        batch_size="auto" if batch_size == "auto" else _number(batch_size, "--batch-size"),
+        pack=pack,
+        statistics=_choice(statistics),
+        per_text=per_text,
+        tokens=None if tokens is None else parse_tokens(tokens),
+        special_tokens=special_tokens,
+        skip_special_tokens=skip_special_tokens,
+        hold_out=hold_out,
+        shard=parse_shard(shard),
+        sample_tokens=sample_tokens,
+        keep_sample=keep_sample,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    corpora = _corpora(texts or [], dataset, dataset_split, languages, text_column, pack)
+    loaded, loaded_tokenizer = _load(model, revision, dtype, device, tokenizer)
+    try:
+        stats = record_texts(
+            loaded,
+            loaded_tokenizer,
+            corpora,
+            settings=settings,
+            out=out,
+            resume=resume,
+            progress=progress,
+            command=shlex.join(["lsn-eval", *(a for a in sys.argv[1:] if a != "--resume")]),
+        )
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; go on with the same command and --resume ({out})", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if own_p90:
+        limit = None if tokens is None else parse_tokens(tokens)
+        print("Counting above each neuron's own 90th percentile ...", file=sys.stderr)
+        try:
+            stats = count_above_thresholds(stats, loaded, loaded_tokenizer, corpora, tokens=limit)
+        except KeyboardInterrupt:
+            print(f"\ninterrupted; {out} is whole but for these counts", file=sys.stderr)
+            raise typer.Exit(130) from None
+        stats.save(out)
+    if int(os.environ.get("RANK", "0")) == 0:
+        counted = ", ".join(
+            f"{language} {stats.tokens[language]:,}" for language in stats.languages
+        )
+        print(f"{', '.join(stats.hookpoints)} over tokens: {counted}\nwritten to {out}")
+
+
+def parse_tokens(text: str) -> int:
+    """A number such as `10M`, `1.5k` or `2_000_000`."""
+    match = re.fullmatch(r"([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([kmbg]?)", text.strip().lower())
+    if not match:
+        raise RecordingError(f"--tokens {text!r}: a number such as 500K or 10M was expected")
+    return round(float(match[1].replace("_", "").replace(",", "")) * _UNITS[match[2]])
+
+
+def parse_shard(text: str | None) -> tuple[int, int]:
+    """`2/8` as a pair; the whole where there is none."""
+    if text is None:
+        return 1, 1
+    match = re.fullmatch(r"([0-9]+)/([0-9]+)", text.strip())
+    if not match:
+        raise RecordingError(f"--shard {text!r}: i/n was expected, such as 1/8")
+    return int(match[1]), int(match[2])
+
+
+def _number(text: str, option: str) -> int:
+    if not text.isdecimal():
+        raise RecordingError(f"{option} {text!r}: auto or a number was expected")
+    return int(text)
+
+
+def _choice(statistics: str) -> Literal["all", "counts"]:
+    if statistics in ("all", "counts"):
+        return statistics  # type: ignore[return-value]
+    raise RecordingError(f"--statistics {statistics!r}: all or counts was expected")
+
+
+def _corpora(
+    texts: list[str],
+    dataset: str | None,
+    split: str,
+    languages: str | None,
+    column: str,
+    pack: bool,
+) -> dict[str, Any]:
+    """What to record, by language in the order given."""
+    from lsn_eval.texts import DatasetTexts, TextFiles, is_token_file, read_tokens
+
+    corpora: dict[str, Any] = {}
+    for entry in texts:
+        language, equals, source = entry.partition("=")
+        if not (language and equals and source):
+            raise RecordingError(
+                f"--texts {entry!r}: LANG=PATH was expected, such as de=german.txt"
+            )
+        if language in corpora:
+            raise RecordingError(
+                f"--texts names {language} twice; put its files into a folder, or give a glob"
+            )
+        if is_token_file(source):
+            corpora[language] = read_tokens(source)
+        else:
+            corpora[language] = TextFiles(source, column=column, line_ends=pack)
+    if (dataset is None) != (languages is None):
+        raise RecordingError(
+            "--dataset and --languages go together: --dataset NAME --languages de,fr"
+        )
+    for language in filter(None, map(str.strip, (languages or "").split(","))):
+        if language in corpora:
+            raise RecordingError(f"{language} is in --texts and in --languages; give it once")
+        corpora[language] = DatasetTexts(str(dataset), language, split=split, column=column)
+    if not corpora:
+        raise RecordingError(
+            "no texts were given; name them with --texts LANG=PATH, or with --dataset NAME "
+            "--languages de,fr"
+        )
+    return corpora
+
+
+def _load(
+    model: str, revision: str | None, dtype: str, device: str | None, tokenizer: str | None
+) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if dtype not in ("auto", "float32", "bfloat16", "float16"):
+        raise RecordingError(f"--dtype {dtype!r}: auto, float32, bfloat16 or float16 was expected")
+    path = str(demo_model_dir()) if model == DEMO_MODEL else model
+    placed: dict[str, Any] = {"device_map": "auto"} if device == "auto" else {}
+    try:
+        loaded = AutoModelForCausalLM.from_pretrained(
+            path,
+            revision=revision,
+            torch_dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+            **placed,
+        )
+        words = AutoTokenizer.from_pretrained(tokenizer or path, revision=revision)
+    except (OSError, ValueError) as error:
+        raise RecordingError(
+            f"--model {model}: it cannot be loaded with its tokenizer ({error}); a Hugging Face "
+            "model folder or name was expected"
+        ) from error
+    if model == DEMO_MODEL:
+        loaded.config._name_or_path = DEMO_MODEL  # where it is installed says nothing
+    if device != "auto":
+        best = "cpu"
+        if torch.cuda.is_available():
+            best = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        try:
+            torch.nn.Module.to(loaded, device or best)
+        except RuntimeError as error:
+            raise RecordingError(f"--device {device}: {error}") from error
+    return loaded, words

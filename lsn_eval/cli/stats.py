@@ -1,0 +1,154 @@
+"""`lsn-eval stats`: look at activation statistics, add them up, convert those of others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lsn_eval.statistics import ActivationStats
+
+app = typer.Typer(no_args_is_help=True, help="Look at, add up and convert activation statistics.")
+
+Out = Annotated[Path, typer.Option(help="The statistics file to write.")]
+
+
+@app.command()
+def info(
+    file: Annotated[Path, typer.Argument(help="A statistics file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print languages, tokens, what was recorded, and where it is from.
+
+    Example: lsn-eval stats info stats.safetensors
+    """
+    described = describe(ActivationStats.load(file))
+    if as_json:
+        print(json.dumps(described, indent=2, ensure_ascii=False))
+    else:
+        print(_as_text(described))
+
+
+@app.command()
+def merge(
+    files: Annotated[list[Path], typer.Argument(help="Statistics of one model.")],
+    out: Out,
+    keep: Annotated[
+        str | None,
+        typer.Option(help="Statistics to keep, e.g. positive,mean.", show_default="all"),
+    ] = None,
+) -> None:
+    """Add up statistics: shards of a corpus, several corpora, several languages.
+
+    Example: lsn-eval stats merge shard1.safetensors shard2.safetensors --out stats.safetensors
+    """
+    parts = [ActivationStats.load(file) for file in files]
+    if keep is not None:
+        parts = [part.keep(statistics=_names(keep)) for part in parts]
+    stats = ActivationStats.merged(parts)
+    stats.save(out)
+    print(f"{_as_text(describe(stats))}\n\nwritten to {out}")
+
+
+@app.command("import")
+def import_(
+    files: Annotated[
+        list[Path], typer.Argument(help="One .pt file a language: a dict of n and over_zero.")
+    ],
+    languages: Annotated[
+        str, typer.Option(help="Languages of the files, in their order, e.g. en,de,tr.")
+    ],
+    out: Out,
+    hookpoint: Annotated[str, typer.Option(help="What was counted.")] = "mlp.act",
+    model: Annotated[str | None, typer.Option(help="Name of the model, for the record.")] = None,
+    model_type: Annotated[
+        str | None, typer.Option(help="Its config.model_type (llama, bloom): checked when used.")
+    ] = None,
+) -> None:
+    """Convert the counts that the published LAPE scripts write (Tang et al. 2024).
+
+    Example: lsn-eval stats import en.llama-7b.pt de.llama-7b.pt --languages en,de
+    --model meta-llama/Llama-2-7b-hf --out stats.safetensors
+    """
+    from lsn_eval.statistics.imports import import_counts
+
+    stats = import_counts(
+        files, _names(languages), hookpoint=hookpoint, name=model, model_type=model_type
+    )
+    stats.save(out)
+    print(f"{_as_text(describe(stats))}\n\nwritten to {out}")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def describe(stats: ActivationStats) -> dict[str, Any]:
+    """What `stats info` shows, in plain types."""
+    model = stats.model
+    return {
+        "digest": stats.digest,
+        "model": {
+            "name": model.name,
+            "type": model.type,
+            "revision": model.revision,
+            "layers": len(model.layers),
+            "widths": dict(model.widths),
+        },
+        "languages": {language: stats.tokens[language] for language in stats.languages},
+        "statistics": {hookpoint: list(stats.names(hookpoint)) for hookpoint in stats.hookpoints},
+        "active": {
+            hookpoint: _active(stats, hookpoint)
+            for hookpoint in stats.hookpoints
+            if "positive" in stats.names(hookpoint)
+        },
+        "sampled_tokens": {language: s.keys.size for language, s in stats.samples.items()},
+        "texts": 0 if stats.texts is None else int(stats.texts.index.size),
+        "provenance": dict(stats.provenance),
+    }
+
+
+def _active(stats: ActivationStats, hookpoint: str) -> dict[str, float]:
+    """Mean probability of being above 0, over all neurons, of each language with tokens."""
+    having = [language for language in stats.languages if stats.tokens[language]]
+    if not having:
+        return {}
+    means = stats.keep(languages=having).probability(hookpoint).mean((1, 2))
+    return dict(zip(having, map(float, means), strict=True))
+
+
+def _as_text(described: dict[str, Any]) -> str:
+    model, provenance = described["model"], described["provenance"]
+    name = model["name"] or model["type"] or "unnamed"
+    lines = [f"model       {name}, {model['layers']} layers, digest {described['digest'][:12]}"]
+    for hookpoint, names in described["statistics"].items():
+        width = model["widths"][hookpoint]
+        lines.append(f"{hookpoint:<11} {width} neurons a layer: {', '.join(names)}")
+    for key in ("dtype", "settings", "command"):
+        if provenance.get(key):
+            value = provenance[key]
+            if isinstance(value, dict):
+                value = ", ".join(f"{k}={v}" for k, v in value.items())
+            lines.append(f"{key:<11} {value}")
+    if described["texts"]:
+        lines.append(f"texts       {described['texts']} with responses of their own")
+    lines.append("")
+    lines.append(f"{'language':<10} {'tokens':>14}  {'active':>6}  corpus")
+    active: dict[str, float] = next(iter(described["active"].values()), {})
+    for language, tokens in described["languages"].items():
+        share = f"{100 * active[language]:.1f}%" if language in active else "-"
+        corpora = provenance.get("corpora", {}).get(language, [])
+        where = "; ".join(_corpus(corpus) for corpus in corpora) or "not stated"
+        lines.append(f"{language:<10} {tokens:>14,}  {share:>6}  {where}")
+    return "\n".join(lines)
+
+
+def _corpus(corpus: dict[str, Any]) -> str:
+    number, count = corpus.get("shard") or (1, 1)
+    shard = f", shard {number}/{count}" if count > 1 else ""
+    texts = corpus.get("texts_sha256")
+    return (
+        f"{corpus.get('source', 'not stated')}{f' (sha256 {texts[:12]})' if texts else ''}{shard}"
+    )

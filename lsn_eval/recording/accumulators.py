@@ -1,0 +1,122 @@
+"""Sums over tokens of what one site of a model puts out, kept on the device it runs on.
+
+Per token and neuron this is a comparison and a sum for the counts, and a subtraction, two sums, a
+product and a maximum for the rest. On a CPU the values go through in blocks that stay in its
+cache, in buffers made once: page faults of fresh temporaries cost more than the arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+CPU_BLOCK_VALUES = 1 << 17
+DEVICE_BLOCK_VALUES = 1 << 26
+BYTE_COUNTS = 255
+"""Rows whose comparison results fit into a byte when they are added up."""
+
+
+class SiteAccumulator:
+    """Counts, and with `moments` also sums, squares and maxima, of `width` neurons.
+
+    Sums are of the values' distance from `shift`, the mean of the first tokens seen, so that the
+    variance of a neuron whose mean is far from 0 does not cancel out.
+    """
+
+    def __init__(self, width: int, *, moments: bool) -> None:
+        self.width = width
+        self.moments = moments
+        self._tensors: dict[str, torch.Tensor] = {}
+        self._buffers: dict[str, torch.Tensor] = {}
+        self._device: torch.device | None = None
+        self.load({})
+
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from `state`; an empty one starts anew."""
+        fresh: dict[str, NDArray[Any]] = {"positive": np.zeros(self.width, np.int64)}
+        if self.moments:
+            fresh |= {
+                "sum": np.zeros(self.width),
+                "squares": np.zeros(self.width),
+                "max": np.full(self.width, -np.inf, np.float32),
+            }
+        self._tensors = {
+            name: torch.from_numpy(np.array(array)) for name, array in {**fresh, **state}.items()
+        }
+        self._device = None
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Every sum, and the shift once a token was seen."""
+        return {name: tensor.cpu().numpy().copy() for name, tensor in self._tensors.items()}
+
+    def add(self, values: torch.Tensor) -> None:
+        """Count `values` [token, neuron] in."""
+        if values.device.type == "mps":  # has no float64
+            values = values.cpu()
+        if values.device != self._device:
+            self._device = values.device
+            self._tensors = {name: t.to(values.device) for name, t in self._tensors.items()}
+            self._buffers = {}
+        if self.moments and "shift" not in self._tensors:
+            self._tensors["shift"] = values[:BYTE_COUNTS].float().mean(0)
+        if values.device.type == "cpu":
+            self._add_on_cpu(values)
+        else:
+            self._add_on_device(values)
+
+    def _add_on_device(self, values: torch.Tensor) -> None:
+        sums = self._tensors
+        for block in values.split(max(1, DEVICE_BLOCK_VALUES // self.width)):
+            sums["positive"] += (block > 0).sum(0)
+            if self.moments:
+                torch.maximum(sums["max"], block.amax(0).float(), out=sums["max"])
+                distance = block.float() - sums["shift"]
+                sums["sum"] += distance.sum(0)
+                sums["squares"] += distance.square_().sum(0)
+
+    def _add_on_cpu(self, values: torch.Tensor) -> None:
+        rows = max(1, min(BYTE_COUNTS, CPU_BLOCK_VALUES // self.width))
+        if not self._buffers:
+            # Eight byte counters to a 64-bit word: comparison results are added up as words.
+            words = -(-self.width // 8)
+            self._buffers = {
+                "above": torch.zeros(rows, words * 8, dtype=torch.bool),
+                "distance": torch.empty(rows, self.width),
+            }
+        sums = self._tensors
+        for block in values.split(rows):
+            above = self._buffers["above"][: len(block)]
+            torch.gt(block, 0, out=above[:, : self.width])
+            counted = above.view(torch.int64).sum(0).view(torch.uint8)[: self.width]
+            sums["positive"] += counted
+            if self.moments:
+                distance = self._buffers["distance"][: len(block)]
+                torch.maximum(sums["max"], block.amax(0).float(), out=sums["max"])
+                torch.sub(block, sums["shift"], out=distance)
+                sums["sum"] += distance.sum(0)
+                sums["squares"] += distance.square_().sum(0)
+
+
+def statistics_of(state: Mapping[str, NDArray[Any]], tokens: int) -> dict[str, NDArray[Any]]:
+    """Statistics [neuron] from an accumulator's state over so many tokens."""
+    statistics = {"positive": state["positive"]}
+    if "sum" in state:
+        count = max(1, tokens)
+        distance = state["sum"] / count
+        shift = state.get("shift", np.zeros(1, np.float32)).astype(np.float64)
+        statistics |= {
+            "mean": shift + distance,
+            "variance": np.maximum(0, state["squares"] / count - distance**2),
+            "max": state["max"],
+        }
+    return statistics
+
+
+def text_means(values: torch.Tensor, sizes: list[int]) -> Iterator[torch.Tensor]:
+    """Mean [neuron] of each text's share of `values` [token, neuron]: `sizes` rows in turn."""
+    for part in values.split(sizes):
+        yield part.mean(0, dtype=torch.float32)

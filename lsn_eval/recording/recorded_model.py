@@ -1,0 +1,121 @@
+"""The model that is recorded: what of it runs, how large a batch it takes, what it is known by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lsn_eval.errors import RecordingError
+from lsn_eval.hookpoints import Site, resolve, unwrap
+from lsn_eval.mask_names import MaskModel
+
+CPU_BATCH_TOKENS = 4096
+DEVICE_BATCH_TOKENS = 65536
+DEFAULT_LENGTH = 2048
+
+
+class RecordedModel:
+    """A Hugging Face model, run up to its last layer: logits are not needed."""
+
+    def __init__(self, model: nn.Module, hookpoints: Sequence[str]) -> None:
+        self.hookpoints = tuple(dict.fromkeys(hookpoints))
+        if not self.hookpoints:
+            raise RecordingError("no hookpoint was given; at least one was expected")
+        found = resolve(model)
+        self.full = unwrap(model)
+        self.sites: list[Site] = [
+            found.site(hookpoint, layer)
+            for hookpoint in self.hookpoints
+            for layer in found.layer_names
+        ]
+        self.backbone = self._backbone()
+        config: Any = self.full.config
+        self.described = MaskModel(
+            layers=found.layer_names,
+            widths={hookpoint: found.widths()[hookpoint] for hookpoint in self.hookpoints},
+            type=found.model_type,
+            name=getattr(config, "_name_or_path", None) or None,
+            revision=getattr(config, "_commit_hash", None),
+        )
+        text_config = config.get_text_config()
+        positions = getattr(text_config, "max_position_embeddings", None)
+        self.positions: int | None = positions or getattr(text_config, "n_positions", None)
+        embeddings: Any = self.full.get_input_embeddings()  # type: ignore[operator]
+        self.vocabulary = int(embeddings.weight.shape[0])
+        self.device: torch.device = embeddings.weight.device
+        self.dtype = str(next(self.full.parameters()).dtype).removeprefix("torch.")
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of all hookpoints and layers."""
+        return sum(site.width for site in self.sites)
+
+    def _backbone(self) -> nn.Module:
+        """The model without its head, where that is a part of it that holds every site."""
+        base = getattr(self.full, "base_model", self.full)
+        inside = {id(module) for module in base.modules()}
+        return base if all(id(site.module) in inside for site in self.sites) else self.full
+
+    def length(self, wanted: int | None) -> int:
+        """Positions of a row: `wanted`, checked; or as many as the model takes, up to 2048."""
+        if wanted is None:
+            return min(DEFAULT_LENGTH, self.positions or DEFAULT_LENGTH)
+        if self.positions is not None and wanted > self.positions:
+            raise RecordingError(
+                f"length {wanted} is beyond the {self.positions} positions of this model; give "
+                f"--length {self.positions} or less"
+            )
+        return wanted
+
+    def run(self, ids: torch.Tensor, attention: torch.Tensor | None) -> None:
+        """One forward pass; right padding leaves the positions of the tokens as they are."""
+        highest = int(ids.max())
+        if highest >= self.vocabulary:
+            raise RecordingError(
+                f"token {highest} is beyond the {self.vocabulary} of this model: the texts were "
+                "tokenised for another one"
+            )
+        mask = None if attention is None else attention.to(self.device)
+        self.backbone(input_ids=ids.to(self.device), attention_mask=mask, use_cache=False)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Without dropout and gradients; afterwards every module is in the mode it was in."""
+        modes = [(module, module.training) for module in self.full.modules()]
+        self.full.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            for module, training in modes:
+                module.training = training
+
+    def batch_size(self, length: int) -> int:
+        """Rows a batch: what keeps a CPU busy, or half of what fits into the device's memory."""
+        if self.device.type == "cpu":
+            return max(1, CPU_BATCH_TOKENS // length)
+        size = 1
+        with self.evaluating():
+            while size * 2 * length <= DEVICE_BATCH_TOKENS:
+                try:
+                    self.run(torch.zeros(size * 2, length, dtype=torch.long), None)
+                except torch.cuda.OutOfMemoryError:
+                    return max(1, size // 2)
+                size *= 2
+        return size
+
+    def fingerprint(self) -> str:
+        """A digest of some weights of every parameter: tells checkpoints of one name apart."""
+        sha = hashlib.sha256()
+        for name, parameter in self.full.named_parameters():
+            sha.update(f"{name} {list(parameter.shape)}\n".encode())
+            if parameter.device.type != "meta":
+                some = parameter.detach().flatten()[:16].float().cpu().numpy()
+                sha.update(np.ascontiguousarray(some, "<f4").tobytes())
+        return sha.hexdigest()

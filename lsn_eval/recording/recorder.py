@@ -1,0 +1,287 @@
+"""`record`: one pass over texts per language, and what every neuron did meanwhile.
+
+    stats = record(model, tokenizer, {"de": german_texts, "fr": french_texts}, tokens=1_000_000)
+    stats.save("stats.safetensors")
+
+The model is read by forward hooks that never write and are always removed. Nothing that is kept
+grows with the corpus, but the responses of single texts where they are asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from lsn_eval.errors import RecordingError
+from lsn_eval.mask_names import LANGUAGE_NAME
+from lsn_eval.recording.checkpoints import ARGUMENTS, Checkpoints, unfinished_folder
+from lsn_eval.recording.language_recording import LanguageRecording
+from lsn_eval.recording.packing import RowSettings, RowStream, tokenize_with
+from lsn_eval.recording.recorded_model import RecordedModel
+from lsn_eval.recording.run import Interruption, Processes, Progress, deferred_interrupt
+from lsn_eval.recording.settings import RecordingSettings
+from lsn_eval.statistics import ActivationStats
+from lsn_eval.texts import Document
+
+logger = logging.getLogger(__name__)
+
+Texts = Iterable[str | Document] | Any
+"""Texts or documents, or an integer tensor of token ids [token] or [row, token]."""
+
+
+def record(
+    model: nn.Module,
+    tokenizer: Any,
+    texts: Mapping[str, Texts],
+    *,
+    settings: RecordingSettings | None = None,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: bool = False,
+    command: str | None = None,
+    **chosen: Any,
+) -> ActivationStats:
+    """Run `texts` through `model` and keep statistics of its neurons.
+
+    Args:
+        model: a Hugging Face model of a family in `lsn_eval.hookpoints.FAMILIES`. It is run
+            without its head, and afterwards it is as it was.
+        tokenizer: its tokenizer; None where every language is given as token ids.
+        texts: per language.
+        settings: choices; or give the fields of `RecordingSettings` as keywords: `hookpoints`,
+            `length`, `batch_size`, `pack`, `statistics`, `per_text`, `tokens` and so on.
+        out: the file to write. Beside it the recording is put together, so that it can go on after
+            a stop; without it nothing stays on disk.
+        resume: go on with the unfinished recording beside `out`; texts must come again in order.
+        progress: show tokens per second and the time left.
+        command: what the user typed, for the record.
+
+    Raises:
+        RecordingError: texts or settings that cannot be recorded, an unfinished recording in the
+            way, or a model that does not run as its family does.
+        KeyboardInterrupt: after Ctrl-C, once the state is saved.
+    """
+    if isinstance(chosen.get("hookpoints"), str):
+        chosen["hookpoints"] = (chosen["hookpoints"],)
+    settings = replace(settings or RecordingSettings(), **chosen)
+    if not texts:
+        raise RecordingError("no texts were given; give those of at least one language")
+    for language in texts:
+        if not LANGUAGE_NAME.fullmatch(language) or language == "none":
+            raise RecordingError(
+                f"language {language!r}: a name such as de or zh-Hant was expected"
+            )
+    with ExitStack() as stack:
+        if out is None:
+            if resume:
+                raise RecordingError("resume needs the file that the recording was started for")
+            if Processes.launched().count > 1:
+                raise RecordingError("several processes need a file to write; give out=...")
+            folder = tempfile.TemporaryDirectory(prefix="lsn_eval-", ignore_cleanup_errors=True)
+            target = Path(stack.enter_context(folder)) / "stats.safetensors"
+        else:
+            target = Path(out)
+        recording = _Recording(
+            RecordedModel(model, settings.hookpoints), tokenizer, texts, settings
+        )
+        recording.record(target, resume=resume, progress=progress, command=command)
+        # Arrays stay mapped, and with them the file, also once its name is gone.
+        return ActivationStats.load(target)
+
+
+class _Recording:
+    def __init__(
+        self,
+        model: RecordedModel,
+        tokenizer: Any,
+        texts: Mapping[str, Texts],
+        settings: RecordingSettings,
+    ) -> None:
+        self.model, self.tokenizer, self.texts, self.settings = model, tokenizer, texts, settings
+        self.length = model.length(settings.length)
+        self.processes = Processes.launched()
+        self.shard = self.processes.shard(*settings.shard)
+        self.tokenize = None
+        special: list[int] = []
+        if tokenizer is not None:
+            self.tokenize = tokenize_with(tokenizer, settings.adds_special_tokens)
+            special = list(tokenizer.all_special_ids)
+        elif settings.skip_special_tokens:
+            raise RecordingError("special tokens are known by the tokenizer; give one to skip them")
+        self.skipped = np.array(special if settings.skip_special_tokens else [], np.int64)
+        self.pad = int(getattr(tokenizer, "pad_token_id", None) or 0)
+        if self.pad >= model.vocabulary:
+            self.pad = 0
+        for language in texts:
+            self._rows(language)  # raises before anything runs
+
+    def _rows(self, language: str) -> RowSettings:
+        hold_out = self.settings.hold_out
+        return RowSettings(
+            length=self.length,
+            pack=self.settings.pack,
+            limit=self.settings.tokens,
+            hold_out=getattr(self.texts[language], "hold_out", False)
+            if hold_out is None
+            else hold_out,
+        )
+
+    def record(self, out: Path, *, resume: bool, progress: bool, command: str | None) -> None:
+        """Record every language, and write `out` once all are there."""
+        if not out.parent.is_dir():
+            raise RecordingError(f"the folder {out.parent} does not exist; create it first")
+        whole = unfinished_folder(out)
+        rank, count = self.processes.rank, self.processes.count
+        if resume and out.exists() and not whole.exists():
+            raise RecordingError(
+                f"{out} is finished, there is nothing to resume; to record anew, delete it or give "
+                "another name"
+            )
+        parts = len(list(whole.glob("process-*")))
+        if parts > (count if count > 1 else 0) or (count > 1 and (whole / ARGUMENTS).exists()):
+            raise RecordingError(
+                f"the unfinished recording in {whole} was made by another number of "
+                f"processes than {count}; launch as many to go on with it, or delete that folder"
+            )
+        self.processes.wait()
+        if count > 1 and self.settings.batch_size == "auto" and self.model.device.type != "cpu":
+            raise RecordingError("several processes need one --batch-size; give a number")
+        own = Checkpoints(whole if count == 1 else whole / f"process-{rank}")
+        started = own.open(self._arguments(command), resume=resume)
+        batch_size = started.get("resolved_batch_size")
+        if batch_size is None:
+            wanted = self.settings.batch_size
+            batch_size = self.model.batch_size(self.length) if wanted == "auto" else wanted
+            own.note({**started, "resolved_batch_size": batch_size})
+        with deferred_interrupt() as interruption:
+            for language in self.texts:
+                if not own.finished(language).exists():
+                    shown = progress and rank == 0
+                    self._record_language(language, own, batch_size, interruption, shown)
+        self.processes.wait()
+        if rank == 0:
+            folders = [whole / f"process-{n}" for n in range(count)] if count > 1 else [whole]
+            self._write(out, [Checkpoints(folder) for folder in folders], started)
+            Checkpoints(whole).remove()
+        self.processes.wait()
+
+    def _record_language(
+        self,
+        language: str,
+        checkpoints: Checkpoints,
+        batch_size: int,
+        interruption: Interruption,
+        shown: bool,
+    ) -> None:
+        texts = self.texts[language]
+        stream = RowStream(language, texts, self.tokenize, self._rows(language))
+        recording = LanguageRecording(
+            self.model,
+            stream,
+            self.settings,
+            checkpoints,
+            batch_size=batch_size,
+            shard=self.shard,
+            pad=self.pad,
+            skipped=self.skipped,
+        )
+        number = list(self.texts).index(language) + 1
+        title = f"{language} ({number}/{len(self.texts)})"
+        bar = Progress(title, shown=shown, done=recording.tokens)
+
+        def advance(tokens: int) -> None:
+            # Token ids have a size, files say how far they are read, streams do neither.
+            size = math.prod(texts.shape) if hasattr(texts, "shape") else None
+            if fraction := texts.fraction() if hasattr(texts, "fraction") else None:
+                size = round(stream.tokens / fraction)
+            sizes = [total for total in (size, self.settings.tokens) if total]
+            bar.update(tokens, min(sizes) // self.shard[1] if sizes else None)
+
+        try:
+            recording.run(interruption, advance)
+            keep = self.settings.keeps_sample or self.processes.count > 1
+            result = recording.result(_source(texts), keep_sample=keep)
+            if self.settings.tokens and stream.tokens + self.length <= self.settings.tokens:
+                logger.warning(
+                    "the texts of %s have %d tokens, fewer than the %d asked for",
+                    language,
+                    stream.tokens,
+                    self.settings.tokens,
+                )
+            result.save(checkpoints.finished(language))
+        finally:
+            recording.close()
+            bar.close()
+
+    def _write(self, out: Path, folders: list[Checkpoints], started: Mapping[str, Any]) -> None:
+        parts = [
+            ActivationStats.load(folder.finished(language))
+            for language in self.texts
+            for folder in folders
+        ]
+        stats = ActivationStats.merged(parts)
+        stats = replace(
+            stats,
+            samples=stats.samples if self.settings.keeps_sample else {},
+            provenance=self._provenance(stats, started),
+        )
+        stats.save(out)
+
+    def _provenance(self, stats: ActivationStats, started: Mapping[str, Any]) -> dict[str, Any]:
+        settings = self.settings
+        return {
+            "corpora": stats.provenance["corpora"],
+            "dtype": self.model.dtype,
+            "weights_sha256": started["compared"]["weights_sha256"],
+            "tokenizer": getattr(self.tokenizer, "name_or_path", None),
+            "settings": {
+                "length": self.length,
+                "pack": settings.pack,
+                "special_tokens": settings.adds_special_tokens,
+                "skip_special_tokens": settings.skip_special_tokens,
+            },
+            "quantiles": "tokens with the smallest hashes of corpus, row and position",
+            "versions": _versions(),
+            "command": started["command"],
+        }
+
+    def _arguments(self, command: str | None) -> dict[str, Any]:
+        compared = asdict(self.settings)
+        # When states are saved makes no difference to what is recorded.
+        del compared["checkpoint_seconds"]
+        return {
+            "compared": {
+                "model": self.model.described.name,
+                "model_type": self.model.described.type,
+                "weights_sha256": self.model.fingerprint(),
+                "dtype": self.model.dtype,
+                "texts": {language: _source(texts) for language, texts in self.texts.items()},
+                "processes": self.processes.count,
+                **compared,
+            },
+            "command": command,
+        }
+
+
+def _source(texts: Texts) -> str:
+    return getattr(texts, "source", None) or f"given as {type(texts).__name__}"
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    from lsn_eval import __version__
+
+    return {"lsn_eval": __version__} | {
+        name: version(name) for name in ("torch", "transformers", "tokenizers")
+    }

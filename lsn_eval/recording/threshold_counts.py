@@ -1,0 +1,161 @@
+"""The two further passes that `act_prob_90p` needs: thresholds, and how often they are exceeded.
+
+    stats = record(model, tokenizer, texts)
+    stats = count_above_thresholds(stats, model, tokenizer, texts)
+    mask = identify(stats, method="act_prob_90p")
+
+Thresholds depend on how the texts are cut into batches, which is why the batches of the recording
+are run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from lsn_eval.errors import RecordingError
+from lsn_eval.recording.observing import Batch, Observer, Place
+from lsn_eval.recording.packing import RowSettings, RowStream, batches, tokenize_with
+from lsn_eval.recording.recorded_model import RecordedModel
+from lsn_eval.statistics import ActivationStats
+
+QUANTILE = 0.9
+_SORTED_AT_ONCE = 1 << 24
+"""Values sorted at a time: `torch.quantile` takes no more."""
+
+
+class _BatchQuantiles:
+    """Mean over batches of each batch's own 90th percentile [neuron]."""
+
+    def __init__(self, width: int) -> None:
+        self.total = np.zeros(width)
+        self.batches = 0
+
+    def add(self, values: torch.Tensor) -> None:
+        columns = max(1, _SORTED_AT_ONCE // max(1, values.shape[0]))
+        parts = [part.float().quantile(QUANTILE, dim=0) for part in values.split(columns, dim=1)]
+        self.total += torch.cat(parts).double().cpu().numpy()
+        self.batches += 1
+
+
+class _Exceedances:
+    """How often each neuron is above its threshold [neuron]."""
+
+    def __init__(self, thresholds: NDArray[np.float64]) -> None:
+        self.thresholds = torch.from_numpy(thresholds.astype(np.float32))
+        self.count = np.zeros(len(thresholds), np.int64)
+
+    def add(self, values: torch.Tensor) -> None:
+        above = values.float() > self.thresholds.to(values.device)
+        self.count += above.sum(0).cpu().numpy()
+
+
+def count_above_thresholds(
+    stats: ActivationStats,
+    model: nn.Module,
+    tokenizer: Any,
+    texts: Mapping[str, Any],
+    *,
+    tokens: int | None = None,
+) -> ActivationStats:
+    """`stats` with the counts "above_threshold" [language, layer, neuron].
+
+    A neuron's threshold in a language is the mean over batches of each batch's 90th percentile;
+    counted are the tokens of that language above it. See `identification.act_prob_90p`.
+
+    Args:
+        stats: recorded of the same model and texts; its settings and batch sizes are used again.
+        texts: per language what was recorded. Each is read twice: a list, not a generator.
+        tokens: the limit that was given to the recording, if any.
+
+    Raises:
+        RecordingError: other texts than those recorded, or statistics of shards or of unknown
+            settings, whose batches cannot be made again.
+    """
+    recorded = RecordedModel(model, stats.hookpoints)
+    shape = (len(stats.languages), len(stats.model.layers))
+    above = {at: np.zeros((*shape, stats.model.widths[at]), np.int64) for at in recorded.hookpoints}
+    for row, language in enumerate(stats.languages):
+        if language not in texts:
+            raise RecordingError(
+                f"texts of {language} were recorded and not given; given are {', '.join(texts)}"
+            )
+        passes = _Passes(stats, recorded, tokenizer, language, texts[language], tokens)
+        widths = {(site.hookpoint, site.layer): site.width for site in recorded.sites}
+        quantiles = {place: _BatchQuantiles(width) for place, width in widths.items()}
+        passes.run(quantiles)
+        exceeded = {
+            place: _Exceedances(kept.total / kept.batches) for place, kept in quantiles.items()
+        }
+        passes.run(exceeded)
+        for (hookpoint, layer), counted in exceeded.items():
+            above[hookpoint][row, stats.model.layers.index(layer)] = counted.count
+    arrays = {
+        at: {**stats.arrays[at], **({"above_threshold": above[at]} if at in above else {})}
+        for at in stats.hookpoints
+    }
+    return replace(stats, arrays=arrays)
+
+
+class _Passes:
+    """Runs the batches that one language's recording ran."""
+
+    def __init__(
+        self,
+        stats: ActivationStats,
+        model: RecordedModel,
+        tokenizer: Any,
+        language: str,
+        texts: Any,
+        tokens: int | None,
+    ) -> None:
+        self.stats, self.model, self.language, self.texts = stats, model, language, texts
+        corpora = stats.provenance.get("corpora", {}).get(language, [])
+        settings = stats.provenance.get("settings", {})
+        if len(corpora) != 1 or corpora[0].get("shard") != [1, 1] or "length" not in settings:
+            raise RecordingError(
+                f"the statistics of {language} are not of one recording whose settings are known, "
+                "so that its batches cannot be run again; record it in one run"
+            )
+        self.corpus = corpora[0]
+        self.tokenize = None
+        skipped: list[int] = []
+        self.pad = 0
+        if tokenizer is not None:
+            self.tokenize = tokenize_with(tokenizer, settings["special_tokens"])
+            skipped = list(tokenizer.all_special_ids) if settings["skip_special_tokens"] else []
+            pad = tokenizer.pad_token_id or 0
+            self.pad = pad if pad < model.vocabulary else 0
+        self.skipped = np.array(skipped, np.int64)
+        self.rows = RowSettings(
+            length=settings["length"],
+            pack=settings["pack"],
+            limit=tokens,
+            hold_out=self.corpus["held_out"],
+        )
+
+    def run(self, keepers: Mapping[Place, Any]) -> None:
+        """One pass; each site's keeper has every batch's values added."""
+        observer = Observer(self.model.sites, moments=False, per_text=False)
+        observer.accumulators = dict(keepers)
+        stream = RowStream(self.language, self.texts, self.tokenize, self.rows)
+        size = self.corpus["batch_size"]
+        with self.model.evaluating(), observer.watching():
+            for number, rows in enumerate(batches(stream, size)):
+                batch = Batch.of(rows, number * size, self.pad, self.skipped)
+                if batch.tokens:
+                    observer.begin(batch, np.zeros(0, np.int64))
+                    self.model.run(batch.ids, batch.attention)
+                    observer.end()
+        if stream.sha256 != self.corpus["texts_sha256"]:
+            raise RecordingError(
+                f"the texts of {self.language} are not those that were recorded (digests "
+                f"{stream.sha256[:12]} and {self.corpus['texts_sha256'][:12]}); give the same "
+                "texts, as a list, and the same limit of tokens"
+            )
