@@ -1,0 +1,189 @@
+"""`lsn-eval identify`: statistics to masks."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lsn_eval.masks import NeuronMask
+
+
+def identify(
+    out: Annotated[Path, typer.Option(help="The mask file to write.")],
+    stats: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Statistics of 'lsn-eval record'; several files are added up."),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="lape, lap, lave, act_prob_90p, average_precision, parameter_variation, random."
+        ),
+    ] = "lape",
+    hookpoint: Annotated[
+        list[str] | None,
+        typer.Option(help="Where the neurons are; repeat for average_precision."),
+    ] = None,
+    top_rate: Annotated[
+        float | None, typer.Option(help="Share of all neurons to keep (lape: 0.01).")
+    ] = None,
+    filter_rate: Annotated[
+        float | None,
+        typer.Option(help="Quantile that some language must be above (lape: 0.95)."),
+    ] = None,
+    activation_bar_rate: Annotated[
+        float | None,
+        typer.Option(help="Quantile above which a neuron is a language's (lape: 0.95)."),
+    ] = None,
+    min_probability: Annotated[float | None, typer.Option(help="Firing rate (lap: 0.95).")] = None,
+    neurons: Annotated[
+        int | None, typer.Option(help="Neurons a language (average_precision: 2000).")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed (random: 0).")] = None,
+    before: Annotated[
+        str | None, typer.Option(help="Checkpoint before tuning (parameter_variation).")
+    ] = None,
+    tuned: Annotated[
+        list[str] | None,
+        typer.Option(help="LANGUAGE=CHECKPOINT after tuning on it (parameter_variation); repeat."),
+    ] = None,
+    equalize: Annotated[
+        bool | None,
+        typer.Option(help="Compare changes with the language's median (parameter_variation)."),
+    ] = None,
+    controls: Annotated[
+        int | None,
+        typer.Option(help="Random controls to store for each language (20, where they fit)."),
+    ] = None,
+    controls_matched: Annotated[
+        str, typer.Option(help="layer, or rate: of nearly the same firing rate too.")
+    ] = "layer",
+    sweep: Annotated[
+        str | None,
+        typer.Option(help="PARAMETER=FROM..TO[:STEP]: one mask a value, named with the value."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Find the neurons specific to each language in recorded statistics, and write a mask.
+
+    Example: lsn-eval identify stats.safetensors --method lape --top-rate 0.01
+    --out lape.safetensors
+
+    Example: lsn-eval identify stats.safetensors --sweep top_rate=0.01..0.10 --out lape.safetensors
+    """
+    from lsn_eval.errors import MaskError
+    from lsn_eval.identification import identify as identify_neurons
+    from lsn_eval.identification.sweeps import parse_sweep, swept_path
+    from lsn_eval.statistics import ActivationStats
+
+    given: dict[str, Any] = {
+        "top_rate": top_rate,
+        "filter_rate": filter_rate,
+        "activation_bar_rate": activation_bar_rate,
+        "min_probability": min_probability,
+        "neurons": neurons,
+        "seed": seed,
+        "before": before,
+        "tuned": _tuned(tuned) if tuned else None,
+        "equalize": equalize,
+        "hookpoint": _hookpoint(method, hookpoint),
+    }
+    parameters = {name: value for name, value in given.items() if value is not None}
+    if not out.parent.is_dir():
+        raise MaskError(f"the folder {out.parent} does not exist; create it first")
+    points = parse_sweep(method, sweep, set(parameters)) if sweep else [{}]
+    loaded = [ActivationStats.load(path) for path in stats or []]
+    statistics = ActivationStats.merged(loaded) if len(loaded) > 1 else next(iter(loaded), None)
+    described = []
+    for point in points:
+        mask = identify_neurons(
+            statistics,
+            method,
+            controls=controls,
+            controls_matched=controls_matched,  # type: ignore[arg-type]
+            command=shlex.join(["lsn-eval", *sys.argv[1:]]),
+            **parameters,
+            **point,
+        )
+        path = swept_path(out, point)
+        mask.save(path)
+        described.append(_describe(mask, path))
+        if not as_json:
+            _show(mask, path, point)
+    if as_json:
+        print(json.dumps({"masks": described}, indent=2, ensure_ascii=False))
+
+
+def _hookpoint(method: str, names: list[str] | None) -> str | list[str] | None:
+    if not names:
+        return None
+    if len(names) == 1:
+        return names[0]
+    if method != "average_precision":
+        from lsn_eval.identification import IdentificationError
+
+        raise IdentificationError(
+            f"{method} looks at one hookpoint and {len(names)} were given ({', '.join(names)}); "
+            "identify them one by one, or use average_precision"
+        )
+    return names
+
+
+def _tuned(entries: list[str]) -> dict[str, str]:
+    from lsn_eval.identification import IdentificationError
+
+    found: dict[str, str] = {}
+    for entry in entries:
+        language, equals, checkpoint = entry.partition("=")
+        if not (language and equals and checkpoint) or language in found:
+            raise IdentificationError(
+                f"--tuned {entry!r}: LANGUAGE=CHECKPOINT was expected, each language once, e.g. "
+                "--tuned de=checkpoints/german"
+            )
+        found[language] = checkpoint
+    return found
+
+
+def _empty(mask: NeuronMask) -> list[str]:
+    return [language for language in mask.languages if not mask.count(language)]
+
+
+def _describe(mask: NeuronMask, path: Path) -> dict[str, Any]:
+    return {
+        "file": str(path),
+        "digest": mask.digest,
+        "method": mask.method.name,
+        "parameters": dict(mask.method.parameters),
+        "neurons": {language: mask.count(language) for language in mask.languages},
+        "controls": {language: len(mask.controls(language)) for language in mask.languages},
+        "without_neurons": _empty(mask),
+    }
+
+
+def _show(mask: NeuronMask, path: Path, point: dict[str, Any]) -> None:
+    from lsn_eval.mask_comparison import markdown_table
+
+    for name, value in point.items():
+        print(f"{name} {value}")
+    rows = [["language", "neurons", "layers", "controls", "statistics"]]
+    for language in mask.languages:
+        layers = len({layer for _, layer in mask.places(language)})
+        figures = (mask.count(language), layers, len(mask.controls(language)))
+        stored = " ".join(mask.statistics(language)) or "none"
+        rows.append([language, *map(str, figures), stored])
+    print(markdown_table(rows))
+    if empty := _empty(mask):
+        print(
+            f"warning: no neurons were found for {', '.join(empty)}; the mask names "
+            f"{'it' if len(empty) == 1 else 'them'} all the same",
+            file=sys.stderr,
+        )
+    for language, reason in mask.method.parameters.get("without_controls", {}).items():
+        print(f"warning: no controls for {language}: {reason}", file=sys.stderr)
+    print(f"written to {path}\n")

@@ -1,0 +1,157 @@
+"""From statistics to masks: `identify(stats, method="lape", **parameters)`.
+
+One method a file, each with its formula and source; `METHODS` is the table of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from lsn_eval.identification.act_prob_90p import act_prob_90p
+from lsn_eval.identification.assemble import DEFAULT_CONTROLS, Matched, assemble
+from lsn_eval.identification.average_precision import average_precision
+from lsn_eval.identification.lap import lap
+from lsn_eval.identification.lape import lape
+from lsn_eval.identification.lave import lave
+from lsn_eval.identification.parameter_variation import parameter_variation
+from lsn_eval.identification.random import random
+from lsn_eval.identification.selection import IdentificationError, Selection
+
+if TYPE_CHECKING:
+    from lsn_eval.masks import NeuronMask
+    from lsn_eval.statistics import ActivationStats
+
+__all__ = [
+    "DEFAULT_CONTROLS",
+    "METHODS",
+    "IdentificationError",
+    "Selection",
+    "identify",
+    "method_parameters",
+]
+
+METHODS: Mapping[str, Callable[..., Selection]] = MappingProxyType(
+    {
+        "lape": lape,
+        "lap": lap,
+        "lave": lave,
+        "act_prob_90p": act_prob_90p,
+        "average_precision": average_precision,
+        "parameter_variation": parameter_variation,
+        "random": random,
+    }
+)
+"""Methods by name. All but `parameter_variation` start from activation statistics."""
+
+
+def method_parameters(method: str) -> dict[str, Any]:
+    """A method's parameters and their defaults; `inspect.Parameter.empty` where there is none.
+
+    Raises:
+        IdentificationError: no such method.
+    """
+    if method not in METHODS:
+        raise IdentificationError(f"method {method!r} is not known; known are {', '.join(METHODS)}")
+    parameters = inspect.signature(METHODS[method]).parameters.values()
+    return {entry.name: entry.default for entry in parameters if entry.name != "stats"}
+
+
+def identify(
+    stats: ActivationStats | None,
+    method: str = "lape",
+    *,
+    controls: int | None = None,
+    controls_matched: Matched = "layer",
+    command: str | None = None,
+    **parameters: Any,
+) -> NeuronMask:
+    """The mask that `method` makes of recorded statistics.
+
+    Args:
+        stats: what was recorded. None is for `parameter_variation`, which reads checkpoints;
+            given all the same, they add values to steer with.
+        method: a key of `METHODS`.
+        controls: random controls to store for every language that has neurons; by default 20, or
+            none for a language whose neurons leave too few others in some layer (then named in
+            `mask.method.parameters["without_controls"]`).
+        controls_matched: "layer": as many neurons in every layer. "rate": also of nearly the same
+            firing rate in the language.
+        command: the command line, for the mask's provenance.
+        parameters: the method's own; `method_parameters(method)` lists them.
+
+    Returns:
+        A mask that names every language, also one left without neurons, and that stores the
+        statistics recorded of its neurons and all parameters, defaults and thresholds included.
+
+    Raises:
+        IdentificationError: an unknown method or parameter, fewer than two languages, a language
+            without tokens, or controls that were asked for and cannot be drawn.
+        StatisticsError: the method needs a statistic that was not recorded.
+    """
+    accepted = method_parameters(method)
+    unknown = sorted(set(parameters) - set(accepted))
+    if unknown:
+        raise IdentificationError(
+            f"{method} has no parameter {', '.join(unknown)}; it has {', '.join(accepted)}"
+        )
+    missing = [
+        name
+        for name, default in accepted.items()
+        if default is inspect.Parameter.empty and name not in parameters
+    ]
+    if missing:
+        raise IdentificationError(f"{method} needs {' and '.join(missing)}, which were not given")
+    given = {**accepted, **parameters}
+    if "stats" in inspect.signature(METHODS[method]).parameters:
+        if stats is None:
+            raise IdentificationError(f"{method} needs activation statistics, and none were given")
+        selection = METHODS[method](stats, **parameters)
+    else:
+        selection = METHODS[method](**parameters)
+        if stats is not None:
+            _check_same_model(stats, selection)
+    return assemble(
+        selection,
+        stats,
+        method=method,
+        parameters={name: _recordable(value) for name, value in given.items()},
+        controls=controls,
+        controls_matched=controls_matched,
+        command=command,
+    )
+
+
+def _check_same_model(stats: ActivationStats, selection: Selection) -> None:
+    unknown = [language for language in selection.languages if language not in stats.languages]
+    if unknown:
+        raise IdentificationError(
+            f"the statistics have no language {', '.join(unknown)}; they have "
+            f"{', '.join(stats.languages)}"
+        )
+    mine, theirs = selection.model, stats.model
+    widths = {at: theirs.widths.get(at, width) for at, width in mine.widths.items()}
+    types_differ = None not in (mine.type, theirs.type) and mine.type != theirs.type
+    if mine.layers != theirs.layers or widths != dict(mine.widths) or types_differ:
+        raise IdentificationError(
+            f"the statistics are of another model than the checkpoints: {theirs.type or 'unnamed'} "
+            f"with {len(theirs.layers)} layers, not {mine.type} with {len(mine.layers)} (or of "
+            "other widths); record statistics of the model before tuning"
+        )
+
+
+def _recordable(value: Any) -> Any:
+    """A parameter as JSON can hold it; a loaded model is named by its path."""
+    if isinstance(value, Mapping):
+        return {str(key): _recordable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_recordable(entry) for entry in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    name = getattr(getattr(value, "config", None), "_name_or_path", "")
+    return f"{type(value).__name__}({name})" if name else type(value).__name__

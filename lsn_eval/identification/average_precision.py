@@ -1,0 +1,223 @@
+"""Average precision of a unit as a detector of a language (Kojima et al. 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsn_eval.identification.selection import (
+    IdentificationError,
+    Neurons,
+    Selection,
+    by_layer,
+    check_languages,
+    check_whole,
+    lowest,
+    model_at,
+    one_hookpoint,
+)
+
+if TYPE_CHECKING:
+    from lsn_eval.statistics import ActivationStats
+
+NOT_LINEAR = ("mlp.act", "mlp.down_in")
+_BYTES_READ_AT_ONCE = 1 << 26
+"""Size of the blocks of units read from a file: a file read in narrow columns is read often."""
+_TRANSPOSED_AT_ONCE = 128
+"""Units transposed at a time: a few lines of cache for each text, which is ten times faster than
+transposing a layer at once."""
+
+
+def average_precision(
+    stats: ActivationStats,
+    *,
+    hookpoint: str | Sequence[str] | None = None,
+    neurons: int = 2000,
+) -> Selection:
+    """Per language, the `neurons` / 2 units of highest and of lowest average precision.
+
+    Kojima et al. (2024, arXiv 2404.02431), after Suau et al.'s expert units: a unit's mean
+    response to a text is the score of "this text is in the language", the texts of all other
+    languages are the negatives, and the unit's average precision says how well it detects the
+    language by going up (highest) or down (lowest). Units are the outputs of every linear layer
+    recorded unless `hookpoint` names others; they compete over all hookpoints and layers. The
+    median that the mask stores is the median over the language's own texts of the unit's mean
+    response, which is what Kojima et al. write.
+
+    Reads per-text responses (recorded with `--per-text`) a layer at a time. Ties are broken by
+    (hookpoint, layer, unit).
+    """
+    check_languages(stats)
+    if check_whole("neurons", neurons, 2) % 2:
+        raise IdentificationError(
+            f"neurons must be even, half for each end of the ranking, not {neurons}"
+        )
+    hookpoints = _hookpoints(stats, hookpoint)
+    model = model_at(stats.model, *hookpoints)
+    total = len(model.layers) * sum(model.widths.values())
+    if neurons > total:
+        raise IdentificationError(
+            f"{neurons} neurons a language were asked for, and {', '.join(hookpoints)} have "
+            f"{total} together; ask for fewer"
+        )
+    texts = text_languages(stats)
+    positives = np.stack([texts == language for language in stats.languages])
+    sizes = [model.widths[at] for at in hookpoints for _ in model.layers]
+    borders = np.concatenate([[0], np.cumsum(sizes)])
+    scores = np.empty((len(stats.languages), total), np.float32)
+    places = [(at, layer) for at in hookpoints for layer in range(len(model.layers))]
+    for number, (at, layer) in enumerate(places):
+        responses = stats.responses(at, model.layers[layer])
+        scores[:, borders[number] : borders[number + 1]] = precision_of_units(responses, positives)
+
+    chosen: Neurons = {}
+    for language, score in zip(stats.languages, scores, strict=True):
+        top = lowest(-score, neurons // 2)
+        # A unit that is among both ends of a small model counts once, as one of the top.
+        rest = score.copy()
+        rest[top] = np.inf
+        flat = np.sort(np.concatenate([top, lowest(rest, neurons // 2)]))
+        chosen[language] = {}
+        for position, at in enumerate(hookpoints):
+            start, end = borders[[position * len(model.layers), (position + 1) * len(model.layers)]]
+            inside = flat[(flat >= start) & (flat < end)] - start
+            chosen[language][at] = by_layer(inside, model, at)
+    return Selection(
+        stats.languages,
+        model,
+        chosen,
+        {
+            "hookpoint": list(hookpoints),
+            "texts": {
+                language: int(mine.sum())
+                for language, mine in zip(stats.languages, positives, strict=True)
+            },
+        },
+        median_over_texts=True,
+    )
+
+
+def _hookpoints(stats: ActivationStats, asked: str | Sequence[str] | None) -> tuple[str, ...]:
+    if asked is None:
+        linear = tuple(at for at in stats.hookpoints if at not in NOT_LINEAR)
+        if not linear:
+            raise IdentificationError(
+                "average_precision looks at the outputs of linear layers, and these statistics "
+                f"have {', '.join(stats.hookpoints)} alone; record mlp.up, attn.q and so on, or "
+                f"name a hookpoint: hookpoint={next(iter(stats.hookpoints), 'mlp.up')}"
+            )
+        return linear
+    names = [asked] if isinstance(asked, str) else list(dict.fromkeys(asked))
+    return tuple(one_hookpoint(stats, name) for name in names)
+
+
+def text_languages(stats: ActivationStats) -> NDArray[np.str_]:
+    """Language of each text, in the order of the rows of the responses.
+
+    Raises:
+        IdentificationError: the statistics have no per-text responses, or none of a language.
+    """
+    if stats.text_languages is None:
+        raise IdentificationError(
+            "these statistics have no responses per text; record with --per-text"
+        )
+    texts = np.asarray(stats.text_languages)
+    if texts.dtype.kind in "iu":
+        texts = np.asarray(stats.languages)[texts]
+    missing = [language for language in stats.languages if not (texts == language).any()]
+    if missing:
+        raise IdentificationError(
+            f"no texts were recorded for {', '.join(missing)}; record texts of every language"
+        )
+    return texts.astype(np.str_)
+
+
+def precision_of_units(
+    responses: NDArray[Any], positives: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Average precision [language, unit] of `responses` [text, unit] for `positives`
+    [language, text]; equal to scikit-learn's `average_precision_score`, ties included.
+
+    `responses` are float16 or float32 and may be memory-mapped: blocks of units are read.
+
+    Raises:
+        IdentificationError: another dtype, a response that is not a number, or a language that
+            no text is in.
+    """
+    if not positives.any(axis=1).all():
+        raise IdentificationError("a language has no texts; at least one of each was expected")
+    result = np.empty((positives.shape[0], responses.shape[1]))
+    for first, keys in _keys(responses):
+        units = slice(first, first + keys.shape[0])
+        for language, mine in enumerate(positives):
+            result[language, units] = _precision(keys, mine)
+    return result
+
+
+def _keys(responses: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Integer keys [unit, text] that order as the responses do, with the first unit of each block.
+
+    A float's bits are a sign and a magnitude; as a two's complement integer they order as the
+    float does (with one key for -0.0 and 0.0), leave the lowest bit free for the label once they
+    are shifted, and are sorted with SIMD instructions.
+    """
+    kinds: dict[str, tuple[Any, Any]] = {
+        "float16": (np.int16, np.int32),
+        "float32": (np.int32, np.int64),
+    }
+    if responses.dtype.name not in kinds:
+        raise IdentificationError(
+            f"responses are {responses.dtype}; float16 or float32 was expected"
+        )
+    narrow, wide = kinds[responses.dtype.name]
+    magnitude, sign_bit = np.iinfo(narrow).max, np.iinfo(narrow).bits - 1
+    infinity = np.array(np.inf, responses.dtype).view(narrow)
+    texts, units = responses.shape
+    width = max(_TRANSPOSED_AT_ONCE, _BYTES_READ_AT_ONCE // max(1, texts * responses.itemsize))
+    for start in range(0, units, width):
+        block = np.asarray(responses[:, start : start + width])
+        if width < units:
+            block = block.copy()
+        for first in range(0, block.shape[1], _TRANSPOSED_AT_ONCE):
+            columns = np.ascontiguousarray(block[:, first : first + _TRANSPOSED_AT_ONCE])
+            bits = np.ascontiguousarray(columns.view(narrow).T)
+            signs = bits >> sign_bit
+            if (bits & magnitude).max(initial=0) > infinity:
+                unit = int(np.argmax(((bits & magnitude) > infinity).any(axis=1)))
+                raise IdentificationError(
+                    f"the response of unit {start + first + unit} to some text is not a number; "
+                    "record again, and look for overflow in the model's dtype"
+                )
+            bits ^= signs & magnitude
+            bits -= signs
+            keys = bits.astype(wide)
+            keys <<= 1
+            yield start + first, keys
+
+
+def _precision(keys: NDArray[Any], mine: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Average precision [unit] from even integer keys [unit, text] and labels [text].
+
+    Every positive contributes, divided by their number, the precision at its own score: positives
+    over texts of at least that score. Only the places of the positives in the sorted row are
+    needed for that, and the label, put into the key's lowest bit, shows where they are. Positives
+    have the even keys, so they come first among equal scores, and the first positive of a tie
+    stands at the first text of the tie.
+    """
+    units, texts = keys.shape
+    count = int(mine.sum())
+    labelled = keys | ~mine
+    labelled.sort(axis=1)
+    places = np.flatnonzero((labelled & 1) == 0)
+    values = labelled.reshape(-1)[places].reshape(units, count)
+    is_start = np.ones((units, count), np.bool_)
+    np.not_equal(values[:, 1:], values[:, :-1], out=is_start[:, 1:])
+    starts = np.flatnonzero(is_start)
+    tied = np.diff(starts, append=units * count)
+    unit = starts // count
+    precision = (count - (starts - unit * count)) / (texts - (places[starts] - unit * texts))
+    first_of_unit = np.searchsorted(starts, np.arange(units) * count)
+    return np.add.reduceat(tied * precision, first_of_unit) / count

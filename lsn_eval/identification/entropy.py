@@ -1,0 +1,70 @@
+"""Choosing neurons by how unevenly languages share them: the rule behind LAPE and its variants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsn_eval.identification.selection import check_rate, kth_value, lowest
+
+
+@dataclass(frozen=True, eq=False)
+class Uneven:
+    """Flat positions in [layer, neuron] of each language's neurons, and the thresholds found."""
+
+    neurons: tuple[NDArray[np.int64], ...]
+    threshold: float
+    activation_bar: float
+
+
+def language_entropy(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Entropy in nats [layer, neuron] of `values` [language, layer, neuron] over languages.
+
+    `values` are not negative; each neuron's are divided by their sum first. A neuron whose values
+    are all 0 has no distribution: its entropy is infinite, so that it is never chosen.
+
+    Summed in float64 and rounded to float32: entropies that are equal on paper, such as those of
+    two neurons with the same values for different languages, would otherwise differ in their
+    last bits, and a tie would be broken by noise.
+    """
+    total = values.sum(axis=0, dtype=np.float64)
+    silent = total == 0
+    total[silent] = 1
+    entropy = np.zeros(total.shape)
+    for language in values:
+        fraction = language / total
+        logarithm = np.log(fraction, where=fraction > 0, out=np.zeros_like(fraction))
+        entropy -= fraction * logarithm
+    entropy[silent] = np.inf
+    return entropy.astype(np.float32)
+
+
+def select_uneven(
+    values: NDArray[np.float32],
+    *,
+    top_rate: float,
+    filter_rate: float,
+    activation_bar_rate: float,
+) -> Uneven:
+    """The neurons whose `values` [language, layer, neuron] are the most uneven over languages.
+
+    1. Neurons that no language has above the `filter_rate` quantile of all values are dropped.
+    2. Of the rest, the round(`top_rate` * layers * neurons) of lowest entropy are taken.
+    3. Each goes to every language that has it above the `activation_bar_rate` quantile.
+
+    Where fewer neurons pass the first step than the second asks for, all that pass are taken.
+    """
+    check_rate("top_rate", top_rate)
+    check_rate("filter_rate", filter_rate)
+    check_rate("activation_bar_rate", activation_bar_rate)
+    threshold = kth_value(values, filter_rate)
+    bar = threshold
+    if activation_bar_rate != filter_rate:
+        bar = kth_value(values, activation_bar_rate)
+    entropy = language_entropy(values)
+    entropy[values.max(axis=0) <= threshold] = np.inf
+    chosen = lowest(entropy, round(entropy.size * top_rate))
+    neurons = tuple(chosen[language.reshape(-1)[chosen] > bar] for language in values)
+    return Uneven(neurons, float(threshold), float(bar))

@@ -1,0 +1,163 @@
+"""What a method hands on (`Selection`), and the counting and ranking that methods share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsn_eval.errors import LsnError
+from lsn_eval.hookpoints import DEFAULT_HOOKPOINT
+from lsn_eval.mask_names import MaskModel
+
+if TYPE_CHECKING:
+    from lsn_eval.statistics import ActivationStats
+
+Neurons = dict[str, dict[str, dict[str, NDArray[np.int64]]]]
+"""`neurons[language][hookpoint][layer]`, sorted unique indices [neuron]."""
+
+
+class IdentificationError(LsnError):
+    """Statistics or parameters from which no mask can be made."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The neurons that a method chose, before statistics and controls are added to them."""
+
+    languages: tuple[str, ...]
+    model: MaskModel
+    """Its widths name the hookpoints that the method looked at, and no others."""
+    neurons: Neurons
+    found: Mapping[str, Any] = field(default_factory=dict)
+    """What the method computed on the way, such as thresholds; stored beside its parameters."""
+    median_over_texts: bool = False
+    """The mask's "median" is to be the median over texts' means, not over tokens."""
+
+
+def check_languages(stats: ActivationStats) -> None:
+    """Every method tells languages apart, so it needs two, and tokens of each.
+
+    Raises:
+        IdentificationError: fewer than two languages, or one that has no tokens.
+    """
+    if len(stats.languages) < 2:
+        raise IdentificationError(
+            f"statistics of one language alone were given ({', '.join(stats.languages) or 'none'});"
+            " a neuron is specific to a language by comparison with others, and with one language "
+            "every neuron looks alike. Record at least two languages together, or merge files with "
+            "'lsn-eval stats merge'"
+        )
+    silent = [language for language in stats.languages if stats.tokens.get(language, 0) <= 0]
+    if silent:
+        raise IdentificationError(
+            f"no tokens were recorded for {', '.join(silent)}; record texts of every language, or "
+            "leave the language out of the statistics"
+        )
+
+
+def one_hookpoint(stats: ActivationStats, hookpoint: str | None) -> str:
+    """The hookpoint asked for; without one `mlp.act`, or the only one recorded."""
+    recorded = ", ".join(stats.hookpoints)
+    if hookpoint is None:
+        if DEFAULT_HOOKPOINT in stats.hookpoints:
+            return DEFAULT_HOOKPOINT
+        if len(stats.hookpoints) == 1:
+            return stats.hookpoints[0]
+        raise IdentificationError(
+            f"these statistics have no {DEFAULT_HOOKPOINT} but {recorded}; say which, e.g. "
+            f"hookpoint={next(iter(stats.hookpoints), DEFAULT_HOOKPOINT)}"
+        )
+    if hookpoint not in stats.hookpoints:
+        raise IdentificationError(
+            f"hookpoint {hookpoint!r} is not in these statistics, which have {recorded}; record it "
+            "or name one of these"
+        )
+    return hookpoint
+
+
+def model_at(model: MaskModel, *hookpoints: str) -> MaskModel:
+    """The model, with the widths of `hookpoints` alone."""
+    return MaskModel(
+        model.layers,
+        {hookpoint: model.widths[hookpoint] for hookpoint in hookpoints},
+        type=model.type,
+        name=model.name,
+        revision=model.revision,
+    )
+
+
+def check_rate(name: str, rate: float) -> float:
+    """`rate` as a float between 0 and 1; raises IdentificationError."""
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
+        raise IdentificationError(f"{name} must be a number between 0 and 1, not {rate!r}")
+    return float(rate)
+
+
+def check_whole(name: str, number: int, least: int = 0) -> int:
+    """`number` as an int of at least `least`; raises IdentificationError."""
+    if isinstance(number, bool) or not isinstance(number, int) or number < least:
+        raise IdentificationError(
+            f"{name} must be a whole number of at least {least}, not {number!r}"
+        )
+    return number
+
+
+def probabilities(stats: ActivationStats, hookpoint: str) -> NDArray[np.float32]:
+    """Firing rate [language, layer, neuron]: how often above 0, over tokens.
+
+    The quotient is taken in float64 and rounded to float32. That is what dividing in float32
+    gives as long as counts stay below 2**24, where the published scripts' own division begins to
+    round the counts themselves; thresholds found here therefore equal theirs digit for digit.
+    """
+    counts = stats.get(hookpoint, "positive")
+    rates = np.empty(counts.shape, np.float32)
+    for number, language in enumerate(stats.languages):
+        rates[number] = counts[number] / float(stats.tokens[language])
+    return rates
+
+
+def kth_value(values: NDArray[np.float32], rate: float) -> np.float32:
+    """The round(rate * N)-th smallest of all N values, counted from 1 as `torch.kthvalue` does."""
+    k = min(max(round(values.size * rate), 1), values.size)
+    # A copy, partitioned in place: np.partition would hold two beside the original.
+    flat = values.flatten()
+    flat.partition(k - 1)
+    return np.float32(flat[k - 1])
+
+
+def lowest(scores: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
+    """Sorted flat positions of the `count` lowest finite scores; of equal ones the first win.
+
+    Positions in a [layer, neuron] array are in the order (layer, neuron), so that the choice among
+    ties is the same everywhere.
+    """
+    flat = scores.reshape(-1)
+    count = min(count, int(np.isfinite(flat).sum()))
+    if count == 0:
+        return np.zeros(0, np.int64)
+    last = np.partition(flat, count - 1)[count - 1]
+    below = np.flatnonzero(flat < last)
+    tied = np.flatnonzero(flat == last)[: count - below.size]
+    return np.sort(np.concatenate([below, tied])).astype(np.int64)
+
+
+def by_layer(flat: NDArray[np.int64], model: MaskModel, hookpoint: str) -> dict[str, NDArray[Any]]:
+    """Sorted flat positions in [layer, neuron] as sorted indices of each layer."""
+    width = model.widths[hookpoint]
+    borders = np.searchsorted(flat, np.arange(len(model.layers) + 1) * width)
+    return {
+        layer: flat[borders[number] : borders[number + 1]] - number * width
+        for number, layer in enumerate(model.layers)
+        if borders[number] < borders[number + 1]
+    }
+
+
+def share(rate: float, model: MaskModel, hookpoint: str) -> int:
+    """round(rate * layers * neurons), as the published scripts count."""
+    total = len(model.layers) * model.widths[hookpoint]
+    return round(total * rate) if math.isfinite(rate) else 0
