@@ -8,6 +8,7 @@ READY := $(VENV)/.ready
 
 # Idle OpenMP threads that spin cost more than small models gain; nothing here needs the Hub.
 test demo: export OMP_WAIT_POLICY = passive
+test: export OMP_NUM_THREADS = 1
 test demo: export HF_HUB_OFFLINE = 1
 test demo: export TOKENIZERS_PARALLELISM = false
 
@@ -33,7 +34,7 @@ demo: $(READY)
 	$(BIN)/lsn-eval demo
 
 test: $(READY)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -9,14 +9,27 @@ from lsn_eval import autoload
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "ActivationStats": "lsn_eval.statistics",
     "Condition": "lsn_eval.conditions",
     "InterventionReport": "lsn_eval.intervention_report",
     "LsnError": "lsn_eval.errors",
     "NeuronMask": "lsn_eval.masks",
+    "identify": "lsn_eval.identification",
     "intervene": "lsn_eval.interventions",
+    "record": "lsn_eval.recording",
 }
 
-__all__ = ["Condition", "InterventionReport", "LsnError", "NeuronMask", "__version__", "intervene"]
+__all__ = [
+    "ActivationStats",
+    "Condition",
+    "InterventionReport",
+    "LsnError",
+    "NeuronMask",
+    "__version__",
+    "identify",
+    "intervene",
+    "record",
+]
 
 TYPE_CHECKING = False  # read by type checkers; `typing` would double the cost of starting up
 if TYPE_CHECKING:
@@ -24,9 +37,12 @@ if TYPE_CHECKING:
 
     from lsn_eval.conditions import Condition
     from lsn_eval.errors import LsnError
+    from lsn_eval.identification import identify
     from lsn_eval.intervention_report import InterventionReport
     from lsn_eval.interventions import intervene
     from lsn_eval.masks import NeuronMask
+    from lsn_eval.recording import record
+    from lsn_eval.statistics import ActivationStats
 
 
 def __getattr__(name: str) -> "Any":

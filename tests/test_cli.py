@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import write_command_docs
 from conftest import REFERENCE, needs_reference
 from typer.testing import CliRunner
 
@@ -16,8 +17,6 @@ from lsn_eval import NeuronMask, __version__
 from lsn_eval.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-import write_command_docs  # noqa: E402
 
 
 def run(*arguments: str):

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 from pathlib import Path
 
+import demo_corpus
 import pytest
+import write_example_texts
 
 from lsn_eval.resources import tasks_dir
 
-pytest.importorskip("babel", reason="the corpus needs the extra: pip install 'lsn-eval[train]'")
-pytest.importorskip("num2words", reason="the corpus needs the extra: pip install 'lsn-eval[train]'")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-import demo_corpus  # noqa: E402
-
+ROOT = Path(__file__).resolve().parents[1]
 LANGUAGES = ("en", "de", "nl", "ru", "ar", "zh")
 
 
@@ -38,6 +35,12 @@ def test_training_recording_and_held_out_text_share_no_pair(language):
     assert not held_out & recorded
     assert not held_out & trained
     assert not recorded & trained
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_texts_of_the_examples_are_the_recording_documents(language):
+    shipped = (ROOT / "examples" / "texts" / f"{language}.txt").read_text("utf-8").splitlines()
+    assert shipped == write_example_texts.lines(language)
 
 
 def test_the_text_is_the_same_for_a_seed_and_another_for_another():

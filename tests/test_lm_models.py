@@ -13,6 +13,7 @@ from datasets import Dataset
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
 from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
 from tokenizers import processors
 
 from lsn_eval import NeuronMask, intervene
@@ -279,10 +280,16 @@ def test_simple_evaluate_by_name_with_the_arguments_of_the_stock_command(checkpo
         "doc_to_target": "{{text}}",
         "metric_list": [{"metric": "byte_perplexity"}],
     }
+    options = {
+        "tasks": [task],
+        "task_manager": TaskManager(include_defaults=False),
+        "batch_size": 2,
+        "device": "cpu",
+    }
     numbers = {}
     for condition in ("none", "de:zero", "es:zero"):
         arguments = f"pretrained={checkpoint},mask={mask_file},condition={condition}"
-        kwargs = {"model": "lsn_hf", "tasks": [task], "batch_size": 2, "device": "cpu"}
+        kwargs = {"model": "lsn_hf"} | options
         if condition == "es:zero":
             with pytest.raises(LsnError, match="'es'"):
                 lm_eval.simple_evaluate(model_args=arguments, **kwargs)
@@ -290,7 +297,6 @@ def test_simple_evaluate_by_name_with_the_arguments_of_the_stock_command(checkpo
             results = lm_eval.simple_evaluate(model_args=arguments, **kwargs)
             assert results["config"]["lsn"]["condition"] == condition
             numbers[condition] = results["results"]["two_texts"]["byte_perplexity,none"]
-    hf = lm_eval.simple_evaluate(model="hf", model_args=f"pretrained={checkpoint}", tasks=[task],
-                                 batch_size=2, device="cpu")  # fmt: skip
+    hf = lm_eval.simple_evaluate(model="hf", model_args=f"pretrained={checkpoint}", **options)
     assert hf["results"]["two_texts"]["byte_perplexity,none"] == numbers["none"]
     assert numbers["de:zero"] != numbers["none"]

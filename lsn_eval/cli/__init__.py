@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from lsn_eval import __version__
-from lsn_eval.cli import demo, mask, run
+from lsn_eval.cli import demo, identify, mask, record, run, stats
 from lsn_eval.errors import LsnError
 
 
@@ -36,6 +36,9 @@ app = typer.Typer(
     help="Record, identify and intervene on language-specific neurons, inside lm-eval.",
 )
 app.command("demo")(demo.demo)
+app.command("record")(record.record)
+app.add_typer(stats.app, name="stats")
+app.command("identify")(identify.identify)
 app.add_typer(mask.app, name="mask")
 app.command(
     "run",

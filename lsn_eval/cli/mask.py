@@ -8,21 +8,33 @@ from typing import Annotated, Any
 
 import typer
 
+from lsn_eval.cli.mask_compare import diff, random_
 from lsn_eval.masks import NeuronMask
 
-app = typer.Typer(no_args_is_help=True, help="Look at, convert and compare masks.")
+app = typer.Typer(no_args_is_help=True, help="Look at, convert, make and compare masks.")
+app.command("diff")(diff)
+app.command("random")(random_)
 
 
 @app.command()
 def info(
     mask: Annotated[str, typer.Argument(help="A mask file, or the name of a shipped mask.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw neurons per layer and language overlap; .png, .svg or .pdf."),
+    ] = None,
 ) -> None:
     """Print languages, neurons per language and layer, method, model and digest.
 
-    Example: lsn-eval mask info demo/planted
+    Example: lsn-eval mask info demo/planted --plot planted.png
     """
-    described = describe(NeuronMask.load(mask))
+    loaded = NeuronMask.load(mask)
+    described = describe(loaded)
+    if plot is not None:
+        from lsn_eval.mask_plots import save_mask_figure
+
+        save_mask_figure(loaded, plot)
     if as_json:
         print(json.dumps(described, indent=2, ensure_ascii=False))
     else:

@@ -1,0 +1,92 @@
+"""Imports run one way, and what is meant to start quickly needs neither torch nor lm_eval."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "lsn_eval"
+
+FLOORS = [
+    {"errors", "resources"},
+    {"hookpoints", "mask_names", "texts", "signatures"},
+    {
+        "masks", "mask_algebra", "mask_checks", "mask_controls", "mask_files", "mask_imports",
+        "mask_comparison", "mask_plots", "statistics",
+    },
+    {"recording", "conditions", "comparisons"},
+    {"identification", "writers", "witnesses", "intervention_report", "response_cache"},
+    {"interventions", "random_masks"},
+    {"lm_models", "plugin", "autoload"},
+    {"demo", "demo_matrix", "demo_figure"},
+    {"cli"},
+]  # fmt: skip
+"""From the bottom to the top. A room may import from its own floor and from those below."""
+
+MAY_IMPORT_LM_EVAL = {"plugin", "lm_models", "demo", "cli"}
+
+
+def modules() -> list[tuple[str, Path]]:
+    """Every module with the room it is in: its own name, or that of its folder."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        inside = path.relative_to(PACKAGE)
+        if inside != Path("__init__.py"):
+            found.append((inside.parts[0].removesuffix(".py"), path))
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    """Modules imported anywhere in a file, but for type checkers alone."""
+    names = set()
+    pending = [ast.parse(path.read_text("utf-8"))]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            pending += node.orelse
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        pending += ast.iter_child_nodes(node)
+    return names
+
+
+def test_every_room_has_a_floor():
+    assert {room for room, _ in modules()} == set().union(*FLOORS)
+
+
+@pytest.mark.parametrize(("room", "path"), modules(), ids=lambda value: str(value).split("/")[-1])
+def test_imports_run_one_way(room, path):
+    floor = next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+    allowed = set().union(*FLOORS[: floor + 1])
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("lsn_eval.")}
+    # Names that the package itself exports stand for the rooms they come from.
+    used -= {"__version__", "NeuronMask", "autoload"}
+    assert used <= allowed, f"{path.name} imports from a floor above"
+    if any(name.partition(".")[0] == "lm_eval" for name in imports(path)):
+        assert room in MAY_IMPORT_LM_EVAL
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import lsn_eval",
+        "from lsn_eval import NeuronMask, Condition, ActivationStats, identify",
+        "from lsn_eval.conditions import plan; from lsn_eval.mask_files import load_mask",
+        "import lsn_eval.cli",
+        "import lsn_eval.comparisons, lsn_eval.demo_matrix, lsn_eval.signatures",
+    ],
+)
+def test_what_starts_quickly_imports_no_torch(statement):
+    code = (
+        f"{statement}\nimport sys\n"
+        "heavy = {'torch', 'transformers', 'lm_eval', 'datasets', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
