@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,59 +16,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lsn_eval.artefacts import METADATA_KEY, check_format, whole_file
 from lsn_eval.errors import MaskError
 from lsn_eval.mask_names import MaskMethod, MaskModel
 from lsn_eval.masks import NeuronMask
 from lsn_eval.resources import masks_dir
 
-METADATA_KEY = "lsn_eval"
 FORMAT = "lsn_eval.mask"
 FORMAT_VERSION = 1
 
 
 def metadata_document(mask: NeuronMask) -> dict[str, Any]:
     """The JSON document of a mask file."""
-    model = mask.model
-    document: dict[str, Any] = {
+    return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "model": {
-            "name": model.name,
-            "type": model.type,
-            "revision": model.revision,
-            "layers": len(model.layers),
-            "widths": dict(model.widths),
-        },
+        "model": mask.model.to_json(),
         "languages": list(mask.languages),
         "method": {"name": mask.method.name, "parameters": dict(mask.method.parameters)},
         "digest": mask.digest,
         "provenance": mask.provenance,
     }
-    if model.layers != tuple(map(str, range(len(model.layers)))):
-        document["model"]["layer_names"] = list(model.layers)
-    return document
 
 
 def save_mask(mask: NeuronMask, path: str | os.PathLike[str]) -> None:
     """Write `mask`; the file appears whole or not at all, and equal masks give equal bytes."""
     from safetensors.numpy import save
 
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise MaskError(f"the folder {target.parent} does not exist; create it first")
     document = json.dumps(metadata_document(mask), ensure_ascii=False, sort_keys=True)
     content = save(dict(mask.items()), metadata={METADATA_KEY: document})
-    handle, unfinished = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(unfinished, 0o666 & ~umask)
-        os.replace(unfinished, target)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise
+    with whole_file(path, MaskError) as file:
+        file.write(content)
 
 
 def find_mask(name: str | os.PathLike[str]) -> Path:
@@ -117,20 +94,14 @@ def load_mask(name: str | os.PathLike[str]) -> NeuronMask:
             f"{path} is no lsn_eval mask: its metadata lacks {error}; write masks with "
             "'lsn-eval identify' or 'lsn-eval mask import'"
         ) from error
-    except (json.JSONDecodeError, TypeError, AttributeError) as error:
-        raise MaskError(f"{path}: the mask's metadata cannot be read ({error})") from error
     except MaskError as error:
         raise MaskError(f"{path}: {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise MaskError(f"{path}: the mask's metadata cannot be read ({error})") from error
 
 
 def _read(document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> NeuronMask:
-    if document["format"] != FORMAT:
-        raise MaskError(f"format {FORMAT!r} was expected, not {document['format']!r}")
-    if document["format_version"] != FORMAT_VERSION:
-        raise MaskError(
-            f"format version {document['format_version']!r} was given and {FORMAT_VERSION} is "
-            "read; update lsn_eval"
-        )
+    check_format(document, FORMAT, FORMAT_VERSION, MaskError)
     neurons: dict[str, Any] = {}
     values: dict[str, Any] = {}
     for key, tensor in tensors.items():
@@ -149,20 +120,9 @@ def _read(document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
             tree[statistic] = tensor
         else:
             neurons.setdefault(who, {}).setdefault(hookpoint, {})[layer] = tensor
-    model = document["model"]
-    count = model["layers"]
-    names = model.get("layer_names") or list(map(str, range(count)))
-    if len(names) != count:
-        raise MaskError(f"the metadata says {count} layers and names {len(names)}")
     mask = NeuronMask(
         neurons,
-        model=MaskModel(
-            layers=tuple(names),
-            widths=model["widths"],
-            type=model.get("type"),
-            name=model.get("name"),
-            revision=model.get("revision"),
-        ),
+        model=MaskModel.from_json(document["model"]),
         languages=document["languages"],
         method=MaskMethod(document["method"]["name"], document["method"]["parameters"]),
         values=values,

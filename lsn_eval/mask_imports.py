@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lsn_eval.artefacts import load_plain_tensors
 from lsn_eval.errors import MaskError
 from lsn_eval.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
 from lsn_eval.mask_names import MaskMethod, MaskModel
@@ -38,7 +39,7 @@ def import_rucaibox(
     if hookpoint not in HOOKPOINTS:
         raise MaskError(f"hookpoint {hookpoint!r}: one of {', '.join(HOOKPOINTS)} was expected")
     source = Path(path)
-    content = _load_tensors(source)
+    content = load_plain_tensors(source, MaskError)
     if not isinstance(content, list) or not all(isinstance(entry, list) for entry in content):
         raise MaskError(
             f"{source} does not hold list[language][layer] of neuron indices; it holds a "
@@ -79,19 +80,3 @@ def import_rucaibox(
         languages=languages,
         method=MaskMethod("imported", {"format": "rucaibox", "file": source.name}),
     )
-
-
-def _load_tensors(path: Path) -> Any:
-    import pickle
-
-    import torch
-
-    if not path.is_file():
-        raise MaskError(f"{path} does not exist or is no file")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise MaskError(
-            f"{path} cannot be read as a file of plain tensors ({type(error).__name__}); it is "
-            "damaged, or holds objects that could run code, which are never loaded"
-        ) from error

@@ -31,6 +31,28 @@ class MaskModel:
     revision: str | None = None
     """Commit of the model's repository."""
 
+    def to_json(self) -> dict[str, Any]:
+        """The model in the metadata of a file."""
+        document: dict[str, Any] = {
+            "name": self.name,
+            "type": self.type,
+            "revision": self.revision,
+            "layers": len(self.layers),
+            "widths": dict(self.widths),
+        }
+        if self.layers != tuple(map(str, range(len(self.layers)))):
+            document["layer_names"] = list(self.layers)
+        return document
+
+    @staticmethod
+    def from_json(document: Mapping[str, Any]) -> MaskModel:
+        """The model that `to_json` wrote; ValueError if it contradicts itself."""
+        names = document.get("layer_names") or list(map(str, range(document["layers"])))
+        if len(names) != document["layers"]:
+            raise ValueError(f"it says {document['layers']} layers and names {len(names)}")
+        named = {name: document.get(name) for name in ("type", "name", "revision")}
+        return MaskModel(tuple(names), document["widths"], **named)
+
     @staticmethod
     def numbered(layers: int, widths: Mapping[str, int], **named: str | None) -> MaskModel:
         """A model whose layers are called 0 to `layers` - 1."""

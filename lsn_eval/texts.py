@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from lsn_eval.artefacts import load_plain_tensors
 from lsn_eval.errors import RecordingError
 
 HELD_OUT_SHARE = 10
@@ -266,22 +267,12 @@ def read_tokens(source: str) -> TokenFile:
     Raises:
         RecordingError: it holds anything else.
     """
-    import pickle
-
-    import torch
-
     files = find_files(source)
     if len(files) > 1:
         raise RecordingError(
             f"{source} is {len(files)} files; one {TOKEN_SUFFIX} file a language was expected"
         )
-    try:
-        tokens = torch.load(files[0], map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise RecordingError(
-            f"{files[0]} cannot be read as a file of plain tensors ({type(error).__name__}); it "
-            "is damaged, or holds objects that could run code, which are never loaded"
-        ) from error
+    tokens = load_plain_tensors(files[0], RecordingError)
     return TokenFile(source, token_array(tokens, str(files[0])))
 
 

@@ -180,7 +180,11 @@ def test_shards_are_merged(model: Path, texts: dict[str, Path], tmp_path: Path) 
 
 
 def test_an_interrupted_command_says_how_to_go_on(
-    model: Path, texts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path,
+    texts: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ctrl_c: None,
 ) -> None:
     from lsn_eval.recording import language_recording
 

@@ -9,8 +9,8 @@ import pytest
 from safetensors.numpy import load_file, safe_open, save_file
 
 from lsn_eval import NeuronMask
+from lsn_eval.artefacts import METADATA_KEY
 from lsn_eval.errors import MaskError
-from lsn_eval.mask_files import METADATA_KEY
 from lsn_eval.mask_names import MaskMethod, MaskModel
 from lsn_eval.resources import masks_dir
 
@@ -104,6 +104,10 @@ def fewer_layers(tensors, document):
     document["model"]["layers"] = 2
 
 
+def contradicting_layers(tensors, document):
+    document["model"]["layer_names"] = ["0", "1"]
+
+
 def newer(tensors, document):
     document["format_version"] = 2
 
@@ -138,6 +142,7 @@ def list_document(tensors, document):
         (odd_key, "tensor 'de': WHO/HOOKPOINT/LAYER"),
         (rename, "'it' has neurons and is not among"),
         (fewer_layers, "no layer '2'"),
+        (contradicting_layers, "says 3 layers and names 2"),
         (newer, "format version 2 was given and 1 is read"),
         (other_format, "format 'lsn_eval.mask' was expected, not 'something'"),
         (no_languages, "lacks 'languages'"),

@@ -150,7 +150,7 @@ def test_what_resuming_refuses(tmp_path: Path, tokenizer) -> None:
         record(model, tokenizer, texts, **options)
 
 
-def test_ctrl_c_saves_after_the_batch(tmp_path: Path, tokenizer) -> None:
+def test_ctrl_c_saves_after_the_batch(tmp_path: Path, tokenizer, ctrl_c: None) -> None:
     model = tiny_model("llama")
     out = tmp_path / "stats"
     options: dict[str, Any] = {"out": out, "length": 16, "batch_size": 2}

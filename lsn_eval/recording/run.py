@@ -69,10 +69,11 @@ class Interruption:
 def deferred_interrupt() -> Iterator[Interruption]:
     """Note the first Ctrl-C instead of raising: half a batch cannot be saved. The second raises."""
     interruption = Interruption()
-    if threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    # A job in the background ignores Ctrl-C, and goes on doing so.
+    if threading.current_thread() is not threading.main_thread() or before is signal.SIG_IGN:
         yield interruption
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def note(number: int, frame: Any) -> None:
         interruption.asked = True

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,13 +17,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from lsn_eval.artefacts import METADATA_KEY, check_format, whole_file
 from lsn_eval.errors import StatisticsError
 from lsn_eval.mask_names import MaskModel
 from lsn_eval.statistics.activation_stats import ActivationStats
 from lsn_eval.statistics.parts import TextResponses
 from lsn_eval.statistics.quantiles import TokenSample
 
-METADATA_KEY = "lsn_eval"
 FORMAT = "lsn_eval.stats"
 FORMAT_VERSION = 1
 
@@ -36,45 +35,23 @@ _CHUNK = 64 << 20
 
 def metadata_document(stats: ActivationStats) -> dict[str, Any]:
     """The JSON document of a statistics file."""
-    model = stats.model
-    document: dict[str, Any] = {
+    return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "model": {
-            "name": model.name,
-            "type": model.type,
-            "revision": model.revision,
-            "layers": len(model.layers),
-            "widths": dict(model.widths),
-        },
+        "model": stats.model.to_json(),
         "languages": list(stats.languages),
         "tokens": {language: stats.tokens[language] for language in stats.languages},
         "samples": {language: sample.size for language, sample in stats.samples.items()},
         "digest": stats.digest,
         "provenance": dict(stats.provenance),
     }
-    if model.layers != tuple(map(str, range(len(model.layers)))):
-        document["model"]["layer_names"] = list(model.layers)
-    return document
 
 
 def save_statistics(stats: ActivationStats, path: str | os.PathLike[str]) -> None:
     """Write `stats`; the file appears whole or not at all, and equal ones give equal bytes."""
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise StatisticsError(f"the folder {target.parent} does not exist; create it first")
     document = json.dumps(metadata_document(stats), ensure_ascii=False, sort_keys=True)
-    handle, unfinished = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _write(file, _tensors(stats), {METADATA_KEY: document})
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(unfinished, 0o666 & ~umask)
-        os.replace(unfinished, target)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise
+    with whole_file(path, StatisticsError) as file:
+        _write(file, _tensors(stats), {METADATA_KEY: document})
 
 
 def _tensors(stats: ActivationStats) -> dict[str, NDArray[Any]]:
@@ -138,10 +115,10 @@ def load_statistics(path: str | os.PathLike[str]) -> ActivationStats:
             f"{source} is no lsn_eval statistics file: it lacks {error}; write one with "
             "'lsn-eval record' or 'lsn-eval stats import'"
         ) from error
-    except (json.JSONDecodeError, TypeError, AttributeError) as error:
-        raise StatisticsError(f"{source}: the metadata cannot be read ({error})") from error
     except StatisticsError as error:
         raise StatisticsError(f"{source}: {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StatisticsError(f"{source}: the metadata cannot be read ({error})") from error
 
 
 def _map(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -177,22 +154,8 @@ def _map(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
 
 def _read(document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> ActivationStats:
-    if document["format"] != FORMAT:
-        raise StatisticsError(f"format {FORMAT!r} was expected, not {document['format']!r}")
-    if document["format_version"] != FORMAT_VERSION:
-        raise StatisticsError(
-            f"format version {document['format_version']!r} was given and {FORMAT_VERSION} is "
-            "read; update lsn_eval"
-        )
-    described = document["model"]
-    names = described.get("layer_names") or list(map(str, range(described["layers"])))
-    model = MaskModel(
-        layers=tuple(names),
-        widths=described["widths"],
-        type=described.get("type"),
-        name=described.get("name"),
-        revision=described.get("revision"),
-    )
+    check_format(document, FORMAT, FORMAT_VERSION, StatisticsError)
+    model = MaskModel.from_json(document["model"])
     arrays: dict[str, dict[str, NDArray[Any]]] = {}
     for key, tensor in tensors.items():
         hookpoint, _, name = key.partition("/")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lsn_eval.artefacts import load_plain_tensors
 from lsn_eval.errors import StatisticsError
 from lsn_eval.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
 from lsn_eval.mask_names import MaskModel
@@ -66,17 +66,7 @@ def import_counts(
 
 
 def _read(path: Path) -> tuple[int, NDArray[np.int64]]:
-    import torch
-
-    if not path.is_file():
-        raise StatisticsError(f"{path} does not exist or is no file")
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise StatisticsError(
-            f"{path} cannot be read as a file of plain tensors ({type(error).__name__}); it is "
-            "damaged, or holds objects that could run code, which are never loaded"
-        ) from error
+    content: Any = load_plain_tensors(path, StatisticsError)
     if not isinstance(content, dict) or not {"n", "over_zero"} <= set(content):
         there = f"keys {', '.join(map(str, content))}" if isinstance(content, dict) else "no dict"
         raise StatisticsError(f"{path} has {there}; a dict of n and over_zero was expected")

@@ -1,0 +1,65 @@
+"""What every file that we read or write has in common: it appears whole, says what it is, and
+cannot run code."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lsn_eval.errors import LsnError
+
+METADATA_KEY = "lsn_eval"
+"""Where a safetensors file of ours keeps its JSON document."""
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str], error: type[LsnError]) -> Iterator[BinaryIO]:
+    """A file to write that takes its place when the block ends, and leaves no trace if it fails."""
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise error(f"the folder {target.parent} does not exist; create it first")
+    handle, unfinished = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(unfinished, 0o666 & ~umask)
+        os.replace(unfinished, target)
+    except BaseException:
+        Path(unfinished).unlink(missing_ok=True)
+        raise
+
+
+def check_format(
+    document: Mapping[str, Any], expected: str, version: int, error: type[LsnError]
+) -> None:
+    """Raise `error` unless a JSON document is of this format and version."""
+    if document["format"] != expected:
+        raise error(f"format {expected!r} was expected, not {document['format']!r}")
+    if document["format_version"] != version:
+        raise error(
+            f"format version {document['format_version']!r} was given and {version} is read; "
+            "update lsn_eval"
+        )
+
+
+def load_plain_tensors(path: Path, error: type[LsnError]) -> Any:
+    """What `torch.save` wrote, if it is made of tensors and plain containers alone."""
+    import pickle
+
+    import torch
+
+    if not path.is_file():
+        raise error(f"{path} does not exist or is no file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as cause:
+        raise error(
+            f"{path} cannot be read as a file of plain tensors ({type(cause).__name__}); it is "
+            "damaged, or holds objects that could run code, which are never loaded"
+        ) from cause
