@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lsn_eval.identification.selection import check_rate, kth_value, lowest
+from lsn_eval.identification.selection import Selection, by_layer, check_rate, kth_value, lowest
+from lsn_eval.mask_names import MaskModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,6 +20,25 @@ class Uneven:
     neurons: tuple[NDArray[np.int64], ...]
     threshold: float
     activation_bar: float
+
+    def selection(
+        self, languages: Sequence[str], model: MaskModel, hookpoint: str, **found: Any
+    ) -> Selection:
+        """These neurons by language and layer, with the thresholds among what was `found`."""
+        return Selection(
+            tuple(languages),
+            model,
+            {
+                language: {hookpoint: by_layer(flat, model, hookpoint)}
+                for language, flat in zip(languages, self.neurons, strict=True)
+            },
+            {
+                "hookpoint": hookpoint,
+                "threshold": self.threshold,
+                "activation_bar": self.activation_bar,
+                **found,
+            },
+        )
 
 
 def language_entropy(values: NDArray[np.float32]) -> NDArray[np.float32]:

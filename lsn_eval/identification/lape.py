@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from lsn_eval.identification.entropy import select_uneven
 from lsn_eval.identification.selection import (
     Selection,
-    by_layer,
     check_languages,
     model_at,
     one_hookpoint,
@@ -49,17 +48,4 @@ def lape(
         filter_rate=filter_rate,
         activation_bar_rate=activation_bar_rate,
     )
-    model = model_at(stats.model, hookpoint)
-    return Selection(
-        stats.languages,
-        model,
-        {
-            language: {hookpoint: by_layer(flat, model, hookpoint)}
-            for language, flat in zip(stats.languages, uneven.neurons, strict=True)
-        },
-        {
-            "hookpoint": hookpoint,
-            "threshold": uneven.threshold,
-            "activation_bar": uneven.activation_bar,
-        },
-    )
+    return uneven.selection(stats.languages, model_at(stats.model, hookpoint), hookpoint)

@@ -9,7 +9,6 @@ import numpy as np
 from lsn_eval.identification.entropy import select_uneven
 from lsn_eval.identification.selection import (
     Selection,
-    by_layer,
     check_languages,
     model_at,
     one_hookpoint,
@@ -51,17 +50,4 @@ def lave(
         filter_rate=filter_rate,
         activation_bar_rate=activation_bar_rate,
     )
-    model = model_at(stats.model, hookpoint)
-    return Selection(
-        stats.languages,
-        model,
-        {
-            language: {hookpoint: by_layer(flat, model, hookpoint)}
-            for language, flat in zip(stats.languages, uneven.neurons, strict=True)
-        },
-        {
-            "hookpoint": hookpoint,
-            "threshold": uneven.threshold,
-            "activation_bar": uneven.activation_bar,
-        },
-    )
+    return uneven.selection(stats.languages, model_at(stats.model, hookpoint), hookpoint)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lsn_eval.identification.checkpoint_weights import Checkpoint, open_checkpoint
 from lsn_eval.identification.entropy import select_uneven
-from lsn_eval.identification.selection import IdentificationError, Selection, by_layer
+from lsn_eval.identification.selection import IdentificationError, Selection
 from lsn_eval.mask_names import MaskModel
 
 if TYPE_CHECKING:
@@ -84,20 +84,7 @@ def parameter_variation(
         name=base.name,
         revision=base.revision,
     )
-    return Selection(
-        tuple(tuned),
-        model,
-        {
-            language: {HOOKPOINT: by_layer(flat, model, HOOKPOINT)}
-            for language, flat in zip(tuned, uneven.neurons, strict=True)
-        },
-        {
-            "hookpoint": HOOKPOINT,
-            "norm": "L2 of the change over L2 before",
-            "threshold": uneven.threshold,
-            "activation_bar": uneven.activation_bar,
-        },
-    )
+    return uneven.selection(tuple(tuned), model, HOOKPOINT, norm="L2 of the change over L2 before")
 
 
 def _rates(
