@@ -59,9 +59,11 @@ def test_mask_info_prints_the_shipped_mask():
         assert f"\n{language} " in result.output
     shown = json.loads(run("mask", "info", "demo/planted", "--json").output)
     assert shown["digest"] == mask.digest
-    assert [entry["language"] for entry in shown["languages"]] == list(mask.languages)
-    assert shown["languages"][1]["neurons"] == mask.count("de")
-    assert shown["languages"][1]["per_layer"] == mask.layer_counts("de")
+    assert shown["languages"] == list(mask.languages)
+    assert shown["neurons"]["de"] == mask.count("de")
+    assert shown["neurons_per_layer"]["de"] == mask.layer_counts("de")
+    assert shown["statistics"]["zh"] == list(mask.statistics("zh"))
+    assert shown["controls"]["zh"] == 20
     assert shown["method"]["name"] == "planted"
 
 
@@ -75,8 +77,15 @@ def test_mask_import_and_info_of_a_released_mask(tmp_path):
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     shown = json.loads(run("mask", "info", out, "--json").output)
-    counts = {entry["language"]: entry["neurons"] for entry in shown["languages"]}
-    assert counts == {"en": 95, "zh": 583, "fr": 1022, "es": 838, "vi": 836, "id": 1068, "ja": 582}
+    assert shown["neurons"] == {
+        "en": 95,
+        "zh": 583,
+        "fr": 1022,
+        "es": 838,
+        "vi": 836,
+        "id": 1068,
+        "ja": 582,
+    }
     assert shown["neurons_in_union"] == 3523
     assert shown["model"]["name"] == "llama-2-7b"
     assert shown["model"]["type"] == "llama"

@@ -95,17 +95,12 @@ def describe(mask: NeuronMask) -> dict[str, Any]:
         "method": {"name": mask.method.name, "parameters": dict(mask.method.parameters)},
         "hookpoints": list(mask.hookpoints),
         "layer_names": list(mask.model.layers),
-        "languages": [
-            {
-                "language": language,
-                "neurons": mask.count(language),
-                "per_layer": mask.layer_counts(language),
-                "statistics": list(mask.statistics(language)),
-                "controls": len(mask.controls(language)),
-            }
-            for language in mask.languages
-        ],
+        "languages": list(mask.languages),
+        "neurons": {language: mask.count(language) for language in mask.languages},
         "neurons_in_union": len(union),
+        "neurons_per_layer": {language: mask.layer_counts(language) for language in mask.languages},
+        "statistics": {language: list(mask.statistics(language)) for language in mask.languages},
+        "controls": {language: len(mask.controls(language)) for language in mask.languages},
         "provenance": mask.provenance,
     }
 
@@ -122,19 +117,19 @@ def _as_text(described: dict[str, Any]) -> str:
         "",
     ]
     rows = [["language", "neurons", "controls", "statistics"]]
-    for entry in languages:
-        stored = ", ".join(entry["statistics"]) or "none"
-        controls = str(entry["controls"])
-        rows.append([entry["language"], str(entry["neurons"]), controls, stored])
+    for name in languages:
+        stored = ", ".join(described["statistics"][name]) or "none"
+        controls = str(described["controls"][name])
+        rows.append([name, str(described["neurons"][name]), controls, stored])
     rows.append(["in all", str(described["neurons_in_union"]), "", ""])
     lines += _table(rows)
     for hookpoint in described["hookpoints"]:
-        counts = [entry["per_layer"][hookpoint] for entry in languages]
-        rows = [["layer", *(entry["language"] for entry in languages)]]
+        counts = [described["neurons_per_layer"][name][hookpoint] for name in languages]
+        rows = [["layer", *languages]]
         for number, layer in enumerate(described["layer_names"]):
             rows.append([layer, *(str(per_layer[number]) for per_layer in counts)])
         lines += ["", f"neurons at {hookpoint}", *_table(rows)]
-    without = [entry["language"] for entry in languages if not entry["neurons"]]
+    without = [name for name in languages if not described["neurons"][name]]
     if without:
         lines += ["", f"without any neuron: {', '.join(without)}"]
     return "\n".join(lines)
