@@ -16,6 +16,7 @@ _EXPORTS = {
     "NeuronMask": "lsn_eval.masks",
     "identify": "lsn_eval.identification",
     "intervene": "lsn_eval.interventions",
+    "language_metrics": "lsn_eval.language_scores",
     "record": "lsn_eval.recording",
 }
 
@@ -28,6 +29,7 @@ __all__ = [
     "__version__",
     "identify",
     "intervene",
+    "language_metrics",
     "record",
 ]
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from lsn_eval.identification import identify
     from lsn_eval.intervention_report import InterventionReport
     from lsn_eval.interventions import intervene
+    from lsn_eval.language_scores import language_metrics
     from lsn_eval.masks import NeuronMask
     from lsn_eval.recording import record
     from lsn_eval.statistics import ActivationStats

@@ -4,7 +4,7 @@ lm-eval 0.4.13 discovers no plug-ins, so something has to register ours in every
 evaluates. `lsn_eval_autoload.pth`, installed beside the package, makes the interpreter call
 `at_start` here when it starts; `import lsn_eval` calls `install`, which serves where `.pth` files
 are not read (`pip install --target`, a zip file, PYTHONPATH). Both only put a finder in front of
-the import system that waits for the two lm_eval modules we extend; once those have run,
+the import system that waits for the lm_eval modules we extend; once those have run,
 `lsn_eval.plugin` attaches to them and the finder is gone. `LSN_EVAL_AUTOLOAD=0` switches the
 `.pth` file off; an explicit `import lsn_eval` still counts.
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-WATCHED = ("lm_eval.models", "lm_eval.tasks")
+WATCHED = ("lm_eval.models", "lm_eval.api.metrics", "lm_eval.tasks")
 """The modules of lm_eval that `lsn_eval.plugin` extends; a test compares the two."""
 
 _failures: "set[str]" = set()  # that have been warned about

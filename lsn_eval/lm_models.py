@@ -27,6 +27,7 @@ from lsn_eval.interventions import Intervention
 from lsn_eval.masks import NeuronMask
 from lsn_eval.resources import demo_model_dir
 from lsn_eval.response_cache import RECORD_KEY, table_name, use_table, weights_identity
+from lsn_eval.seeded_generation import SeededGeneration
 from lsn_eval.signatures import signature
 
 # Below lm-eval's own logger, so that its command shows the signature beside its table.
@@ -37,7 +38,7 @@ DEMO_MODEL = "lsn_demo"
 
 
 @register_model("lsn_hf")
-class LsnHF(HFLM):
+class LsnHF(SeededGeneration, HFLM):
     """lm-eval's `hf` with an intervention; every argument of `hf` is taken too.
 
     Args:

@@ -63,7 +63,15 @@ HOSTS = {
     "lm_eval.aggregations": _Host("lm_eval.api.metrics", "aggregation_registry", by_decorator=True),
 }
 
-COMPONENTS = (Component("lm_eval.models", "lsn_hf", "lsn_eval.lm_models:LsnHF"),)
+COMPONENTS = (
+    Component("lm_eval.models", "lsn_hf", "lsn_eval.lm_models:LsnHF"),
+    Component(
+        "lm_eval.metrics",
+        "lsn_language_accuracy",
+        "lsn_eval.lm_tasks.language_accuracy:language_accuracy",
+    ),
+    Component("lm_eval.aggregations", "lsn_ratio", "lsn_eval.lm_tasks.language_accuracy:ratio"),
+)
 """Kept equal to the entry points in `pyproject.toml` by a test."""
 
 

@@ -1,0 +1,64 @@
+"""Stop words: a named list, and how many of a text's tokens are on it."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from lsn_eval.language_scores.identification import LanguageScoreError
+
+
+@dataclass(frozen=True)
+class StopWords:
+    """A list of words and the name it has in results."""
+
+    name: str
+    words: frozenset[str]
+
+    def count(self, text: str) -> tuple[int, int]:
+        """Tokens of a text that are stop words, and its tokens: split at white space, case as is.
+
+        That is how it was published for the answers to the multilingual Vicuna questions: a word
+        with a capital or a comma is none.
+        """
+        tokens = text.split()
+        return sum(token in self.words for token in tokens), len(tokens)
+
+
+def load_stop_words(language: str, path: str | Path | None = None) -> StopWords | None:
+    """The list of a language in the package stopwordsiso, or None if it has none for it.
+
+    Args:
+        language: ISO 639-1 code.
+        path: a file with one word a line in place of it (for published numbers, NLTK's
+            `corpora/stopwords/german`).
+
+    Raises:
+        LanguageScoreError: the file does not exist or holds no word.
+    """
+    return _load(language, None if path is None else str(path))
+
+
+@functools.lru_cache(maxsize=32)
+def _load(language: str, path: str | None) -> StopWords | None:
+    if path is None:
+        import stopwordsiso
+
+        # Norwegian has one list.
+        words = stopwordsiso.stopwords("no" if language in ("nb", "nn") else language)
+        name = f"stopwords-iso {stopwordsiso.__version__}"
+        return StopWords(name, frozenset(words)) if words else None
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise LanguageScoreError(
+            f"the stop word list {file} does not exist; give a file with one word a line, or "
+            "leave stopwords out for stopwords-iso"
+        )
+    lines = (line.strip() for line in file.read_text("utf-8-sig").splitlines())
+    words = {line for line in lines if line}
+    if not words:
+        raise LanguageScoreError(
+            f"the stop word list {file} is empty; one word a line was expected"
+        )
+    return StopWords(f"{file.name} ({len(words)} words)", frozenset(words))

@@ -1,0 +1,1 @@
+"""Python behind the task definitions in `tasks/`: one family a file."""

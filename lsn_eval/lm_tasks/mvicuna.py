@@ -1,0 +1,54 @@
+"""The multilingual Vicuna questions: open questions, one file a language, one question a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from lsn_eval.lm_tasks.language_task import LanguageTask
+from lsn_eval.lm_tasks.local_data import LocalDataError, local_file, read_json_lines
+
+WHERE_TO_GET = (
+    "the questions are released as data/mvicuna/LANGUAGE.txt in github.com/RUCAIBox/"
+    "Language-Specific-Neurons (Tang et al.) and, for de and tr, in github.com/racia/"
+    "Language-Specific-Neurons: put them into a folder mvicuna and give the folder that holds it "
+    """by --metadata '{"data_root": "DIR"}' or LSN_EVAL_DATA=DIR"""
+)
+
+
+class MVicunaTask(LanguageTask):
+    """Questions of a language with the instruction to answer in it, from the YAML.
+
+    A document is `question`, `instruction` and `language`.
+    """
+
+    def local(self, root: Path, **settings: Any) -> dict[str, datasets.Dataset]:
+        """`mvicuna/LANGUAGE.txt`, or JSON lines with a column `question`."""
+        language, instruction = settings["language"], settings["instruction"]
+        name = f"mvicuna/{language}"
+        file = local_file(root, [f"{name}.txt", f"{name}.jsonl"], WHERE_TO_GET)
+        if file.suffix == ".txt":
+            lines = (line.strip() for line in file.read_text("utf-8-sig").split("\n"))
+            questions = [line for line in lines if line]
+        else:
+            questions = [str(row["question"]) for row in read_json_lines(file, ["question"])]
+        if not questions:
+            raise LocalDataError(f"{file} holds no question; one a line was expected")
+        documents = [
+            {"question": question, "instruction": instruction, "language": language}
+            for question in questions
+        ]
+        return {"test": datasets.Dataset.from_list(documents)}
+
+    def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
+        """There is none with these files.
+
+        Raises:
+            LocalDataError: always.
+        """
+        raise LocalDataError(
+            f"the Vicuna questions in {self.language!r} are not on the Hub, and no local data was "
+            f"given; {WHERE_TO_GET}"
+        )
