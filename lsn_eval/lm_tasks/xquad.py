@@ -1,0 +1,169 @@
+"""`lsn_xquad_*`: lm-eval's XQuAD, with its scores and what language and script an answer is in.
+
+lm-eval's own task imports a module that transformers 5 no longer has; the prompts, splits and
+generation settings are read from it all the same, and its scores come from `squad_metrics`.
+
+Local data is the release's, `xquad/xquad.{language}.json` (SQuAD's nested JSON), or JSON lines with
+the Hub's columns, `xquad/{language}.validation.jsonl`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from lsn_eval.language_scores import load_identifier, score_text
+from lsn_eval.lm_tasks.local_data import LocalDataError, local_file, read_json_lines
+from lsn_eval.lm_tasks.squad_metrics import MLQA_LANGUAGES, exact_match, f1, f1_mlqa
+from lsn_eval.lm_tasks.upstream import UpstreamTask
+
+_FEATURES = datasets.Features(
+    {
+        "id": datasets.Value("string"),
+        "context": datasets.Value("string"),
+        "question": datasets.Value("string"),
+        "answers": {
+            "text": datasets.Sequence(datasets.Value("string")),
+            "answer_start": datasets.Sequence(datasets.Value("int32")),
+        },
+    }
+)
+_WHERE = (
+    "get it from https://github.com/google-deepmind/xquad, or write JSON lines with the Hub's "
+    "columns (google/xquad): id, context, question, answers"
+)
+
+
+class XquadTask(UpstreamTask):
+    """One language: `exact_match` and `f1` are lm-eval's, the other metrics come on top."""
+
+    FAMILY = "xquad"
+
+    def merge(self, theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+        """lm-eval's definition, scored by us."""
+        metrics = [
+            {"metric": name, "aggregation": "mean", "higher_is_better": name != "no_answer"}
+            for name in more_metrics(self.language)
+        ]
+        metadata = ours.get("metadata") or {}
+        lid = metadata.get("lid")
+        scored = {
+            "metric_list": [*theirs["metric_list"], *metrics],
+            "process_results": scorer(self.language, lid),
+        }
+        named = metadata | {"language_identification": load_identifier(lid).name}
+        return super().merge(theirs | scored, ours | {"metadata": named})
+
+    def local(self, root: Path, **settings: Any) -> dict[str, datasets.Dataset]:
+        """The validation split, the only one there is."""
+        path = local_file(
+            root,
+            [f"xquad/xquad.{self.language}.json", f"xquad/{self.language}.validation.jsonl"],
+            _WHERE,
+        )
+        rows = (
+            read_json_lines(path, list(_FEATURES))
+            if path.suffix == ".jsonl"
+            else list(squad_rows(path))
+        )
+        _check_answers(rows, path)
+        columns = {name: [row[name] for row in rows] for name in _FEATURES}
+        return {"validation": datasets.Dataset.from_dict(columns, features=_FEATURES)}
+
+    def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
+        """What lm-eval's own task loads."""
+        return dict(datasets.load_dataset(self.config.dataset_path, self.config.dataset_name))
+
+
+def more_metrics(language: str) -> list[str]:
+    """Metrics that lm-eval's task does not have."""
+    more = ["script_match", "language_match", "no_answer"]
+    return [*more, "f1_mlqa"] if language in MLQA_LANGUAGES else more
+
+
+def scorer(
+    language: str, lid: str | None = None
+) -> Callable[[dict[str, Any], list[str]], dict[str, float]]:
+    """The function that scores an answer, against the first reference answer as lm-eval does."""
+
+    def score(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
+        reference, answer = doc["answers"]["text"][0], results[0]
+        scores = {
+            "exact_match": exact_match(reference, answer),
+            "f1": f1(reference, answer),
+            **language_of_answer(answer, language, lid),
+        }
+        if language in MLQA_LANGUAGES:
+            scores["f1_mlqa"] = f1_mlqa(reference, answer, language)
+        return scores
+
+    return score
+
+
+def language_of_answer(answer: str, language: str, lid: str | None = None) -> dict[str, float]:
+    """Whether an answer is in the language and its script, each 0 or 1.
+
+    `script_match`: at least half of the letters are in the script. `language_match`: fastText's
+    top label is the language, which says little of one answer, as answers are names and numbers;
+    its share over all answers is to be held against that of the reference answers (README). An
+    empty answer matches neither and is counted as `no_answer`; one without a letter, such as a
+    year, matches both: it is the same in every language.
+    """
+    empty = not answer.strip()
+    if empty or not any(character.isalpha() for character in answer):
+        matches = float(not empty)
+        return {"script_match": matches, "language_match": matches, "no_answer": float(empty)}
+    scores = score_text(answer, language, lid=lid)
+    return {
+        "script_match": float((scores.script_share or 0.0) >= 0.5),
+        "language_match": float(scores.correct),
+        "no_answer": 0.0,
+    }
+
+
+def squad_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of SQuAD's nested JSON with the Hub's columns, in the file's order.
+
+    The Hub's copy has no white space round contexts, questions and answers; nor have these. An
+    `answer_start` counts from the beginning of the released context, there as here.
+
+    Raises:
+        LocalDataError: the file is no JSON, or is nested in another way.
+    """
+    try:
+        for article in json.loads(path.read_text("utf-8"))["data"]:
+            for paragraph in article["paragraphs"]:
+                for question in paragraph["qas"]:
+                    answers = question["answers"]
+                    yield {
+                        "id": question["id"],
+                        "context": paragraph["context"].strip(),
+                        "question": question["question"].strip(),
+                        "answers": {
+                            "text": [answer["text"].strip() for answer in answers],
+                            "answer_start": [answer["answer_start"] for answer in answers],
+                        },
+                    }
+    except json.JSONDecodeError as error:
+        raise LocalDataError(f"{path} is no JSON ({error}); {_WHERE}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LocalDataError(
+            f"{path} is not nested as SQuAD's files are (data, paragraphs, qas, answers): "
+            f"{type(error).__name__} {error}; {_WHERE}"
+        ) from error
+
+
+def _check_answers(rows: list[dict[str, Any]], path: Path) -> None:
+    if not rows:
+        raise LocalDataError(f"{path} holds no questions; {_WHERE}")
+    for row in rows:
+        answers = row["answers"]
+        if not (isinstance(answers, dict) and answers.get("text") and "answer_start" in answers):
+            raise LocalDataError(
+                f"{path}: question {row['id']!r} has answers {answers!r}; "
+                '{"text": [...], "answer_start": [...]} with at least one text was expected'
+            )
