@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from lsn_eval.errors import LsnError
 
 DATA_ROOT = "data_root"
 ENVIRONMENT = "LSN_EVAL_DATA"
-_SECRET_NAMES = ("api_key", "apikey", "token", "secret", "password", "authorization")
+_SECRET_NAME = re.compile(r"(^|_)(key|apikey|token|secret|password|authorization)($|_)")
 _SECRET_STARTS = ("sk-", "hf_", "Bearer ")
 _NOT_SECRET = frozenset({"add_bos_token", "prefix_token_id", "think_end_token"})
 
@@ -30,7 +31,7 @@ class LocalDataError(LsnError):
 def refuse_secrets(metadata: Mapping[str, Any]) -> None:
     """Raise LocalDataError for metadata that looks like a key or a token; never print its value."""
     for name, value in metadata.items():
-        named = name not in _NOT_SECRET and any(part in name.lower() for part in _SECRET_NAMES)
+        named = name not in _NOT_SECRET and _SECRET_NAME.search(name.lower())
         looks = isinstance(value, str) and value.startswith(_SECRET_STARTS)
         if (named and isinstance(value, str)) or looks:
             raise LocalDataError(
@@ -71,7 +72,8 @@ def read_json_lines(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
         LocalDataError: a line is no JSON object, or lacks a column.
     """
     rows = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    # Not splitlines: a raw line separator of Unicode inside a string ends no line of JSON.
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), start=1):
         if not line.strip():
             continue
         try:
