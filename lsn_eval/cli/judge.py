@@ -1,0 +1,169 @@
+"""`lsn-eval judge`: grade saved generations, or compare those of two conditions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lsn_eval.judge.report import Compared, Graded
+    from lsn_eval.judge.saved import SavedAnswers
+    from lsn_eval.judge.session import JudgeSession
+
+
+def judge(
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            help="samples_*.jsonl of lm-eval, the results file beside it, their folder, or a spool "
+            "file."
+        ),
+    ],
+    model: Annotated[str, typer.Option(help="The judge, as the endpoint names it.")],
+    base_url: Annotated[
+        str | None, typer.Option(help="The endpoint; default OPENAI_BASE_URL.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("graded.json"),
+    pairwise: Annotated[
+        bool, typer.Option("--pairwise", help="Compare two runs, each question in both orders.")
+    ] = False,
+    concurrency: Annotated[int, typer.Option(help="Requests under way at a time.", min=1)] = 8,
+    parameters: Annotated[
+        str | None,
+        typer.Option(
+            help='Sent with every request; default {"temperature": 0, "max_tokens": 1024}.'
+        ),
+    ] = None,
+    attempts: Annotated[
+        int, typer.Option(help="How often to ask for a reply that can be read.", min=1)
+    ] = 3,
+    timeout: Annotated[float, typer.Option(help="Seconds of silence until a retry.")] = 120.0,
+    retries: Annotated[int, typer.Option(help="Retries of a failed request.", min=0)] = 6,
+    price_input: Annotated[
+        float | None, typer.Option(help="Your price per million tokens sent, for the cost.")
+    ] = None,
+    price_output: Annotated[
+        float | None, typer.Option(help="Your price per million tokens received.")
+    ] = None,
+    cache: Annotated[Path, typer.Option(help="Folder that keeps every reply.")] = Path("lsn_judge"),
+) -> None:
+    """Grade saved generations from 1 to 10, or compare two runs, with an OpenAI-compatible model.
+
+    The key is read from OPENAI_API_KEY. Replies are kept: after an interruption the same command
+    goes on where it was, and a repeat sends nothing.
+
+    Example: lsn-eval judge results/samples_lsn_mvicuna_de_2026-01-01T00-00-00.jsonl --model MODEL
+
+    Example: lsn-eval judge none/ de_zero/ --model MODEL --pairwise --out pairs.json
+    """
+    from lsn_eval.judge.errors import JudgeError
+    from lsn_eval.judge.saved import load_saved
+    from lsn_eval.judge.session import JudgeSession
+    from lsn_eval.judge.settings import JudgeSettings, Prices
+
+    if (price_input is None) != (price_output is None):
+        raise JudgeError("a cost needs both --price-input and --price-output")
+    prices = None
+    if price_input is not None and price_output is not None:
+        prices = Prices(price_input, price_output)
+    if pairwise and len(results) != 2:
+        raise JudgeError(f"--pairwise compares two runs and {len(results)} were given")
+    if not out.parent.is_dir() or out.is_dir():
+        raise JudgeError(f"{out} cannot be written: its folder does not exist, or it is one")
+    given: dict[str, Any] = {} if parameters is None else {"parameters": _parameters(parameters)}
+    settings = JudgeSettings(
+        model=model, base_url=base_url, concurrency=concurrency, attempts=attempts,
+        timeout=timeout, retries=retries, **given,
+    )  # fmt: skip
+    runs = [load_saved(path) for path in results]
+    with JudgeSession(settings, cache) as session:
+        if pairwise:
+            _write(session, _compare(session, runs[0], runs[1]), out, prices)
+        else:
+            _write(session, _grade(session, [saved for run in runs for saved in run]), out, prices)
+
+
+def _parameters(text: str) -> dict[str, Any]:
+    from lsn_eval.judge.errors import JudgeError
+
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise JudgeError(f"--parameters is no JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise JudgeError("--parameters: a JSON object was expected")
+    return found
+
+
+def _grade(session: JudgeSession, saved: list[SavedAnswers]) -> list[Graded]:
+    from tqdm import tqdm
+
+    from lsn_eval.judge.report import Graded
+
+    # All tasks in one go: the last answers of one do not keep the next waiting.
+    answers = [answer for entry in saved for answer in entry.answers]
+    with tqdm(total=len(answers), desc="judge", disable=None) as bar:
+        grades = iter(session.grade(answers, lambda done, _: _advance(bar, done)))
+    return [Graded(entry, [next(grades) for _ in entry.answers]) for entry in saved]
+
+
+def _compare(
+    session: JudgeSession, first: list[SavedAnswers], second: list[SavedAnswers]
+) -> list[Compared]:
+    from tqdm import tqdm
+
+    from lsn_eval.judge.errors import JudgeError
+    from lsn_eval.judge.pairwise import same_questions
+    from lsn_eval.judge.report import Compared
+
+    names = [[entry.task for entry in side] for side in (first, second)]
+    if len(first) == len(second) == 1:
+        sides = [(first[0], second[0])]
+    elif names[0] == names[1]:
+        sides = list(zip(first, second, strict=True))
+    else:
+        raise JudgeError(
+            f"the runs hold different tasks: {', '.join(names[0])} and {', '.join(names[1])}"
+        )
+    pairs = [
+        same_questions(one.answers, other.answers, (one.source, other.source))
+        for one, other in sides
+    ]
+    everything = [pair for task in pairs for pair in task]
+    with tqdm(total=None, desc="judge", disable=None) as bar:
+        found = iter(session.compare(everything, lambda done, _: _advance(bar, done)))
+    return [
+        Compared(one, other, [next(found) for _ in task])
+        for (one, other), task in zip(sides, pairs, strict=True)
+    ]
+
+
+def _advance(bar: Any, done: int) -> None:
+    bar.update(done - bar.n)
+
+
+def _write(session: JudgeSession, graded: Any, out: Path, prices: Any) -> None:
+    from lsn_eval.judge import report
+    from lsn_eval.judge.errors import JudgeError
+    from lsn_eval.judge.prompts import GRADE, PAIR
+    from lsn_eval.judge.spool import write_whole
+
+    if session.stopped is not None:
+        raise JudgeError(
+            f"{session.stopped}. {session.usage}. Replies so far are kept: run the same command "
+            "again to go on"
+        )
+    paired = isinstance(graded[0], report.Compared)
+    judged = session.as_json(PAIR if paired else GRADE)
+    usage = session.usage.as_json(prices)
+    content = report.document(judged, usage, graded)
+    write_whole(out, (json.dumps(content, indent=2, ensure_ascii=True) + "\n").encode())
+    print(report.pair_table(graded) if paired else report.grade_table(graded))
+    print()
+    print("\n".join(report.notes(session, graded)))
+    if "cost" in usage:
+        print(f"cost {usage['cost']:.4f}")
+    print(f"written to {out}")

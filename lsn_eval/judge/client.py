@@ -1,0 +1,225 @@
+"""One request to the judge, sent again where that can help.
+
+The client's own retries are switched off: they would not send again after a reply that is no JSON,
+could not be told to stop, and start at half a second whatever the server is.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import logging
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lsn_eval.judge.errors import JudgeError
+from lsn_eval.judge.keys import VARIABLE, Key, RedactingFilter
+from lsn_eval.judge.settings import JudgeSettings
+
+log = logging.getLogger(__name__)
+
+LONGEST_DELAY = 60.0
+LONGEST_RETRY_AFTER = 300.0
+_AGAIN = frozenset({408, 409, 425, 429})
+_HOPELESS = frozenset({401, 403, 404})
+_MESSAGE_CHARACTERS = 300
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the judge said."""
+
+    text: str
+    finish_reason: str | None
+    model: str | None
+    """The model that the server says it was: an alias may point elsewhere one day."""
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+class RequestFailed(Exception):
+    """This request got no reply; another may."""
+
+
+class JudgeUnusable(JudgeError):
+    """No request will get a reply: a wrong key, an unknown model."""
+
+
+class _Transient(Exception):
+    def __init__(self, what: str, retry_after: float | None = None) -> None:
+        super().__init__(what)
+        self.retry_after = retry_after
+
+
+class JudgeClient:
+    """Sends requests from any number of threads.
+
+    Raises:
+        JudgeError: no key, or the package `openai` is missing.
+    """
+
+    def __init__(self, settings: JudgeSettings) -> None:
+        self._key = Key.from_environment()
+        written = json.dumps([settings.model, settings.endpoint, dict(settings.parameters)])
+        if self._key.redact(written) != written:
+            raise JudgeError(
+                f"the key in {VARIABLE} is also in the name of the model, the endpoint or the "
+                "parameters, which are written into results; take it out there"
+            )
+        try:
+            import openai
+        except ImportError as error:
+            raise JudgeError(
+                "the judge needs the package openai; run: pip install 'lsn-eval[judge]'"
+            ) from error
+        self._openai = openai
+        self._settings = settings
+        self._client = openai.OpenAI(
+            api_key=self._key.reveal(),
+            base_url=settings.endpoint,
+            timeout=settings.timeout,
+            max_retries=0,
+        )
+        self._logs = RedactingFilter(self._key)
+        self._logs.attach()
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self.sent = 0
+        """Requests sent, retries among them."""
+        self.retried: Counter[str] = Counter()
+        """Why requests were sent again, and how often."""
+
+    @property
+    def base_url(self) -> str:
+        """The endpoint."""
+        return str(self._client.base_url)
+
+    def stop(self) -> None:
+        """Send nothing more; whoever waits for a retry gives up."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        """Close connections."""
+        self._client.close()
+        self._logs.detach()
+
+    def complete(self, messages: list[dict[str, str]]) -> Reply:
+        """The judge's reply.
+
+        Raises:
+            RequestFailed: none came, after all retries.
+            JudgeUnusable: none will come.
+        """
+        for attempt in range(self._settings.retries + 1):
+            if self._stopped.is_set():
+                raise RequestFailed("stopped")
+            try:
+                return self._send(messages)
+            except _Transient as error:
+                trouble = error
+            if attempt == self._settings.retries:
+                break
+            delay = self._delay(attempt, trouble.retry_after)
+            with self._lock:
+                self.retried[str(trouble)] += 1
+            log.info("judge: %s; again in %.1f s", trouble, delay)
+            self._stopped.wait(delay)
+        raise RequestFailed(f"{trouble}, after {self._settings.retries} retries")
+
+    def _delay(self, attempt: int, retry_after: float | None) -> float:
+        first = self._settings.first_delay
+        if retry_after:
+            return retry_after + random.uniform(0, first / 4)
+        return min(first * 2**attempt, LONGEST_DELAY) * random.uniform(0.5, 1)
+
+    def _send(self, messages: list[dict[str, str]]) -> Reply:
+        with self._lock:
+            self.sent += 1
+        failure: Exception
+        try:
+            response = self._client.chat.completions.with_raw_response.create(
+                model=self._settings.model,
+                messages=messages,  # type: ignore[arg-type]
+                # The endpoint's own names, so that none has to be known to the client.
+                extra_body=dict(self._settings.parameters),
+            )
+            return self._read(response.text)
+        except self._openai.APIStatusError as error:
+            failure = self._status(error)
+        except self._openai.APITimeoutError:
+            failure = _Transient("time-out")
+        except self._openai.APIConnectionError:
+            failure = _Transient("connection failed")
+        except self._openai.OpenAIError as error:
+            failure = RequestFailed(self._short(str(error)))
+        # Outside the handler, so that no traceback shows the client's exception: its text is the
+        # server's, which may repeat the key.
+        raise failure
+
+    def _status(self, error: Any) -> Exception:
+        code = int(error.status_code)
+        if code in _AGAIN or code >= 500:
+            after = _retry_after(error.response.headers)
+            if after is not None and after > LONGEST_RETRY_AFTER:
+                return RequestFailed(f"HTTP {code}, to be asked again in {after:.0f} s")
+            return _Transient(f"HTTP {code}", after)
+        said = self._short(str(error))
+        if code in _HOPELESS:
+            return JudgeUnusable(
+                f"the judge {self._settings.model!r} at {self.base_url} refuses: {said}; check "
+                f"{VARIABLE}, OPENAI_BASE_URL and the name of the model"
+            )
+        return RequestFailed(said)
+
+    def _short(self, text: str) -> str:
+        # First without the key, then cut: a cut could leave a part of it.
+        flat = " ".join(self._key.redact(text).split())
+        return flat[:_MESSAGE_CHARACTERS]
+
+    def _read(self, body: str) -> Reply:
+        try:
+            answer = json.loads(self._key.redact(body))
+            choice = answer["choices"][0]
+            text = choice["message"].get("content")
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise _Transient("reply is no chat completion") from None
+        usage = answer.get("usage")
+        usage = usage if isinstance(usage, dict) else {}
+        return Reply(
+            text=text if isinstance(text, str) else "",
+            finish_reason=_text(choice.get("finish_reason")),
+            model=_text(answer.get("model")),
+            prompt_tokens=_count(usage.get("prompt_tokens")),
+            completion_tokens=_count(usage.get("completion_tokens")),
+        )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server asks for, in one of the three ways there are."""
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if value is None:
+            continue
+        try:
+            seconds = float(value) / unit
+        except ValueError:
+            try:
+                seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+            except ValueError:
+                continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    return None

@@ -1,0 +1,90 @@
+"""Single-answer grades from 1 to 10, and what is said of many."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+LOWEST, HIGHEST = 1, 10
+RESAMPLES = 2000
+SEED = 0
+LEVEL = 0.95
+
+_GRADE = re.compile(r"[\s*_#`>-]*grade\s*[*_`]*\s*[::]\s*[*_`]*\s*([0-9]{1,2})(?:\s*/\s*10)?[\s*_`.]*", re.I)  # fmt: skip  # noqa: E501
+
+
+def read_grade(reply: str) -> int | None:
+    """The number on the last line, `Grade: 7`; None where that line is anything else."""
+    lines = reply.strip().splitlines()
+    found = _GRADE.fullmatch(lines[-1]) if lines else None
+    grade = int(found[1]) if found else None
+    return grade if grade is not None and LOWEST <= grade <= HIGHEST else None
+
+
+@dataclass(frozen=True)
+class Grade:
+    """A grade, or why there is none."""
+
+    doc_id: str
+    grade: int | None
+    reason: str | None
+    replies: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For a results file."""
+        shown: dict[str, Any] = {"doc_id": self.doc_id, "grade": self.grade}
+        if self.grade is None:
+            shown["unjudged"] = self.reason
+        return shown | {"replies": list(self.replies)}
+
+
+@dataclass(frozen=True)
+class GradeSummary:
+    """What grades come to. The mean is over judged answers alone, None where there are none."""
+
+    judged: int
+    unjudged: int
+    mean: float | None
+    interval: tuple[float, float] | None
+    """95 % percentile bootstrap over judged answers, seeded; None for fewer than two."""
+    reasons: dict[str, int]
+    """Why answers are unjudged, and how many."""
+
+    @staticmethod
+    def of(grades: Sequence[Grade]) -> GradeSummary:
+        """The summary of `grades`."""
+        judged = [grade.grade for grade in grades if grade.grade is not None]
+        reasons: dict[str, int] = {}
+        for grade in grades:
+            if grade.grade is None:
+                reasons[str(grade.reason)] = reasons.get(str(grade.reason), 0) + 1
+        return GradeSummary(
+            judged=len(judged),
+            unjudged=len(grades) - len(judged),
+            mean=float(np.mean(judged)) if judged else None,
+            interval=mean_interval(judged),
+            reasons=dict(sorted(reasons.items())),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """For a results file."""
+        return {
+            "judged": self.judged,
+            "unjudged": self.unjudged,
+            "mean_grade": self.mean,
+            "interval_95": None if self.interval is None else list(self.interval),
+            "unjudged_because": self.reasons,
+        }
+
+
+def mean_interval(grades: Sequence[int]) -> tuple[float, float] | None:
+    """95 % percentile bootstrap interval of the mean; None for fewer than two grades."""
+    if len(grades) < 2:
+        return None
+    drawn = np.random.default_rng(SEED).choice(np.asarray(grades), (RESAMPLES, len(grades)))
+    low, high = np.quantile(drawn.mean(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)

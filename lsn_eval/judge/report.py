@@ -1,0 +1,142 @@
+"""What `lsn-eval judge` writes and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lsn_eval.judge.grades import Grade, GradeSummary
+from lsn_eval.judge.pairwise import Comparison, PairSummary
+from lsn_eval.judge.prompts import GRADE, PAIR
+from lsn_eval.judge.saved import SavedAnswers
+from lsn_eval.judge.session import JudgeSession, judge_signature
+
+FORMAT = "lsn_judge"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Graded:
+    """One task of one run, graded."""
+
+    saved: SavedAnswers
+    grades: Sequence[Grade]
+
+    @property
+    def summary(self) -> GradeSummary:
+        """What the grades come to."""
+        return GradeSummary.of(self.grades)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the file."""
+        return {
+            **_side(self.saved),
+            **self.summary.as_json(),
+            "grades": [grade.as_json() for grade in self.grades],
+        }
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One task of two runs, compared."""
+
+    first: SavedAnswers
+    second: SavedAnswers
+    comparisons: Sequence[Comparison]
+
+    @property
+    def summary(self) -> PairSummary:
+        """What the comparisons come to."""
+        return PairSummary.of(self.comparisons)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the file."""
+        return {
+            "first": _side(self.first),
+            "second": _side(self.second),
+            **self.summary.as_json(),
+            "comparisons": [comparison.as_json() for comparison in self.comparisons],
+        }
+
+
+def _side(saved: SavedAnswers) -> dict[str, Any]:
+    return {
+        "task": saved.task,
+        "source": saved.source,
+        "condition": saved.condition,
+        "signature": saved.signature,
+        "answers": len(saved.answers),
+    }
+
+
+def document(
+    judge: dict[str, Any], usage: dict[str, Any], graded: Sequence[Graded | Compared]
+) -> dict[str, Any]:
+    """The file."""
+    kind = "pairwise" if isinstance(graded[0], Compared) else "graded"
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "judge": judge,
+        kind: [entry.as_json() for entry in graded],
+        "usage": usage,
+    }
+
+
+def grade_table(graded: Sequence[Graded]) -> str:
+    """Markdown: a row a task and run."""
+    rows = [["task", "condition", "answers", "judged", "unjudged", "grade", "95 % interval"]]
+    for entry in graded:
+        summary = entry.summary
+        rows.append([
+            entry.saved.task, entry.saved.name, str(len(entry.grades)), str(summary.judged),
+            str(summary.unjudged), _number(summary.mean), _interval(summary.interval),
+        ])  # fmt: skip
+    return _table(rows)
+
+
+def pair_table(compared: Sequence[Compared]) -> str:
+    """Markdown: a row a task."""
+    rows = [["task", "first", "second", "wins", "losses", "ties", "unjudged", "win rate",
+             "95 % interval", "p"]]  # fmt: skip
+    for entry in compared:
+        summary = entry.summary
+        shown = summary.as_json()
+        rows.append([
+            entry.first.task, entry.first.name, entry.second.name, str(shown["wins"]),
+            str(shown["losses"]), str(shown["ties"]), str(shown["unjudged"]),
+            _number(summary.win_rate), _interval(summary.interval), _number(summary.p_value),
+        ])  # fmt: skip
+    return _table(rows)
+
+
+def notes(session: JudgeSession, graded: Sequence[Graded | Compared]) -> list[str]:
+    """Lines below the table: signatures, and why answers are unjudged."""
+    prompt = PAIR if isinstance(graded[0], Compared) else GRADE
+    judged_with = judge_signature(session.settings.model, prompt)
+    lines = []
+    for entry in graded:
+        sides = [entry.saved] if isinstance(entry, Graded) else [entry.first, entry.second]
+        lines += [f"{side.name}: {side.signature or side.source}|{judged_with}" for side in sides]
+        if isinstance(entry, Graded):
+            lines += [
+                f"{entry.saved.task}, {entry.saved.name}: {count} unjudged: {reason}"
+                for reason, count in entry.summary.reasons.items()
+            ]
+    lines.append(str(session.usage))
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _interval(value: tuple[float, float] | None) -> str:
+    return "-" if value is None else f"{value[0]:.3f} to {value[1]:.3f}"
+
+
+def _table(rows: list[list[str]]) -> str:
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    cells.insert(1, ["---"] * len(rows[0]))
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)

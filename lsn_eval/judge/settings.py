@@ -1,0 +1,87 @@
+"""Who judges, how it is asked, and how hard it is tried."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from lsn_eval.judge.errors import JudgeError
+
+DEFAULT_PARAMETERS: dict[str, Any] = {"temperature": 0, "max_tokens": 1024}
+_OURS = frozenset({"model", "messages", "stream", "n", "tools"})
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """One judge. What it is asked with and who it is decide a grade; the rest does not."""
+
+    model: str
+    """Name of the model, as the endpoint knows it."""
+    base_url: str | None = None
+    """The endpoint; None is `OPENAI_BASE_URL`, and without that the client's own default."""
+    parameters: Mapping[str, Any] = field(default_factory=lambda: dict(DEFAULT_PARAMETERS))
+    """Sent with every request, as the endpoint names them."""
+    attempts: int = 3
+    """How often a judge whose reply cannot be read is asked, in all."""
+    concurrency: int = 8
+    """Requests under way at a time."""
+    timeout: float = 120.0
+    """Seconds without a byte until a request counts as failed."""
+    retries: int = 6
+    """How often a failed request is sent again."""
+    first_delay: float = 1.0
+    """Seconds before the first retry; doubled each time, up to a minute."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, str) or not self.model.strip():
+            raise JudgeError("no judge model is named; give judge_model=MODEL or --model MODEL")
+        for name, least in (("attempts", 1), ("concurrency", 1), ("retries", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise JudgeError(f"{name}={value!r}: a whole number from {least} was expected")
+        for name in ("timeout", "first_delay"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+                raise JudgeError(f"{name}={value!r}: seconds above 0 were expected")
+        if not isinstance(self.parameters, Mapping):
+            raise JudgeError(
+                f"parameters={self.parameters!r}: a JSON object was expected, e.g. "
+                '{"temperature": 0, "max_completion_tokens": 2048}'
+            )
+        taken = _OURS & set(self.parameters)
+        if taken:
+            raise JudgeError(
+                f"the parameters may not set {', '.join(sorted(taken))}: the judge sends those "
+                "itself; leave them out"
+            )
+        url = self.endpoint
+        if url is not None:
+            parts = urlsplit(url)
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise JudgeError(f"the endpoint {parts.hostname or url!r} is no http(s) address")
+            if parts.username or parts.password or parts.query:
+                raise JudgeError(
+                    f"the endpoint at {parts.hostname} carries a user, a password or a query, "
+                    "which would be written into results; put the key into OPENAI_API_KEY"
+                )
+
+    @property
+    def endpoint(self) -> str | None:
+        """`base_url`, or what `OPENAI_BASE_URL` says."""
+        return self.base_url or os.environ.get("OPENAI_BASE_URL") or None
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What a user pays, in whatever currency, per million tokens."""
+
+    input: float
+    output: float
+
+    def __post_init__(self) -> None:
+        for value in (self.input, self.output):
+            if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
+                raise JudgeError(f"price {value!r}: a number from 0 was expected")

@@ -1,0 +1,48 @@
+"""Generations on disk before the judge is asked: JSON lines that `lsn-eval judge` reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from lsn_eval.judge.answers import Answer
+
+_DIGEST_CHARACTERS = 12
+
+
+def spool(folder: Path, task: str, answers: Sequence[Answer]) -> Path:
+    """Write `TASK.DIGEST.jsonl`, complete or not at all, and return its path.
+
+    The digest covers the content: other answers get another file, the same ones the same.
+    """
+    lines = [
+        json.dumps(
+            {"task": task, "doc_id": a.doc_id, "question": a.question, "answer": a.answer},
+            ensure_ascii=False,
+        )
+        for a in answers
+    ]
+    # A model may generate half of a character: a lone surrogate, which UTF-8 does not hold.
+    content = "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
+    digest = hashlib.sha256(content).hexdigest()[:_DIGEST_CHARACTERS]
+    path = folder / f"{task}.{digest}.jsonl"
+    write_whole(path, content)
+    return path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there complete or not at all, and on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,143 @@
+"""An OpenAI-compatible server on loopback that misbehaves as told."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+KEY = "sk-test-9f8e7d6c5b4a39281706"
+"""Looks like a key, and is looked for in everything that is written."""
+
+Act = str | tuple[Any, ...]
+"""What to do with a request: a text to reply with, or (kind, arguments)."""
+
+
+def completion(text: str | None, finish_reason: str = "stop") -> bytes:
+    """A chat completion as servers send it."""
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": finish_reason,
+    }
+    body = {
+        "id": "c", "object": "chat.completion", "created": 1, "model": "judge-2026",
+        "choices": [choice],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
+    }  # fmt: skip
+    return json.dumps(body).encode()
+
+
+class ScriptedServer:
+    """Asks `script(number, body)` what to do with each request; numbers count from 0."""
+
+    def __init__(self, script: Callable[[int, dict[str, Any]], Act]) -> None:
+        self.script = script
+        self.bodies: list[dict[str, Any]] = []
+        self.times: list[float] = []
+        self.authorizations: set[str] = set()
+        self.under_way = 0
+        self.most_under_way = 0
+        self._lock = threading.Lock()
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with owner._lock:
+                    number = len(owner.bodies)
+                    owner.bodies.append(body)
+                    owner.times.append(time.monotonic())
+                    owner.authorizations.add(self.headers["Authorization"])
+                    owner.under_way += 1
+                    owner.most_under_way = max(owner.most_under_way, owner.under_way)
+                try:
+                    owner._act(self, owner.script(number, body))
+                except OSError:
+                    self.close_connection = True  # the client has gone
+                finally:
+                    with owner._lock:
+                        owner.under_way -= 1
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self.released = threading.Event()
+        """Ends silences."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_port}/v1"
+
+    @property
+    def requests(self) -> int:
+        return len(self.bodies)
+
+    def _act(self, handler: BaseHTTPRequestHandler, act: Act) -> None:
+        kind, *rest = act if isinstance(act, tuple) else ("reply", act)
+        if kind == "reply":
+            self._send(handler, 200, completion(*rest), {})
+        elif kind == "raw":
+            self._send(handler, 200, rest[0], {})
+        elif kind == "status":
+            code, headers, said = (*rest, {}, "")[:3] if len(rest) < 2 else (*rest, "")[:3]
+            body = json.dumps({"error": {"message": said or f"status {code}"}}).encode()
+            self._send(handler, code, body, headers)
+        elif kind == "cut":
+            handler.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"id":')
+            handler.wfile.flush()
+            linger = struct.pack("ii", 1, 0)  # close with a reset, not an orderly end
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            handler.connection.shutdown(socket.SHUT_RDWR)
+            handler.close_connection = True
+        elif kind == "silence":
+            self.released.wait(30)
+            handler.close_connection = True
+        elif kind == "slow":
+            time.sleep(rest[0])
+            self._act(handler, rest[1])
+        else:
+            raise AssertionError(kind)
+
+    @staticmethod
+    def _send(
+        handler: BaseHTTPRequestHandler, code: int, body: bytes, headers: dict[str, str]
+    ) -> None:
+        handler.send_response(code)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    @contextmanager
+    def running(self) -> Iterator[ScriptedServer]:
+        thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.released.set()
+            self._http.shutdown()
+            self._http.server_close()
+            thread.join(5)
+
+
+def always(act: Act) -> ScriptedServer:
+    """The same for every request."""
+    return ScriptedServer(lambda number, body: act)
+
+
+def asked(body: dict[str, Any]) -> str:
+    """The user's message of a request."""
+    return body["messages"][-1]["content"]
