@@ -263,15 +263,9 @@ def test_the_group_counts_each_language_once(folder, monkeypatch):
     assert grade == pytest.approx((8 * 1 + 10) / 9)
 
 
-def test_every_file_is_what_the_generator_writes():
-    import importlib.util
+def test_the_judged_languages_are_those_of_the_questions():
+    def languages(family: str) -> set[str]:
+        files = (resources.tasks_dir() / family).glob(f"lsn_{family}_*.yaml")
+        return {file.stem.rpartition("_")[2] for file in files}
 
-    path = resources.tasks_dir() / "mvicuna_judged" / "generate.py"
-    spec = importlib.util.spec_from_file_location("generate_mvicuna_judged", path)
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
-    written = {file.name: file.read_text("utf-8") for file in path.parent.glob("*.yaml")}
-    assert written == generate.files()
-    plain = (resources.tasks_dir() / "mvicuna").glob("lsn_mvicuna_*.yaml")
-    languages = {file.stem.rpartition("_")[2] for file in plain}
-    assert languages == set(generate.LANGUAGES)
+    assert languages("mvicuna_judged") == languages("mvicuna") != set()

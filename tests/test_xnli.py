@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import runpy
 from importlib import resources as installed
 from pathlib import Path
 
@@ -178,7 +177,7 @@ def test_the_hub_is_used_without_local_data(hub):
     assert list(ours.eval_docs) == list(own.eval_docs)
 
 
-def test_every_definition_is_lm_evals_and_is_written_by_the_generator(hub, monkeypatch):
+def test_every_definition_is_lm_evals(hub, monkeypatch):
     languages = upstream_languages("xnli")
     assert len(languages) == 15
     monkeypatch.setitem(PAIRS, "any", PAIRS["de"])
@@ -193,14 +192,6 @@ def test_every_definition_is_lm_evals_and_is_written_by_the_generator(hub, monke
             for key in ("task", "metadata", "dataset_kwargs", "tag"):
                 config.pop(key, None)
         assert ours == own
-
-
-def test_files_are_as_the_generator_writes_them():
-    folder = tasks_dir() / "xnli"
-    written = runpy.run_path(str(folder / "generate.py"))["files"]()
-    assert {path.name for path in folder.glob("*.yaml")} == set(written)
-    for name, text in written.items():
-        assert (folder / name).read_text("utf-8") == text
 
 
 def test_the_group_averages_over_all_questions_as_lm_evals_does(root, hub, tmp_path):

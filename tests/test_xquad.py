@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import runpy
 import sys
 import types
 from importlib import resources as installed
@@ -231,13 +230,6 @@ def test_every_definition_is_lm_evals(hub, squad_metrics):
             for key in ("task", "metadata", "dataset_kwargs", "tag", "process_results"):
                 config.pop(key, None)
         assert ours == own
-
-
-def test_files_are_as_the_generator_writes_them():
-    written = runpy.run_path(str(FOLDER / "generate.py"))["files"]()
-    assert {path.name for path in FOLDER.glob("*.yaml")} == set(written)
-    for name, text in written.items():
-        assert (FOLDER / name).read_text("utf-8") == text
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from lsn_eval.lm_tasks.definitions import group, task, write
 
 FOLDER = Path(__file__).resolve().parent
 SEEDS = 100
@@ -81,28 +82,19 @@ PROMPTS = {
 """Eight openings, the same in every language."""
 
 
-def main() -> None:
-    """A language is whatever has openings."""
+def files() -> dict[str, str]:
+    """Text of every YAML file by its name; a language is whatever has openings."""
+    written = {}
+    for family in ("lsn_langacc", "lsn_langacc_prompted"):
+        names = [f"{family}_{language}" for language in PROMPTS]
+        written |= group(family, names, means=["lsn_language_accuracy"])
     for language, prompts in PROMPTS.items():
-        write(f"lsn_langacc_{language}", "_free_template_yaml", language, f"  seeds: {SEEDS}")
-        lines = [f"    - {json.dumps(prompt, ensure_ascii=False)}" for prompt in prompts]
-        name = f"lsn_langacc_prompted_{language}"
-        write(name, "_prompted_template_yaml", language, "  prompts:", *lines)
-    for name in ("lsn_langacc", "lsn_langacc_prompted"):
-        group = ["# Written by generate.py.", f"group: {name}", "task:"]
-        group += [f"  - {name}_{language}" for language in PROMPTS]
-        group += ["aggregate_metric_list:", "  - metric: lsn_language_accuracy"]
-        group += ["    aggregation: mean", "    weight_by_size: false"]
-        group += ["metadata:", "  version: 1.0"]
-        (FOLDER / f"{name}.yaml").write_text("\n".join(group) + "\n", encoding="utf-8")
-
-
-def write(task: str, template: str, language: str, *more: str) -> None:
-    """One task's file."""
-    lines = ["# Written by generate.py.", f"include: {template}", f"task: {task}"]
-    lines += ["dataset_kwargs:", f"  language: {language}", *more]
-    (FOLDER / f"{task}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        free = {"language": language, "seeds": SEEDS}
+        written |= task(f"lsn_langacc_{language}", "_free_template_yaml", free)
+        prompted = {"language": language, "prompts": prompts}
+        written |= task(f"lsn_langacc_prompted_{language}", "_prompted_template_yaml", prompted)
+    return written
 
 
 if __name__ == "__main__":
-    main()
+    write(FOLDER, files())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from lsn_eval.lm_tasks.definitions import group, task, write
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -21,25 +22,15 @@ INSTRUCTIONS = {
 """As published, with the space before them that is part of the prompt; none in zh and ja."""
 
 
-def main() -> None:
-    """A language is whatever has an instruction."""
+def files() -> dict[str, str]:
+    """Text of every YAML file by its name; a language is whatever has an instruction."""
+    names = [f"lsn_mvicuna_{language}" for language in INSTRUCTIONS]
+    written = group("lsn_mvicuna", names, means=["lsn_language_accuracy"])
     for language, instruction in INSTRUCTIONS.items():
-        lines = [
-            "# Written by generate.py.",
-            "include: _template_yaml",
-            f"task: lsn_mvicuna_{language}",
-            "dataset_kwargs:",
-            f"  language: {language}",
-            f"  instruction: {json.dumps(instruction, ensure_ascii=False)}",
-        ]
-        path = FOLDER / f"lsn_mvicuna_{language}.yaml"
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    group = ["# Written by generate.py.", "group: lsn_mvicuna", "task:"]
-    group += [f"  - lsn_mvicuna_{language}" for language in INSTRUCTIONS]
-    group += ["aggregate_metric_list:", "  - metric: lsn_language_accuracy"]
-    group += ["    aggregation: mean", "    weight_by_size: false", "metadata:", "  version: 1.0"]
-    (FOLDER / "lsn_mvicuna.yaml").write_text("\n".join(group) + "\n", encoding="utf-8")
+        settings = {"language": language, "instruction": instruction}
+        written |= task(f"lsn_mvicuna_{language}", "_template_yaml", settings)
+    return written
 
 
 if __name__ == "__main__":
-    main()
+    write(FOLDER, files())

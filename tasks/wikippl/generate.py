@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lsn_eval.lm_tasks.definitions import group, task, write
 from lsn_eval.lm_tasks.evaluated_languages import LANGUAGES
 
 FOLDER = Path(__file__).resolve().parent
@@ -11,27 +12,19 @@ FAMILIES = {"lsn_wikippl": "_template_yaml", "lsn_wikippl_papers": "_papers_temp
 TAGS = {"lsn_wikippl": "lsn_perplexity", "lsn_wikippl_papers": "lsn_perplexity_papers"}
 
 
-def main() -> None:
-    """A group is a list: perplexities of different languages are not averaged."""
+def files() -> dict[str, str]:
+    """Text of every YAML file by its name.
+
+    A group is a list: perplexities of different languages are not averaged.
+    """
+    written: dict[str, str] = {}
     for family, template in FAMILIES.items():
-        names = []
+        written |= group(family, [f"{family}_{language}" for language in LANGUAGES])
         for language in LANGUAGES:
-            name = f"{family}_{language}"
-            lines = [f"include: {template}", f"task: {name}", "tag:", f"  - {TAGS[family]}"]
-            if family == "lsn_wikippl":
-                lines.append(f"  - lsn_{language}")
-            lines += ["dataset_kwargs:", f'  language: "{language}"']
-            write(name, lines)
-            names.append(name)
-        members = [f"  - {name}" for name in names]
-        write(family, [f"group: {family}", "task:", *members, "metadata:", "  version: 1.0"])
-
-
-def write(name: str, lines: list[str]) -> None:
-    """`name.yaml` beside this file."""
-    text = "\n".join(["# Written by generate.py.", *lines]) + "\n"
-    (FOLDER / f"{name}.yaml").write_text(text, encoding="utf-8")
+            tags = [TAGS[family]] + ([f"lsn_{language}"] if family == "lsn_wikippl" else [])
+            written |= task(f"{family}_{language}", template, {"language": language}, tags=tags)
+    return written
 
 
 if __name__ == "__main__":
-    main()
+    write(FOLDER, files())

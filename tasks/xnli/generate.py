@@ -4,47 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lsn_eval.lm_tasks.definitions import group, task, write
 from lsn_eval.lm_tasks.upstream import upstream_languages
 
 FOLDER = Path(__file__).resolve().parent
 
 
 def files() -> dict[str, str]:
-    """Text of every YAML file by its name; the languages are lm-eval's."""
+    """Text of every YAML file by its name; the languages are lm-eval's.
+
+    As lm-eval's own group, it averages over all questions of all languages.
+    """
     languages = upstream_languages("xnli")
-    written = {f"lsn_xnli_{language}.yaml": task(language) for language in languages}
-    group = ["# Written by generate.py.", "group: lsn_xnli", "task:"]
-    group += [f"  - lsn_xnli_{language}" for language in languages]
-    group += [
-        "# As lm-eval's own group: over all questions of all languages.",
-        "aggregate_metric_list:",
-        "  - metric: acc",
-        "    aggregation: mean",
-        "    weight_by_size: true",
-        "metadata:",
-        "  version: 1.0",
-    ]
-    return written | {"lsn_xnli.yaml": "\n".join(group) + "\n"}
-
-
-def task(language: str) -> str:
-    """One language's file."""
-    lines = [
-        "# Written by generate.py.",
-        "include: _template_yaml",
-        f"task: lsn_xnli_{language}",
-        f"tag: lsn_{language}",
-        "dataset_kwargs:",
-        f"  language: {language}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def main() -> None:
-    """Write them beside this file."""
-    for name, text in files().items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
+    written = group(
+        "lsn_xnli",
+        [f"lsn_xnli_{language}" for language in languages],
+        means=["acc"],
+        by_question=True,
+    )
+    for language in languages:
+        name = f"lsn_xnli_{language}"
+        written |= task(name, "_template_yaml", {"language": language}, tags=[f"lsn_{language}"])
+    return written
 
 
 if __name__ == "__main__":
-    main()
+    write(FOLDER, files())
