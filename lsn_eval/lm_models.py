@@ -22,7 +22,7 @@ from lm_eval.models.huggingface import HFLM
 
 from lsn_eval import __version__
 from lsn_eval.conditions import UNSET, Condition, Unset, plan
-from lsn_eval.errors import ConditionError
+from lsn_eval.errors import ConditionError, LsnError
 from lsn_eval.interventions import Intervention
 from lsn_eval.masks import NeuronMask
 from lsn_eval.resources import demo_model_dir
@@ -56,12 +56,17 @@ class LsnHF(SeededGeneration, HFLM):
 
     def __init__(
         self,
-        pretrained: str | transformers.PreTrainedModel,
+        pretrained: str | transformers.PreTrainedModel | None = None,
         *,
         mask: str | NeuronMask | None = None,
         condition: str | Condition | Unset | None = UNSET,
         **kwargs: Any,
     ) -> None:
+        if pretrained is None:
+            raise LsnError(
+                "lsn_hf was given no model; give pretrained=MODEL, a folder, a name on the Hub or "
+                f"{DEMO_MODEL}"
+            )
         # Read before the model is loaded: a misspelt language should not cost a download.
         self._mask_name = mask if isinstance(mask, str) else None
         self._mask = NeuronMask.load(mask) if isinstance(mask, str) else mask
@@ -74,7 +79,10 @@ class LsnHF(SeededGeneration, HFLM):
             **{name: value for name, value in kwargs.items() if name not in _NOT_IDENTITY},
             "pretrained": pretrained if isinstance(pretrained, str) else "in memory",
         }
-        super().__init__(pretrained, **kwargs)
+        try:
+            super().__init__(pretrained, **kwargs)
+        except OSError as error:  # what transformers says of a model that is not there
+            raise LsnError(f"pretrained={pretrained} cannot be loaded: {error}") from error
         self._database: Any = None
         self.set_condition(chosen)
 

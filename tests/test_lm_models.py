@@ -175,6 +175,13 @@ def test_conditions_are_checked_before_the_model_is_loaded(mask_file):
             LsnHF("/no/such/model", **arguments)
 
 
+def test_a_missing_model_is_an_error():
+    with pytest.raises(LsnError, match="give pretrained=MODEL"):
+        LsnHF(condition="none")
+    with pytest.raises(LsnError, match="pretrained=/no/such/model cannot be loaded"):
+        LsnHF("/no/such/model", condition="none", device="cpu")
+
+
 def test_an_unknown_language_or_another_model_is_refused(checkpoint, mask_file, tmp_path):
     with pytest.raises(LsnError, match="'es' .* languages are de, fr, vi"):
         load(checkpoint, mask_file, "es:zero")

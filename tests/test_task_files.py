@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from lsn_eval.lm_tasks import definitions
+from lsn_eval.lm_tasks.evaluated_languages import LANGUAGES
+from lsn_eval.lm_tasks.upstream import upstream_languages
 from lsn_eval.resources import tasks_dir
 
 FAMILIES = sorted(path.parent for path in tasks_dir().glob("*/generate.py"))
@@ -47,6 +50,52 @@ def test_lm_eval_indexes_every_file_under_its_own_name(index):
     assert names <= set(index)
     tags = {name for name, entry in index.items() if entry.yaml_path is None}
     assert set(index) == names | tags
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory) -> Path:
+    """A few rows for every language of every family, in the formats of `docs/data.md`."""
+    root = tmp_path_factory.mktemp("data")
+    for folder in ("wikipedia", "xquad", "xnli", "mvicuna", "flores200_dataset"):
+        (root / folder).mkdir()
+    for language in LANGUAGES.values():
+        rows = [{"id": str(n), "text": f"{language.name} {n} " * 80} for n in range(40)]
+        lines = "\n".join(json.dumps(row) for row in rows)
+        (root / "wikipedia" / f"{language.iso}.jsonl").write_text(lines, "utf-8")
+        for split in ("dev", "devtest"):
+            folder = root / "flores200_dataset" / split
+            folder.mkdir(exist_ok=True)
+            sentences = "".join(f"{language.name} {n}.\n" for n in range(12))
+            (folder / f"{language.flores}.{split}").write_text(sentences, "utf-8")
+    for language in upstream_languages("xquad"):
+        answer = {"text": "two", "answer_start": 4}
+        question = {"id": "1", "question": "one?", "answers": [answer]}
+        article = {"title": "t", "paragraphs": [{"context": "one two", "qas": [question]}]}
+        (root / "xquad" / f"xquad.{language}.json").write_text(json.dumps({"data": [article]}))
+    for language in upstream_languages("xnli"):
+        row = {"premise": "one", "hypothesis": "two", "label": 1}
+        (root / "xnli" / f"{language}.validation.jsonl").write_text(json.dumps(row))
+    for path in (tasks_dir() / "mvicuna").glob("lsn_mvicuna_*.yaml"):
+        (root / "mvicuna" / f"{path.stem[-2:]}.txt").write_text("one?\ntwo?")
+    return root
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_every_task_loads_from_local_data(family, data_root, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "not-a-key")
+    monkeypatch.chdir(tmp_path)
+    metadata = {
+        "data_root": str(data_root), "pretrained": "lsn_demo", "judge_model": "none",
+        "flores_pair": "de-fr",
+    }  # fmt: skip
+    manager = TaskManager(include_defaults=False, include_path=str(tasks_dir()), metadata=metadata)
+    names = [path.stem for path in family.glob("*.yaml") if path.stem in manager.all_subtasks]
+    tasks = manager.load(names)["tasks"]
+    assert set(tasks) == set(names)
+    for task in tasks.values():
+        task.build_all_requests(limit=1)
+        assert task.instances
+        assert task.higher_is_better()
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
