@@ -154,6 +154,19 @@ class LsnHF(SeededGeneration, HFLM):
         with self._active():
             return super()._model_generate(*args, **kwargs)
 
+    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+        """As `hf`; an answer longer than the context is an error that a user can read."""
+        try:
+            return super().generate_until(requests, disable_tqdm=disable_tqdm)
+        except AssertionError as error:
+            if "max tokens to generate" not in str(error):
+                raise
+            raise LsnError(
+                f"an answer of as many tokens as the task asks for does not fit into this model's "
+                f"context of {self.max_length}; give --gen_kwargs max_gen_toks=N with a smaller N, "
+                "or a model with a longer context"
+            ) from error
+
     # The response cache ----------------------------------------------------------------------
 
     def set_cache_hook(self, cache_hook: CacheHook) -> None:

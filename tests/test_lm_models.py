@@ -182,6 +182,12 @@ def test_a_missing_model_is_an_error():
         LsnHF("/no/such/model", condition="none", device="cpu")
 
 
+def test_an_answer_longer_than_the_context_is_an_error(checkpoint):
+    request = Instance("generate_until", {}, ("ja", {"until": [], "max_gen_toks": 64}), 0)
+    with pytest.raises(LsnError, match="context of 64; give --gen_kwargs max_gen_toks=N"):
+        load(checkpoint).generate_until([request])
+
+
 def test_an_unknown_language_or_another_model_is_refused(checkpoint, mask_file, tmp_path):
     with pytest.raises(LsnError, match="'es' .* languages are de, fr, vi"):
         load(checkpoint, mask_file, "es:zero")
