@@ -12,10 +12,11 @@ test: export OMP_NUM_THREADS = 1
 test demo: export HF_HUB_OFFLINE = 1
 test demo: export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help install demo test lint format types clean
+.PHONY: help install demo check test lint format types clean
 
 help:
 	@echo "make demo    the whole picture on the embedded model"
+	@echo "make check   what the demo measured against the committed baseline"
 	@echo "make test    all tests; make test PYTEST_ARGS='-m \"not install and not stock\"' for the quick ones"
 	@echo "make lint    ruff, without changing files; make format changes them"
 	@echo "make types   mypy"
@@ -32,6 +33,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/lsn-eval demo
+
+check: $(READY)
+	$(BIN)/lsn-eval check lsn_demo_results/results --baseline tests/demo_baseline.json
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)

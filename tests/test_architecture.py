@@ -18,17 +18,20 @@ FLOORS = [
         "masks", "mask_algebra", "mask_checks", "mask_controls", "mask_files", "mask_imports",
         "mask_comparison", "mask_plots", "statistics",
     },
-    {"recording", "conditions", "comparisons"},
+    {"recording", "conditions", "comparisons", "results", "baselines", "checks", "check_formats"},
     {"identification", "writers", "witnesses", "intervention_report", "response_cache"},
     {"interventions", "random_masks"},
     {"language_scores", "judge", "seeded_generation", "token_chunks"},
     {"lm_models", "lm_tasks", "plugin", "autoload"},
+    {"sweeping", "sweep_evaluation", "sweep_folder", "sweep_settings"},
     {"demo", "demo_matrix", "demo_figure"},
     {"cli"},
 ]  # fmt: skip
 """From the bottom to the top. A room may import from its own floor and from those below."""
 
-MAY_IMPORT_LM_EVAL = {"plugin", "lm_models", "lm_tasks", "demo", "cli"}
+MAY_IMPORT_LM_EVAL = {
+    "plugin", "lm_models", "lm_tasks", "sweeping", "sweep_evaluation", "sweep_settings", "demo", "cli",
+}  # fmt: skip
 
 
 def modules() -> list[tuple[str, Path]]:
@@ -81,6 +84,7 @@ def test_imports_run_one_way(room, path):
         "from lsn_eval import NeuronMask, Condition, ActivationStats, identify",
         "from lsn_eval.conditions import plan; from lsn_eval.mask_files import load_mask",
         "import lsn_eval.cli",
+        "import lsn_eval.results, lsn_eval.checks, lsn_eval.check_formats, lsn_eval.cli.check",
         "import lsn_eval.comparisons, lsn_eval.demo_matrix, lsn_eval.signatures",
     ],
 )
