@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from lsn_eval import __version__
-from lsn_eval.cli import check, demo, identify, judge, mask, record, run, stats
+from lsn_eval.cli import check, demo, identify, judge, mask, record, run, stats, sweep
 from lsn_eval.errors import LsnError
 
 
@@ -41,6 +41,7 @@ app.add_typer(stats.app, name="stats")
 app.command("identify")(identify.identify)
 app.add_typer(mask.app, name="mask")
 app.command("judge")(judge.judge)
+app.command("sweep")(sweep.sweep)
 app.command("check")(check.check)
 app.command(
     "run",
