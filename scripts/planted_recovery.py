@@ -49,8 +49,8 @@ NOTES = {
     "average_precision": "twice as many as are planted: half of them are the bottom of the "
     "ranking by construction, so that precision cannot exceed 0.5",
     "parameter_variation": "as many neurons as are planted; needs a tuned checkpoint a language "
-    "(here AdamW on fresh texts of that language). A language's planted neurons change less in "
-    "its tuning than other neurons do, as they already work, so that it finds fewer than chance",
+    "(here AdamW on fresh texts of that language). Fewer than chance here; in a look at two "
+    "languages the planted neurons changed less in tuning than others did, and why was not tested",
     "random": "as many neurons as are planted: chance",
 }
 
@@ -242,6 +242,10 @@ the seeds; the worst language is that of the lowest precision or recall, with bo
 {table(measured)}
 
 {notes}
+
+The model is one, trained once: seeds vary the texts alone, so the intervals say nothing of how the
+methods fare on another model. All but `lap` and `lape, published rate` were told how many neurons
+are planted, which nobody knows of a real model.
 
 Planted neurons fire in one language and are near silent in the others, which is what `lape` looks
 for: that it finds them says that the pipeline works, not that real language neurons are like that.
