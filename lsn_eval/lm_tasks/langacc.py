@@ -25,28 +25,19 @@ class StartTokenError(LsnError):
     """A model whose tokenizer says nothing about how a text starts."""
 
 
-class FreeGenerationTask(LanguageTask):
-    """Text from nothing but the start token, one document a seed.
+class StartTokenTask(LanguageTask):
+    """Text that begins with the start token, and with the document's prompt where it has one.
 
     The start token is the tokenizer's BOS, else its end-of-text token, or what
     `--metadata '{"start_text": "<s>"}'` says. Chat templates, system instructions and few-shot
     examples have no place in it and are left out.
     """
 
-    def local(self, root: Path, **settings: Any) -> dict[str, datasets.Dataset]:
-        """Needs no data."""
-        return self.hub(**settings)
-
-    def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
-        """Seeds from 1 to `seeds`."""
-        rows = [{"seed": seed} for seed in range(1, int(settings["seeds"]) + 1)]
-        return {"test": datasets.Dataset.from_list(rows)}
-
     def build_all_requests(self, **kwargs: Any) -> None:
         """Called by lm-eval once the model is there; finds out how a text starts."""
         if kwargs.get("apply_chat_template") or kwargs.get("system_instruction"):
             logger.warning(
-                "%s generates from the start token alone: chat template and system instruction "
+                "%s generates right from the start token: chat template and system instruction "
                 "are left out",
                 self.config.task,
             )
@@ -59,8 +50,21 @@ class FreeGenerationTask(LanguageTask):
         super().build_all_requests(**kwargs)
 
     def fewshot_context(self, doc: dict[str, Any], *args: Any, **kwargs: Any) -> str:
-        """The start token's text."""
-        return self._start
+        """The start token's text and the prompt."""
+        return f"{self._start}{self.doc_to_text(doc)}"
+
+
+class FreeGenerationTask(StartTokenTask):
+    """Text from nothing but the start token, one document a seed."""
+
+    def local(self, root: Path, **settings: Any) -> dict[str, datasets.Dataset]:
+        """Needs no data."""
+        return self.hub(**settings)
+
+    def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
+        """Seeds from 1 to `seeds`."""
+        rows = [{"seed": seed} for seed in range(1, int(settings["seeds"]) + 1)]
+        return {"test": datasets.Dataset.from_list(rows)}
 
     def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Instance:
         """A request with the document's seed among its stop strings, see `seeded_generation`."""
@@ -110,7 +114,7 @@ def start_text(arguments: dict[str, Any]) -> str:
     )
     if tokenizer is None:
         raise StartTokenError(
-            "free generation starts from the tokenizer's BOS or end-of-text token, and the model "
+            "generation starts from the tokenizer's BOS or end-of-text token, and the model "
             f"arguments name no tokenizer that loads (pretrained=, tokenizer=: {name!r}); {remedy}"
         )
     token = tokenizer.bos_token or tokenizer.eos_token
