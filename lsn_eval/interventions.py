@@ -17,9 +17,9 @@ and not a table of unchanged numbers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -35,12 +35,10 @@ from lsn_eval.writers import Writer
 logger = logging.getLogger(__name__)
 
 
-def _hook_writer(stack: ExitStack, site: Site, writer: Writer, report: SiteReport) -> None:
-    def written(values: torch.Tensor) -> torch.Tensor:
-        result, changed = writer(values)
-        report.count(values[..., 0].numel() * report.neurons, changed)
-        return result
-
+def hook_site(
+    stack: ExitStack, site: Site, written: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    """Until `stack` closes, put `written(values)` in the place of the values [..., extent]."""
     if site.side == "output":
 
         def after(module: nn.Module, args: Any, output: Any) -> torch.Tensor:
@@ -61,6 +59,15 @@ def _hook_writer(stack: ExitStack, site: Site, writer: Writer, report: SiteRepor
     stack.callback(handle.remove)
 
 
+def _counted(writer: Writer, report: SiteReport) -> Callable[[torch.Tensor], torch.Tensor]:
+    def written(values: torch.Tensor) -> torch.Tensor:
+        result, changed = writer(values)
+        report.count(values[..., 0].numel() * report.neurons, changed)
+        return result
+
+    return written
+
+
 def _single_tensor(value: Any, site: Site) -> torch.Tensor:
     if not isinstance(value, torch.Tensor):
         raise InterventionError(f"{site} is a {type(value).__name__}; one tensor was expected")
@@ -70,6 +77,14 @@ def _single_tensor(value: Any, site: Site) -> torch.Tensor:
             "over devices (tensor parallelism)? Load the model without that"
         )
     return value
+
+
+class SiteCounts(NamedTuple):
+    """What the hook at one site counted over a while."""
+
+    calls: int
+    overwritten: int
+    changed: int
 
 
 class Intervention:
@@ -110,6 +125,17 @@ class Intervention:
             counts.setdefault(hookpoint, {})[layer] = int(write.indices.size)
         return counts
 
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Where this writes, in the order of `plan.writes` and of the report's sites."""
+        return tuple(site for site, _, _ in self._writers)
+
+    def add_counts(self, counts: Sequence[SiteCounts]) -> None:
+        """Add to the report what hooks elsewhere counted for this condition, site by site."""
+        for site, seen in zip(self.report.sites, counts, strict=True):
+            site.count(seen.overwritten, torch.tensor(seen.changed))
+            site.calls += seen.calls - 1  # `count` has added one
+
     def reset_counts(self) -> None:
         """Start the report anew, for instance after a trial run."""
         for site in self.report.sites:
@@ -126,18 +152,28 @@ class Intervention:
         before = [(site.calls, site.overwritten) for site in self.report.sites]
         with ExitStack() as stack:
             for site, writer, site_report in self._writers:
-                _hook_writer(stack, site, writer, site_report)
+                hook_site(stack, site, _counted(writer, site_report))
             for witness in self._witnesses:
                 if not witness.done:
                     witness.install(stack)
             yield self.report
-        self._check_fired(before)
+        self.check_fired(
+            [
+                SiteCounts(site.calls - calls, site.overwritten - overwritten, 0)
+                for site, (calls, overwritten) in zip(self.report.sites, before, strict=True)
+            ]
+        )
 
-    def _check_fired(self, before: list[tuple[int, int]]) -> None:
-        seen = list(zip(self.report.sites, before, strict=True))
+    def check_fired(self, counts: Sequence[SiteCounts]) -> None:
+        """Hold what was counted, site by site, against what was to be written.
+
+        Raises:
+            InterventionError: a site never fired or wrote nothing.
+        """
+        seen = list(zip(self.report.sites, counts, strict=True))
         for wrong, what in (
-            ([site for site, (calls, _) in seen if site.calls == calls], "never fired"),
-            ([site for site, (_, written) in seen if site.overwritten == written], "wrote nothing"),
+            ([site for site, count in seen if not count.calls], "never fired"),
+            ([site for site, count in seen if not count.overwritten], "wrote nothing"),
         ):
             if wrong:
                 raise InterventionError(

@@ -10,7 +10,9 @@ way to a number round it. `condition=none` adds nothing to them.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +20,7 @@ import transformers
 from lm_eval import __version__ as lm_eval_version
 from lm_eval.api.model import CacheHook
 from lm_eval.api.registry import register_model
-from lm_eval.models.huggingface import HFLM
+from lm_eval.models.huggingface import HFLM, stop_sequences_criteria
 
 from lsn_eval import __version__
 from lsn_eval.conditions import UNSET, Condition, Unset, plan
@@ -29,6 +31,7 @@ from lsn_eval.resources import demo_model_dir
 from lsn_eval.response_cache import RECORD_KEY, table_name, use_table, weights_identity
 from lsn_eval.seeded_generation import SeededGeneration
 from lsn_eval.signatures import signature
+from lsn_eval.stacked_generation import StackedGeneration
 
 # Below lm-eval's own logger, so that its command shows the signature beside its table.
 logger = logging.getLogger("lm_eval.models.lsn_hf")
@@ -84,6 +87,9 @@ class LsnHF(SeededGeneration, HFLM):
         except OSError as error:  # what transformers says of a model that is not there
             raise LsnError(f"pretrained={pretrained} cannot be loaded: {error}") from error
         self._database: Any = None
+        self.stacked = StackedGeneration(
+            super()._model_generate, partial(stop_sequences_criteria, self.tokenizer), self._prepare
+        )
         self.set_condition(chosen)
 
     def _choose(self, condition: str | Condition | Unset | None) -> Condition:
@@ -119,17 +125,31 @@ class LsnHF(SeededGeneration, HFLM):
             LsnError: it does not fit the mask or the model, or does not reach the model's MLP.
         """
         chosen = self._choose(condition)
-        intervention = None
-        if chosen.terms:
-            assert self._mask is not None
-            intervention = Intervention(self.model, self._mask, chosen)
-            if intervention.plan.writes:
-                self._probe(intervention)
+        self._intervention = self._prepare(chosen)
         self._condition = chosen
-        self._intervention = intervention
+        self.stacked.turn_to(chosen, self._intervention)
         self._earlier: dict[str, Any] | None = None
         if self._database is not None:
             self._use_own_table()
+
+    def stack(
+        self, following: Sequence[str | Condition | None], most_rows: int | None = None
+    ) -> None:
+        """Until the next `set_condition`, generate for `following` in the same batches.
+
+        At its turn, a condition's requests get the answers kept for it; the model must be the same
+        then. `most_rows` is of a batch, all its conditions together; 0 stacks nothing.
+        """
+        self.stacked.follow([self._choose(condition) for condition in following], most_rows)
+
+    def _prepare(self, condition: Condition) -> Intervention | None:
+        if not condition.terms:
+            return None
+        assert self._mask is not None
+        intervention = Intervention(self.model, self._mask, condition)
+        if intervention.plan.writes:
+            self._probe(intervention)
+        return intervention
 
     def _probe(self, intervention: Intervention) -> None:
         """Two tokens through the model: a model that goes round the hooks fails here, at once."""
@@ -150,9 +170,14 @@ class LsnHF(SeededGeneration, HFLM):
         with self._active():
             return super()._model_call(*args, **kwargs)
 
-    def _model_generate(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def _model_generate(
+        self, context: Any, max_length: int, stop: Sequence[str], **options: Any
+    ) -> torch.Tensor:
+        answer = self.stacked.answer(context, max_length, stop, **options)
+        if answer is not None:
+            return answer
         with self._active():
-            return super()._model_generate(*args, **kwargs)
+            return super()._model_generate(context, max_length, stop, **options)
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """As `hf`; an answer longer than the context is an error that a user can read."""

@@ -45,12 +45,12 @@ class SeededGeneration:
         context: Any,
         max_length: int,
         stop: Sequence[str],
-        seed: int | None = None,
         **options: Any,
     ) -> Any:
         import torch
 
         marked, real = take_seed(stop)
+        seed = options.pop("seed", None)
         seed = marked if marked is not None else seed
         generate = super()._model_generate  # type: ignore[misc]
         if seed is None:

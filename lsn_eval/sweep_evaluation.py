@@ -12,14 +12,19 @@ import copy
 import functools
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lsn_eval.conditions import Condition
+from lsn_eval.sweep_progress import AnswerCounter
 from lsn_eval.sweep_settings import MODEL, SweepError, SweepSettings
+
+Told = Callable[[str, Mapping[str, int], Mapping[str, int], int], None]
+"""Is told of an answer: its kind, by kind the condition's answers so far and all its requests, and
+the answers ready for conditions to come."""
 
 
 class Evaluation:
@@ -43,6 +48,8 @@ class Evaluation:
             raise SweepError(f"{error}; 'lm_eval ls tasks' lists those there are") from error
         self._model: Any = None
         self._tasks: dict[tuple[str, ...], tuple[Any, _RandomStates]] = {}
+        self._counter = AnswerCounter(self._tell)
+        self.told: Told | None = None
 
     def load(self) -> None:
         """Load model and tasks, in the order of lm-eval's command.
@@ -61,8 +68,13 @@ class Evaluation:
                 "device": self.configuration.device,
             },
         )
+        self._model.set_cache_hook(self._counter)
         self._with_model = _RandomStates.now()
         self._loaded(self.configuration.tasks)
+
+    def _tell(self, kind: str, done: Mapping[str, int], totals: Mapping[str, int]) -> None:
+        if self.told is not None:
+            self.told(kind, done, totals, self._model.stacked.rows_ahead)
 
     def _seed(self) -> None:
         import numpy as np
@@ -86,12 +98,19 @@ class Evaluation:
         return self._tasks[key]
 
     def evaluate(
-        self, condition: Condition, folder: Path, tasks: Sequence[str] | None = None
+        self,
+        condition: Condition,
+        folder: Path,
+        tasks: Sequence[str] | None = None,
+        *,
+        following: Sequence[Condition] = (),
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """lm-eval's results and samples under `condition`, written below `folder` too.
 
         Args:
             tasks: those of the settings without it.
+            following: conditions to be evaluated after this one on the same tasks, in this order;
+                with `stack` set, they are generated for in the same batches.
         """
         import lm_eval
         from lm_eval.loggers import EvaluationTracker
@@ -100,6 +119,7 @@ class Evaluation:
         names = self.configuration.tasks if tasks is None else list(tasks)
         loaded, states = self._loaded(names)
         self._model.set_condition(condition)
+        self._model.stack(following, self._settings.stack)
         self._model.batch_sizes.clear()
         tracker = EvaluationTracker(output_path=str(folder))
         python, numpy, torch, few_shot = self._seeds()
@@ -108,7 +128,9 @@ class Evaluation:
                 model=self._model,
                 model_args=configuration.model_args,
                 tasks=names,
-                task_manager=_Unused(self._manager, loaded, states, configuration.metadata),
+                task_manager=_Unused(
+                    self._manager, loaded, states, configuration.metadata, self._counter
+                ),
                 num_fewshot=configuration.num_fewshot,
                 batch_size=configuration.batch_size,
                 max_batch_size=configuration.max_batch_size,
@@ -150,9 +172,15 @@ class _Unused:
     """Stands for lm-eval's task manager: hands out tasks that no evaluation has touched yet."""
 
     def __init__(
-        self, manager: Any, loaded: Any, states: _RandomStates, metadata: dict[str, Any]
+        self,
+        manager: Any,
+        loaded: Any,
+        states: _RandomStates,
+        metadata: dict[str, Any],
+        counter: AnswerCounter,
     ) -> None:
         self._manager, self._loaded, self._states = manager, loaded, states
+        self._counter = counter
         self._condition = metadata["condition"]
 
     def __getattr__(self, name: str) -> Any:
@@ -168,6 +196,7 @@ class _Unused:
             task.config.metadata = self._with_condition(task.config.metadata)
         for group in fresh["groups"].values():
             group.metadata = self._with_condition(group.metadata)
+        self._counter.start(fresh["tasks"].values())
         self._states.restore()
         return fresh
 

@@ -61,6 +61,9 @@ class SweepSettings:
     fewshot_as_multiturn: bool | None = None
     include_path: str | None = None
     trust_remote_code: bool = False
+    stack: int | None = None
+    """Most rows of a batch that several conditions share in generation, conditions times batch
+    size; 0 generates for each by itself, None is `lsn_eval.stacked_generation.MOST_ROWS`."""
     confirm_run_unsafe_code: bool = False
 
     def __post_init__(self) -> None:
@@ -75,6 +78,11 @@ class SweepSettings:
             raise SweepError(
                 f"controls is {self.controls}: a number from 0 on was expected, together with "
                 "--each; among --conditions name them, e.g. random1-de:zero"
+            )
+        if self.stack is not None and self.stack < 0:
+            raise SweepError(
+                f"stack is {self.stack}; the most rows of a shared batch was expected, such as 64, "
+                "or 0 for none"
             )
         for name in ("pretrained", "mask", "condition", "dtype", "batch_size", "device"):
             if name in self.model_args:
@@ -200,6 +208,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "gen_kwargs": (dict,),
     "system_instruction": (str,),
     "include_path": (str,),
+    "stack": (int,),
 }
 """What a YAML file may hold under a name."""
 

@@ -19,6 +19,7 @@ from lsn_eval.conditions import Condition
 from lsn_eval.masks import NeuronMask
 from lsn_eval.sweep_evaluation import Evaluation
 from lsn_eval.sweep_folder import SweepFolder
+from lsn_eval.sweep_progress import SweepBar
 from lsn_eval.sweep_settings import SweepSettings
 
 
@@ -58,21 +59,20 @@ def run_sweep(settings: SweepSettings, out: Path, *, progress: bool = True) -> S
     folder.write_arguments()
     with contextlib.ExitStack() as stack:
         stack.callback(folder.tidy)
-        screen = stack.enter_context(quiet())
-        bar = stack.enter_context(
-            tqdm(left, unit="condition", file=screen, disable=not progress, dynamic_ncols=True)
-        )
-        bar.set_description("loading")
+        bar = SweepBar(len(left), stack.enter_context(quiet()), shown=progress)
+        stack.callback(bar.close)
+        evaluation.told = bar.answered
         evaluation.load()
-        bar.reset()  # loading is no part of the time a condition takes
-        for condition in bar:
-            bar.set_description(str(condition))
+        bar.start()
+        for number, condition in enumerate(left, 1):
+            bar.begin(str(condition))
             try:
-                evaluation.evaluate(condition, folder.begin(condition))
+                evaluation.evaluate(condition, folder.begin(condition), following=left[number:])
                 outcome.finished[str(condition)] = folder.finish(condition)
             except Exception as error:
                 outcome.failed[str(condition)] = folder.fail(condition, error)
-                bar.write(f"{condition} failed: {outcome.failed[str(condition)]}", file=screen)
+                bar.say(f"{condition} failed: {outcome.failed[str(condition)]}")
+            bar.end()
     return outcome
 
 

@@ -27,21 +27,35 @@ class Writer:
             self._device = device
 
     def __call__(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """A copy of `values` [..., neuron] with the writes done, and how many values changed.
-
-        Scaling and adding are computed in float32 and rounded once.
-        """
+        """A copy of `values` [..., neuron] with the writes done, and how many values changed."""
         self._move(values.device)
         old = values.index_select(-1, self._columns)
-        if self._only_sets:
-            new = self._operands.to(old.dtype).expand_as(old)
-        else:
-            exact = old.float()
-            moved = torch.where(self._scale, exact * self._operands, exact + self._operands)
-            new = torch.where(self._set, self._operands, moved).to(old.dtype)
+        new = new_values(old, self._operands, None if self._only_sets else (self._set, self._scale))
         return values.index_copy(-1, self._columns, new), (old != new).sum()
 
     def columns(self, values: torch.Tensor) -> torch.Tensor:
         """The written columns of `values`."""
         self._move(values.device)
         return values.index_select(-1, self._columns)
+
+
+def new_values(
+    old: torch.Tensor,
+    operands: torch.Tensor,
+    kinds: tuple[torch.Tensor, torch.Tensor] | None,
+) -> torch.Tensor:
+    """What is written in the place of `old` [..., written].
+
+    Scaling and adding are computed in float32 and rounded once.
+
+    Args:
+        operands: [written], float32.
+        kinds: [written] each, whether a value is set and whether it is scaled; the rest is added
+            to. None where all are set.
+    """
+    if kinds is None:
+        return operands.to(old.dtype).expand_as(old)
+    is_set, is_scaled = kinds
+    exact = old.float()
+    moved = torch.where(is_scaled, exact * operands, exact + operands)
+    return torch.where(is_set, operands, moved).to(old.dtype)

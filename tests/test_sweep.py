@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -9,17 +10,21 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
+from lm_eval.api.instance import Instance
 from typer.testing import CliRunner
 
+from lsn_eval import sweep_progress
 from lsn_eval.cli.sweep import sweep
 from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
 from lsn_eval.masks import NeuronMask
 from lsn_eval.sweep_evaluation import Evaluation
 from lsn_eval.sweep_folder import folder_name
+from lsn_eval.sweep_progress import AnswerCounter, SweepBar
 from lsn_eval.sweep_settings import SweepError, SweepSettings, parse_seed, read_file
 from lsn_eval.sweeping import quiet, run_sweep
 
@@ -189,11 +194,11 @@ def options(out: Path, *more: str) -> list[str]:
 def test_a_failed_condition_is_recorded_and_the_rest_goes_on(command, tmp_path, monkeypatch):
     evaluate = Evaluation.evaluate
 
-    def fails_for_german(self, condition, folder, tasks=None):
+    def fails_for_german(self, condition, folder, **given):
         (folder / "half").write_text("")
         if str(condition) == "de:zero":
             raise RuntimeError("out of memory")
-        return evaluate(self, condition, folder, tasks)
+        return evaluate(self, condition, folder, **given)
 
     arguments = options(tmp_path, "--conditions", "none,de:zero,ru:zero")
     monkeypatch.setattr(Evaluation, "evaluate", fails_for_german)
@@ -216,8 +221,8 @@ def test_a_failed_condition_is_recorded_and_the_rest_goes_on(command, tmp_path, 
 def test_an_interrupt_leaves_what_is_finished(command, tmp_path, monkeypatch):
     evaluate = Evaluation.evaluate
 
-    def interrupted(self, condition, folder, tasks=None):
-        evaluate(self, condition, folder, tasks)
+    def interrupted(self, condition, folder, **given):
+        evaluate(self, condition, folder, **given)
         if condition.terms:
             raise KeyboardInterrupt
 
@@ -316,6 +321,51 @@ def test_warnings_come_through_once_and_other_noise_does_not(capfd):
     assert said.count("mind this") == 1
     assert "progress" not in said
     assert "git" not in said
+
+
+def test_progress_says_what_is_being_done_and_none_is_silent(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(sweep_progress, "_BETWEEN", 0)
+    chosen = settings(conditions=CONDITIONS)
+    run_sweep(chosen, tmp_path / "shown")
+    said = capfd.readouterr().err
+    for text in ("loading", "1/2 none, loglikelihood_rolling 1/2", "none, loglikelihood_rolling 2/2",
+                 "2/2 de:zero, loglikelihood_rolling 2/2", "100%", "<00:0"):  # fmt: skip
+        assert text in said, text
+    run_sweep(chosen, tmp_path / "silent", progress=False)
+    said = capfd.readouterr().err  # lm-eval warns of --limit
+    assert not re.search(r"loading|none|\d%|\r", said), said
+
+
+def test_time_left_counts_what_is_answered_ahead(monkeypatch):
+    monkeypatch.setattr(sweep_progress, "_BETWEEN", 0)
+    bar = SweepBar(4, io.StringIO(), shown=True)
+    shares = []
+    bar.begin("none")
+    for done, ahead in ((1, 3), (5, 15), (10, 30)):
+        bar.answered("generate_until", {"generate_until": done}, {"generate_until": 10}, ahead)
+        shares.append(bar._bar.n)
+    bar.end()
+    assert shares == [0.4, 2.0, 4.0]
+    bar.begin("de:zero")
+    bar.answered("generate_until", {"generate_until": 5}, {"generate_until": 10}, 25)
+    assert bar._bar.n == 4, "it does not go back"
+    bar.close()
+
+
+def test_answers_are_counted_by_kind():
+    told = []
+    counter = AnswerCounter(lambda *answer: told.append((answer[0], dict(answer[1]), answer[2])))
+    kinds = ["loglikelihood", "generate_until", "generate_until"]
+    instances = [Instance(kind, {}, (), 0, ("task", 0, 2)) for kind in kinds]
+    totals = {"loglikelihood": 2, "generate_until": 4}
+    for _ in range(2):
+        counter.start([SimpleNamespace(instances=instances)])
+        counter.add_partial("generate_until", None, "text")
+        counter.add_partial("loglikelihood", None, 0.0)
+        assert told[-2:] == [
+            ("generate_until", {"generate_until": 1}, totals),
+            ("loglikelihood", {"generate_until": 1, "loglikelihood": 1}, totals),
+        ]
 
 
 def test_help_has_an_example(command):

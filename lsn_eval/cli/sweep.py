@@ -56,6 +56,12 @@ def sweep(
     trust_remote_code: Annotated[
         bool | None, typer.Option("--trust-remote-code", help="As for lm_eval run.")
     ] = None,
+    stack: Annotated[
+        int | None,
+        typer.Option(
+            help="Most rows of a batch that conditions share in generation; 0: none share.", min=0
+        ),
+    ] = None,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
 ) -> None:
     """Evaluate many conditions on one loaded model, each as if lm_eval had run alone.
@@ -87,6 +93,7 @@ def sweep(
         "apply_chat_template": apply_chat_template,
         "include_path": include_path,
         "trust_remote_code": trust_remote_code,
+        "stack": stack,
     }
     given = {name: value for name, value in given.items() if value is not None}
     read = read_file(file) if file else {}

@@ -1,0 +1,105 @@
+"""How far a sweep is: requests answered under the condition at hand, and the time left for all."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+_BETWEEN = 0.1
+"""Seconds between two looks of the bar, as tqdm's own."""
+
+
+class AnswerCounter:
+    """Stands where lm-eval puts the hook of a response cache, which is told of every answer.
+
+    Args:
+        told: called with the kind of an answer, and by kind the answers so far and all requests.
+    """
+
+    dbdict = None  # no cache: lm-eval's hook without one has this, too
+
+    def __init__(self, told: Callable[[str, Mapping[str, int], Mapping[str, int]], None]) -> None:
+        self._told = told
+        self._done: Counter[str] = Counter()
+        self._tasks: list[Any] = []
+        self._totals: Counter[str] | None = None
+
+    def start(self, tasks: Iterable[Any]) -> None:
+        """Count anew; the requests of `tasks` are built later."""
+        self._tasks = list(tasks)
+        self._done.clear()
+        self._totals = None
+
+    def add_partial(self, kind: str, request: Any, answer: Any) -> None:
+        """Called by lm-eval's models with every answer."""
+        if self._totals is None:
+            self._totals = Counter()
+            for task in self._tasks:
+                for instance in task.instances:
+                    self._totals[instance.request_type] += instance.repeats or 1
+        self._done[kind] += 1
+        self._told(kind, self._done, self._totals)
+
+
+class SweepBar:
+    """One bar: conditions, what the one at hand is doing, and the time left for the sweep."""
+
+    def __init__(self, conditions: int, screen: TextIO, *, shown: bool) -> None:
+        self._screen = screen
+        self._conditions = conditions
+        self._finished = 0
+        self._name = ""
+        self._last = 0.0
+        self._bar = tqdm(
+            total=conditions,
+            file=screen,
+            disable=not shown,
+            dynamic_ncols=True,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]",
+        )
+        self._bar.set_description("loading")
+
+    def start(self) -> None:
+        """Loading is over; it is no part of the time that conditions take."""
+        self._bar.reset()
+
+    def begin(self, condition: str) -> None:
+        """This condition is next."""
+        self._name = f"{self._finished + 1}/{self._conditions} {condition}"
+        self._bar.set_description(self._name)
+
+    def answered(
+        self, kind: str, done: Mapping[str, int], totals: Mapping[str, int], ahead: int
+    ) -> None:
+        """One more answer under this condition.
+
+        Args:
+            done: answers so far, by kind; `totals` all requests of the condition.
+            ahead: answers kept for conditions to come, which shorten their time.
+        """
+        now = time.monotonic()
+        if now - self._last < _BETWEEN or self._bar.disable:
+            return
+        self._last = now
+        share = (sum(done.values()) + ahead) / max(1, sum(totals.values()))
+        self._bar.n = min(max(self._bar.n, self._finished + share), self._conditions)
+        self._bar.set_description(f"{self._name}, {kind} {done[kind]}/{totals[kind]}")
+
+    def end(self) -> None:
+        """The condition is finished, or has failed."""
+        self._finished += 1
+        if not self._bar.disable:
+            self._bar.n = max(self._bar.n, self._finished)
+            self._bar.refresh()
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        self._bar.write(text, file=self._screen)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
