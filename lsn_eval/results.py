@@ -8,27 +8,18 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from lsn_eval.errors import LsnError
+from lsn_eval.run_settings import run_settings
 from lsn_eval.signatures import signature
+from lsn_eval.task_languages import family_of, language_of
 
 NO_CONDITION = "none"
-
-# ISO 639-1; the end of a task's name counts as a language only if it is one of these.
-_CODES = (
-    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy "
-    "da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu "
-    "hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb "
-    "lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om "
-    "or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw "
-    "ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
-)
-_SCRIPTED = re.compile(r"_([a-z]{3}_[A-Z][a-z]{3})$")
 
 
 class ResultsError(LsnError):
@@ -71,6 +62,14 @@ class Row:
     """What a reader should know before trusting the number."""
     older: int = 0
     """Files of the same model, condition and task that are older and were left out."""
+    group: bool = False
+    """Whether the task is a group of others, whose numbers are in the file too."""
+    neurons: int = 0
+    """Neurons written."""
+    languages: tuple[str, ...] = ()
+    """Of the mask, in its order."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What must be equal for two numbers to be compared, see `lsn_eval.run_settings`."""
 
     @property
     def name(self) -> str:
@@ -78,24 +77,32 @@ class Row:
         return self.metric if self.filter == "none" else f"{self.metric},{self.filter}"
 
     @property
+    def family(self) -> str:
+        """The task's name with `*` for the language."""
+        return family_of(self.task, self.language)
+
+    @property
     def usable(self) -> bool:
         """Whether the value is a finite number."""
         return math.isfinite(self.value)
 
 
-def read_results(paths: Sequence[Path], *, newest: bool = True) -> list[Row]:
+def read_results(
+    paths: Sequence[Path], *, newest: bool = True, apart: Sequence[str] = ()
+) -> list[Row]:
     """Rows of results files, and of those in folders at any depth, in the order of the paths.
 
     Args:
         paths: results files and folders.
         newest: of files with the same model, condition and task, keep the one with the latest
             `date`; the others are counted in `older`. False keeps all.
+        apart: further fields of a row, such as `mask`, that tell files apart.
 
     Raises:
         ResultsError: a path is not there, or a file is no results file of lm-eval.
     """
     rows = [row for path in _files(paths) for row in read_file(path)]
-    return _newest(rows) if newest else rows
+    return _newest(rows, apart) if newest else rows
 
 
 def read_file(path: Path) -> list[Row]:
@@ -143,11 +150,12 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
-def _newest(rows: list[Row]) -> list[Row]:
+def _newest(rows: list[Row], apart: Sequence[str]) -> list[Row]:
     """Of the files with one (model, condition, task) the latest, with a count of the others."""
-    dates: dict[tuple[str, str, str], dict[Path, tuple[float, str]]] = {}
+    key_of = attrgetter("model", "condition", "task", *apart)
+    dates: dict[tuple[str, ...], dict[Path, tuple[float, str]]] = {}
     for row in rows:
-        key = (row.model, row.condition, row.task)
+        key = key_of(row)
         dates.setdefault(key, {})[row.file] = (row.date, row.signature)
     chosen = {}
     for key, files in dates.items():
@@ -156,7 +164,7 @@ def _newest(rows: list[Row]) -> list[Row]:
         chosen[key] = (latest, len(files) - 1, others)
     kept = []
     for row in rows:
-        latest, older, lines = chosen[row.model, row.condition, row.task]
+        latest, older, lines = chosen[key_of(row)]
         if row.file == latest:
             extra = tuple(f"an older file was measured with {line}" for line in lines)
             kept.append(replace(row, older=older, warnings=row.warnings + extra))
@@ -167,6 +175,7 @@ def _rows(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:
     config = document["config"]
     record = config.get("lsn")
     identity = _identity(document)
+    counts = ((record or {}).get("neurons_per_layer") or {}).values()
     warnings, unchanged = [], tuple((record or {}).get("seen", {}).get("unchanged") or ())
     if unchanged:
         warnings.append(f"every value written to {', '.join(unchanged)} was there already")
@@ -174,7 +183,7 @@ def _rows(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:
         version = str((document.get("versions") or {}).get(task))
         directions = (document.get("higher_is_better") or {}).get(task) or {}
         task_config = document["configs"].get(task) or {}
-        for key, value in metrics.items():
+        for key, value in _in_order(metrics, task_config):
             metric, comma, filter_name = key.partition(",")
             number = _number(value)
             if not comma or metric.endswith("_stderr") or number is None:
@@ -184,7 +193,7 @@ def _rows(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:
             yield Row(
                 file=path,
                 task=task,
-                language=_language(task, task_config),
+                language=language_of(task, task_config),
                 metric=metric,
                 filter=filter_name,
                 value=number,
@@ -199,6 +208,10 @@ def _rows(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:
                 ),
                 unchanged=unchanged,
                 warnings=tuple(warnings),
+                group=bool((document.get("group_subtasks") or {}).get(task)),
+                neurons=sum(sum(layers.values()) for layers in counts),
+                languages=tuple(((record or {}).get("mask") or {}).get("languages") or ()),
+                settings=run_settings(document, task),
                 model=identity["model"],
                 condition=identity["condition"],
                 dtype=identity["dtype"],
@@ -206,6 +219,15 @@ def _rows(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:
                 method=identity["method"],
                 hookpoint=identity["hookpoint"],
             )
+
+
+def _in_order(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The task's own order, its first metric first."""
+    listed = [entry.get("metric") for entry in config.get("metric_list") or ()]
+    order = {name: place for place, name in enumerate(listed)}
+    return sorted(
+        metrics.items(), key=lambda item: order.get(item[0].partition(",")[0], len(order))
+    )
 
 
 def _identity(document: Mapping[str, Any]) -> dict[str, str]:
@@ -242,17 +264,6 @@ def _signature(document: Mapping[str, Any], identity: Mapping[str, str], data: s
     names = ("model", "dtype", "mask", "method", "condition", "hookpoint")
     parts = [*(f"{name}:{identity[name]}" for name in names), f"data:{data}"]
     return "|".join([*parts, f"lm_eval:{document.get('lm_eval_version') or 'unknown'}"])
-
-
-def _language(task: str, config: Mapping[str, Any]) -> str | None:
-    stated = (config.get("dataset_kwargs") or {}).get("language")
-    if stated:
-        return str(stated)
-    scripted = _SCRIPTED.search(task)
-    if scripted:
-        return scripted[1]
-    code = task.rpartition("_")[2]
-    return code if code != task and code in _CODES.split() else None
 
 
 def _number(value: Any) -> float | None:

@@ -1,0 +1,224 @@
+"""`Panel`: one metric of one family of tasks, conditions x languages, for one model and mask."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lsn_eval.comparing.scores import Scale
+from lsn_eval.conditions import Condition
+from lsn_eval.mask_names import CONTROL_NAME
+from lsn_eval.results import NO_CONDITION, Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One number, and what became of it since the baseline."""
+
+    row: Row
+    """Under the condition."""
+    baseline: Row | None
+    """Of the same task under `none`; None where there is none to compare with."""
+    scale: Scale
+    """`log` for perplexities, `linear` for the rest."""
+    interval: tuple[float, float] | None = None
+    """Of `shift`; None without samples of both."""
+    p: float | None = None
+    p_holm: float | None = None
+    """Corrected over the panel's cells, controls apart."""
+    documents: int | None = None
+    """That both have."""
+    equal: bool = False
+    """Whether every document has the baseline's number; without samples, whether the value is the
+    baseline's."""
+    same_responses: bool | None = None
+    """Whether the model gave every document the very same, digit by digit; None without samples."""
+    obstacles: tuple[str, ...] = ()
+    """Why there is no change, or no test of it."""
+    incomparable: bool = False
+    """Whether the value itself does not belong beside the others of its column: measured with
+    something else than `none` (without `none`, than the first condition)."""
+    controls: Mapping[str, float] = field(default_factory=dict)
+    """Shifts of the condition's controls on the same task, by control."""
+    control_p: float | None = None
+    """Rank of the shift among the controls."""
+
+    @property
+    def difference(self) -> float | None:
+        """Value minus baseline. Of perplexities it is the PPXC of Mondal et al. (2025)."""
+        if self.baseline is None or not self.row.usable:
+            return None
+        return self.row.value - self.baseline.value
+
+    @property
+    def ratio(self) -> float | None:
+        """Value over baseline; None where the baseline is 0."""
+        if self.baseline is None or self.baseline.value == 0 or not self.row.usable:
+            return None
+        return self.row.value / self.baseline.value
+
+    @property
+    def relative(self) -> float | None:
+        """Ratio minus 1."""
+        return None if self.ratio is None else self.ratio - 1
+
+    @property
+    def shift(self) -> float | None:
+        """Change on the scale: log ratio for perplexities, difference for the rest."""
+        if self.scale == "linear":
+            return self.difference
+        return math.log(self.ratio) if self.ratio is not None and self.ratio > 0 else None
+
+    @property
+    def relative_interval(self) -> tuple[float, float] | None:
+        """Interval of `relative`; the baseline counts as exact where the scale is linear."""
+        if self.interval is None or self.baseline is None:
+            return None
+        if self.scale == "log":
+            return math.expm1(self.interval[0]), math.expm1(self.interval[1])
+        if self.baseline.value == 0:
+            return None
+        ends = sorted(end / self.baseline.value for end in self.interval)
+        return ends[0], ends[1]
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the interval holds 0: the difference may be none."""
+        return self.interval is not None and self.interval[0] <= 0 <= self.interval[1]
+
+
+@dataclass(frozen=True)
+class Selectivity:
+    """Change of the condition's own language minus the mean change of the others, on the scale."""
+
+    language: str
+    value: float
+    interval: tuple[float, float] | None
+    """Paired bootstrap over the documents of each language."""
+    controls: Mapping[str, float]
+    """The same of each control."""
+    p: float | None
+    """Rank among the controls; n of them can show 1 / (n + 1)."""
+
+
+@dataclass(frozen=True)
+class Overall:
+    """One number for a model and mask: means over the languages of `LANGUAGE:WHAT` conditions."""
+
+    languages: tuple[str, ...]
+    own: float
+    """Mean change of the own language, on the scale."""
+    others: float
+    """Mean change of the other languages."""
+    selectivity: float
+    """Own minus others."""
+    interval: tuple[float, float] | None
+    controls: tuple[float, ...]
+    """The same of control number 1 of every language, of number 2, and so on."""
+    p: float | None
+    """Rank among the controls."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """Conditions x languages of one metric."""
+
+    model: str
+    mask: str
+    """Start of the mask's digest as in the signature, or `none`."""
+    dtype: str
+    family: str
+    """The task's name with `*` for the language."""
+    metric: str
+    scale: Scale
+    higher_is_better: bool | None
+    languages: tuple[str, ...]
+    """Columns; a task without a language stands under its own name."""
+    conditions: tuple[str, ...]
+    """`none` first, controls left out."""
+    controls: Mapping[str, tuple[str, ...]]
+    """Control conditions of a condition."""
+    changes: Mapping[tuple[str, str], Change]
+    """By condition (controls too) and language."""
+    selectivity: Mapping[str, Selectivity] = field(default_factory=dict)
+    overall: Mapping[str, Overall] = field(default_factory=dict)
+    """By WHAT was done, such as `zero`."""
+    uneven: tuple[str, ...] = ()
+    """Settings in which the languages differ, so that there is no mean over them."""
+    units: Mapping[str, float] = field(default_factory=dict)
+    """What perplexities are divided by under `none` (tokens, bytes), by language; from samples."""
+    notes: tuple[str, ...] = ()
+
+    def change(self, condition: str, language: str) -> Change | None:
+        """A cell; None if it was not measured."""
+        return self.changes.get((condition, language))
+
+    def mean_shift(self, condition: str, languages: Sequence[str] | None = None) -> float | None:
+        """Mean over languages of the change on the scale (for perplexities, of the log ratio);
+        None unless every one is there and comparable."""
+        chosen = self.languages if languages is None else languages
+        if self.uneven and len(chosen) > 1:
+            return None
+        shifts = [
+            None if cell is None else cell.shift
+            for cell in (self.change(condition, language) for language in chosen)
+        ]
+        known = [shift for shift in shifts if shift is not None]
+        return sum(known) / len(known) if known and len(known) == len(shifts) else None
+
+    def mean_value(self, condition: str, languages: Sequence[str] | None = None) -> float | None:
+        """Mean over languages of the values, the geometric one for perplexities; None unless every
+        one is there and comparable."""
+        chosen = self.languages if languages is None else languages
+        cells = [cell for language in chosen if (cell := self.change(condition, language))]
+        values = [cell.row.value for cell in cells if cell.row.usable and not cell.incomparable]
+        if not values or len(values) < len(chosen) or (self.uneven and len(chosen) > 1):
+            return None
+        if self.scale == "linear":
+            return sum(values) / len(values)
+        return math.exp(sum(map(math.log, values)) / len(values)) if min(values) > 0 else None
+
+    @property
+    def title(self) -> str:
+        """Metric, tasks and model in a line."""
+        mask = "" if self.mask == "none" else f", mask {self.mask}"
+        return f"{self.metric} of {self.family}, {self.model} in {self.dtype}{mask}"
+
+
+def own_language(condition: str) -> str | None:
+    """The language that a condition is about; None for `none` and for terms of several."""
+    whos = {term.who for term in Condition.parse(condition).terms}
+    languages = {found[2] if (found := CONTROL_NAME.fullmatch(who)) else who for who in whos}
+    return languages.pop() if len(languages) == 1 else None
+
+
+def controlled(condition: str) -> str | None:
+    """The condition that a control is the control of: `de:zero` for `random3-de:zero`."""
+    if condition == NO_CONDITION:
+        return None
+    terms = [term.partition(":") for term in condition.split("/")]
+    found = [CONTROL_NAME.fullmatch(who) for who, _, _ in terms]
+    if not any(found):
+        return None
+    return "/".join(
+        f"{match[2] if match else who}:{what}"
+        for match, (who, _, what) in zip(found, terms, strict=True)
+    )
+
+
+def ranked(value: float, controls: Sequence[float], scale: Scale) -> float | None:
+    """`rank_p_value`: of more perplexity, and of other metrics in either direction; None without
+    controls."""
+    if not controls:
+        return None
+    if scale == "log":
+        return rank_p_value(value, controls)
+    return rank_p_value(abs(value), [abs(control) for control in controls])
+
+
+def rank_p_value(value: float, controls: Sequence[float]) -> float:
+    """Chance that as large a value is drawn from the controls: (1 + number at least as large) /
+    (1 + number of controls), so that n controls can show 1 / (n + 1) at best (Phipson and Smyth
+    2010, section 3)."""
+    return (1 + sum(control >= value for control in controls)) / (1 + len(controls))

@@ -1,0 +1,185 @@
+"""The leaderboard: models and masks by how selectively their neurons act."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from lsn_eval.comparing import Comparison, Draws, Panel
+from lsn_eval.comparing.panels import Overall
+from lsn_eval.errors import LsnError
+from lsn_eval.results import NO_CONDITION
+from lsn_eval.tables.numbers import interval, p_value, percent, plain, signed
+from lsn_eval.tables.table import Cell, Mark, Table
+
+OF_THE_MODEL = frozenset({"dtype", "model revision", "tokenizer", "chat template", "transformers"})
+"""Settings that belong to a model, so that two models may differ in them."""
+
+
+def leaderboard(comparison: Comparison) -> list[Table]:
+    """A table for every metric, family of tasks, operation (WHAT) and set of languages; models
+    measured with other data, prompts or versions stand in a table of their own.
+
+    Raises:
+        LsnError: no condition `LANGUAGE:WHAT` was measured in two languages.
+    """
+    entries: dict[_Group, dict[_Settings, list[Entry]]] = defaultdict(lambda: defaultdict(list))
+    for panel in comparison.panels:
+        for what, overall in panel.overall.items():
+            group = (panel.family, panel.metric, what, panel.languages, overall.languages)
+            entries[group][_shared_settings(panel)].append((panel, overall))
+    if not entries:
+        raise LsnError(
+            "a leaderboard needs conditions LANGUAGE:WHAT and none, measured on text of two "
+            "languages or more, all of them comparable; 'lsn-eval compare' without --by model "
+            "shows what is there"
+        )
+    tables = []
+    for (_, _, what, *_), by_settings in entries.items():
+        alike = _alike(by_settings)
+        different = _differences(list(alike))
+        tables += [_table(what, found, comparison.draws, different) for found in alike.values()]
+    return tables
+
+
+Entry = tuple[Panel, Overall]
+_Group = tuple[str, str, str, tuple[str, ...], tuple[str, ...]]
+_Settings = tuple[tuple[str, str], ...]
+"""By language and setting."""
+
+
+def _shared_settings(panel: Panel) -> _Settings:
+    """What has to be equal from model to model."""
+    found = {}
+    for language in panel.languages:
+        change = panel.change(NO_CONDITION, language)
+        settings = change.row.settings if change else {}
+        for name, value in settings.items():
+            templated = name == "prompts" and settings.get("chat template") != "none"
+            if name not in OF_THE_MODEL and not templated:
+                found[f"{language}/{name}"] = value
+    return tuple(sorted(found.items()))
+
+
+def _alike(entries: Mapping[_Settings, list[Entry]]) -> dict[_Settings, list[Entry]]:
+    """Those of equal settings together. lm-eval hashes prompts only where samples are logged: a
+    run without joins the first that is equal in all else."""
+    found: dict[_Settings, list[Entry]] = {}
+    unhashed = [key for key in entries if _without_prompts(key) == key]
+    for key in [*(key for key in entries if key not in unhashed), *unhashed]:
+        home = key
+        if key in unhashed:
+            home = next((other for other in found if _without_prompts(other) == key), key)
+        found.setdefault(home, []).extend(entries[key])
+    return found
+
+
+def _without_prompts(settings: _Settings) -> _Settings:
+    return tuple((name, "none" if name.endswith("/prompts") else value) for name, value in settings)
+
+
+def _differences(settings: Sequence[_Settings]) -> list[str]:
+    """Names of the settings in which tables of one metric and family differ."""
+    mappings = [dict(mapping) for mapping in settings]
+    names = dict.fromkeys(name for mapping in mappings for name in mapping)
+    different = [n for n in names if len({mapping.get(n) for mapping in mappings}) > 1]
+    return list(dict.fromkeys(name.partition("/")[2] for name in different))
+
+
+def _table(
+    what: str,
+    entries: Sequence[Entry],
+    draws: Draws,
+    different: Sequence[str],
+) -> Table:
+    first, overall = entries[0]
+    log = first.scale == "log"
+    # As ranks do: a higher perplexity, and any change of what may rise or fall.
+    ordered = sorted(entries, key=lambda e: -e[1].selectivity if log else -abs(e[1].selectivity))
+    notes = [
+        f"own: mean change of LANGUAGE:{what} on that language's text; others: on the rest. "
+        f"Means over {', '.join(overall.languages)}{', of log ratios' if log else ''}",
+        f"Selectivity: own minus others{' in log perplexity' if log else ''}",
+        "Rank p compares with control number 1 of every language, number 2 and so on",
+    ]
+    if any(overall.interval for _, overall in entries):
+        notes.append(f"{draws} Languages' documents are drawn independently.")
+    doubtful = _tokenizers_matter(entries)
+    if doubtful:
+        notes.append(
+            f"? {first.metric} is a mean over tokens, and the tokenizers differ: neither values "
+            "nor changes can be compared from model to model, nor the order; byte_perplexity can"
+        )
+    if any(overall.interval is None for _, overall in entries):
+        notes.append("without samples of every cell there is no interval")
+    if any(_undecided(overall) for _, overall in entries):
+        notes.append(f"~ the {draws.level:.0%} interval holds 0")
+    if different:
+        notes.append(
+            f"not to be compared with the other table of this name: {', '.join(different)} differ"
+        )
+    signatures = tuple(
+        dict.fromkeys(
+            change.row.signature.replace(f"data:{change.row.task}:", f"data:{panel.family}:")
+            for panel, _ in ordered
+            for (condition, _), change in panel.changes.items()
+            if condition == NO_CONDITION or condition in panel.selectivity
+        )
+    )
+    return Table(
+        title=f"{first.metric} of {first.family}, {what}: models by selectivity",
+        columns=(
+            "model", "mask", "method", "dtype", "none", "own", "others", "selectivity",
+            f"{draws.level:.0%} interval", "controls", "rank p",
+        ),
+        rows=tuple(_row(panel, overall, doubtful) for panel, overall in ordered),
+        notes=(*notes, *(note for panel, _ in ordered for note in panel.notes)),
+        signatures=signatures,
+    )  # fmt: skip
+
+
+def _undecided(overall: Overall) -> bool:
+    return overall.interval is not None and overall.interval[0] <= 0 <= overall.interval[1]
+
+
+def _tokenizers_matter(entries: Sequence[Entry]) -> bool:
+    """Whether the metric is a mean over tokens (or chunks of so many), of more than one tokenizer:
+    of other numbers of tokens in the same text, or, without samples, of other special tokens."""
+    if not any(word in entries[0][0].metric for word in ("token", "chunk")):
+        return False
+    counts = [tuple(sorted(panel.units.items())) for panel, _ in entries]
+    if all(counts) and len(set(counts)) > 1:
+        return True
+    found = {
+        change.row.settings.get("tokenizer")
+        for panel, _ in entries
+        for change in panel.changes.values()
+    }
+    return len(found) > 1
+
+
+def _row(panel: Panel, overall: Overall, doubtful: bool) -> tuple[Cell, ...]:
+    log = panel.scale == "log"
+    moved = (lambda shift: f"{percent(math.expm1(shift))} %") if log else signed
+    none = panel.mean_value(NO_CONDITION, overall.languages)
+    methods = {c.row.method for c in panel.changes.values() if c.row.condition != NO_CONDITION}
+    controls = sorted(overall.controls)
+    write = "{:+.3f}".format
+    mark: Mark = "doubtful" if doubtful else ""
+    ends = interval(overall.interval, write)
+    return (
+        Cell(panel.model),
+        Cell(panel.mask),
+        Cell(", ".join(sorted(methods))),
+        Cell(panel.dtype),
+        Cell(plain(none), none, mark if none is not None else "refused"),
+        Cell(moved(overall.own), overall.own, mark),
+        Cell(moved(overall.others), overall.others, mark),
+        Cell(write(overall.selectivity), overall.selectivity, mark),
+        Cell(ends, mark="undecided" if _undecided(overall) else ""),
+        Cell(
+            f"{write(controls[0])} to {write(controls[-1])} ({len(controls)})" if controls else ""
+        ),
+        Cell(p_value(overall.p), overall.p),
+    )

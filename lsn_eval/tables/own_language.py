@@ -1,0 +1,86 @@
+"""Each condition of a panel on its own language: change, test, controls, selectivity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lsn_eval.comparing import Draws, Panel, Selectivity
+from lsn_eval.comparing.panels import own_language
+from lsn_eval.tables.numbers import interval, p_value, span
+from lsn_eval.tables.table import Cell, Table
+from lsn_eval.tables.views import default_show, detail, mark, meanings, shift_writer
+
+
+def own_table(panel: Panel, draws: Draws) -> Table | None:
+    """Each condition on its own language, with interval, test, controls, and its selectivity; None
+    where no condition has a language that was measured."""
+    write = shift_writer(panel.scale)
+    rows = []
+    for condition in panel.conditions:
+        language = own_language(condition)
+        change = panel.change(condition, language) if language else None
+        if change is None or language is None:
+            continue
+        if change.shift is None:
+            reasons = Cell("", mark="refused", detail="; ".join(change.obstacles))
+            rows.append((Cell(condition), Cell(language), reasons, *[Cell("")] * 7))
+            continue
+        rows.append(
+            (
+                Cell(condition),
+                Cell(language),
+                Cell(write(change.shift), change.shift, mark(change), detail(change, draws)),
+                Cell(interval(change.interval, write)),
+                Cell(p_value(change.p_holm), change.p_holm),
+                _controls(list(change.controls.values()), write),
+                Cell(p_value(change.control_p), change.control_p),
+                *_selectivity_cells(panel.selectivity.get(condition)),
+            )
+        )
+    if not rows:
+        return None
+    log = panel.scale == "log"
+    scale = "log perplexity" if log else panel.metric
+    marks = {cell.mark for row in rows for cell in row}
+    signs = [text for sign, text in meanings(draws, default_show(panel)) if sign in marks]
+    given = len(panel.selectivity)
+    if given < len(rows):
+        signs.append(
+            f"selectivity is given for {given} of {len(rows)} conditions: it needs a comparable "
+            "change on every language, of two at least"
+        )
+    return Table(
+        title=f"{panel.title}: each condition on its own language",
+        columns=(
+            "condition", "language", "change", f"{draws.level:.0%} interval", "p (Holm)",
+            "controls", "rank p", "selectivity", f"{draws.level:.0%} interval ", "rank p ",
+        ),
+        rows=tuple(rows),
+        notes=(
+            f"Selectivity is the change in {scale} on the condition's own language minus the mean "
+            "of the changes on the other languages. Rank p: among the controls, "
+            f"{'of more perplexity' if log else 'in either direction'}; n of them can show "
+            "1 / (n + 1).",
+            *signs,
+            str(draws)
+            if any(change.interval for change in panel.changes.values())
+            else "Without logged samples there are neither intervals nor tests over documents.",
+        ),
+    )  # fmt: skip
+
+
+def _selectivity_cells(found: Selectivity | None) -> tuple[Cell, Cell, Cell]:
+    if found is None:
+        return Cell(""), Cell(""), Cell("")
+    write = "{:+.3f}".format
+    ends = found.interval
+    undecided = ends is not None and ends[0] <= 0 <= ends[1]
+    return (
+        Cell(write(found.value), found.value, "undecided" if undecided else ""),
+        Cell(interval(ends, write)),
+        Cell(p_value(found.p), found.p),
+    )
+
+
+def _controls(shifts: Sequence[float], write: Callable[[float], str]) -> Cell:
+    return Cell(f"{span(shifts, write)} ({len(shifts)})" if shifts else "")

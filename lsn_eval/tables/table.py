@@ -1,0 +1,46 @@
+"""`Table`: cells with what they show, what they are sorted by, and what is to be known of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Mark = Literal["", "undecided", "refused", "unchanged", "doubtful"]
+"""`undecided`: the interval holds 0. `refused`: no change could be given, or the value does not
+belong beside the others. `unchanged`: equal to the baseline in every document. `doubtful`: to be
+compared with the cells above and below only with care."""
+
+SIGNS: dict[Mark, str] = {
+    "": "", "undecided": "~", "refused": "!", "unchanged": "=", "doubtful": "?",
+}  # fmt: skip
+"""What stands behind a marked number in plain text."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell."""
+
+    text: str
+    value: float | None = None
+    """To sort by, unrounded; None for words."""
+    mark: Mark = ""
+    detail: str = ""
+    """A sentence about it: interval, test, controls, or why it is refused."""
+
+    @property
+    def marked(self) -> str:
+        """The text with its sign."""
+        return self.text + SIGNS[self.mark]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a title and notes. The first column names the rows."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+    """Sentences below it: what is shown, the test, the meaning of signs, refusals."""
+    signatures: tuple[str, ...] = ()
+    """What the numbers were measured with, one a condition."""
