@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from lsn_eval.errors import MaskError
+from lsn_eval.errors import LsnError, MaskError
 from lsn_eval.identification import IdentificationError
 from lsn_eval.mask_comparison import (
     difference_table,
@@ -18,8 +18,9 @@ from lsn_eval.mask_comparison import (
     overlap_table,
 )
 from lsn_eval.mask_names import MaskMethod, MaskModel
-from lsn_eval.mask_plots import mask_figure, save_mask_figure
 from lsn_eval.masks import NeuronMask
+from lsn_eval.plotting.mask_figures import mask_figure
+from lsn_eval.plotting.saving import save_figure
 from lsn_eval.random_masks import random_like, random_mask
 
 MODEL = MaskModel.numbered(3, {"mlp.act": 20, "attn.q": 8})
@@ -173,7 +174,7 @@ def test_random_mask_of_a_shape():
 )
 def test_figure_files(tmp_path, suffix, start):
     path = tmp_path / f"mask.{suffix}"
-    save_mask_figure(FIRST, path)
+    save_figure(mask_figure(FIRST), path)
     assert path.read_bytes().startswith(start)
 
 
@@ -194,11 +195,11 @@ def test_figure_shows_every_count():
 
 
 def test_figure_of_an_empty_mask(tmp_path):
-    save_mask_figure(made({"de": {}}), tmp_path / "empty.png")
+    save_figure(mask_figure(made({"de": {}})), tmp_path / "empty.png")
 
 
 def test_figure_errors(tmp_path):
-    with pytest.raises(MaskError, match=r"\.png"):
-        save_mask_figure(FIRST, tmp_path / "mask.gif")
-    with pytest.raises(MaskError, match="create it first"):
-        save_mask_figure(FIRST, tmp_path / "nowhere" / "mask.png")
+    with pytest.raises(LsnError, match=r"\.png"):
+        save_figure(mask_figure(FIRST), tmp_path / "mask.gif")
+    with pytest.raises(LsnError, match="create it first"):
+        save_figure(mask_figure(FIRST), tmp_path / "nowhere" / "mask.png")

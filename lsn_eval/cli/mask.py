@@ -32,9 +32,11 @@ def info(
     loaded = NeuronMask.load(mask)
     described = describe(loaded)
     if plot is not None:
-        from lsn_eval.mask_plots import save_mask_figure
+        from lsn_eval.plotting.mask_figures import mask_figure
+        from lsn_eval.plotting.saving import check_target, save_figure
 
-        save_mask_figure(loaded, plot)
+        check_target(plot)
+        save_figure(mask_figure(loaded), plot)
     if as_json:
         print(json.dumps(described, indent=2, ensure_ascii=False))
     else:

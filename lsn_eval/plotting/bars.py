@@ -1,0 +1,239 @@
+"""A metric without and with the intervention, language by language."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from lsn_eval.comparing import Change, Draws, Panel
+from lsn_eval.comparing.panels import own_language
+from lsn_eval.errors import LsnError
+from lsn_eval.plotting import style
+from lsn_eval.plotting.fonts import Lettering, lettering
+from lsn_eval.plotting.signing import signature_lines
+from lsn_eval.results import NO_CONDITION
+
+_BAR = 0.38
+"""Width of a bar; two stand side by side in a unit."""
+_HEIGHT = 1.5
+"""Inches of a condition's axes."""
+_NARROWEST = 7.4
+"""Inches that the key takes."""
+_WIDEST = 11.0
+"""Inches that the axes of several conditions may take beside each other."""
+
+
+def bars(
+    panel: Panel,
+    conditions: Sequence[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    draws: Draws | None = None,
+) -> Figure:
+    """Baseline and condition beside each other in every language, one axes a condition.
+
+    The whisker on the second bar is the interval of the change, drawn from the baseline; a diamond
+    is the mean of the controls. Hatched bars cannot be compared with the baseline.
+
+    Args:
+        panel: of `lsn_eval.comparing.compare`.
+        conditions: those to draw; all but `none` without it.
+        labels: names of languages by code.
+        draws: how the intervals were made, for the note.
+
+    Raises:
+        LsnError: a condition that the panel does not have, or none to draw.
+    """
+    there = [name for name in panel.conditions if name != NO_CONDITION]
+    chosen = list(dict.fromkeys(there if conditions is None else conditions))
+    if unknown := [name for name in chosen if name not in there]:
+        raise LsnError(
+            f"{', '.join(unknown)} is not in {panel.title}; there are {', '.join(there) or 'none'}"
+        )
+    if not chosen:
+        raise LsnError(
+            f"{panel.title}: only the baseline (none) is there; results under a condition were "
+            "expected"
+        )
+    title = panel.title
+    with lettering(labels, (title, *panel.languages, *chosen)) as letters:
+        figure = _drawn(panel, chosen, letters, title, draws)
+        letters.finish(figure)
+    return figure
+
+
+def _drawn(
+    panel: Panel, conditions: Sequence[str], letters: Lettering, title: str, draws: Draws | None
+) -> Figure:
+    count = len(panel.languages)
+    each = max(count * (0.42 if count <= 12 else 0.3), 1.6)
+    columns = max(1, min(len(conditions), int(_WIDEST // (each + 0.3))))
+    if len(conditions) <= 4 and each > 2.2:
+        columns = 1
+    # One or two fill the width that title and key take anyway.
+    each = max(each, (_NARROWEST - 1.05 - (columns - 1) * 0.3) / columns)
+    lines = math.ceil(len(conditions) / columns)
+    names = style.shortened([letters.name(code) for code in panel.languages], 30)
+    type_ = style.LABEL if count <= 12 else style.SMALL
+    turned = style.widest(names, type_) > each / count - 0.04
+    foot = (style.widest(names, type_) if turned else 0.17) + 0.12
+    left, right, gap, head, key = 0.85, 0.2, 0.3, 0.3, 0.2
+    width = max(left + columns * each + (columns - 1) * gap + right, _NARROWEST)
+    heading = style.Heading(title, width)
+    notes = style.Notes([*_said(panel, conditions), *signature_lines([panel], draws)], width)
+    height = heading.height + key + lines * (head + _HEIGHT + 0.06) + foot + notes.height + 0.1
+    figure = style.new_figure(width, height, title)
+    heading.write(figure)
+    notes.write(figure)
+    limits = _limits(panel, conditions)
+    for number, (condition, name) in enumerate(
+        zip(conditions, style.shortened(conditions, max(24, int(each * 11))), strict=True)
+    ):
+        line, column = divmod(number, columns)
+        y = height - heading.height - key - (line + 1) * (head + _HEIGHT + 0.06)
+        axes = figure.add_axes(
+            ((left + column * (each + gap)) / width, (y + 0.06) / height, each / width,
+             _HEIGHT / height)
+        )  # fmt: skip
+        own = own_language(condition)
+        _draw(axes, panel, condition, own)
+        axes.set_title(letters.condition(name, own), fontsize=style.LABEL, loc="left", pad=3)
+        axes.set_ylim(*limits)
+        if column:
+            axes.tick_params(labelleft=False)
+        else:
+            axes.set_ylabel(style.shortened([panel.metric], 26)[0], fontsize=style.SMALL)
+        # Names stand below the last axes of a column alone.
+        under = number + columns >= len(conditions)
+        axes.set_xticks(
+            range(count), names if under else [""] * count, fontsize=type_,
+            rotation=90 if turned else 0,
+        )  # fmt: skip
+    _key(figure, panel, conditions, (left / width, (height - heading.height) / height))
+    return figure
+
+
+def _said(panel: Panel, conditions: Sequence[str]) -> list[str]:
+    changes = [c for name in conditions for x in panel.languages if (c := panel.change(name, x))]
+    said = []
+    if any(change.interval for change in changes):
+        said.append(
+            "The whisker is the interval of the change from the baseline, drawn from the "
+            "baseline's value; it is not the interval of the value itself."
+        )
+    if any(_refused(change) for change in changes):
+        said.append("Hatched: measured, and not comparable with none.")
+    return said
+
+
+def _refused(change: Change) -> bool:
+    return change.shift is None or not math.isfinite(change.shift)
+
+
+def _moved(change: Change, shift: float) -> float:
+    """The value that is so far from the baseline on the scale."""
+    assert change.baseline is not None
+    start = change.baseline.value
+    return start * math.exp(shift) if change.scale == "log" else start + shift
+
+
+def _values(panel: Panel, condition: str) -> list[float]:
+    """Everything that is drawn of a condition."""
+    found = []
+    for language in panel.languages:
+        before, after = panel.change(NO_CONDITION, language), panel.change(condition, language)
+        found += [change.row.value for change in (before, after) if change is not None]
+        if after is not None and not _refused(after):
+            shifts = [*(after.interval or ()), *after.controls.values()]
+            found += [_moved(after, shift) for shift in shifts]
+    return [value for value in found if math.isfinite(value)]
+
+
+def _limits(panel: Panel, conditions: Sequence[str]) -> tuple[float, float]:
+    """From 0: the length of a bar is its value."""
+    values = [0.0, *(value for name in conditions for value in _values(panel, name))]
+    low, high = min(values), max(values)
+    room = 0.08 * (high - low or 1.0)
+    return low - room if low < 0 else 0.0, high + room
+
+
+def _draw(axes: Axes, panel: Panel, condition: str, own: str | None) -> None:
+    for place, language in enumerate(panel.languages):
+        before, after = panel.change(NO_CONDITION, language), panel.change(condition, language)
+        if before is not None and math.isfinite(before.row.value):
+            axes.bar(
+                place - _BAR / 2, before.row.value, _BAR, color=style.BEFORE, edgecolor="0.35",
+                linewidth=0.5, gid="before",
+            )  # fmt: skip
+        if after is None or not math.isfinite(after.row.value):
+            axes.text(
+                place + _BAR / 2, 0, "–", ha="center", va="bottom", fontsize=style.SMALL,
+                color="0.4", gid="missing",
+            )  # fmt: skip
+            continue
+        look: dict[str, Any] = (
+            {"facecolor": "white", "edgecolor": "0.45", "hatch": style.REFUSED, "gid": "refused"}
+            if _refused(after)
+            else {"color": style.AFTER, "edgecolor": "black", "gid": "after"}
+        )
+        axes.bar(place + _BAR / 2, after.row.value, _BAR, linewidth=0.5, **look)
+        if _refused(after):
+            continue
+        if after.interval is not None:
+            low, high = (_moved(after, end) for end in after.interval)
+            axes.vlines(
+                place + _BAR / 2, low,
+                high, color="black", linewidth=1.2, gid="interval",
+                path_effects=[withStroke(linewidth=2.8, foreground="white")],
+            )  # fmt: skip
+        if after.controls:
+            mean = sum(after.controls.values()) / len(after.controls)
+            axes.plot(
+                [place + _BAR / 2], [_moved(after, mean)], marker="D", markersize=4,
+                markerfacecolor="white", markeredgecolor="black", markeredgewidth=0.8,
+                linestyle="none", gid="controls", zorder=4,
+            )  # fmt: skip
+    if own in panel.languages:
+        place = panel.languages.index(own)
+        axes.axvspan(place - 0.5, place + 0.5, color="0.93", zorder=0, linewidth=0, gid="own")
+    axes.set_xlim(-0.5, len(panel.languages) - 0.5)
+    axes.tick_params(axis="x", length=0)
+    axes.tick_params(axis="y", labelsize=style.SMALL)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    axes.grid(axis="y", linewidth=0.4, color="0.85")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _key(
+    figure: Figure, panel: Panel, conditions: Sequence[str], corner: tuple[float, float]
+) -> None:
+    changes = [c for name in conditions for x in panel.languages if (c := panel.change(name, x))]
+    handles: list[Any] = [
+        Patch(facecolor=style.BEFORE, edgecolor="0.35", linewidth=0.5, label="none (baseline)"),
+        Patch(facecolor=style.AFTER, edgecolor="black", linewidth=0.5, label="condition"),
+    ]
+    if any(change.interval for change in changes):
+        handles.append(Line2D([], [], color="black", linewidth=1.1, label="interval of the change"))
+    if any(change.controls for change in changes):
+        handles.append(
+            Line2D(
+                [], [], marker="D", markersize=4, markerfacecolor="white", linestyle="none",
+                markeredgecolor="black", label="mean of the controls",
+            )
+        )  # fmt: skip
+    if any(own_language(name) in panel.languages for name in conditions):
+        handles.append(Patch(facecolor="0.93", label="the condition's language"))
+    figure.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=corner, ncols=len(handles),
+        fontsize=style.SMALL, frameon=False, borderpad=0, borderaxespad=0, columnspacing=1.2,
+        handlelength=1.4,
+    )  # fmt: skip

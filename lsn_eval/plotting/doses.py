@@ -1,0 +1,107 @@
+"""How much of an intervention a condition is: its scale, its number, or its neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from lsn_eval.comparing import Change, Panel
+from lsn_eval.comparing.panels import own_language
+from lsn_eval.conditions import Condition
+from lsn_eval.errors import LsnError
+from lsn_eval.results import NO_CONDITION
+
+By = Literal["scale", "value", "added", "neurons"]
+BASELINE_AT: dict[By, float] = {"scale": 1.0, "added": 0.0}
+"""The dose that changes nothing; a number written and a count of neurons have none to show."""
+
+AXIS_NAMES: dict[By, str] = {
+    "scale": "activations scaled by",
+    "value": "activations set to",
+    "added": "added to activations",
+    "neurons": "neurons written",
+}
+
+
+@dataclass
+class Family:
+    """Conditions that differ in their dose alone."""
+
+    name: str
+    own: str | None
+    """The language that they are about."""
+    points: dict[str, dict[float, Change]] = field(default_factory=dict)
+    """By language of the text and dose."""
+
+    @property
+    def doses(self) -> list[float]:
+        """From the lowest to the highest, without the baseline's."""
+        return sorted({dose for points in self.points.values() for dose in points})
+
+
+def families(panels: Sequence[Panel], by: By) -> list[Family]:
+    """Families of the panels in their order; those of several masks apart, unless the masks'
+    sizes are the doses."""
+    masks = {panel.mask for panel in panels}
+    found: dict[tuple[str, str], Family] = {}
+    for panel in panels:
+        apart = panel.mask if len(masks) > 1 and by != "neurons" else ""
+        for condition in panel.conditions:
+            if condition == NO_CONDITION or (dosed := _dosed(condition, by)) is None:
+                continue
+            name, dose = dosed
+            shown = f"{name}, mask {apart}" if apart else name
+            family = found.setdefault((name, apart), Family(shown, own_language(condition)))
+            for language in panel.languages:
+                change = panel.change(condition, language)
+                if change is not None:
+                    at = float(change.row.neurons) if by == "neurons" else dose
+                    family.points.setdefault(language, {}).setdefault(at, change)
+    return list(found.values())
+
+
+def varying(panels: Sequence[Panel]) -> By:
+    """What most conditions of a family differ in, the scale before the rest where they are equal.
+
+    Raises:
+        LsnError: no two conditions differ in a dose.
+    """
+    counts = {by: _most_doses(panels, by) for by in get_args(By)}
+    best = max(counts, key=lambda by: counts[by])
+    if counts[best] < 2:
+        names = dict.fromkeys(name for panel in panels for name in panel.conditions)
+        raise LsnError(
+            "no two conditions differ in their dose alone; conditions such as de:x0.5 and de:x0, "
+            "de:1 and de:2, de:+1 and de:+2, or masks of different sizes were expected, and there "
+            f"are {', '.join(names)}"
+        )
+    return best
+
+
+def _most_doses(panels: Sequence[Panel], by: By) -> int:
+    found = families(panels, by)
+    if by in ("scale", "value"):
+        # zero belongs to both; what it stands beside says which is meant.
+        found = [family for family in found if any(dose != 0 for dose in family.doses)]
+    extra = by in BASELINE_AT
+    return max((len(family.doses) + extra for family in found), default=0)
+
+
+def _dosed(condition: str, by: By) -> tuple[str, float] | None:
+    """The family and the dose of a condition; None if it has no such dose."""
+    if by == "neurons":
+        return condition, 0.0
+    terms = Condition.parse(condition).terms
+    doses = set()
+    for term in terms:
+        if isinstance(term.operand, str):
+            return None
+        zero = term.operation == "set" and term.operand == 0
+        kind = {"set": "value", "scale": "scale", "add": "added"}[term.operation]
+        if kind != by and not (zero and by == "scale"):
+            return None
+        doses.add(float(term.operand))
+    if len(doses) != 1:
+        return None
+    return "/".join(term.who for term in terms), doses.pop()

@@ -1,0 +1,281 @@
+"""What every condition changed in every language, with controls and baseline beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+
+from lsn_eval.comparing import Draws, Panel
+from lsn_eval.comparing.panels import own_language
+from lsn_eval.errors import LsnError
+from lsn_eval.plotting import style
+from lsn_eval.plotting.cell_sizes import CellSizes
+from lsn_eval.plotting.fonts import Lettering, lettering
+from lsn_eval.plotting.signing import signature_lines
+from lsn_eval.results import NO_CONDITION
+
+
+def heat_map(
+    panel: Panel, labels: Mapping[str, str] | None = None, draws: Draws | None = None
+) -> Figure:
+    """Conditions x languages: relative change for perplexities, difference for other metrics.
+
+    Hatched cells hold a number that cannot be compared with the baseline; a small ring marks an
+    interval that holds 0; a frame marks the language that the condition is about. Beside it stands
+    the largest control on that language, below it the baseline.
+
+    Args:
+        panel: of `lsn_eval.comparing.compare`.
+        labels: names of languages by code.
+        draws: how the intervals were made, for the note.
+
+    Raises:
+        LsnError: the panel has no condition but the baseline.
+    """
+    if not any(condition != NO_CONDITION for condition in panel.conditions):
+        raise LsnError(
+            f"{panel.title}: only the baseline (none) is there; results under a condition were "
+            "expected"
+        )
+    title = f"change of {panel.title}"
+    with lettering(labels, (title, *panel.languages, *panel.conditions)) as letters:
+        figure = _Drawing(panel, letters, title, draws).figure
+        letters.finish(figure)
+    return figure
+
+
+class _Drawing:
+    def __init__(self, panel: Panel, letters: Lettering, title: str, draws: Draws | None) -> None:
+        self.panel = panel
+        self.rows = [name for name in panel.conditions if name != NO_CONDITION]
+        self.own = [own_language(condition) for condition in self.rows]
+        self.sizes = CellSizes.of(len(self.rows), len(panel.languages))
+        self.type = min(style.LABEL, self.sizes.height * 72 * 0.8)
+        shortened = style.shortened(self.rows)
+        self.row_names = [
+            letters.condition(name, own) for name, own in zip(shortened, self.own, strict=True)
+        ]
+        self.column_names = style.shortened([letters.name(code) for code in panel.languages], 30)
+        self.largest = [
+            self._largest_control(*row) for row in zip(self.rows, self.own, strict=True)
+        ]
+        shifts = [
+            change.shift
+            for (condition, _), change in panel.changes.items()
+            if condition in set(self.rows) and change.shift is not None
+        ]
+        shifts += [control for control, _ in self.largest if control is not None]
+        sizes = [abs(shift) for shift in shifts if math.isfinite(shift)]
+        self.limit = max([*sizes, 1e-9])
+        self._lay_out(title, draws)
+
+    def _largest_control(self, condition: str, own: str | None) -> tuple[float | None, int]:
+        """The largest control shift on the row's own language, and how many there are."""
+        change = self.panel.change(condition, own) if own is not None else None
+        if change is None or not change.controls:
+            return None, len(self.panel.controls.get(condition, ()))
+        return max(change.controls.values(), key=abs), len(change.controls)
+
+    def _lay_out(self, title: str, draws: Draws | None) -> None:
+        """Everything is placed in inches: no name is too long and no table too large for that."""
+        cell, rows, columns = self.sizes, len(self.rows), len(self.column_names)
+        with_controls = any(count for _, count in self.largest)
+        self.turned = style.widest(self.column_names, self.type) > cell.width - 0.08
+        heads = (style.widest(self.column_names, self.type) if self.turned else 0.16) + 0.12
+        left = max(style.widest(self.row_names, self.type), 0.9) + 0.25
+        side = max(cell.width, 0.34)
+        right = (0.2 + side + 0.55 if with_controls else 0.0) + 0.95
+        body = left + columns * cell.width + right
+        # The title of a panel of one language is wider than its cells.
+        width = max(body, 4.6)
+        heading = style.Heading(title, width)
+        notes = style.Notes(self._notes(draws), width)
+        top = heading.height + max(heads + 0.28, 0.62 if with_controls else 0.0)
+        below = notes.height + cell.height + 0.12 + 0.1
+        height = top + rows * cell.height + below
+        figure = style.new_figure(width, height, title)
+        self.figure = figure
+        heading.write(figure)
+        notes.write(figure)
+
+        def place(x: float, y: float, w: float, h: float) -> Axes:
+            return figure.add_axes((x / width, y / height, w / width, h / height))
+
+        main = place(left, below, columns * cell.width, rows * cell.height)
+        main.set_label("changes")
+        self._draw_changes(main, left)
+        baseline = place(left, notes.height + 0.1, columns * cell.width, cell.height)
+        baseline.set_label("baseline")
+        self._draw_baseline(baseline)
+        x = left + columns * cell.width + 0.2
+        if with_controls:
+            controls = place(x, below, side, rows * cell.height)
+            controls.set_label("controls")
+            self._draw_controls(controls)
+            x += side + 0.55
+        # Beside few rows it is as high as the baseline's row, too, or its numbers would not fit.
+        foot = below if rows > 3 else notes.height + 0.1
+        self._draw_scale(place(x, foot, 0.13, below + rows * cell.height - foot))
+
+    def _notes(self, draws: Draws | None) -> list[str]:
+        kinds = {self._kind(c, x) for c in self.rows for x in self.panel.languages}
+        framed = any(own in self.panel.languages for own in self.own)
+        said = [
+            "frame: the language that the condition is about" if framed else "",
+            "ring: the interval holds 0" if "undecided" in kinds else "",
+            "hatched: measured, and not comparable with none" if "refused" in kinds else "",
+            "dot: not measured" if "missing" in kinds else "",
+            "too many cells for numbers, which lsn-eval compare lists" * (not self.sizes.points),
+        ]
+        note = "; ".join(part for part in said if part)
+        return [*([note + "."] if note else []), *signature_lines([self.panel], draws)]
+
+    def _kind(self, condition: str, language: str) -> str:
+        change = self.panel.change(condition, language)
+        if change is None:
+            return "missing"
+        if change.shift is None or not math.isfinite(change.shift):
+            return "refused"
+        return "undecided" if change.undecided else "known"
+
+    def _written(self, shift: float) -> str:
+        return (
+            style.percent(math.expm1(shift)) if self.panel.scale == "log" else style.signed(shift)
+        )
+
+    def _cells(self, axes: Axes, shifts: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+        rows, columns = shifts.shape
+        # Drawn as shapes and not as an image: sharp at every size, in SVG and PDF too.
+        self.image = axes.pcolormesh(
+            np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5, np.ma.masked_invalid(shifts),
+            cmap=style.CHANGE, vmin=-self.limit, vmax=self.limit, edgecolors="white",
+            linewidth=0.4, gid="cells",
+        )  # fmt: skip
+        axes.set_xlim(-0.5, columns - 0.5)
+        axes.set_ylim(rows - 0.5, -0.5)
+        axes.set_yticks([])
+        axes.set_xticks([])
+        axes.tick_params(length=0)
+        if not self.sizes.points:
+            return
+        for row, column in np.ndindex(*shifts.shape):
+            shift = float(shifts[row, column])
+            if math.isfinite(shift):
+                axes.text(
+                    column, row, self._written(shift), ha="center", va="center_baseline",
+                    fontsize=self.sizes.points, color=style.ink(shift, self.limit),
+                )  # fmt: skip
+
+    def _draw_changes(self, axes: Axes, left: float) -> None:
+        languages = self.panel.languages
+        shifts = np.full((len(self.rows), len(languages)), np.nan)
+        rings, dots = [], []
+        for row, column in np.ndindex(*shifts.shape):
+            here = self.rows[row], languages[column]
+            kind = self._kind(*here)
+            if kind in ("known", "undecided"):
+                change = self.panel.change(*here)
+                assert change is not None
+                assert change.shift is not None
+                shifts[row, column] = change.shift
+            if kind == "undecided":
+                rings.append((column + 0.36, row - 0.3))
+            if kind == "missing":
+                dots.append((column, row))
+            if kind == "refused":
+                axes.add_patch(
+                    Rectangle(
+                        (column - 0.5, row - 0.5), 1, 1, facecolor="white", edgecolor="0.45",
+                        hatch=style.REFUSED, linewidth=0, gid="refused",
+                    )
+                )  # fmt: skip
+        self._cells(axes, shifts)
+        size = min(self.sizes.height * 72 * 0.2, 4.5) ** 2
+        if rings:
+            axes.scatter(
+                [x for x, _ in rings], [y for _, y in rings], s=size, marker="o",
+                facecolors="white", edgecolors="black", linewidths=0.6, zorder=4, gid="undecided",
+            )  # fmt: skip
+        if dots:
+            axes.scatter(
+                [x for x, _ in dots], [y for _, y in dots], s=2, color="0.5", gid="missing"
+            )
+        for row, own in enumerate(self.own):
+            if own in languages:
+                axes.add_patch(
+                    Rectangle(
+                        (languages.index(own) - 0.5, row - 0.5), 1, 1, fill=False,
+                        edgecolor="black", linewidth=1.5, zorder=3, clip_on=False, gid="own",
+                    )
+                )  # fmt: skip
+        axes.set_facecolor("0.95")
+        axes.set_yticks(range(len(self.rows)), self.row_names, fontsize=self.type)
+        axes.xaxis.tick_top()
+        axes.set_xticks(
+            range(len(languages)), self.column_names, fontsize=self.type,
+            rotation=90 if self.turned else 0,
+        )  # fmt: skip
+        axes.xaxis.set_label_position("top")
+        wide = len(languages) * self.sizes.width > 1.4
+        axes.set_xlabel(
+            "language of the text" if wide else "text",
+            fontsize=style.SMALL,
+            color="0.3",
+            labelpad=6,
+        )
+
+    def _draw_baseline(self, axes: Axes) -> None:
+        axes.set_xlim(-0.5, len(self.panel.languages) - 0.5)
+        axes.set_ylim(-0.5, 0.5)
+        axes.set_xticks([])
+        axes.set_yticks([0], ["none (value)"], fontsize=self.type)
+        axes.tick_params(length=0)
+        values = [self._baseline(language) for language in self.panel.languages]
+        texts = ["–" if value is None else style.plain(value) for value in values]
+        points = self.sizes.points or 5.0
+        room = self.sizes.width - 0.05
+        turned = 90 if style.widest(texts, points) > room and not self.sizes.points else 0
+        points = points if turned else min(points, points * room / style.widest(texts, points))
+        for column, text in enumerate(texts):
+            axes.text(
+                column, 0, text, ha="center", va="center", fontsize=points if not turned else 3.5,
+                rotation=turned,
+            )  # fmt: skip
+
+    def _baseline(self, language: str) -> float | None:
+        change = self.panel.change(NO_CONDITION, language)
+        return None if change is None else change.row.value
+
+    def _draw_controls(self, axes: Axes) -> None:
+        shifts = [math.nan if shift is None else shift for shift, _ in self.largest]
+        self._cells(axes, np.array(shifts)[:, None])
+        axes.set_facecolor("0.95")
+        axes.yaxis.tick_right()
+        counts = [f"of {count}" if count else "–" for _, count in self.largest]
+        axes.set_yticks(
+            range(len(counts)), counts, fontsize=min(style.SMALL, self.type), color="0.3"
+        )
+        axes.set_title("controls:\nlargest on\nown text", fontsize=style.SMALL, pad=4)
+
+    def _draw_scale(self, axes: Axes) -> None:
+        bar = self.figure.colorbar(self.image, cax=axes)
+        bar.outline.set_linewidth(0.6)
+        axes.tick_params(labelsize=style.SMALL, length=2)
+        if self.panel.scale == "log":
+            bar.locator = FixedLocator([math.log1p(p) for p in style.percent_ticks(self.limit)])
+            bar.formatter = FuncFormatter(
+                lambda shift, _: style.signed_short(100 * math.expm1(shift)) + "%"
+            )
+            axes.set_title("relative\nchange", fontsize=style.SMALL, pad=4)
+        else:
+            bar.locator = MaxNLocator(nbins=6, symmetric=True)
+            bar.formatter = FuncFormatter(lambda shift, _: style.signed_short(shift))
+            axes.set_title("difference", fontsize=style.SMALL, pad=4)
+        bar.update_ticks()
