@@ -1,0 +1,11 @@
+"""One HTML file about results: what was run, what changed, and how to run it again.
+
+    write_report([Path("sweep")], Path("report.html"))
+
+Needs neither torch nor lm_eval.
+"""
+
+from lsn_eval.reporting.page import ReportOptions, Written, write_report
+from lsn_eval.reporting.run_files import ReportError
+
+__all__ = ["ReportError", "ReportOptions", "Written", "write_report"]

@@ -1,0 +1,240 @@
+"""What the model wrote: the first documents of each generation task, each condition's answer beside
+the others', with the language that it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lsn_eval.comparing import Comparison, Panel
+from lsn_eval.comparing.samples import samples_path
+from lsn_eval.language_scores import codes, load_identifier
+from lsn_eval.language_scores.identification import EMPTY, UNDETERMINED, Identifier
+from lsn_eval.reporting.logged_answers import Logged, read_answers
+from lsn_eval.reporting.plain_text import shortened
+from lsn_eval.reporting.run_files import RunFile, mapping
+
+LONGEST = 4000
+"""Characters kept of a prompt or an answer."""
+MOST_CONDITIONS = 24
+"""Of a task."""
+MOST_ANSWERS = 2000
+"""Of the whole page; the tasks after that are named and left out."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one condition gave for a document."""
+
+    condition: str
+    text: str | None
+    """None where the document was not evaluated."""
+    cut: int = 0
+    """Characters beyond `LONGEST`."""
+    detected: str = UNDETERMINED
+    confidence: float | None = None
+    expected: bool | None = None
+    """Whether the language is the task's; None where the task has none."""
+    filtered: str | None = None
+    """What was scored, where it differs."""
+    others: int = 0
+    """Further answers to the same document."""
+
+    @property
+    def lang(self) -> str | None:
+        """For the attribute of that name."""
+        return None if self.detected in (EMPTY, UNDETERMINED) else self.detected
+
+
+@dataclass(frozen=True)
+class Example:
+    """A document and its answers."""
+
+    number: int
+    prompt: str
+    target: str
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class TaskExamples:
+    """The examples of a task under one model and mask."""
+
+    task: str
+    title: str
+    language: str | None
+    """Of the prompts."""
+    expected: str | None
+    """Of the answers."""
+    examples: tuple[Example, ...]
+    notes: tuple[str, ...]
+    """What was left out."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the answers of one task lie."""
+
+    panel: Panel
+    task: str
+    language: str | None
+    expected: str | None
+    """The language that an answer should be in."""
+    files: Mapping[str, Path]
+    """Results files by condition, controls too."""
+
+
+def generations(
+    comparison: Comparison, runs: Sequence[RunFile], *, samples: int, all_controls: bool
+) -> tuple[list[TaskExamples], list[str]]:
+    """Examples by task, and what a reader should know about what is not among them.
+
+    Args:
+        samples: documents a task, those with the lowest numbers.
+        all_controls: every control, not only the first of each condition.
+    """
+    if not samples:
+        return [], ["No documents are shown (--samples 0)."]
+    generating = {
+        (run.path, task): config
+        for run in runs
+        for task, config in run.tasks.items()
+        if config.get("output_type") == "generate_until"
+    }
+    found, notes, shown, skipped, without = [], [], 0, [], []
+    for source in _sources(comparison, generating):
+        if shown >= MOST_ANSWERS:
+            skipped.append(source.task)
+            continue
+        examples = _examples(source, samples, all_controls)
+        if examples is None:
+            without.append(source.task)
+            continue
+        found.append(examples)
+        shown += sum(len(example.answers) for example in examples.examples)
+    if without:
+        notes.append(f"Without logged samples (--log_samples): {', '.join(without)}.")
+    if skipped:
+        notes.append(
+            f"Left out after {shown} answers: {', '.join(skipped)}. Report fewer files, or give "
+            "a lower --samples."
+        )
+    return found, notes
+
+
+def _sources(
+    comparison: Comparison, generating: Mapping[tuple[Path, str], Mapping[str, Any]]
+) -> list[_Source]:
+    """Each task once a model and mask; every metric's panel has the same files."""
+    found: dict[tuple[str, ...], _Source] = {}
+    for panel in comparison.panels:
+        for language in panel.languages:
+            cells = {c: change for (c, text), change in panel.changes.items() if text == language}
+            row = next(iter(cells.values())).row
+            key = (panel.model, panel.mask, panel.dtype, row.task)
+            if key in found or (row.file, row.task) not in generating:
+                continue
+            files = {condition: change.row.file for condition, change in cells.items()}
+            # A translation's answer is in its target language, whichever the task is counted to.
+            stated = mapping(generating[row.file, row.task].get("dataset_kwargs"))
+            expected = str(stated.get("target") or row.language or "") or None
+            found[key] = _Source(panel, row.task, row.language, expected, files)
+    return list(found.values())
+
+
+def _examples(source: _Source, samples: int, all_controls: bool) -> TaskExamples | None:
+    chosen, notes = _conditions(source, all_controls)
+    logged: dict[str, dict[int, Logged]] = {}
+    for condition in chosen:
+        first = next(iter(logged.values()), None)
+        path = samples_path(source.files[condition], source.task)
+        try:
+            read = read_answers(path, samples, first)
+        except (OSError, ArithmeticError, ValueError, LookupError, TypeError, AttributeError) as e:
+            notes.append(f"{condition}: {path.name} cannot be read ({type(e).__name__}).")
+            read = {}
+        if read or first is not None:
+            logged[condition] = read
+    if not logged:
+        return None
+    reference = next(iter(logged.values()))
+    expected = None if source.expected is None else codes.of_language(source.expected)
+    language = None if source.language is None else codes.of_language(source.language)
+    identifier = load_identifier()
+    examples = []
+    for number in sorted(reference):
+        document = reference[number]
+        answers = tuple(
+            _answer(
+                condition,
+                logged.get(condition, {}).get(number),
+                document,
+                expected,
+                identifier,
+            )
+            for condition in chosen
+        )
+        prompt = shortened(document.prompt, LONGEST)
+        examples.append(Example(number, prompt, shortened(document.target, LONGEST), answers))
+    row = next(iter(source.panel.changes.values())).row
+    documents = next((c.row.documents for c in source.panel.changes.values()), row.documents)
+    if documents and documents > len(examples):
+        notes.insert(0, f"The first {len(examples)} of {documents} documents.")
+    several = "" if source.panel.mask == "none" else f", mask {source.panel.mask}"
+    title = f"{source.task}, {source.panel.model}{several}"
+    return TaskExamples(source.task, title, language, expected, tuple(examples), tuple(notes))
+
+
+def _conditions(source: _Source, all_controls: bool) -> tuple[list[str], list[str]]:
+    """The conditions that are shown, and what is said of the others."""
+    chosen, hidden = [], 0
+    for condition in source.panel.conditions:
+        controls = [c for c in source.panel.controls.get(condition, ()) if c in source.files]
+        kept = controls if all_controls else controls[:1]
+        hidden += len(controls) - len(kept)
+        chosen += [c for c in (condition, *kept) if c in source.files]
+    notes = []
+    if hidden:
+        left = "1 further control is" if hidden == 1 else f"{hidden} further controls are"
+        notes.append(f"{left} left out; --all-controls shows every one.")
+    if len(chosen) > MOST_CONDITIONS:
+        notes.append(
+            f"{len(chosen) - MOST_CONDITIONS} further conditions are left out: {MOST_CONDITIONS} "
+            "are shown. Report fewer files to see them."
+        )
+    return chosen[:MOST_CONDITIONS], notes
+
+
+def _answer(
+    condition: str,
+    logged: Logged | None,
+    document: Logged,
+    language: str | None,
+    identifier: Identifier,
+) -> Answer:
+    if logged is None or not logged.answers or logged.digest != document.digest:
+        return Answer(condition, None)
+    text = logged.answers[0]
+    detected, confidence = detect(text, identifier)
+    filtered = logged.filtered[0] if logged.filtered else None
+    return Answer(
+        condition=condition,
+        text=text[:LONGEST],
+        cut=max(0, len(text) - LONGEST),
+        detected=detected,
+        confidence=confidence,
+        expected=None if language is None else codes.counts_as(detected, language),
+        filtered=None if filtered is None or filtered == text else shortened(filtered, LONGEST),
+        others=len(logged.answers) - 1,
+    )
+
+
+def detect(text: str, identifier: Identifier) -> tuple[str, float | None]:
+    """Code of the language as `Identifier.identify` gives it, and the model's confidence in it."""
+    detected = identifier.identify(text)
+    if detected in (EMPTY, UNDETERMINED):
+        return detected, None
+    line = text.replace("\n", " ").encode("utf-8", "replace").decode("utf-8")
+    return detected, min(1.0, float(identifier.detector.detect(line, k=1)[0]["score"]))

@@ -1,0 +1,99 @@
+"use strict";
+// Without this script the page is whole: it adds sorting, copying and details on hover.
+(() => {
+  const said = document.getElementById("said");
+
+  // Sorting. Rows of controls travel with the condition above them.
+  const groupsOf = (body) => {
+    const groups = [];
+    for (const row of body.rows) {
+      if (row.classList.contains("under") && groups.length) groups.at(-1).push(row);
+      else groups.push([row]);
+    }
+    return groups;
+  };
+  const words = new Intl.Collator("en", { numeric: true });
+  const compare = (a, b, sign) => {
+    const numbers = [a, b].map((cell) => (cell && cell.dataset.value !== undefined ? Number(cell.dataset.value) : null));
+    if (numbers[0] !== null && numbers[1] !== null) return sign * (numbers[0] < numbers[1] ? -1 : numbers[0] > numbers[1] ? 1 : 0);
+    const texts = [a, b].map((cell) => (cell ? (cell.querySelector("summary") || cell).textContent.trim() : ""));
+    // What has no number, and then what is empty, stays at the end in both directions.
+    if (numbers[0] !== null || numbers[1] !== null) return numbers[0] !== null ? -1 : 1;
+    if (!texts[0] || !texts[1]) return (texts[0] ? 0 : 1) - (texts[1] ? 0 : 1);
+    return sign * words.compare(texts[0], texts[1]);
+  };
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const body = table.tBodies[0];
+    const original = groupsOf(body);
+    if (original.length < 2) continue;
+    const heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const order = { none: "ascending", ascending: "descending", descending: "none" }[head.getAttribute("aria-sort")];
+        for (const other of heads) other.setAttribute("aria-sort", "none");
+        head.setAttribute("aria-sort", order);
+        const sign = order === "descending" ? -1 : 1;
+        const groups = order === "none" ? original : [...original].sort((a, b) => compare(a[0].cells[column], b[0].cells[column], sign));
+        body.append(...groups.flat());
+        said.textContent = order === "none" ? "original order" : `sorted by ${head.textContent.trim()}, ${order}`;
+      });
+    });
+  }
+
+  // Details on hover; click, tap and Enter open the same text in the cell.
+  const tip = document.getElementById("tip");
+  const hide = () => { tip.hidden = true; };
+  const show = (summary) => {
+    const details = summary.parentElement;
+    if (details.open) return;
+    tip.textContent = details.querySelector(".detail").textContent;
+    tip.hidden = false;
+    const box = summary.getBoundingClientRect();
+    const left = Math.max(8, Math.min(box.left, innerWidth - tip.offsetWidth - 8));
+    const below = box.bottom + 6;
+    const top = below + tip.offsetHeight < innerHeight ? below : Math.max(8, box.top - tip.offsetHeight - 6);
+    tip.style.left = `${left}px`;
+    tip.style.top = `${top}px`;
+  };
+  document.addEventListener("pointerover", (event) => {
+    const summary = event.pointerType === "mouse" && event.target.closest("details.more > summary");
+    if (summary) show(summary);
+    else hide();
+  });
+  document.addEventListener("click", hide);
+  document.addEventListener("scroll", hide, true);
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+
+  // Copying. Where the clipboard is closed to the page, the text is selected instead.
+  for (const block of document.querySelectorAll(".copyable")) {
+    const source = block.querySelector("pre");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = "Copy";
+    button.setAttribute("aria-label", `Copy: ${source.getAttribute("aria-label")}`);
+    block.prepend(button);
+    button.addEventListener("click", async () => {
+      const text = [...source.querySelectorAll("code")].map((line) => line.textContent).join("\n");
+      let done = "Copied";
+      try {
+        await navigator.clipboard.writeText(text);
+      } catch {
+        getSelection().selectAllChildren(source);
+        done = "Selected";
+      }
+      button.textContent = done;
+      said.textContent = done;
+      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    });
+  }
+
+  // Paper has no clicks: what is folded at the level of sections is printed.
+  addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details:not(.more)")) details.open = true;
+  });
+})();

@@ -1,0 +1,87 @@
+"""The page's template with its style and script, and what the template is told about cells."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import importlib.resources
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lsn_eval.reporting.plain_text import plain_text
+from lsn_eval.tables import Cell, Table
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+def sort_value(cell: Cell) -> str | None:
+    """What JavaScript's `Number` reads; None for words and for no number."""
+    if cell.value is None or math.isnan(cell.value):
+        return None
+    if math.isinf(cell.value):
+        return "Infinity" if cell.value > 0 else "-Infinity"
+    return repr(float(cell.value))
+
+
+def number_columns(table: Table) -> set[int]:
+    """Columns whose cells are numbers, apart from empty ones."""
+    return {
+        place
+        for place in range(1, len(table.columns))
+        if any(cells[place].value is not None for cells in table.rows if place < len(cells))
+    }
+
+
+MARKS: Mapping[str, tuple[str, str]] = {
+    "undecided": ("~", "undecided: the interval holds 0"),
+    "refused": ("!", "refused: no change could be given"),
+    "unchanged": ("=", "unchanged: equal to what was there before"),
+}
+"""Sign and words of a mark."""
+
+
+def rendered(context: Mapping[str, Any]) -> bytes:
+    """The page in UTF-8. `plain_text` sees every value, so that each character has bytes."""
+    return _template().render(context).lstrip().encode("utf-8")
+
+
+@functools.lru_cache(maxsize=1)
+def _template() -> jinja2.Template:
+    import jinja2
+    from markupsafe import Markup
+
+    def finalize(value: Any) -> Any:
+        """Every value of the page passes here, and is escaped afterwards."""
+        return value if isinstance(value, Markup) else plain_text(str(value))
+
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    style, script = _own_file("page.css"), _own_file("page.js")
+    environment.globals.update(
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        marks=MARKS,
+        sort_value=sort_value,
+        number_columns=number_columns,
+    )
+    return environment.from_string(_own_file("page.html"))
+
+
+def _own_file(name: str) -> str:
+    return (importlib.resources.files("lsn_eval.reporting") / name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    """As a content security policy names what may run."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,269 @@
+"""What was run, as tables: models, masks, conditions with what the hooks saw, tasks, set-up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from lsn_eval.comparing.panels import controlled
+from lsn_eval.reporting.plain_text import shortened
+from lsn_eval.reporting.run_files import RunFile, mapping, scalar
+from lsn_eval.reporting.secrets import masked
+from lsn_eval.tables import Cell, Table
+
+_LONGEST = 160
+"""Characters of a setting in a cell; the whole is in its detail."""
+
+
+def run_tables(runs: Sequence[RunFile], *, all_controls: bool = False) -> list[Table]:
+    """In the order in which a reader asks."""
+    tables = [_models(runs), _masks(runs), _conditions(runs, all_controls), _tasks(runs)]
+    return [table for table in [*tables, _setup(runs)] if table.rows]
+
+
+def day_and_time(seconds: float) -> str:
+    """In UTC, to the minute."""
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return "unknown"
+    return moment.strftime("%Y-%m-%d %H:%M UTC") if seconds else "unknown"
+
+
+def _models(runs: Sequence[RunFile]) -> Table:
+    def row(run: RunFile) -> tuple[Any, ...]:
+        revision = run.config.get("model_revision")
+        commit = run.config.get("model_sha")
+        return (
+            run.model,
+            mapping(run.record.get("model")).get("type"),
+            run.config.get("model_num_parameters"),
+            run.rows[0].dtype,
+            f"{revision} ({commit})" if revision and commit else revision or commit,
+            run.config.get("model"),
+            run.config.get("device"),
+            run.config.get("batch_size"),
+        )
+
+    columns = (
+        "model", "type", "parameters", "dtype", "revision", "lm_eval model", "device", "batch size",
+    )  # fmt: skip
+    return _counted("Models", columns, runs, row)
+
+
+def _masks(runs: Sequence[RunFile]) -> Table:
+    def row(run: RunFile) -> tuple[Any, ...]:
+        mask = mapping(run.record.get("mask"))
+        return (
+            mask.get("name"),
+            mask.get("digest"),
+            mask.get("method"),
+            ", ".join(map(str, mask.get("languages") or ())),
+            mask.get("model"),
+        )
+
+    columns = ("mask", "digest (SHA-256)", "method", "languages", "made for")
+    return _counted("Masks", columns, [run for run in runs if run.record.get("mask")], row)
+
+
+def _conditions(runs: Sequence[RunFile], all_controls: bool) -> Table:
+    """A row a condition and mask, summed over its files; controls from the least to the most."""
+    groups: dict[tuple[str, str, str], list[RunFile]] = {}
+    for run in runs:
+        groups.setdefault((run.model, run.mask, run.condition), []).append(run)
+    parents = {key: controlled(key[2]) for key in groups}
+    shown = [
+        key for key in groups if parents[key] is None or (*key[:2], parents[key]) not in groups
+    ]
+    rows = []
+    for key in shown:
+        rows.append((_name(key[2], key, groups), *_counts([groups[key]])))
+        controls = [other for other in groups if (*other[:2], parents[other]) == key]
+        if all_controls:
+            rows += [(Cell(f"  {c[2]}"), *_counts([groups[c]])) for c in controls]
+        elif controls:
+            count = "1 control" if len(controls) == 1 else f"{len(controls)} controls"
+            names = ", ".join(other[2] for other in controls)
+            found = _counts([groups[other] for other in controls])
+            rows.append((Cell(f"  {count}", detail=names), *found))
+    return Table(
+        title="Conditions, and what the hooks saw",
+        columns=(
+            "condition", "neurons", "layers", "calls", "values overwritten", "values changed",
+            "unchanged sites", "files",
+        ),
+        rows=tuple(rows),
+        notes=(
+            "Calls are passes through a hooked layer, summed over hookpoints and files. An "
+            "unchanged site is a hookpoint of a layer where every value written was there already.",
+        ),
+    )  # fmt: skip
+
+
+def _name(
+    condition: str, key: tuple[str, str, str], groups: Iterable[tuple[str, str, str]]
+) -> Cell:
+    """The condition, with model and mask where another row has the same condition."""
+    others = [other for other in groups if other[2] == condition and other != key]
+    return Cell(condition, detail=f"model {key[0]}, mask {key[1]}" if others else "")
+
+
+def _counts(groups: Sequence[Sequence[RunFile]]) -> tuple[Cell, ...]:
+    """Cells of one condition, or of several as `least to most`."""
+    seen = [_seen(group) for group in groups]
+    layers = {found["layers"][0]: found["layers"][1] for found in seen}
+    sites = list(dict.fromkeys(site for found in seen for site in found["unchanged"]))
+    cached = any(run.record.get("answered_from_cache") for group in groups for run in group)
+    calls = _between([found["calls"] for found in seen])
+    return (
+        _between([found["neurons"] for found in seen]),
+        Cell("; ".join(layers), detail="; ".join(filter(None, layers.values()))),
+        Cell(f"{calls.text} (cache)", calls.value, detail="answered from the response cache")
+        if cached
+        else calls,
+        _between([found["overwritten"] for found in seen]),
+        _between([found["changed"] for found in seen]),
+        Cell(
+            _between([len(found["unchanged"]) for found in seen]).text,
+            float(len(sites)),
+            "unchanged" if sites else "",
+            ", ".join(sites),
+        ),
+        _between([sum(map(len, groups))]),
+    )
+
+
+def _seen(runs: Sequence[RunFile]) -> dict[str, Any]:
+    sums = {"calls": 0, "overwritten": 0, "changed": 0}
+    sites: dict[str, None] = {}
+    for run in runs:
+        for counts in map(mapping, mapping(run.seen.get("hookpoints")).values()):
+            for name, key in (
+                ("calls", "calls"),
+                ("overwritten", "values_overwritten"),
+                ("changed", "values_changed"),
+            ):
+                value = counts.get(key)
+                sums[name] += value if isinstance(value, int) else 0
+        sites.update(dict.fromkeys(site for row in run.rows for site in row.unchanged))
+    layers = mapping(runs[0].record.get("neurons_per_layer"))
+    return {
+        **sums,
+        "neurons": runs[0].rows[0].neurons,
+        "unchanged": list(sites),
+        "layers": (
+            ", ".join(f"{point}: {len(mapping(of))} layers" for point, of in layers.items()),
+            "; ".join(
+                f"{point}: " + ", ".join(f"layer {name} {n}" for name, n in mapping(of).items())
+                for point, of in layers.items()
+            ),
+        ),
+    }
+
+
+def _between(numbers: Sequence[int]) -> Cell:
+    low, high = min(numbers), max(numbers)
+    return Cell(f"{low:,}" if low == high else f"{low:,} to {high:,}", float(high))
+
+
+def _tasks(runs: Sequence[RunFile]) -> Table:
+    found: dict[tuple[Any, ...], dict[str, None]] = {}
+    for run in runs:
+        for row in run.rows:
+            if row.group:
+                continue
+            samples = mapping(run.of_task("n-samples", row.task))
+            generation = {
+                **mapping(run.tasks.get(row.task, {}).get("generation_kwargs")),
+                **mapping(run.config.get("gen_kwargs")),
+            }
+            key = (
+                row.task, row.version, row.language, run.tasks.get(row.task, {}).get("output_type"),
+                row.shots, samples.get("effective"), samples.get("original"), _dumped(generation),
+            )  # fmt: skip
+            found.setdefault(tuple(map(scalar, key)), {})[row.name] = None
+    rows = []
+    for (*named, shots, effective, original, generation_text), metrics in found.items():
+        documents = _cell(effective)
+        if original is not None and original != effective:
+            documents = Cell(f"{effective} of {original}", documents.value, "", "--limit was given")
+        cells = (*map(_cell, named), _cell(shots), documents, _cell(generation_text))
+        rows.append((*cells, _cell(", ".join(metrics))))
+    return Table(
+        title="Tasks",
+        columns=(
+            "task", "version", "language", "requests", "few-shot", "documents", "generation",
+            "metrics",
+        ),
+        rows=tuple(rows),
+    )  # fmt: skip
+
+
+def _setup(runs: Sequence[RunFile]) -> Table:
+    def row(run: RunFile) -> tuple[Any, ...]:
+        config, document = run.config, run.document
+        seeds = [config.get(f"{name}_seed") for name in ("random", "numpy", "torch", "fewshot")]
+        return (
+            run.record.get("version"),
+            document.get("lm_eval_version"),
+            document.get("transformers_version"),
+            "/".join("none" if seed is None else str(seed) for seed in seeds),
+            masked(document.get("system_instruction")) or "none",
+            document.get("chat_template_sha") or "none",
+            config.get("limit") if config.get("limit") is not None else "none",
+        )
+
+    dates: dict[tuple[Any, ...], list[float]] = {}
+    for run in runs:
+        dates.setdefault(tuple(map(scalar, row(run))), []).append(run.date)
+    columns = (
+        "lsn_eval", "lm_eval", "transformers", "seeds",
+        "system instruction", "chat template", "limit", "files", "first", "last",
+    )  # fmt: skip
+    rows = tuple(
+        (
+            *map(_cell, key),
+            _cell(len(times)),
+            Cell(day_and_time(min(times)), min(times)),
+            Cell(day_and_time(max(times)), max(times)),
+        )
+        for key, times in dates.items()
+    )
+    return Table(
+        title="Versions, seeds, dates",
+        columns=columns,
+        rows=rows,
+        notes=("Seeds are those of python, numpy, torch and the few-shot sampler.",),
+    )
+
+
+def _counted(
+    title: str,
+    columns: tuple[str, ...],
+    runs: Sequence[RunFile],
+    row_of: Callable[[RunFile], tuple[Any, ...]],
+) -> Table:
+    """Equal rows once, with the number of files."""
+    counts: dict[tuple[Any, ...], int] = {}
+    for run in runs:
+        key = tuple(scalar(masked(value)) for value in row_of(run))
+        counts[key] = counts.get(key, 0) + 1
+    rows = tuple((*map(_cell, key), _cell(count)) for key, count in counts.items())
+    return Table(title=title, columns=(*columns, "files"), rows=rows)
+
+
+def _cell(value: Any) -> Cell:
+    if value is None or value == "":
+        return Cell("unknown")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Cell(f"{value:,}" if isinstance(value, int) else str(value), float(value))
+    text = str(value)
+    return Cell(shortened(text, _LONGEST), detail=text if len(text) > _LONGEST else "")
+
+
+def _dumped(generation: Mapping[str, Any]) -> str:
+    if not generation:
+        return "none"
+    return json.dumps(masked(generation), sort_keys=True, ensure_ascii=False, default=str)

@@ -1,0 +1,152 @@
+"""Results files and samples as lm-eval writes them, made up, for the report's tests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+DIGEST = "ab" * 32
+LANGUAGES = ("de", "zh")
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def sample(number: int, prompt: str, answer: str, score: float, target: str = "") -> dict[str, Any]:
+    return {
+        "doc_id": number,
+        "doc": {"prompt": prompt},
+        "target": target,
+        "arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": {"until": []}}},
+        "resps": [[answer]],
+        "filtered_resps": [answer],
+        "filter": "none",
+        "metrics": ["accuracy"],
+        "doc_hash": digest(f"doc {number}"),
+        "prompt_hash": digest(prompt),
+        "target_hash": digest(target),
+        "accuracy": score,
+    }
+
+
+def write_run(
+    folder: Path,
+    condition: str,
+    answers: Mapping[str, Sequence[dict[str, Any]]] | None = None,
+    *,
+    perplexities: Mapping[str, float] | None = None,
+    unchanged: Sequence[str] = (),
+    date: float = 1_700_000_000.0,
+    samples: bool = True,
+    **config: Any,
+) -> Path:
+    """One results file: `accuracy` of the answers by language, and perplexities without samples."""
+    none = condition == "none"
+    results: dict[str, Any] = {}
+    configs: dict[str, Any] = {}
+    for language, logged in (answers or {}).items():
+        task = f"ask_{language}"
+        mean = sum(entry["accuracy"] for entry in logged) / len(logged)
+        results[task] = {"alias": task, "accuracy,none": mean, "accuracy_stderr,none": "N/A"}
+        configs[task] = {
+            "task": task, "dataset_kwargs": {"language": language}, "num_fewshot": 0,
+            "output_type": "generate_until", "generation_kwargs": {"max_gen_toks": 32},
+        }  # fmt: skip
+    for language, value in (perplexities or {}).items():
+        task = f"read_{language}"
+        results[task] = {"alias": task, "token_perplexity,none": value}
+        configs[task] = {
+            "task": task, "dataset_kwargs": {"language": language}, "num_fewshot": 0,
+            "output_type": "loglikelihood_rolling",
+        }  # fmt: skip
+    record = {
+        "version": "0.1.0",
+        "condition": condition,
+        "model": {"name": "small", "type": "llama", "dtype": "float32"},
+        "mask": {
+            "name": "m.safetensors", "digest": DIGEST, "method": "lape",
+            "languages": list(LANGUAGES), "model": "small",
+        },
+        "neurons_per_layer": {} if none else {"mlp.act": {"0": 3, "1": 4}},
+        "seen": {} if none else {
+            "hookpoints": {
+                "mlp.act": {
+                    "neurons": 7, "calls": 24, "values_overwritten": 1234,
+                    "values_changed": 1200,
+                }
+            },
+            "unchanged": list(unchanged), "overlaps": {}, "empty": [],
+        },
+        "answered_from_cache": False,
+    }  # fmt: skip
+    everything = {
+        "model": "lsn_hf",
+        "model_args": {"pretrained": "small", "mask": "m.safetensors", "condition": condition},
+        "model_num_parameters": 1000, "model_dtype": "torch.float32", "model_revision": "main",
+        "model_sha": "", "lsn": record, "batch_size": "4", "device": "cpu", "limit": None,
+        "gen_kwargs": {}, "random_seed": 0, "numpy_seed": 1234, "torch_seed": 1234,
+        "fewshot_seed": 1234,
+    }  # fmt: skip
+    document = {
+        "results": results,
+        "configs": configs,
+        "config": {**everything, **config},
+        "versions": dict.fromkeys(results, 1.0),
+        "n-shot": dict.fromkeys(results, 0),
+        "n-samples": {
+            task: {"original": 20, "effective": len((answers or {}).get(task[4:], [0] * 20))}
+            for task in results
+        },
+        "higher_is_better": {
+            task: {"accuracy": True, "token_perplexity": False} for task in results
+        },
+        "group_subtasks": {},
+        "date": date,
+        "lm_eval_version": "0.4.13",
+        "transformers_version": "5.0",
+        "system_instruction": None,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "results_2026-01-01.json"
+    path.write_text(json.dumps(document), "utf-8")
+    for language, logged in (answers or {}).items() if samples else ():
+        lines = "".join(json.dumps(entry) + "\n" for entry in logged)
+        (folder / f"samples_ask_{language}_2026-01-01.jsonl").write_text(lines, "utf-8")
+    return path
+
+
+GERMAN = "Der Zug nach Hamburg fährt morgen früh um acht Uhr von Gleis drei ab."
+ENGLISH = "The train to Hamburg leaves tomorrow morning at eight from platform three."
+CHINESE = "开往汉堡的火车明天早上八点从三号站台出发，请大家准时上车。"
+
+
+def write_sweep(folder: Path, documents: int = 8, **changes: Any) -> Path:
+    """none, de:zero with two controls, zh:zero; answers in two languages, perplexities too."""
+    spoken = {"de": GERMAN, "zh": CHINESE}
+    for condition in ("none", "de:zero", "random1-de:zero", "random2-de:zero", "zh:zero"):
+        answers = {}
+        for language in LANGUAGES:
+            hit = condition == f"{language}:zero"
+            answers[language] = [
+                sample(
+                    number, f"Frage {number}?", ENGLISH if hit else spoken[language],
+                    0.0 if hit and number % 4 else 1.0,
+                )
+                for number in range(documents)
+            ]  # fmt: skip
+        base = {"de": 5.0, "zh": 8.0}
+        moved = {
+            language: value * (2.0 if condition == f"{language}:zero" else 1.0)
+            * (1.01 if condition.startswith("random") else 1.0)
+            for language, value in base.items()
+        }  # fmt: skip
+        write_run(
+            folder / condition.replace(":", "_"), condition, answers,
+            perplexities={k: round(v, 6) for k, v in moved.items() if math.isfinite(v)}, **changes,
+        )  # fmt: skip
+    return folder
