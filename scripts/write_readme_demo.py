@@ -24,7 +24,7 @@ def main() -> None:
         figure = ROOT / "docs" / "images" / "demo_heat_map.png"
         shutil.copyfile(Path(folder) / "heat_map.png", figure)
     output = printed.getvalue()
-    shown = output[output.index("Change of token") : output.index("\nResults files,")].rstrip()
+    shown = output[output.index("Rows are conditions") : output.index("\nResults files,")].rstrip()
     readme = ROOT / "README.md"
     before, rest = readme.read_text("utf-8").split(BEGIN)
     after = rest.split(END)[1]

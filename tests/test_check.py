@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -617,24 +618,27 @@ def test_reading_results_needs_neither_numpy_nor_scipy():
 def test_real_results_pass_their_own_baseline_and_a_broken_intervention_does_not(
     tmp_path, monkeypatch
 ):
-    from lsn_eval.demo import _Evaluation
     from lsn_eval.lm_models import LsnHF
+    from lsn_eval.sweep_settings import SweepSettings
+    from lsn_eval.sweeping import run_sweep
 
     results, baseline, languages = tmp_path / "results", tmp_path / "baseline.json", ["de", "ru"]
-    evaluation = _Evaluation(results)
-    for condition in ("none", "de:zero", "ru:zero"):
-        evaluation.scores(condition, languages)
-    for language in languages:
-        evaluation.scores(f"random1-{language}:zero", [language])
+    conditions = ("none", *(f"{who}{x}:zero" for x in languages for who in ("", "random1-")))
+    settings = SweepSettings(
+        model="lsn_demo", mask="demo/planted", conditions=conditions, dtype="float32",
+        tasks=tuple(map(ppl, languages)), batch_size="16", device="cpu",
+    )  # fmt: skip
+    run_sweep(settings, results, progress=False)
     arguments = ("--baseline", baseline, "--update", "--metric", "token_perplexity")
     assert run(results, *arguments).exit_code == 0
     edit(baseline, lambda d: d["gates"].extend({**gate, "languages": languages} for gate in GATES))
     passed = run(results, "--baseline", baseline)
-    assert passed.output == "passed: 8 ok, 4 gate met\n"
+    assert passed.output == "passed: 10 ok, 4 gate met\n"
     assert passed.exit_code == 0
     # The record still says de:zero, and no hook runs.
     monkeypatch.setattr(LsnHF, "_active", lambda self: nullcontext())
-    evaluation.scores("de:zero", languages)
+    shutil.rmtree(results / "de_zero")
+    run_sweep(settings, results, progress=False)
     red = run(results, "--baseline", baseline)
     assert red.exit_code == 1
     (moved,) = re.findall("^regression .*", red.output, re.M)

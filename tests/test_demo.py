@@ -9,33 +9,38 @@ from pathlib import Path
 
 import pytest
 
-from lsn_eval.demo import run_demo
-from lsn_eval.demo_matrix import DemoMatrix, percent
+from lsn_eval.comparing import APART, compare
+from lsn_eval.demo import demo_text, run_demo
+from lsn_eval.demo_verdict import DemoVerdict
+from lsn_eval.errors import LsnError
+from lsn_eval.results import read_results
 
 LANGUAGES = ("en", "de", "nl", "ru", "ar", "zh")
+CONTROL = "random1-{}:zero"
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def demo(tmp_path_factory) -> tuple[DemoVerdict, Path]:
     out = tmp_path_factory.mktemp("demo")
     return run_demo(out, controls=1), out
 
 
-def test_it_prints_the_matrix_and_says_what_it_shows(demo, capsys):
-    matrix, out = demo
-    assert matrix.languages == LANGUAGES
-    assert list(matrix.shortcomings()) == []
-    assert matrix.sentence().startswith("Setting a language's planted neurons to 0 raises")
-    assert "1 controls can show no less than 0.5" in matrix.sentence()
+def test_the_picture_shows_and_is_kept(demo):
+    verdict, out = demo
+    assert verdict.languages == LANGUAGES
+    assert list(verdict.shortcomings()) == []
+    assert str(verdict).startswith("Setting a language's planted neurons to 0 raises")
+    assert "1 controls can show no less than 0.5" in str(verdict)
     saved = json.loads((out / "matrix.json").read_text("utf-8"))
-    assert saved == json.loads(json.dumps(matrix.to_json()))
+    assert saved == json.loads(json.dumps(verdict.to_json()))
     for language in LANGUAGES:
-        low, high = matrix.interval[language]
-        assert low < matrix.change[language][language] < high
+        low, high = verdict.change(language, language).relative_interval
+        assert low < verdict.relative(language, language) < high
+        assert saved["interval_95"][language] == [low, high]
 
 
 def test_it_writes_ordinary_results_files_with_the_record_and_the_samples(demo):
-    matrix, out = demo
+    verdict, out = demo
     found = sorted((out / "results").rglob("results_*.json"))
     assert len(found) == 1 + 6 + 6
     by_condition = {}
@@ -43,8 +48,10 @@ def test_it_writes_ordinary_results_files_with_the_record_and_the_samples(demo):
         results = json.loads(path.read_text("utf-8"))
         record = results["config"]["lsn"]
         by_condition[record["condition"]] = results["results"]
-        samples = list(path.parent.glob("samples_*.jsonl"))
-        assert len(samples) == len(results["results"]) - ("lsn_demo_ppl" in results["results"])
+        tasks = {name for name in results["results"] if name.rpartition("_")[2] in LANGUAGES}
+        assert len(tasks) == 12
+        logged = {path.name.split("_20")[0] for path in path.parent.glob("samples_*.jsonl")}
+        assert logged == {f"samples_{task}" for task in tasks}
         if record["condition"] != "none":
             assert record["seen"]["hookpoints"]["mlp.act"]["values_changed"] > 0
     for row in LANGUAGES:
@@ -52,55 +59,67 @@ def test_it_writes_ordinary_results_files_with_the_record_and_the_samples(demo):
             task = f"lsn_demo_ppl_{column}"
             before = by_condition["none"][task]["token_perplexity,none"]
             after = by_condition[f"{row}:zero"][task]["token_perplexity,none"]
-            assert after / before - 1 == pytest.approx(matrix.change[row][column], abs=1e-9)
+            assert after / before - 1 == pytest.approx(verdict.relative(row, column), abs=1e-9)
 
 
 def test_the_matrix_in_the_readme_is_what_the_demo_prints(demo):
-    matrix, _ = demo
+    verdict, _ = demo
     readme = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
     shown = readme.split("<!-- demo output")[1].split("<!-- end of demo output")[0]
     for row in LANGUAGES:
-        cells = re.search(rf"^ +{row}((?: +[-+]?[0-9.]+){{6}}) ", shown, re.MULTILINE)[1].split()
-        for column, cell in zip(LANGUAGES, cells, strict=True):
-            assert float(cell) == pytest.approx(100 * matrix.change[row][column], abs=0.11)
+        cells = re.search(rf"^{row}:zero((?: +[-+]?[0-9.]+~?){{6}}) ", shown, re.MULTILINE)[1]
+        for column, cell in zip(LANGUAGES, cells.split(), strict=True):
+            expected = 100 * verdict.relative(row, column)
+            assert float(cell.rstrip("~")) == pytest.approx(expected, abs=0.11)
     assert "model:lsn_demo|dtype:float32|mask:sha256-" in shown
     for condition in ("none", "de:zero"):
-        assert matrix.signatures[condition] in shown
+        line = verdict.panel.change(condition, "de").row.signature
+        assert line.replace("lsn_demo_ppl_de", "lsn_demo_ppl_*") in shown
 
 
-def test_the_heat_map_is_a_picture(demo):
+def test_what_is_printed_is_what_compare_prints(demo):
+    verdict, out = demo
+    comparison = compare(read_results([out / "results"], apart=APART))
+    text = demo_text(comparison, verdict)
+    assert str(verdict) in text
+    for language in LANGUAGES:
+        own = 100 * verdict.relative(language, language)
+        assert f"{own:+.1f} %" in text
+
+
+def test_the_heat_map_and_the_report_are_there(demo):
     _, out = demo
     assert (out / "heat_map.png").read_bytes().startswith(b"\x89PNG")
+    report = (out / "report.html").read_text("utf-8")
+    assert "lsn_demo_langacc_" in report
+    assert "lsn_demo_ppl_" in report
 
 
-def made_up() -> DemoMatrix:
-    return DemoMatrix(
-        languages=("a", "b"),
-        baseline={"a": 2.0, "b": 3.0},
-        change={"a": {"a": 0.2, "b": 0.01}, "b": {"a": 0.0, "b": 0.3}},
-        interval={"a": (0.1, 0.3), "b": (0.2, 0.4)},
-        controls={"a": [0.01, 0.02], "b": [0.0, 0.01]},
-        signatures={"none": "x"},
-    )
+def test_results_that_are_no_demo_are_left_alone(tmp_path):
+    results = tmp_path / "results" / "zh_zero"
+    results.mkdir(parents=True)
+    (results / "results_of_mine.json").write_text("{}")
+    with pytest.raises(LsnError, match="no sweep wrote"):
+        run_demo(tmp_path, controls=1)
+    assert (results / "results_of_mine.json").read_text() == "{}"
 
 
-@pytest.mark.parametrize(
-    ("change", "controls", "message"),
-    [
-        ({"a": {"a": 0.04, "b": 0.0}}, {}, "a: its own change is +4.0%, not above 5%"),
-        ({"a": {"a": 0.2, "b": -0.05}}, {}, "a: text in b changes by -5.0%, a fifth of +20.0%"),
-        ({}, {"b": [0.0, 0.3]}, "b: a random control changes its text as much"),
-    ],
-)
-def test_where_the_picture_does_not_show_it_says_so(change, controls, message):
-    matrix = made_up()
-    assert list(matrix.shortcomings()) == []
-    changed = replace(
-        matrix, change={**matrix.change, **change}, controls={**matrix.controls, **controls}
-    )
-    assert message in "; ".join(changed.shortcomings())
-    assert changed.sentence().startswith("The expected picture does NOT show")
+def changed(verdict: DemoVerdict, zeroed: str, text: str, perplexity: float) -> DemoVerdict:
+    """With another perplexity in one cell."""
+    place = (f"{zeroed}:zero", text)
+    cell = verdict.panel.changes[place]
+    cell = replace(cell, row=replace(cell.row, value=perplexity))
+    return DemoVerdict(replace(verdict.panel, changes={**verdict.panel.changes, place: cell}))
 
 
-def test_changes_are_printed_without_negative_zeros():
-    assert [percent(x) for x in (0.1234, -0.0001, 0.0, -0.02)] == ["+12.3", "0.0", "0.0", "-2.0"]
+def test_where_the_picture_does_not_show_it_says_so(demo):
+    verdict, _ = demo
+    before = verdict.change("de", "de").baseline.value
+    weak = changed(verdict, "de", "de", 1.04 * before)
+    assert "de: its own change is +4.0%, not above 5%" in "; ".join(weak.shortcomings())
+    spread = changed(verdict, "de", "nl", 0.8 * verdict.change("de", "nl").baseline.value)
+    assert "de: text in nl changes by -20.0%, a fifth of" in "; ".join(spread.shortcomings())
+    none = changed(verdict, "de", "de", before)
+    assert "de: a random control changes its text as much" in "; ".join(none.shortcomings())
+    for wrong in (weak, spread, none):
+        assert str(wrong).startswith("The expected picture does NOT show")

@@ -10,7 +10,20 @@ import typer
 from typer.core import TyperGroup
 
 from lsn_eval import __version__
-from lsn_eval.cli import check, demo, identify, judge, mask, record, run, stats, sweep
+from lsn_eval.cli import (
+    check,
+    compare,
+    demo,
+    identify,
+    judge,
+    mask,
+    plot,
+    record,
+    report,
+    run,
+    stats,
+    sweep,
+)
 from lsn_eval.errors import LsnError
 
 
@@ -41,7 +54,10 @@ app.add_typer(stats.app, name="stats")
 app.command("identify")(identify.identify)
 app.add_typer(mask.app, name="mask")
 app.command("judge")(judge.judge)
+app.add_typer(plot.app, name="plot")
 app.command("sweep")(sweep.sweep)
+app.command("compare")(compare.compare)
+app.command("report")(report.report)
 app.command("check")(check.check)
 app.command(
     "run",
