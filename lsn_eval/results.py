@@ -175,6 +175,8 @@ def _rows(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:
     config = document["config"]
     record = config.get("lsn")
     identity = _identity(document)
+    if odd := [name for name, value in identity.items() if not isinstance(value, str)]:
+        raise TypeError(f"its {odd[0]} is {identity[odd[0]]!r}, no text")
     counts = ((record or {}).get("neurons_per_layer") or {}).values()
     warnings, unchanged = [], tuple((record or {}).get("seen", {}).get("unchanged") or ())
     if unchanged:

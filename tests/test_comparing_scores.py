@@ -105,7 +105,16 @@ def test_samples_are_read_in_the_order_of_the_documents_and_old_files_without_ha
 
 
 @pytest.mark.parametrize(
-    "broken", [json.dumps(LINE)[:-9], "[]", '{"metrics": []}', '{"doc_id": "x"}', "\x00", "5"]
+    "broken",
+    [
+        json.dumps(LINE)[:-9],
+        "[]",
+        '{"doc_id": Infinity}',
+        '{"metrics": []}',
+        '{"doc_id": "x"}',
+        "\x00",
+        "5",
+    ],
 )
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_broken_line_is_an_error_that_names_the_file(tmp_path, broken, place):

@@ -230,6 +230,20 @@ def test_what_is_no_results_file_is_an_error_that_names_it(tmp_path, content, me
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize("field", ["condition", "model", "dtype"])
+def test_a_record_whose_names_are_no_text_is_an_error(tmp_path, field):
+    path = write_results(tmp_path, {ppl("de"): task_results(p=1.0)}, condition="de:zero")
+    document = json.loads(path.read_text())
+    record = document["config"]["lsn"]
+    if field == "condition":
+        record["condition"] = ["de:zero"]
+    else:
+        record["model"]["name" if field == "model" else "dtype"] = None
+    path.write_text(json.dumps(document))
+    with pytest.raises(ResultsError, match=f"damaged.*its {field} is"):
+        read_results([tmp_path])
+
+
 def test_no_file_and_no_path_are_errors(tmp_path):
     with pytest.raises(ResultsError, match=r"holds no results_\*\.json"):
         read_results([tmp_path])

@@ -43,7 +43,7 @@ def read_samples(results: Path, task: str) -> list[Sample]:
         return []
     try:
         found = list(_samples(path))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ResultsError(
             f"{path} cannot be read as samples of lm-eval ({type(error).__name__}: {error}); "
             "remove it to compare without tests, or evaluate again"
