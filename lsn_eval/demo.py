@@ -76,8 +76,8 @@ def demo_text(comparison: Comparison, verdict: DemoVerdict) -> str:
 
 
 _LEGEND = (
-    "Rows are conditions (en:zero: the English neurons set to 0; controls: as many random neurons), "
-    "columns languages of text."
+    "Rows are conditions (en:zero: the English neurons set to 0; controls: as many random "
+    "neurons), columns languages of text."
 )
 
 

@@ -18,7 +18,7 @@ FLOORS = [
         "masks", "mask_algebra", "mask_checks", "mask_controls", "mask_files", "mask_imports",
         "mask_comparison", "statistics",
     },
-    {"recording", "conditions", "results", "baselines", "checks", "check_formats"},
+    {"recording", "conditions", "results", "baselines", "baseline_files", "checks", "check_formats"},
     {"comparing", "identification", "writers", "witnesses", "intervention_report", "response_cache"},
     {"tables", "interventions", "stacked_interventions", "random_masks"},
     {

@@ -18,7 +18,8 @@ from test_results import LANGUAGES, ppl, task_results, write_results
 from typer.testing import CliRunner
 
 from lsn_eval import check_formats
-from lsn_eval.baselines import Baseline, BaselineError, Tolerance, make_baseline
+from lsn_eval.baseline_files import baseline_text, read_baseline
+from lsn_eval.baselines import BaselineError, Tolerance, make_baseline
 from lsn_eval.checks import Finding, Verdict, check
 from lsn_eval.cli import _PlainErrors
 from lsn_eval.cli.check import check as command
@@ -85,7 +86,7 @@ def set_value(results: Path, condition: str, language: str, value) -> None:
 
 
 def findings(results: Path, baseline: Path) -> list[Finding]:
-    return check(read_results([results]), Baseline.read(baseline))
+    return check(read_results([results]), read_baseline(baseline))
 
 
 def failing(results: Path, baseline: Path) -> list[tuple[str, str, str]]:
@@ -340,7 +341,7 @@ def test_update_does_not_loosen_a_gate(sweep):
     updated = run(results, "--baseline", baseline, "--update")
     assert updated.exit_code == 1
     assert "gate failed" in updated.output
-    assert [gate.to_json() for gate in Baseline.read(baseline).gates] == GATES
+    assert [gate.to_json() for gate in read_baseline(baseline).gates] == GATES
 
 
 # The file ------------------------------------------------------------------------------------
@@ -354,8 +355,8 @@ def test_the_file_is_one_sorted_entry_a_line_and_its_lines_are_found(sweep):
     assert len(values) == 18
     keys = [(entry["model"], entry["condition"], entry["task"]) for entry in (json.loads(line.strip(" ,")) for line in values)]  # fmt: skip
     assert keys == sorted(keys)
-    read = Baseline.read(baseline)
-    assert read.to_text() == text
+    read = read_baseline(baseline)
+    assert baseline_text(read) == text
     for value in read.values:
         assert json.loads(lines[read.line(value.to_json()) - 1].strip(" ,")) == value.to_json()
 
@@ -383,7 +384,7 @@ def test_update_keeps_what_was_written_by_hand_and_drops_what_is_gone(sweep):
         path.unlink()
     shown = run(results, "--baseline", baseline, "--update", "--tolerance", "5%")
     assert "15 values, 0 new, 0 moved, 3 removed; 2 gates kept" in shown.output
-    values = Baseline.read(baseline).values
+    values = read_baseline(baseline).values
     assert (values[0].tolerance, values[0].worse) == (Tolerance("absolute", 0.5), "lower")
     assert values[1].tolerance == Tolerance("relative", 0.01)
 
@@ -411,7 +412,7 @@ def test_a_tolerance_in_standard_errors(tmp_path):
     baseline = tmp_path / "b.json"
     write(0.5)
     run(tmp_path / "r", "--baseline", baseline, "--update", "--tolerance", "2se")
-    values = {value.metric: value for value in Baseline.read(baseline).values}
+    values = {value.metric: value for value in read_baseline(baseline).values}
     assert (values["acc"].tolerance, values["acc"].stderr) == (Tolerance("stderr", 2.0), 0.02)
     assert values["acc"].worse == "lower"
     assert values["p"].tolerance == Tolerance("relative", 0.01)  # it has no standard error
@@ -430,7 +431,7 @@ def test_the_metrics_named_at_first_stay_the_only_ones(tmp_path):
     for _ in range(2):
         extra = ("--metric", "keep") if not baseline.exists() else ()
         assert run(tmp_path / "r", "--baseline", baseline, "--update", *extra).exit_code == 0
-        assert [value.metric for value in Baseline.read(baseline).values] == ["keep"]
+        assert [value.metric for value in read_baseline(baseline).values] == ["keep"]
     assert failing(tmp_path / "r", baseline) == []
     assert run(tmp_path / "r", "--baseline", baseline).output == "passed: 1 ok\n"
 

@@ -52,7 +52,8 @@ def check(
     """
     from lsn_eval import check_formats
     from lsn_eval.artefacts import whole_file
-    from lsn_eval.baselines import Baseline, BaselineError, Tolerance, make_baseline
+    from lsn_eval.baseline_files import read_baseline, write_baseline
+    from lsn_eval.baselines import BaselineError, Tolerance, make_baseline
     from lsn_eval.checks import check as check_rows
     from lsn_eval.results import read_results
 
@@ -72,11 +73,11 @@ def check(
     rows = read_results(results)
     notes = _notes(rows)
     if update:
-        before = Baseline.read(baseline) if baseline.exists() else None
+        before = read_baseline(baseline) if baseline.exists() else None
         made = make_baseline(rows, before, tolerance=wanted, metrics=metric)
-        made.write(baseline)
+        write_baseline(made, baseline)
         notes += _written(baseline, made, before)
-    kept = Baseline.read(baseline)
+    kept = read_baseline(baseline)
     findings = check_rows(rows, kept)
     if junit is not None:
         with whole_file(junit, BaselineError) as file:
