@@ -51,15 +51,19 @@ class DemoVerdict:
             own = self.relative(language, language)
             if own <= DIAGONAL_AT_LEAST:
                 yield f"{language}: its own change is {own:+.1%}, not above {DIAGONAL_AT_LEAST:.0%}"
-            for other in self.languages:
-                change = self.relative(language, other)
-                if other != language and abs(change) >= OFF_DIAGONAL_BELOW * own:
-                    yield (
-                        f"{language}: text in {other} changes by {change:+.1%}, a fifth of "
-                        f"{own:+.1%} or more"
-                    )
+            else:
+                yield from self._spread(language, own)
             if own <= max(self.controls(language)):
                 yield f"{language}: a random control changes its text as much"
+
+    def _spread(self, language: str, own: float) -> Iterator[str]:
+        for other in self.languages:
+            change = self.relative(language, other)
+            if other != language and abs(change) >= OFF_DIAGONAL_BELOW * own:
+                yield (
+                    f"{language}: text in {other} changes by {change:+.1%}, a fifth of "
+                    f"{own:+.1%} or more"
+                )
 
     def __str__(self) -> str:
         """What the matrix shows, in a sentence."""

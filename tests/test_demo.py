@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from lsn_eval.cli import app
 from lsn_eval.comparing import APART, compare
 from lsn_eval.demo import demo_text, run_demo
 from lsn_eval.demo_verdict import DemoVerdict
@@ -123,3 +125,11 @@ def test_where_the_picture_does_not_show_it_says_so(demo):
     assert "de: a random control changes its text as much" in "; ".join(none.shortcomings())
     for wrong in (weak, spread, none):
         assert str(wrong).startswith("The expected picture does NOT show")
+
+
+def test_a_picture_that_does_not_show_is_a_failure(demo, monkeypatch, tmp_path):
+    verdict, _ = demo
+    flat = changed(verdict, "de", "de", verdict.change("de", "de").baseline.value)
+    for found, status in ((verdict, 0), (flat, 1)):
+        monkeypatch.setattr("lsn_eval.demo.run_demo", lambda out, controls, found=found: found)
+        assert CliRunner().invoke(app, ["demo", "--out", str(tmp_path)]).exit_code == status

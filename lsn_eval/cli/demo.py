@@ -18,12 +18,13 @@ def demo(
 ) -> None:
     """Switch off each language of the embedded model and show what gets worse.
 
-    Evaluates the lsn_demo_ppl tasks through lm-eval under 'none', under LANG:zero for every
-    language, and under random controls; prints the matrix of perplexity changes and writes results
-    files and a heat map.
+    One sweep of the lsn_demo tasks: 'none', LANG:zero for every language, and random controls.
+    Prints what changed; writes results files, a heat map and a report. Exit status 1 if the
+    planted neurons do not show.
 
     Example: lsn-eval demo --controls 19
     """
     from lsn_eval.demo import run_demo
 
-    run_demo(out, controls=controls)
+    if any(run_demo(out, controls=controls).shortcomings()):
+        raise typer.Exit(1)
