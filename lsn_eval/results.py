@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lsn_eval.errors import LsnError
-from lsn_eval.run_settings import run_settings
+from lsn_eval.run_settings import model_arguments, run_settings
 from lsn_eval.signatures import signature
 from lsn_eval.task_languages import family_of, language_of
 
@@ -66,6 +66,8 @@ class Row:
     """Whether the task is a group of others, whose numbers are in the file too."""
     neurons: int = 0
     """Neurons written."""
+    nothing_changed: bool = False
+    """Whether the hooks wrote, and every value was there already."""
     languages: tuple[str, ...] = ()
     """Of the mask, in its order."""
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -211,6 +213,7 @@ def _rows(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:
                 unchanged=unchanged,
                 warnings=tuple(warnings),
                 group=bool((document.get("group_subtasks") or {}).get(task)),
+                nothing_changed=_nothing_changed(record or {}),
                 neurons=sum(sum(layers.values()) for layers in counts),
                 languages=tuple(((record or {}).get("mask") or {}).get("languages") or ()),
                 settings=run_settings(document, task),
@@ -240,23 +243,34 @@ def _identity(document: Mapping[str, Any]) -> dict[str, str]:
     if record is None:
         dtype = str(config.get("model_dtype") or "unknown").removeprefix("torch.")
         name = _pretrained(config) or document.get("model_name") or config.get("model")
-        return {"model": str(name), "condition": NO_CONDITION, "dtype": dtype, **none}
+        model = _with_adapters(name, config)
+        return {"model": model, "condition": NO_CONDITION, "dtype": dtype, **none}
     parts = dict(part.partition(":")[::2] for part in signature(record).split("|"))
+    name = record["model"]["name"]
     return {
-        "model": record["model"]["name"],
+        "model": _with_adapters(name, config) if isinstance(name, str) else name,
         "condition": record["condition"],
         "dtype": record["model"]["dtype"],
         **{key: parts[key] for key in none},
     }
 
 
+def _nothing_changed(record: Mapping[str, Any]) -> bool:
+    seen = ((record.get("seen") or {}).get("hookpoints") or {}).values()
+    written = sum(counts.get("values_overwritten") or 0 for counts in seen)
+    return bool(written) and not sum(counts.get("values_changed") or 0 for counts in seen)
+
+
 def _pretrained(config: Mapping[str, Any]) -> str | None:
-    arguments = config.get("model_args")
-    if isinstance(arguments, str):
-        arguments = dict(part.partition("=")[::2] for part in arguments.split(","))
-    if not isinstance(arguments, Mapping):
-        return None
+    arguments = model_arguments(config)
     return arguments.get("pretrained") or arguments.get("model")
+
+
+def _with_adapters(name: Any, config: Mapping[str, Any]) -> str:
+    """A model with an adapter is another model than without, and than with another adapter."""
+    arguments = model_arguments(config)
+    adapters = [str(arguments[kind]) for kind in ("peft", "delta") if arguments.get(kind)]
+    return "+".join([str(name), *adapters])
 
 
 def _signature(document: Mapping[str, Any], identity: Mapping[str, str], data: str) -> str:

@@ -20,7 +20,18 @@ _DEFINITION = (
     "repeats", "filter_list", "process_results", "metric_list",
 )  # fmt: skip
 _OF_SHOTS = ("fewshot_split", "fewshot_delimiter", "fewshot_config")
-_WHERE_BOTH = {"prompts", "few-shot definition", "few-shot seed", "few-shot as turns"}
+_WHERE_BOTH = {
+    "prompts", "few-shot definition", "few-shot seed", "few-shot as turns", "lsn_eval",
+    "parameters", "data root",
+}  # fmt: skip
+_ELSEWHERE = frozenset(
+    {
+        "pretrained", "model", "mask", "condition", "dtype", "batch_size", "max_batch_size",
+        "device", "trust_remote_code", "parallelize", "device_map", "max_memory_per_gpu",
+        "max_cpu_memory", "offload_folder", "gpus",
+    }
+)  # fmt: skip
+"""Model arguments that a row states by itself, or that change rounding at most."""
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 """Of a function without source, another one in every process."""
 _TOKENIZER = ("tokenizer_bos_token", "tokenizer_eos_token", "tokenizer_pad_token", "max_length")
@@ -61,14 +72,20 @@ def _of_task(document: Mapping[str, Any], task: str) -> dict[str, str]:
         **(task_config.get("generation_kwargs") or {}),
         **_mapping(config.get("gen_kwargs")),
     }
+    hashed = (document.get("task_hashes") or {}).get(task)
     defined = {name: task_config.get(name) for name in _DEFINITION}
     shown = {name: task_config.get(name) for name in _OF_SHOTS}
     found: dict[str, Any] = {
         "dtype": str(config.get("model_dtype") or UNKNOWN).removeprefix("torch."),
         "model revision": config.get("model_sha") or config.get("model_revision"),
+        "model arguments": _further_arguments(config) or None,
+        "backend": "hf" if config.get("model") in _HUGGING_FACE else config.get("model"),
+        "parameters": config.get("model_num_parameters"),
+        "lsn_eval": (config.get("lsn") or {}).get("version"),
         "task version": (document.get("versions") or {}).get(task),
         "task definition": _digest(defined),
-        "prompts": _short((document.get("task_hashes") or {}).get(task)),
+        "prompts": _short(hashed),
+        "data root": None if hashed else _mapping(task_config.get("metadata")).get("data_root"),
         "documents": effective,
         "few-shot examples": shots,
         "few-shot definition": _digest(shown) if shots else None,
@@ -100,6 +117,27 @@ def differing(
         and name not in allowed
         and not (name in _WHERE_BOTH and "none" in (first.get(name), second.get(name)))
     ]
+
+
+_HUGGING_FACE = ("hf", "lsn_hf", "hf-auto", "huggingface")
+"""lm-eval's names of its class, and of ours, which gives its numbers under `none`."""
+
+
+def model_arguments(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`--model_args` of a results file, which lm-eval writes as text or as a mapping."""
+    given = config.get("model_args")
+    if isinstance(given, str):
+        return dict(part.strip().partition("=")[::2] for part in given.split(",") if part.strip())
+    return given if isinstance(given, Mapping) else {}
+
+
+def _further_arguments(config: Mapping[str, Any]) -> str:
+    """What else than the row's own fields a model was loaded with."""
+    return ",".join(
+        f"{name}={value}"
+        for name, value in sorted(model_arguments(config).items())
+        if name not in _ELSEWHERE and value is not None
+    )
 
 
 def _mapping(given: Any) -> Mapping[str, Any]:

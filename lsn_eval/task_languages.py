@@ -17,6 +17,12 @@ _CODES = (
     "yo za zh zu"
 )
 _KNOWN = frozenset(_CODES.split())
+_OTHERWISE = re.compile(
+    r"^(agieval_(lsat_ar|jec_qa_ca)|arc_challenge_mt|csatqa_li|evalita-mp_(te|sa)|mmmlu_.*|pisa_ch"
+    r"|xnli_eu_mt|zhoblimp_.*)$"
+)
+"""lm-eval's tasks whose names end in two letters that are no language of the text: parts of an exam
+(`lsat_ar`: analytical reasoning), machine translation, regions, syntax."""
 _SCRIPTED = re.compile(r"_([a-z]{3}_[A-Z][a-z]{3})$")
 
 
@@ -33,7 +39,7 @@ def language_of(task: str, config: Mapping[str, Any]) -> str | None:
     if scripted:
         return scripted[1]
     code = task.rpartition("_")[2]
-    return code if code != task and code in _KNOWN else None
+    return code if code != task and code in _KNOWN and not _OTHERWISE.search(task) else None
 
 
 def family_of(task: str, language: str | None) -> str:

@@ -266,6 +266,8 @@ def test_tasks_are_chosen_by_name_pattern_or_family(sweep):
     [
         (["--format", "pdf"], "one of terminal, markdown"),
         (["--by", "task"], "condition or model was expected"),
+        (["--out", "x.doc"], "an ending that says the format was expected: .txt"),
+        (["--out", "x.md", "--format", "csv"], "x.md does not end as csv does"),
         (["--show", "median"], "cannot be shown"),
         (["--metric", "bleu"], "no such metric in the results; there are token_perplexity"),
         (["--level", "95"], "0.95, for instance"),
@@ -308,7 +310,9 @@ def test_warnings_reach_the_reader_of_a_file_and_of_the_screen(tmp_path):
     for folder, condition in (("a", "none"), ("b", "de:zero")):
         write_run(tmp_path / folder, condition, {"a_de": {"acc": [1, 0]}})
     write_run(tmp_path / "c", "none", {"a_de": {"acc": [1, 0]}}, date=0.5)
-    assert "WARNING: every number under every condition" in run(tmp_path, *QUICK)
+    assert "WARNING: under every condition the model did the same as under none" in run(
+        tmp_path, *QUICK
+    )
     said = run(tmp_path, *QUICK, "--out", tmp_path / "table.csv")
     assert "likely no-op" in said
     assert "older results" in said

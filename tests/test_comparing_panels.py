@@ -262,7 +262,10 @@ def test_what_was_measured_with_something_else_is_refused_unless_allowed(tmp_pat
 
 def test_allowing_no_setting_is_an_error_that_lists_them(tmp_path):
     write_sweep(tmp_path, conditions=["none"])
-    with pytest.raises(LsnError, match="task is no setting .* there are chat template, documents"):
+    with pytest.raises(
+        LsnError,
+        match="task is no setting .* there are backend, chat template, data root, documents",
+    ):
         compared(tmp_path, allow=["task"])
 
 
@@ -311,7 +314,7 @@ def test_conditions_without_none_are_shown_and_compared_with_each_other(tmp_path
     write_sweep(tmp_path, conditions=["de:zero", "en:zero"])
     (panel,) = compared(tmp_path).panels
     assert panel.change("de:zero", "de").obstacles == (
-        "no baseline: evaluate the same task under none",
+        "no baseline: evaluate the same task under none, with the same model",
     )
     assert panel.mean_value("de:zero") is not None
     write_sweep(tmp_path, conditions=["zh:zero"], edit=setting("lm_eval_version", "0.5.0"))
@@ -507,7 +510,7 @@ def test_no_change_anywhere_is_a_likely_no_op(tmp_path):
         still(tmp_path, condition)
     comparison = compared(tmp_path)
     (note,) = comparison.notes
-    assert note.startswith("every number under every condition equals the one under none: a likely")
+    assert note.startswith("under every condition the model did the same as under none: a likely")
     assert "chance" not in note
     assert len(comparison.unmoved) == 2
     assert comparison.panels[0].change("de:zero", "de").equal
@@ -518,7 +521,9 @@ def test_one_condition_without_change_is_named(tmp_path):
         still(tmp_path, condition)
     still(tmp_path, "en:zero", responses=False, answers=(0, 0, 1, 1))
     (note,) = compared(tmp_path).notes
-    assert note.startswith("de:zero (org/model, mask sha256-3986c9d8f34d): every number equals")
+    assert note.startswith(
+        "de:zero (org/model, mask sha256-3986c9d8f34d): the model did the same as"
+    )
 
 
 def test_equal_accuracy_of_other_documents_or_other_answers_is_no_no_op(tmp_path):

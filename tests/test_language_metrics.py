@@ -123,6 +123,17 @@ def test_stop_words_are_whitespace_tokens_with_their_case(tmp_path):
     assert language_metrics(["bonjour"], "oc")["stopword_ratio"] is None
 
 
+@pytest.mark.parametrize("language", ["zh", "ja", "th"])
+def test_where_words_are_not_parted_there_is_no_ratio_but_from_a_list_of_ones_own(
+    language, tmp_path
+):
+    assert language_metrics(["的 是 一个"], language)["stopword_ratio"] is None
+    (tmp_path / "list").write_text("的\n", "utf-8")
+    assert (
+        language_metrics(["的 是"], language, stopwords=tmp_path / "list")["stopword_ratio"] == 0.5
+    )
+
+
 def test_confidence_makes_doubtful_texts_undetermined():
     sure = language_metrics([DE], "de", confidence=0.5)
     assert (sure["accuracy"], sure["detected"]) == (1.0, {"de": 1})

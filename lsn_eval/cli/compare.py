@@ -79,21 +79,29 @@ def compare(
     from lsn_eval.comparing import compare as compare_rows
     from lsn_eval.errors import LsnError
     from lsn_eval.results import read_results
-    from lsn_eval.tables.formats import FORMATS, SUFFIXES
+    from lsn_eval.tables.formats import FORMATS, SUFFIXES, printable
 
     suffix = "" if out is None else out.suffix.lower()
     chosen = output_format or SUFFIXES.get(suffix, "terminal")
     if chosen not in FORMATS:
         raise LsnError(f"--format {chosen!r}: one of {', '.join(FORMATS)} was expected")
+    if out is not None and SUFFIXES.get(suffix) != chosen:
+        known = ", ".join(f"{ending} ({name})" for ending, name in SUFFIXES.items())
+        raise LsnError(
+            f"--out {out} does not end as {chosen} does; there are {known}"
+            if output_format
+            else f"--out {out}: an ending that says the format was expected: {known}"
+        )
     if by not in ("condition", "model"):
         raise LsnError(f"--by {by!r}: condition or model was expected")
     draws = Draws(resamples=resamples, permutations=permutations, seed=seed, level=level)
-    rows = _chosen_rows(read_results(results, apart=APART), task or [])
+    everything = read_results(results, apart=APART)
+    rows = _chosen_rows(everything, task or [])
     if metric is None and chosen not in ("csv", "json"):
         rows = _first_metrics(rows)
     elif metric and "all" not in metric:
         rows = _with_metrics(rows, metric)
-    comparison = compare_rows(rows, draws=draws, test=tests, allow=allow or ())
+    comparison = compare_rows(rows, draws=draws, test=tests, allow=allow or (), beside=everything)
     if chosen in ("csv", "json"):
         from lsn_eval.tables.tidy_files import as_csv, as_json
 
@@ -109,7 +117,7 @@ def compare(
     with whole_file(out, LsnError) as file:
         file.write(text.encode())
     for note in (*comparison.notes, *comparison.remarks):
-        print(f"WARNING: {note}")
+        print(f"WARNING: {printable(note)}")
     print(f"{len(comparison.rows)} numbers of {len({row.file for row in rows})} files in {out}")
 
 

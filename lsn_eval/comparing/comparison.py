@@ -43,6 +43,7 @@ def compare(
     draws: Draws = Draws(),  # noqa: B008 - immutable
     test: bool = True,
     allow: Iterable[str] = (),
+    beside: Sequence[Row] = (),
 ) -> Comparison:
     """Put every number beside its baseline, the same task under `none`.
 
@@ -51,6 +52,8 @@ def compare(
         draws: of bootstrap and randomisation.
         test: read the samples beside the files, for intervals and tests.
         allow: names of settings (`lsn_eval.run_settings`) that may differ from the baseline's.
+        beside: further rows of the same files, which are not compared: only a condition that moved
+            none of them either is called a likely no-op.
 
     Raises:
         LsnError: no row holds a finite number, or `allow` names no setting.
@@ -66,7 +69,7 @@ def compare(
     for group in _grouped(rows):
         reader.begin(group)
         panels.append(build_panel(group, draws, reader.scores, allowed))
-    unmoved, notes = no_ops(panels)
+    unmoved, notes = no_ops(panels, [*rows, *beside])
     return Comparison(
         rows, tuple(panels), draws, reader.found, tuple(notes), unmoved, tuple(_remarks(rows))
     )

@@ -15,6 +15,8 @@ from lsn_eval.errors import LsnError
 from lsn_eval.results import NO_CONDITION, Row
 from lsn_eval.run_settings import OF_A_LANGUAGE, differing
 
+ROUNDING = 1e-3
+"""Relative change that another batch size may give without any cause."""
 Place = tuple[str, str]
 """Condition and language."""
 Reader = Callable[[Row, Scale, Kind | None], Scores | str | None]
@@ -61,9 +63,12 @@ class _Builder:
             if (condition, language) in found
         }
         controls: dict[str, list[str]] = {}
+        # Whichever term is named first.
+        by_terms = {frozenset(condition.split("/")): condition for condition in conditions}
         for condition in conditions:
-            if (of := controlled(condition)) in conditions:
-                controls.setdefault(str(of), []).append(condition)
+            of = controlled(condition)
+            if of is not None and (found_as := by_terms.get(frozenset(of.split("/")))) is not None:
+                controls.setdefault(found_as, []).append(condition)
         hidden = {name for names in controls.values() for name in names}
         shown = tuple(condition for condition in conditions if condition not in hidden)
         changes = _with_controls(changes, controls, self.scale)
@@ -117,24 +122,27 @@ class _Builder:
             obstacles.append(scored)
         if not row.usable:
             obstacles.append(f"the value is {row.value}")
+        elif not self._possible(row):
+            obstacles.append(f"{row.value} is no perplexity")
         if condition == NO_CONDITION:
             pass
         elif baseline is None:
-            obstacles.append("no baseline: evaluate the same task under none")
+            obstacles.append("no baseline: evaluate the same task under none, with the same model")
             first = next(self.cells[c, language] for c in conditions if (c, language) in self.cells)
             if different := differing(first.settings, row.settings, self.allowed):
                 obstacles.append(f"not comparable with {first.condition}: {'; '.join(different)}")
                 change = replace(change, incomparable=True)
-        elif not baseline.usable:
+        elif not (baseline.usable and self._possible(baseline)):
             obstacles.append(f"the value under none is {baseline.value}")
         elif different := differing(baseline.settings, row.settings, self.allowed):
             obstacles.append(f"not comparable with none: {'; '.join(different)}")
             change = replace(change, incomparable=True)
-        elif row.usable:
+        elif row.usable and self._possible(row):
             equal = row.value == baseline.value
             change = replace(change, baseline=baseline, equal=equal)
             if isinstance(scored, Scores) and before is not None:
                 change = self._tested(change, before, scored, obstacles)
+            change = self._without_a_cause(change, obstacles)
         for text in obstacles:
             self._say(text, place)
         return replace(change, obstacles=tuple(obstacles))
@@ -160,6 +168,24 @@ class _Builder:
             equal=found.equal,
             same_responses=same_responses(before, scored),
         )
+
+    def _possible(self, row: Row) -> bool:
+        return self.scale == "linear" or row.value > 0
+
+    def _without_a_cause(self, change: Change, obstacles: list[str]) -> Change:
+        """Refused if the number moved although the hooks changed no value."""
+        if not change.row.nothing_changed or change.equal or change.undecided:
+            return change
+        if change.interval is None and abs(change.relative or 0.0) < ROUNDING:
+            return change
+        obstacles.append(
+            "not comparable with none: every value written was there already, and yet the number "
+            "moved, so that something else differs between the two runs"
+        )
+        return replace(
+            change, baseline=None, interval=None, p=None, documents=None, equal=False,
+            incomparable=True,
+        )  # fmt: skip
 
     def _uneven(self, languages: Sequence[str]) -> tuple[str, ...]:
         """Of the baselines, or without them of each condition."""

@@ -53,8 +53,9 @@ class Change:
 
     @property
     def ratio(self) -> float | None:
-        """Value over baseline; None where the baseline is 0."""
-        if self.baseline is None or self.baseline.value == 0 or not self.row.usable:
+        """Value over baseline; None where the baseline is not above 0: a log-likelihood of -2 that
+        becomes -1 has not halved."""
+        if self.baseline is None or self.baseline.value <= 0 or not self.row.usable:
             return None
         return self.row.value / self.baseline.value
 
@@ -76,8 +77,8 @@ class Change:
         if self.interval is None or self.baseline is None:
             return None
         if self.scale == "log":
-            return math.expm1(self.interval[0]), math.expm1(self.interval[1])
-        if self.baseline.value == 0:
+            return growth(self.interval[0]), growth(self.interval[1])
+        if self.baseline.value <= 0:
             return None
         ends = sorted(end / self.baseline.value for end in self.interval)
         return ends[0], ends[1]
@@ -94,12 +95,21 @@ class Selectivity:
 
     language: str
     value: float
+    own: float
+    """Change of the own language."""
+    others: float
+    """Mean change of the others."""
     interval: tuple[float, float] | None
     """Paired bootstrap over the documents of each language."""
     controls: Mapping[str, float]
     """The same of each control."""
     p: float | None
-    """Rank among the controls; n of them can show 1 / (n + 1)."""
+    """Rank of `strength` among the controls'; n of them can show 1 / (n + 1)."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the other languages changed more than the own one."""
+        return abs(self.others) > abs(self.own)
 
 
 @dataclass(frozen=True)
@@ -117,7 +127,12 @@ class Overall:
     controls: tuple[float, ...]
     """The same of control number 1 of every language, of number 2, and so on."""
     p: float | None
-    """Rank among the controls."""
+    """Rank of `strength` among the controls'."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the other languages changed more than the own ones."""
+        return abs(self.others) > abs(self.own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,12 +214,24 @@ def controlled(condition: str) -> str | None:
         return None
     terms = [term.partition(":") for term in condition.split("/")]
     found = [CONTROL_NAME.fullmatch(who) for who, _, _ in terms]
-    if not any(found):
+    matches = [match for match in found if match is not None]
+    # A term of true neurons, or another draw for every term, is no control of the whole.
+    if len(matches) < len(terms) or len({match[1] for match in matches}) > 1:
         return None
     return "/".join(
-        f"{match[2] if match else who}:{what}"
-        for match, (who, _, what) in zip(found, terms, strict=True)
+        f"{match[2]}:{what}" for match, (_, _, what) in zip(matches, terms, strict=True)
     )
+
+
+def strength(own: float, others: float, scale: Scale) -> float:
+    """What selectivities are ranked by: more perplexity of the own language than of the others; of
+    other metrics, which may rise or fall, how much further the own language moved."""
+    return own - others if scale == "log" else abs(own) - abs(others)
+
+
+def growth(log_ratio: float) -> float:
+    """The ratio minus 1; infinite where that is more than a float holds."""
+    return math.expm1(log_ratio) if log_ratio < 709 else math.inf
 
 
 def ranked(value: float, controls: Sequence[float], scale: Scale) -> float | None:

@@ -12,8 +12,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lsn_eval.comparing.paired import Draws, bootstrapped, bounds
-from lsn_eval.comparing.panels import Overall, Panel, Selectivity, own_language, ranked
-from lsn_eval.comparing.scores import Numbers, Scores
+from lsn_eval.comparing.panels import (
+    Overall,
+    Panel,
+    Selectivity,
+    own_language,
+    rank_p_value,
+    strength,
+)
+from lsn_eval.comparing.scores import Numbers, Scale, Scores
 from lsn_eval.mask_names import CONTROL_NAME
 from lsn_eval.results import NO_CONDITION
 
@@ -24,39 +31,50 @@ def selectivities(
     """Of every condition of one language, and of all languages together by what was done."""
     if panel.uneven:
         return {}, {}
-    values: dict[str, tuple[str, float]] = {}
+    parts: dict[str, tuple[str, _Parts]] = {}
     for condition in panel.conditions:
         language = own_language(condition)
-        value = None if language is None else _value(panel, condition, language)
-        if language is not None and value is not None:
-            values[condition] = language, value
-    spreads = _spreads(panel, {c: language for c, (language, _) in values.items()}, scored, draws)
+        both = None if language is None else _parts(panel, condition, language)
+        if language is not None and both is not None:
+            parts[condition] = language, both
+    spreads = _spreads(panel, {c: language for c, (language, _) in parts.items()}, scored, draws)
     found: dict[str, Selectivity] = {}
-    for condition, (language, value) in values.items():
-        controls = {
-            control: other
+    control_parts: dict[str, dict[str, _Parts]] = {}
+    for condition, (language, (own, others)) in parts.items():
+        controls = control_parts[condition] = {
+            control: both
             for control in panel.controls.get(condition, ())
-            if (other := _value(panel, control, language)) is not None
+            if (both := _parts(panel, control, language)) is not None
         }
         spread = spreads.get(condition)
         found[condition] = Selectivity(
             language=language,
-            value=value,
+            value=own - others,
+            own=own,
+            others=others,
             interval=None if spread is None else bounds(spread, draws.level),
-            controls=controls,
-            p=ranked(value, list(controls.values()), panel.scale),
+            controls={control: a - b for control, (a, b) in controls.items()},
+            p=_rank((own, others), list(controls.values()), panel.scale),
         )
-    return found, _overall(panel, found, spreads, draws)
+    return found, _overall(panel, found, control_parts, spreads, draws)
 
 
-def _value(panel: Panel, condition: str, language: str) -> float | None:
+_Parts = tuple[float, float]
+"""Change of the own language, and mean change of the others."""
+
+
+def _parts(panel: Panel, condition: str, language: str) -> _Parts | None:
     own = panel.mean_shift(condition, [language])
-    rest = panel.mean_shift(condition, _others(panel, language))
-    return None if own is None or rest is None else own - rest
+    rest = panel.mean_shift(condition, [other for other in panel.languages if other != language])
+    return None if own is None or rest is None else (own, rest)
 
 
-def _others(panel: Panel, language: str) -> list[str]:
-    return [other for other in panel.languages if other != language]
+def _rank(parts: _Parts, controls: Sequence[_Parts], scale: Scale) -> float | None:
+    if not controls:
+        return None
+    return rank_p_value(
+        strength(*parts, scale), [strength(*control, scale) for control in controls]
+    )
 
 
 def _spreads(
@@ -90,6 +108,7 @@ def _spreads(
 def _overall(
     panel: Panel,
     found: Mapping[str, Selectivity],
+    control_parts: Mapping[str, Mapping[str, _Parts]],
     spreads: Mapping[str, Numbers],
     draws: Draws,
 ) -> dict[str, Overall]:
@@ -98,32 +117,38 @@ def _overall(
         chosen = [c for c in found if c == f"{found[c].language}:{what}"]
         if not chosen:
             continue
-        controls = _overall_controls([found[c] for c in chosen])
+        controls = _overall_controls([control_parts[c] for c in chosen])
         known = [spreads[c] for c in chosen if c in spreads]
         spread = np.mean(known, axis=0) if len(known) == len(chosen) else None
-        value = sum(found[c].value for c in chosen) / len(chosen)
-        own = sum(panel.mean_shift(c, [found[c].language]) or 0.0 for c in chosen) / len(chosen)
+        own = sum(found[c].own for c in chosen) / len(chosen)
+        others = sum(found[c].others for c in chosen) / len(chosen)
         overall[what] = Overall(
             languages=tuple(found[c].language for c in chosen),
             own=own,
-            others=own - value,
-            selectivity=value,
+            others=others,
+            selectivity=own - others,
             interval=None if spread is None else bounds(spread, draws.level),
-            controls=controls,
-            p=ranked(value, controls, panel.scale),
+            controls=tuple(a - b for a, b in controls),
+            p=_rank((own, others), controls, panel.scale),
         )
     return overall
 
 
-def _overall_controls(found: Sequence[Selectivity]) -> tuple[float, ...]:
+def _overall_controls(found: Sequence[Mapping[str, _Parts]]) -> list[_Parts]:
     """Control number k of every language stands for one mask of random neurons."""
     numbered = [
         {
-            match[1]: value
-            for control, value in selectivity.controls.items()
+            match[1]: parts
+            for control, parts in controls.items()
             if (match := CONTROL_NAME.fullmatch(control.partition(":")[0]))
         }
-        for selectivity in found
+        for controls in found
     ]
     common = [number for number in numbered[0] if all(number in other for other in numbered)]
-    return tuple(sum(values[number] for values in numbered) / len(numbered) for number in common)
+    return [
+        (
+            sum(parts[number][0] for parts in numbered) / len(numbered),
+            sum(parts[number][1] for parts in numbered) / len(numbered),
+        )
+        for number in common
+    ]

@@ -27,7 +27,8 @@ class StopWords:
 
 
 def load_stop_words(language: str, path: str | Path | None = None) -> StopWords | None:
-    """The list of a language in the package stopwordsiso, or None if it has none for it.
+    """The list of a language in the package stopwordsiso, or None if it has none for it, or if the
+    language does not part words by white space.
 
     Args:
         language: ISO 639-1 code.
@@ -40,9 +41,16 @@ def load_stop_words(language: str, path: str | Path | None = None) -> StopWords 
     return _load(language, None if path is None else str(path))
 
 
+WITHOUT_SPACES = frozenset({"bo", "dz", "ja", "km", "lo", "my", "th", "yue", "zh"})
+"""Written without white space between words, so that splitting there finds no stop words: their
+ratio would be 0 whatever the text is. A file given by path is used all the same."""
+
+
 @functools.lru_cache(maxsize=32)
 def _load(language: str, path: str | None) -> StopWords | None:
     if path is None:
+        if language in WITHOUT_SPACES:
+            return None
         import stopwordsiso
 
         # Norwegian has one list.

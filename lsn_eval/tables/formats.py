@@ -22,10 +22,10 @@ def render(tables: Sequence[Table], name: str, notes: Sequence[str] = ()) -> str
 
 def terminal(tables: Sequence[Table], notes: Sequence[str]) -> str:
     """Aligned columns, also of wide characters."""
-    parts = [f"WARNING: {_printable(note)}" for note in notes]
+    parts = [f"WARNING: {printable(note)}" for note in notes]
     for table in tables:
         rows = [list(table.columns), *([cell.marked for cell in row] for row in table.rows)]
-        rows = [[_printable(text) for text in row] for row in rows]
+        rows = [[printable(text) for text in row] for row in rows]
         widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
         lines = []
         for row in rows:
@@ -35,16 +35,16 @@ def terminal(tables: Sequence[Table], notes: Sequence[str]) -> str:
                 *(b + t for b, t in zip(blanks[1:], row[1:], strict=True)),
             ]
             lines.append("  ".join(padded).rstrip())
-        below = [_printable(note) for note in table.notes]
+        below = [printable(note) for note in table.notes]
         if table.signatures:
-            lines_of = [f"  {_printable(line)}" for line in table.signatures]
+            lines_of = [f"  {printable(line)}" for line in table.signatures]
             below.append("\n".join(["Measured with", *lines_of]))
-        title = _printable(table.title)
+        title = printable(table.title)
         parts.append("\n".join([title, "", *lines, *([""] if below else []), *below]))
     return "\n\n".join(parts) + "\n"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Names come from files: no line breaks or escape sequences of theirs reach a terminal."""
     return "".join(
         character if character.isprintable() or character == " " else "\N{REPLACEMENT CHARACTER}"
@@ -75,7 +75,7 @@ def markdown(tables: Sequence[Table], notes: Sequence[str]) -> str:
         if table.notes:
             parts.append("\n".join(f"- {_markdown_text(note)}" for note in table.notes))
         if table.signatures:
-            lines = [f"    {_printable(line)}" for line in table.signatures]
+            lines = [f"    {printable(line)}" for line in table.signatures]
             parts.append("\n".join(["Measured with", "", *lines]))
     return "\n\n".join(parts) + "\n"
 
@@ -84,7 +84,7 @@ _MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*_{}
 
 
 def _markdown_text(text: str) -> str:
-    return " ".join(_printable(text).translate(_MARKDOWN).split())
+    return " ".join(printable(text).translate(_MARKDOWN).split())
 
 
 def latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
@@ -105,7 +105,7 @@ def latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
             rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}", r"\toprule",
             rf"{head} \\", r"\midrule", *(rf"{line} \\" for line in body), r"\bottomrule",
             r"\end{tabular}", *below,
-            *(f"% {' '.join(_printable(line).split())}" for line in table.signatures),
+            *(f"% {' '.join(printable(line).split())}" for line in table.signatures),
             r"\end{table}",
         ]  # fmt: skip
         parts.append("\n".join(lines))
@@ -124,7 +124,7 @@ _LATEX = str.maketrans(
 
 
 def _latex_text(text: str) -> str:
-    return " ".join(_printable(text).translate(_LATEX).split())
+    return " ".join(printable(text).translate(_LATEX).split())
 
 
 def _latex_cell(text: str, mark: str) -> str:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from lsn_eval.comparing import Comparison, Draws, Panel
-from lsn_eval.comparing.panels import Overall
+from lsn_eval.comparing.panels import Overall, growth, strength
 from lsn_eval.errors import LsnError
 from lsn_eval.results import NO_CONDITION
 from lsn_eval.tables.numbers import interval, p_value, percent, plain, signed
 from lsn_eval.tables.table import Cell, Mark, Table
 
-OF_THE_MODEL = frozenset({"dtype", "model revision", "tokenizer", "chat template", "transformers"})
+OF_THE_MODEL = frozenset(
+    {
+        "dtype", "model revision", "model arguments", "parameters", "tokenizer", "chat template",
+        "transformers",
+    }
+)  # fmt: skip
 """Settings that belong to a model, so that two models may differ in them."""
 
 
@@ -95,12 +99,13 @@ def _table(
 ) -> Table:
     first, overall = entries[0]
     log = first.scale == "log"
-    # As ranks do: a higher perplexity, and any change of what may rise or fall.
-    ordered = sorted(entries, key=lambda e: -e[1].selectivity if log else -abs(e[1].selectivity))
+    # As ranks do: more perplexity of the own languages, any change of what may rise or fall.
+    ordered = sorted(entries, key=lambda e: -strength(e[1].own, e[1].others, first.scale))
     notes = [
         f"own: mean change of LANGUAGE:{what} on that language's text; others: on the rest. "
         f"Means over {', '.join(overall.languages)}{', of log ratios' if log else ''}",
-        f"Selectivity: own minus others{' in log perplexity' if log else ''}",
+        f"Selectivity: own minus others{' in log perplexity' if log else ''}"
+        f"{'' if log else '; order and rank go by how much further the own languages moved'}",
         "Rank p compares with control number 1 of every language, number 2 and so on",
     ]
     if any(overall.interval for _, overall in entries):
@@ -111,6 +116,8 @@ def _table(
             f"? {first.metric} is a mean over tokens, and the tokenizers differ: neither values "
             "nor changes can be compared from model to model, nor the order; byte_perplexity can"
         )
+    if elsewhere := [panel.mask for panel, overall in ordered if overall.elsewhere]:
+        notes.append(f"not selective, the other languages changed more: {', '.join(elsewhere)}")
     if any(overall.interval is None for _, overall in entries):
         notes.append("without samples of every cell there is no interval")
     if any(_undecided(overall) for _, overall in entries):
@@ -161,7 +168,7 @@ def _tokenizers_matter(entries: Sequence[Entry]) -> bool:
 
 def _row(panel: Panel, overall: Overall, doubtful: bool) -> tuple[Cell, ...]:
     log = panel.scale == "log"
-    moved = (lambda shift: f"{percent(math.expm1(shift))} %") if log else signed
+    moved = (lambda shift: f"{percent(growth(shift))} %") if log else signed
     none = panel.mean_value(NO_CONDITION, overall.languages)
     methods = {c.row.method for c in panel.changes.values() if c.row.condition != NO_CONDITION}
     controls = sorted(overall.controls)

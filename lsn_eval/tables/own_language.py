@@ -40,9 +40,14 @@ def own_table(panel: Panel, draws: Draws) -> Table | None:
     if not rows:
         return None
     log = panel.scale == "log"
+    ranks = "of more perplexity"
+    if not log:
+        ranks = "in either direction (selectivity: by how much further the own language moved)"
     scale = "log perplexity" if log else panel.metric
     marks = {cell.mark for row in rows for cell in row}
     signs = [text for sign, text in meanings(draws, default_show(panel)) if sign in marks]
+    if elsewhere := [name for name, found in panel.selectivity.items() if found.elsewhere]:
+        signs.append(f"not selective, the other languages changed more: {', '.join(elsewhere)}")
     given = len(panel.selectivity)
     if given < len(rows):
         signs.append(
@@ -58,9 +63,8 @@ def own_table(panel: Panel, draws: Draws) -> Table | None:
         rows=tuple(rows),
         notes=(
             f"Selectivity is the change in {scale} on the condition's own language minus the mean "
-            "of the changes on the other languages. Rank p: among the controls, "
-            f"{'of more perplexity' if log else 'in either direction'}; n of them can show "
-            "1 / (n + 1).",
+            f"of the changes on the other languages. Rank p: among the controls, {ranks}; n of "
+            "them can show 1 / (n + 1).",
             *signs,
             str(draws)
             if any(change.interval for change in panel.changes.values())

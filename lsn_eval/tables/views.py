@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from lsn_eval.comparing import Change, Draws, Panel
+from lsn_eval.comparing.panels import growth
 from lsn_eval.errors import LsnError
 from lsn_eval.results import NO_CONDITION
 from lsn_eval.tables.numbers import interval, p_value, percent, plain, signed, span
@@ -146,8 +147,8 @@ def _ends(change: Change, show: Show) -> tuple[float, float] | None:
     if change.scale == "linear":
         return change.interval if show != "ratio" else None
     if show == "ratio":
-        return math.exp(low), math.exp(high)
-    return change.baseline.value * math.expm1(low), change.baseline.value * math.expm1(high)
+        return growth(low) + 1, growth(high) + 1
+    return change.baseline.value * growth(low), change.baseline.value * growth(high)
 
 
 def _written(amount: float, show: Show) -> str:
@@ -179,7 +180,7 @@ def detail(change: Change, draws: Draws) -> str:
 def shift_writer(scale: str) -> Callable[[float], str]:
     """A change on the scale as a reader sees it: percent of perplexities."""
     if scale == "log":
-        return lambda shift: percent(math.expm1(shift)) + " %"
+        return lambda shift: percent(growth(shift)) + " %"
     return signed
 
 
@@ -201,7 +202,7 @@ def _mean(panel: Panel, condition: str, show: Show) -> Cell:
     if shift is None or len(amounts) < len(known):
         return Cell("", mark="refused", detail="a language is not comparable with none")
     if panel.scale == "log" and show in ("relative", "ratio"):
-        number = math.expm1(shift) if show == "relative" else math.exp(shift)
+        number = growth(shift) + (show == "ratio")
     else:
         number = sum(amounts) / len(amounts)
     return Cell(_written(number, show), number)
