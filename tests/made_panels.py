@@ -35,6 +35,9 @@ def panel(
     controls: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     refused: Sequence[tuple[str, str]] = (),
     neurons: Mapping[str, int] | None = None,
+    documents: int | None = None,
+    obstacles: Mapping[tuple[str, str], str] | None = None,
+    notes: Sequence[str] = (),
     mask: str = "sha256-abc",
     task: str = "ppl",
     model: str = "made",
@@ -47,6 +50,9 @@ def panel(
         controls: shifts of the controls, by condition and language.
         refused: cells that are not comparable with the baseline.
         neurons: written, by condition.
+        documents: that the intervals are of.
+        obstacles: why there is no test, by condition and language.
+        notes: of the panel.
     """
     languages = tuple(dict.fromkeys(language for cells in values.values() for language in cells))
     changes = {}
@@ -66,6 +72,12 @@ def panel(
                 baseline=baseline,
                 scale=scale,
                 interval=(intervals or {}).get((condition, language)),
+                documents=documents if (condition, language) in (intervals or {}) else None,
+                obstacles=tuple(
+                    text
+                    for cell, text in (obstacles or {}).items()
+                    if cell == (condition, language)
+                ),
                 controls={f"random{n}-{whos}": shift for n, shift in enumerate(shifts, start=1)},
             )
     return Panel(
@@ -80,6 +92,7 @@ def panel(
             for condition in (controls or {})
         },
         changes=changes,
+        notes=tuple(notes),
     )  # fmt: skip
 
 

@@ -61,6 +61,26 @@ def test_the_interval_is_of_the_change_from_the_baseline():
     assert str(Draws()) in said
 
 
+def test_a_missing_whisker_is_marked_where_others_are():
+    first, second = bars(PANEL).axes
+    (ring,) = artists(first, "untested")
+    assert [round(x) for x, _ in ring.get_offsets()] == [1]
+    assert ring.get_linestyles()[0][1], "it is dashed"
+    assert len(artists(second, "untested")) == 2
+    assert "Dashed ring: no interval" in notes(bars(PANEL))
+    alone = bars(PANEL, ["zh:zero"])
+    assert not artists(alone.axes[0], "untested"), "no whisker is there to be missed"
+    assert "No intervals: samples were not logged" in notes(alone)
+
+
+def test_few_documents_are_said():
+    made = panel(
+        {"none": {"de": 0.9}, "de:zero": {"de": 0.5}}, scale="linear",
+        intervals={("de:zero", "de"): (-0.5, -0.3)}, documents=12,
+    )  # fmt: skip
+    assert "Intervals of 12 documents are too short" in notes(bars(made))
+
+
 def test_intervals_of_perplexities_are_factors():
     made = panel(
         {"none": {"de": 5.0}, "de:zero": {"de": 10.0}}, intervals={("de:zero", "de"): (0.5, 0.9)}

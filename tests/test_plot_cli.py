@@ -115,6 +115,7 @@ def test_mask_figures_name_languages_and_count():
         (("--out", "a.png", "--label", "de=A", "--label", "de=B"), "gives de two names, A and B"),
         (("--out", "a.png", "--metric", "bleu"), "acc of ask_*, made in float32"),
         (("--out", "a.png", "--mask", "ff"), "nothing is there for --mask ff"),
+        (("--out", "a.png", "--label", "xx=Foo"), "names xx, which is not in the data; there are de, zh"),
     ],
 )  # fmt: skip
 def test_errors_say_what_was_expected(results, tmp_path, monkeypatch, arguments, expected):
@@ -141,6 +142,32 @@ def test_bars_take_a_linear_metric_by_themselves(results, tmp_path):
     assert "there are also token_perplexity of ppl_*" in result.output
     result = run("bars", results, "--out", tmp_path / "a.png", "--conditions", "de:zero,fr:zero")
     assert "fr:zero is not in acc of ask_*" in message(result)
+    assert "drawn is" not in message(result), "nothing was drawn"
+
+
+def test_labels_of_languages_that_a_mask_lacks(tmp_path):
+    for figure in ("layers", "overlap"):
+        result = run(figure, "demo/planted", "--out", tmp_path / "a.png", "--label", "xx=Foo")
+        assert "names xx, which is not in the data; there are ar, de" in message(result)
+        assert not (tmp_path / "a.png").exists()
+
+
+def test_a_condition_may_be_about_a_language_without_texts(results, tmp_path):
+    path = results / "de_zero" / "results_1.json"
+    path.write_text(path.read_text().replace('"de:zero"', '"fr:zero"'), encoding="utf-8")
+    result = run("heatmap", results, "--out", tmp_path / "a.png", "--label", "fr=Français")
+    assert result.exit_code == 0, result.output
+
+
+def test_samples_that_cannot_be_read_are_said_and_marked(results, tmp_path):
+    cut = results / "de_zero" / "samples_ppl_de_1.jsonl"
+    cut.write_text('{"doc_id": 0, "do', encoding="utf-8")
+    result = run("heatmap", results, "--metric", "token_perplexity", "--out", tmp_path / "a.png")
+    assert result.exit_code == 0, result.output
+    assert "note: de:zero on de: no test" in result.output
+    assert "note: de:zero on de: no test" not in run(
+        "heatmap", results, "--metric", "acc", "--out", tmp_path / "a.png"
+    ).output  # fmt: skip
 
 
 def test_a_name_that_cannot_be_written_is_said_in_a_line(results, tmp_path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from made_panels import large, panel
 from test_plot_heat_map import artists, inside, notes
@@ -75,6 +77,17 @@ def test_bands_are_intervals_from_the_baseline():
                 shift,
             )
     assert str(Draws()) in notes(dose_curves([SCALED], draws=Draws())).replace("\n", " ")
+
+
+def test_points_without_an_interval_are_ringed_where_others_have_one():
+    german, chinese = dose_curves([SCALED]).axes
+    (ring,) = artists(german, "untested")
+    assert np.asarray(ring.get_offsets()) == pytest.approx(np.array([[0, 6.2], [0.25, 6.1]]))
+    assert sum(len(found.get_offsets()) for found in artists(chinese, "untested")) == 2
+    assert "Dashed ring: no interval" in notes(dose_curves([SCALED]))
+    without = dose_curves(masks([10, 100]))
+    assert not artists(without.axes[0], "untested")
+    assert "No intervals: samples were not logged" in notes(without)
 
 
 def test_controls_on_the_own_language_are_grey_points():
@@ -174,8 +187,41 @@ def test_errors():
         dose_curves([SCALED], by="added")
 
 
+def test_one_single_dose_is_no_curve():
+    made = panel({"none": NONE, "de:zero": NONE, "zh:zero": NONE}, neurons={"de:zero": 7})
+    with pytest.raises(LsnError, match=r"one single dose by value.*de at 0, zh at 0.*scale, added"):
+        dose_curves([made], by="value")
+    with pytest.raises(LsnError, match=r"one single dose by neurons.*de:zero at 7, zh:zero at 0"):
+        dose_curves([made], by="neurons")
+    # The baseline is the second point of a scale.
+    assert line(dose_curves([made], by="scale").axes[0], "de").get_xdata().tolist() == [0, 1]
+    alone = panel({"de:x0.5": NONE})
+    with pytest.raises(LsnError, match=r"one single dose by scale.*de at 0\.5"):
+        dose_curves([alone], by="scale")
+
+
 @pytest.mark.parametrize(
     "made", [large(2, 1), large(40, 20), large(6, 3)], ids=["one", "many", "few"]
 )
 def test_everything_stays_inside_the_figure(made):
     inside(dose_curves([made], by="scale"))
+
+
+def test_two_masks_of_one_size_are_not_one_point():
+    with pytest.raises(
+        LsnError, match=r"de:zero: the masks sha256-m1 and sha256-m2 both stand at 48"
+    ):
+        dose_curves(masks([48, 48, 96]))
+
+
+def test_masks_of_two_methods_are_two_curves():
+    small, large_one, other = masks([48, 96, 96])
+    changes = {
+        place: replace(change, row=replace(change.row, method="random"))
+        for place, change in other.changes.items()
+    }
+    found = families([small, large_one, replace(other, changes=changes)], "neurons")
+    assert [(family.name, family.doses) for family in found] == [
+        ("de:zero, method lape", [48, 96]), ("de:zero, method random", [96]),
+    ]  # fmt: skip
+    assert not any(family.clashes for family in found)

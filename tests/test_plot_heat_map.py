@@ -103,6 +103,16 @@ def test_controls_are_those_on_the_rows_own_language():
     assert [label.get_text() for label in side.get_yticklabels()] == ["of 3", "–", "–"]
 
 
+def test_a_condition_about_several_languages_has_no_count_of_controls():
+    both = "de:zero/zh:zero"
+    values = {"none": {"de": 5.0}, "de:zero": {"de": 9.0}, both: {"de": 9.0}}
+    made = panel(values, controls={"de:zero": {"de": [0.01]}, both: {"de": [0.02, 0.03]}})
+    side = axes_of(heat_map(made), "controls")
+    assert [label.get_text() for label in side.get_yticklabels()] == ["of 1", "–"]
+    alone = panel(values, controls={both: {"de": [0.02, 0.03]}})
+    assert axes_of(heat_map(alone), "controls") is None
+
+
 def test_without_controls_there_is_no_column_for_them():
     assert axes_of(heat_map(large(2, 2)), "controls") is None
 

@@ -58,10 +58,13 @@ def test_files_hold_no_date_and_do_not_depend_on_the_process(tmp_path, suffix):
         ("figure", r"a name ending in"),
         ("nowhere/figure.png", "nowhere does not exist; create it first"),
         ("folder.png", "is a folder"),
+        ("file/figure.png", "file is a file; a folder was expected"),
+        ("file/deeper/figure.png", "file is a file; a folder was expected"),
     ],
 )
 def test_unusable_targets(tmp_path, name, message):
     (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file").touch()
     with pytest.raises(LsnError, match=message):
         check_target(tmp_path / name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
@@ -62,9 +62,10 @@ def heatmap(
 
     with _drawing(out, label) as (labels, save):
         found = _compared(results, test)
+        _check_labels(labels, _languages(found.panels))
         panel = choose_panel(found.panels, Choice(metric, task, model, mask))
-        _say_others(found.panels, [panel])
         save(heat_map(panel, labels, found.draws))
+        _say(found.panels, [panel])
 
 
 @app.command()
@@ -102,9 +103,10 @@ def dose(
     chosen: Literal["scale", "value", "added", "neurons"] | None = by  # type: ignore[assignment]
     with _drawing(out, label) as (labels, save):
         found = _compared(results, test)
+        _check_labels(labels, _languages(found.panels))
         panels = choose_panels(found.panels, Choice(metric, task, model, mask))
-        _say_others(found.panels, panels)
         save(dose_curves(panels, chosen, labels, found.draws, change))
+        _say(found.panels, panels)
 
 
 @app.command()
@@ -137,9 +139,10 @@ def bars(
     wanted = None if conditions is None else [name.strip() for name in conditions.split(",")]
     with _drawing(out, label) as (labels, save):
         found = _compared(results, test)
+        _check_labels(labels, _languages(found.panels))
         panel = choose_panel(found.panels, Choice(metric, task, model, mask), _for_bars(found))
-        _say_others(found.panels, [panel])
         save(draw(panel, wanted, labels, found.draws))
+        _say(found.panels, [panel])
 
 
 @app.command()
@@ -151,7 +154,9 @@ def layers(mask: MaskName, out: Out, label: Labels = None) -> None:
     from lsn_eval.plotting import layer_map
 
     with _drawing(out, label) as (labels, save):
-        save(layer_map(_mask(mask), labels))
+        chosen = _mask(mask)
+        _check_labels(labels, chosen.languages)
+        save(layer_map(chosen, labels))
 
 
 @app.command()
@@ -163,7 +168,9 @@ def overlap(mask: MaskName, out: Out, label: Labels = None) -> None:
     from lsn_eval.plotting import overlap_map
 
     with _drawing(out, label) as (labels, save):
-        save(overlap_map(_mask(mask), labels))
+        chosen = _mask(mask)
+        _check_labels(labels, chosen.languages)
+        save(overlap_map(chosen, labels))
 
 
 @contextmanager
@@ -209,6 +216,25 @@ def _labels(texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def _check_labels(labels: Mapping[str, str], languages: Iterable[str]) -> None:
+    from lsn_eval.errors import LsnError
+
+    there = sorted(set(languages))
+    if unknown := [code for code in labels if code not in there]:
+        raise LsnError(
+            f"--label names {', '.join(unknown)}, which is not in the data; there are "
+            f"{', '.join(there) or 'no languages'}"
+        )
+
+
+def _languages(panels: Sequence[Panel]) -> set[str]:
+    """Of the texts, and those that conditions are about."""
+    from lsn_eval.comparing.panels import own_language
+
+    about = {own_language(condition) for panel in panels for condition in panel.conditions}
+    return {x for panel in panels for x in panel.languages} | {x for x in about if x}
+
+
 def _compared(paths: Sequence[Path], test: bool) -> Comparison:
     from lsn_eval.comparing import APART, compare
     from lsn_eval.results import read_results
@@ -219,7 +245,12 @@ def _compared(paths: Sequence[Path], test: bool) -> Comparison:
     return comparison
 
 
-def _say_others(panels: Sequence[Panel], drawn: Sequence[Panel]) -> None:
+def _say(panels: Sequence[Panel], drawn: Sequence[Panel]) -> None:
+    """What to know of the panels drawn, and which others there are."""
+    from lsn_eval.plotting.missing_intervals import reasons
+
+    for reason in reasons(drawn):
+        print(f"note: {reason}", file=sys.stderr)
     others = [f"{p.metric} of {p.family}" for p in panels if not any(p is d for d in drawn)]
     if others:
         print(

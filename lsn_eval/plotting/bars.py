@@ -12,12 +12,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from lsn_eval.comparing import Change, Draws, Panel
 from lsn_eval.comparing.panels import own_language
 from lsn_eval.errors import LsnError
 from lsn_eval.plotting import style
 from lsn_eval.plotting.fonts import Lettering, lettering
+from lsn_eval.plotting.missing_intervals import (
+    UNTESTED,
+    any_interval,
+    interval_lines,
+    is_untested,
+)
 from lsn_eval.plotting.signing import signature_lines
 from lsn_eval.results import NO_CONDITION
 
@@ -40,7 +47,8 @@ def bars(
     """Baseline and condition beside each other in every language, one axes a condition.
 
     The whisker on the second bar is the interval of the change, drawn from the baseline; a diamond
-    is the mean of the controls. Hatched bars cannot be compared with the baseline.
+    is the mean of the controls. A dashed ring stands above a bar that has no
+    whisker where others have one. Hatched bars cannot be compared with the baseline.
 
     Args:
         panel: of `lsn_eval.comparing.compare`.
@@ -93,6 +101,7 @@ def _drawn(
     heading.write(figure)
     notes.write(figure)
     limits = _limits(panel, conditions)
+    marked = any_interval(_changes(panel, conditions))
     for number, (condition, name) in enumerate(
         zip(conditions, style.shortened(conditions, max(24, int(each * 11))), strict=True)
     ):
@@ -103,7 +112,7 @@ def _drawn(
              _HEIGHT / height)
         )  # fmt: skip
         own = own_language(condition)
-        _draw(axes, panel, condition, own)
+        _draw(figure, axes, panel, condition, own, marked)
         axes.set_title(letters.condition(name, own), fontsize=style.LABEL, loc="left", pad=3)
         axes.set_ylim(*limits)
         if column:
@@ -120,8 +129,12 @@ def _drawn(
     return figure
 
 
+def _changes(panel: Panel, conditions: Sequence[str]) -> list[Change]:
+    return [c for name in conditions for x in panel.languages if (c := panel.change(name, x))]
+
+
 def _said(panel: Panel, conditions: Sequence[str]) -> list[str]:
-    changes = [c for name in conditions for x in panel.languages if (c := panel.change(name, x))]
+    changes = _changes(panel, conditions)
     said = []
     if any(change.interval for change in changes):
         said.append(
@@ -130,7 +143,7 @@ def _said(panel: Panel, conditions: Sequence[str]) -> list[str]:
         )
     if any(_refused(change) for change in changes):
         said.append("Hatched: measured, and not comparable with none.")
-    return said
+    return [*said, *interval_lines([panel], changes)]
 
 
 def _refused(change: Change) -> bool:
@@ -164,7 +177,9 @@ def _limits(panel: Panel, conditions: Sequence[str]) -> tuple[float, float]:
     return low - room if low < 0 else 0.0, high + room
 
 
-def _draw(axes: Axes, panel: Panel, condition: str, own: str | None) -> None:
+def _draw(
+    figure: Figure, axes: Axes, panel: Panel, condition: str, own: str | None, marked: bool
+) -> None:
     for place, language in enumerate(panel.languages):
         before, after = panel.change(NO_CONDITION, language), panel.change(condition, language)
         if before is not None and math.isfinite(before.row.value):
@@ -193,6 +208,13 @@ def _draw(axes: Axes, panel: Panel, condition: str, own: str | None) -> None:
                 high, color="black", linewidth=1.2, gid="interval",
                 path_effects=[withStroke(linewidth=2.8, foreground="white")],
             )  # fmt: skip
+        elif marked and is_untested(after):
+            # Above the bar: a diamond may lie on its top.
+            above = ScaledTranslation(0, 7 / 72, figure.dpi_scale_trans)
+            axes.scatter(
+                [place + _BAR / 2], [after.row.value], s=30, c="white", zorder=4, clip_on=False,
+                transform=axes.transData + above, **UNTESTED,
+            )  # fmt: skip
         if after.controls:
             mean = sum(after.controls.values()) / len(after.controls)
             axes.plot(
@@ -216,7 +238,7 @@ def _draw(axes: Axes, panel: Panel, condition: str, own: str | None) -> None:
 def _key(
     figure: Figure, panel: Panel, conditions: Sequence[str], corner: tuple[float, float]
 ) -> None:
-    changes = [c for name in conditions for x in panel.languages if (c := panel.change(name, x))]
+    changes = _changes(panel, conditions)
     handles: list[Any] = [
         Patch(facecolor=style.BEFORE, edgecolor="0.35", linewidth=0.5, label="none (baseline)"),
         Patch(facecolor=style.AFTER, edgecolor="black", linewidth=0.5, label="condition"),

@@ -15,8 +15,14 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from lsn_eval.comparing import Change, Draws, Panel
 from lsn_eval.errors import LsnError
 from lsn_eval.plotting import style
-from lsn_eval.plotting.doses import AXIS_NAMES, BASELINE_AT, By, Family, families, varying
+from lsn_eval.plotting.doses import AXIS_NAMES, BASELINE_AT, By, Family, curves_by, varying
 from lsn_eval.plotting.fonts import Lettering, lettering
+from lsn_eval.plotting.missing_intervals import (
+    UNTESTED,
+    any_interval,
+    interval_lines,
+    is_untested,
+)
 from lsn_eval.plotting.signing import signature_lines
 
 _AXES = (3.3, 2.4)
@@ -38,7 +44,7 @@ def dose_curves(
 
     Dashes without markers are the baseline of each language, bands the interval of the change drawn
     from the baseline, grey points the controls on the language that the conditions are about, which
-    has the thick line. Crosses cannot be compared with the baseline.
+    has the thick line. Crosses cannot be compared with the baseline, dashed rings have no interval.
 
     Args:
         panels: of one model, family of tasks and metric; several if several masks were used.
@@ -57,13 +63,7 @@ def dose_curves(
             f"{'; '.join(panel.title for panel in panels) or 'none'}"
         )
     chosen = by or varying(panels)
-    shown = families(panels, chosen)
-    if not shown:
-        names = dict.fromkeys(name for panel in panels for name in panel.conditions)
-        raise LsnError(
-            f"no condition has a dose by {chosen}; there are {', '.join(names)}. Leave --by "
-            "out, or choose another of scale, value, added and neurons"
-        )
+    shown = curves_by(panels, chosen)
     first = panels[0]
     masks = {panel.mask for panel in panels if panel.mask != "none"}
     title = first.title if len(masks) < 2 else f"{first.title} and {len(masks) - 1} more"
@@ -103,6 +103,7 @@ class _Drawing:
         figure = style.new_figure(width, height, title)
         heading.write(figure)
         notes.write(figure)
+        self.some_tested = any_interval(self._changes)
         drawn = []
         for number, family in enumerate(self.families):
             line, column = divmod(number, columns)
@@ -144,7 +145,8 @@ class _Drawing:
             said.append("Crosses: measured, and not comparable with none.")
         if any(change.controls for change in changes):
             said.append("Grey points: controls on the language that the conditions are about.")
-        return [" ".join(said)] if said else []
+        lines = [" ".join(said)] if said else []
+        return [*lines, *interval_lines(self.panels, changes)]
 
     def _height(self, change: Change, shift: float | None) -> float:
         """Where a shift from the baseline is drawn; without one, where the value is."""
@@ -191,18 +193,16 @@ class _Drawing:
         if len(bands) > 1 and len(bands) == len(heights):
             doses, lows, highs = zip(*bands, strict=True)
             axes.fill_between(
-                doses,
-                lows,
-                highs,
-                color=look["color"],
-                alpha=0.18,
-                linewidth=0,
-                gid="band",
+                doses, lows, highs, color=look["color"], alpha=0.18, linewidth=0, gid="band",
                 zorder=2,
-            )
+            )  # fmt: skip
         else:
             for dose, low, high in bands:
                 axes.vlines(dose, low, high, color=look["color"], linewidth=1, gid="band", zorder=2)
+        untested = [(d, height) for d, height, c in curve if is_untested(c)]
+        if untested and self.some_tested:
+            x, y = zip(*untested, strict=True)
+            axes.scatter(x, y, s=55, c="none", zorder=5, **UNTESTED)
         if baseline is not None and not self.change:
             axes.axhline(
                 baseline.value, color=look["color"], linestyle=(0, (4, 3)), linewidth=0.7,

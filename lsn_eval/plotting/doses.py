@@ -33,32 +33,102 @@ class Family:
     """The language that they are about."""
     points: dict[str, dict[float, Change]] = field(default_factory=dict)
     """By language of the text and dose."""
+    clashes: set[tuple[str, str, float]] = field(default_factory=set)
+    """Two masks that would both stand at a dose."""
 
     @property
     def doses(self) -> list[float]:
         """From the lowest to the highest, without the baseline's."""
         return sorted({dose for points in self.points.values() for dose in points})
 
+    @property
+    def has_baseline(self) -> bool:
+        """Whether any of it can be compared with `none`, which then is a point, too."""
+        changes = [change for points in self.points.values() for change in points.values()]
+        return any(change.baseline is not None for change in changes)
+
 
 def families(panels: Sequence[Panel], by: By) -> list[Family]:
     """Families of the panels in their order; those of several masks apart, unless the masks'
-    sizes are the doses."""
+    sizes are the doses: then those of several methods."""
     masks = {panel.mask for panel in panels}
+    methods = {
+        change.row.method
+        for panel in panels
+        for (condition, _), change in panel.changes.items()
+        if condition != NO_CONDITION
+    }
     found: dict[tuple[str, str], Family] = {}
     for panel in panels:
-        apart = panel.mask if len(masks) > 1 and by != "neurons" else ""
+        apart = f"mask {panel.mask}" if len(masks) > 1 and by != "neurons" else ""
         for condition in panel.conditions:
             if condition == NO_CONDITION or (dosed := _dosed(condition, by)) is None:
                 continue
             name, dose = dosed
-            shown = f"{name}, mask {apart}" if apart else name
+            if by == "neurons" and len(methods) > 1:
+                apart = _method(panel, condition)
+            shown = f"{name}, {apart}" if apart else name
             family = found.setdefault((name, apart), Family(shown, own_language(condition)))
             for language in panel.languages:
                 change = panel.change(condition, language)
                 if change is not None:
                     at = float(change.row.neurons) if by == "neurons" else dose
-                    family.points.setdefault(language, {}).setdefault(at, change)
+                    there = family.points.setdefault(language, {}).setdefault(at, change)
+                    if by == "neurons" and there is not change:
+                        family.clashes.add((there.row.mask, change.row.mask, at))
     return list(found.values())
+
+
+def _method(panel: Panel, condition: str) -> str:
+    """How the mask was made; neurons of one method are no smaller dose of another's."""
+    rows = [change.row for (name, _), change in panel.changes.items() if name == condition]
+    return f"method {rows[0].method}" if rows else ""
+
+
+def curves_by(panels: Sequence[Panel], by: By) -> list[Family]:
+    """The families, if there is a curve to draw.
+
+    Raises:
+        LsnError: no condition has such a dose, or there is one single dose.
+    """
+    found = families(panels, by)
+    if not found:
+        raise LsnError(
+            f"no condition has a dose by {by}; there are {_named(panels)}. {_remedy(by)}"
+        )
+    for family in found:
+        for first, second, dose in sorted(family.clashes)[:1]:
+            raise LsnError(
+                f"{family.name}: the masks {first} and {second} both stand at {dose:,.6g} by {by}; "
+                "masks of different sizes were expected: give the results of one of them"
+            )
+    if max(_steps(family, by) for family in found) < 2:
+        there = [f"{family.name} at {_listed(family.doses)}" for family in found]
+        more = f" and {len(there) - 6} more" if len(there) > 6 else ""
+        raise LsnError(
+            f"one single dose by {by} makes no curve: there are {', '.join(there[:6])}{more}. "
+            f"{_remedy(by)}"
+        )
+    return found
+
+
+def _remedy(by: By) -> str:
+    others = ", ".join(other for other in get_args(By) if other != by)
+    return f"Leave --by out, choose another ({others}), or evaluate conditions with other doses"
+
+
+def _steps(family: Family, by: By) -> int:
+    """Doses with the baseline's, where that has a place on the axis."""
+    extra = {BASELINE_AT[by]} if by in BASELINE_AT and family.has_baseline else set()
+    return len({*family.doses, *extra})
+
+
+def _listed(doses: Sequence[float]) -> str:
+    return " and ".join(f"{dose:,.6g}" for dose in doses)
+
+
+def _named(panels: Sequence[Panel]) -> str:
+    return ", ".join(dict.fromkeys(name for panel in panels for name in panel.conditions))
 
 
 def varying(panels: Sequence[Panel]) -> By:
@@ -70,11 +140,10 @@ def varying(panels: Sequence[Panel]) -> By:
     counts = {by: _most_doses(panels, by) for by in get_args(By)}
     best = max(counts, key=lambda by: counts[by])
     if counts[best] < 2:
-        names = dict.fromkeys(name for panel in panels for name in panel.conditions)
         raise LsnError(
             "no two conditions differ in their dose alone; conditions such as de:x0.5 and de:x0, "
             "de:1 and de:2, de:+1 and de:+2, or masks of different sizes were expected, and there "
-            f"are {', '.join(names)}"
+            f"are {_named(panels)}"
         )
     return best
 

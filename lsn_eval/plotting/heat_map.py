@@ -17,7 +17,14 @@ from lsn_eval.comparing.panels import own_language
 from lsn_eval.errors import LsnError
 from lsn_eval.plotting import style
 from lsn_eval.plotting.cell_sizes import CellSizes
+from lsn_eval.plotting.colour_span import colour_span
 from lsn_eval.plotting.fonts import Lettering, lettering
+from lsn_eval.plotting.missing_intervals import (
+    UNTESTED,
+    any_interval,
+    interval_lines,
+    is_untested,
+)
 from lsn_eval.plotting.signing import signature_lines
 from lsn_eval.results import NO_CONDITION
 
@@ -28,8 +35,9 @@ def heat_map(
     """Conditions x languages: relative change for perplexities, difference for other metrics.
 
     Hatched cells hold a number that cannot be compared with the baseline; a small ring marks an
-    interval that holds 0; a frame marks the language that the condition is about. Beside it stands
-    the largest control on that language, below it the baseline.
+    interval that holds 0, a dashed one a change without an interval; a frame marks the language
+    that the condition is about. Beside it stands the largest control on that language, below it the
+    baseline.
 
     Args:
         panel: of `lsn_eval.comparing.compare`.
@@ -66,21 +74,20 @@ class _Drawing:
         self.largest = [
             self._largest_control(*row) for row in zip(self.rows, self.own, strict=True)
         ]
-        shifts = [
-            change.shift
-            for (condition, _), change in panel.changes.items()
-            if condition in set(self.rows) and change.shift is not None
-        ]
-        shifts += [control for control, _ in self.largest if control is not None]
-        sizes = [abs(shift) for shift in shifts if math.isfinite(shift)]
-        self.limit = max([*sizes, 1e-9])
+        rows = set(self.rows)
+        self.shown = [change for (row, _), change in panel.changes.items() if row in rows]
+        # Where no cell has an interval the note says so, and no cell differs in that.
+        self.some_tested = any_interval(self.shown)
+        shifts = [change.shift for change in self.shown]
+        self.limit = colour_span(panel, [*shifts, *(control for control, _ in self.largest)])
         self._lay_out(title, draws)
 
     def _largest_control(self, condition: str, own: str | None) -> tuple[float | None, int]:
-        """The largest control shift on the row's own language, and how many there are."""
+        """The largest control shift on the row's own language, and how many there are; none for
+        a condition about several languages."""
         change = self.panel.change(condition, own) if own is not None else None
         if change is None or not change.controls:
-            return None, len(self.panel.controls.get(condition, ()))
+            return None, 0
         return max(change.controls.values(), key=abs), len(change.controls)
 
     def _lay_out(self, title: str, draws: Draws | None) -> None:
@@ -135,7 +142,11 @@ class _Drawing:
             "too many cells for numbers, which lsn-eval compare lists" * (not self.sizes.points),
         ]
         note = "; ".join(part for part in said if part)
-        return [*([note + "."] if note else []), *signature_lines([self.panel], draws)]
+        return [
+            *([note + "."] if note else []),
+            *interval_lines([self.panel], self.shown),
+            *signature_lines([self.panel], draws),
+        ]
 
     def _kind(self, condition: str, language: str) -> str:
         change = self.panel.change(condition, language)
@@ -143,6 +154,8 @@ class _Drawing:
             return "missing"
         if change.shift is None or not math.isfinite(change.shift):
             return "refused"
+        if self.some_tested and is_untested(change):
+            return "untested"
         return "undecided" if change.undecided else "known"
 
     def _written(self, shift: float) -> str:
@@ -176,17 +189,19 @@ class _Drawing:
     def _draw_changes(self, axes: Axes, left: float) -> None:
         languages = self.panel.languages
         shifts = np.full((len(self.rows), len(languages)), np.nan)
-        rings, dots = [], []
+        rings, dashed, dots = [], [], []
         for row, column in np.ndindex(*shifts.shape):
             here = self.rows[row], languages[column]
             kind = self._kind(*here)
-            if kind in ("known", "undecided"):
+            if kind in ("known", "undecided", "untested"):
                 change = self.panel.change(*here)
                 assert change is not None
                 assert change.shift is not None
                 shifts[row, column] = change.shift
             if kind == "undecided":
                 rings.append((column + 0.36, row - 0.3))
+            if kind == "untested":
+                dashed.append((column + 0.36, row - 0.3))
             if kind == "missing":
                 dots.append((column, row))
             if kind == "refused":
@@ -203,6 +218,9 @@ class _Drawing:
                 [x for x, _ in rings], [y for _, y in rings], s=size, marker="o",
                 facecolors="white", edgecolors="black", linewidths=0.6, zorder=4, gid="undecided",
             )  # fmt: skip
+        if dashed:
+            x, y = zip(*dashed, strict=True)
+            axes.scatter(x, y, s=1.6 * size, c="white", zorder=4, **UNTESTED)
         if dots:
             axes.scatter(
                 [x for x, _ in dots], [y for _, y in dots], s=2, color="0.5", gid="missing"

@@ -24,11 +24,14 @@ def check_target(path: str | Path) -> Path:
     """The path, if a figure can be written there; to be asked before the work of drawing.
 
     Raises:
-        LsnError: another suffix, no such folder, or a folder.
+        LsnError: another suffix, no such folder, a file in its place, or a folder.
     """
     target = Path(path)
     if target.suffix.lower() not in SUFFIXES:
         raise LsnError(f"{target.name!r}: a name ending in {', '.join(SUFFIXES)} was expected")
+    nearest = next((folder for folder in target.parents if folder.exists()), target.parent)
+    if nearest.exists() and not nearest.is_dir():
+        raise LsnError(f"{nearest} is a file; a folder was expected there to write {target}")
     if not target.parent.is_dir():
         raise LsnError(f"the folder {target.parent} does not exist; create it first")
     if target.is_dir():
