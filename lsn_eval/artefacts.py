@@ -20,6 +20,10 @@ METADATA_KEY = "lsn_eval"
 def whole_file(path: str | os.PathLike[str], error: type[LsnError]) -> Iterator[BinaryIO]:
     """A file to write that takes its place when the block ends, and leaves no trace if it fails."""
     target = Path(path)
+    if target.is_dir():
+        raise error(f"{target} is a folder; the name of a file to write was expected")
+    if target.parent.exists() and not target.parent.is_dir():
+        raise error(f"{target.parent} is a file, and {target} cannot be inside it; name a folder")
     if not target.parent.is_dir():
         raise error(f"the folder {target.parent} does not exist; create it first")
     handle, unfinished = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")

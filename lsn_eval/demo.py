@@ -15,7 +15,8 @@ from lsn_eval.comparing import APART, Comparison, Panel, compare
 from lsn_eval.demo_verdict import DemoVerdict
 from lsn_eval.errors import LsnError
 from lsn_eval.results import read_results
-from lsn_eval.sweep_folder import ARGUMENTS
+from lsn_eval.sweep_folder import ARGUMENTS, kept_arguments, refuse_file
+from lsn_eval.sweep_lock import LOCK, only_writer
 from lsn_eval.sweep_settings import SweepSettings
 
 MODEL = "lsn_demo"
@@ -33,15 +34,14 @@ def run_demo(out: Path, *, controls: int = 5) -> DemoVerdict:
         controls: random controls per language, evaluated on every task.
 
     Raises:
-        LsnError: a condition could not be evaluated.
+        LsnError: a condition could not be evaluated, or `results` is of another sweep.
     """
     from lsn_eval.plotting import heat_map, save_figure
     from lsn_eval.reporting import ReportOptions, write_report
     from lsn_eval.sweeping import run_sweep
 
     results = out / "results"
-    if (results / ARGUMENTS).is_file():
-        shutil.rmtree(results)
+    _clear(results)
     out.mkdir(parents=True, exist_ok=True)
     print("Loading lm-eval and the embedded model ...", flush=True)
     settings = SweepSettings(
@@ -62,6 +62,30 @@ def run_demo(out: Path, *, controls: int = 5) -> DemoVerdict:
     print(f"\n{demo_text(comparison, verdict)}")
     print(f"Results files, matrix.json, heat_map.png and report.html are in {out}")
     return verdict
+
+
+def _clear(results: Path) -> None:
+    """Remove the results of an earlier demo, and no others."""
+    refuse_file(results)
+    if not (results / ARGUMENTS).is_file():
+        return
+    with only_writer(results):
+        arguments = kept_arguments(results)
+        model_args = arguments.get("model_args")
+        model_args = model_args if isinstance(model_args, dict) else {}
+        found = (model_args.get("pretrained"), model_args.get("mask"), arguments.get("tasks"))
+        if found != (MODEL, MASK, [TASKS]):
+            model, mask, tasks = found
+            raise LsnError(
+                f"{results} holds another sweep (model {model}, mask {mask}, tasks {tasks}), and "
+                "the demo replaces none but its own; give another --out"
+            )
+        # The arguments last: what an interruption leaves can be told for the demo's.
+        for path in sorted(results.iterdir(), key=lambda path: path.name == ARGUMENTS):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
 
 
 def demo_text(comparison: Comparison, verdict: DemoVerdict) -> str:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from lsn_eval.masked_secrets import masked
+
 UNKNOWN = "unknown"
 OF_A_LANGUAGE = frozenset({"task definition", "documents", "prompts", "task version"})
 """Settings that may differ from language to language of one family of tasks."""
@@ -134,7 +136,7 @@ def model_arguments(config: Mapping[str, Any]) -> Mapping[str, Any]:
 def _further_arguments(config: Mapping[str, Any]) -> str:
     """What else than the row's own fields a model was loaded with."""
     return ",".join(
-        f"{name}={value}"
+        f"{name}={masked(value, name)}"
         for name, value in sorted(model_arguments(config).items())
         if name not in _ELSEWHERE and value is not None
     )

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from lsn_eval.conditions import Condition
+from lsn_eval.errors import LsnError
 from lsn_eval.sweep_progress import AnswerCounter
 from lsn_eval.sweep_settings import MODEL, SweepError, SweepSettings
+from lsn_eval.sweep_values import missing_device
 
 Told = Callable[[str, Mapping[str, int], Mapping[str, int], int], None]
 """Is told of an answer: its kind, by kind the condition's answers so far and all its requests, and
@@ -31,12 +33,14 @@ class Evaluation:
     """Results of one condition after another, by the settings of a sweep.
 
     Raises:
-        SweepError: a task that does not exist.
+        SweepError: a task or a device that does not exist.
     """
 
     def __init__(self, settings: SweepSettings, out: Path) -> None:
         from lsn_eval import plugin
 
+        if missing := missing_device(settings.device):
+            raise SweepError(missing)
         plugin.register()
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # as lm-eval's command does
         self._settings = settings
@@ -57,6 +61,17 @@ class Evaluation:
         Raises:
             LsnError: one of them cannot be loaded.
         """
+        try:
+            self._load()
+        except (LsnError, OSError):
+            raise
+        except Exception as error:
+            raise SweepError(
+                f"model and tasks cannot be loaded: {type(error).__name__}: {error}; "
+                "LSN_EVAL_TRACEBACK=1 shows where"
+            ) from error
+
+    def _load(self) -> None:
         from lm_eval.api.registry import get_model
 
         self._seed()

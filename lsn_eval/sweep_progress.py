@@ -12,6 +12,12 @@ from tqdm import tqdm
 _BETWEEN = 0.1
 """Seconds between two looks of the bar, as tqdm's own."""
 
+_ENOUGH = 0.2
+"""Share of a condition from which the time left is estimated: before it, most of the time went into
+building requests, and the longest of them come first."""
+
+_FORMAT = "{{desc}}: {{percentage:3.0f}}%|{{bar}}| [{{elapsed}}{left}]"
+
 
 class AnswerCounter:
     """Stands where lm-eval puts the hook of a response cache, which is told of every answer.
@@ -55,13 +61,13 @@ class SweepBar:
         self._name = ""
         self._last = 0.0
         self._bar = tqdm(
+            desc="loading",
             total=conditions,
             file=screen,
             disable=not shown,
             dynamic_ncols=True,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]",
+            bar_format=_FORMAT.format(left=""),
         )
-        self._bar.set_description("loading")
 
     def start(self) -> None:
         """Loading is over; it is no part of the time that conditions take."""
@@ -70,7 +76,7 @@ class SweepBar:
     def begin(self, condition: str) -> None:
         """This condition is next."""
         self._name = f"{self._finished + 1}/{self._conditions} {condition}"
-        self._bar.set_description(self._name)
+        self._bar.set_description_str(self._name)
 
     def answered(
         self, kind: str, done: Mapping[str, int], totals: Mapping[str, int], ahead: int
@@ -86,15 +92,21 @@ class SweepBar:
             return
         self._last = now
         share = (sum(done.values()) + ahead) / max(1, sum(totals.values()))
-        self._bar.n = min(max(self._bar.n, self._finished + share), self._conditions)
-        self._bar.set_description(f"{self._name}, {kind} {done[kind]}/{totals[kind]}")
+        self._advance(self._finished + share)
+        self._bar.set_description_str(f"{self._name}, {kind} {done[kind]}/{totals[kind]}")
 
     def end(self) -> None:
         """The condition is finished, or has failed."""
         self._finished += 1
         if not self._bar.disable:
-            self._bar.n = max(self._bar.n, self._finished)
+            self._advance(self._finished)
             self._bar.refresh()
+
+    def _advance(self, conditions: float) -> None:
+        """So many conditions are answered; the bar does not go back."""
+        self._bar.n = min(max(self._bar.n, conditions), self._conditions)
+        if self._bar.n >= _ENOUGH:
+            self._bar.bar_format = _FORMAT.format(left="<{remaining}")
 
     def say(self, text: str) -> None:
         """A line above the bar."""

@@ -16,6 +16,7 @@ from typing import Any
 from lsn_eval.conditions import Condition, plan
 from lsn_eval.errors import LsnError
 from lsn_eval.masks import NeuronMask
+from lsn_eval.sweep_values import CHECKED, wrong_value
 
 
 class SweepError(LsnError):
@@ -72,7 +73,7 @@ class SweepSettings:
         if bool(self.conditions) == (self.each is not None):
             raise SweepError(
                 "a sweep takes either conditions, e.g. --conditions none,de:zero, or each, e.g. "
-                f"--each zero; {'both' if self.conditions else 'neither'} was given"
+                f"--each zero; {'both were' if self.conditions else 'neither was'} given"
             )
         if self.controls < 0 or (self.controls and self.each is None):
             raise SweepError(
@@ -84,6 +85,9 @@ class SweepSettings:
                 f"stack is {self.stack}; the most rows of a shared batch was expected, such as 64, "
                 "or 0 for none"
             )
+        for name in CHECKED:
+            if wrong := wrong_value(name, getattr(self, name)):
+                raise SweepError(wrong)
         for name in ("pretrained", "mask", "condition", "dtype", "batch_size", "device"):
             if name in self.model_args:
                 given = {"pretrained": "model", "condition": "conditions"}.get(name, name)
@@ -232,12 +236,16 @@ def read_file(path: Path) -> dict[str, Any]:
     """The settings in a YAML file.
 
     Raises:
-        SweepError: it is no YAML mapping.
+        SweepError: it cannot be read, or is no YAML mapping.
     """
     import yaml
 
     try:
         read = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise SweepError(
+            f"{path} cannot be read ({error.strerror}); a YAML file with settings was expected"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SweepError(f"{path} is no YAML: {error}") from error
     if not isinstance(read, dict):

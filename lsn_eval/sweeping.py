@@ -7,7 +7,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,25 +44,23 @@ def run_sweep(settings: SweepSettings, out: Path, *, progress: bool = True) -> S
         LsnError: before the model is loaded, if conditions, mask, tasks or `out` do not fit; after
             it, if model or data cannot be loaded.
     """
-    mask = NeuronMask.load(settings.mask)
-    conditions = settings.conditions_of(mask)
-    folder = SweepFolder(out, _shared_arguments(settings, out, mask))
-    outcome = SweepOutcome()
-    for condition in conditions:
-        if results := folder.finished(condition):
-            outcome.finished[str(condition)] = results
-            outcome.skipped.append(str(condition))
-    left = [condition for condition in conditions if str(condition) not in outcome.finished]
-    if not left:
-        return outcome
-    evaluation = Evaluation(settings, out)
-    folder.write_arguments()
     with contextlib.ExitStack() as stack:
-        stack.callback(folder.tidy)
-        bar = SweepBar(len(left), stack.enter_context(quiet()), shown=progress)
+        # lm-eval warns whenever it reads the settings, so they are read within.
+        screen = stack.enter_context(quiet())
+        mask = NeuronMask.load(settings.mask)
+        conditions = settings.conditions_of(mask)
+        folder = SweepFolder(out, _shared_arguments(settings, out, mask))
+        outcome, left = _divided(folder, conditions)
+        if not left:
+            return outcome
+        evaluation = Evaluation(settings, out)
+        stack.enter_context(folder.alone())
+        outcome, left = _divided(folder, conditions)  # others may have been finished meanwhile
+        bar = SweepBar(len(left), screen, shown=progress)
         stack.callback(bar.close)
         evaluation.told = bar.answered
         evaluation.load()
+        folder.write_arguments()
         bar.start()
         for number, condition in enumerate(left, 1):
             bar.begin(str(condition))
@@ -74,6 +72,21 @@ def run_sweep(settings: SweepSettings, out: Path, *, progress: bool = True) -> S
                 bar.say(f"{condition} failed: {outcome.failed[str(condition)]}")
             bar.end()
     return outcome
+
+
+def _divided(
+    folder: SweepFolder, conditions: Sequence[Condition]
+) -> tuple[SweepOutcome, list[Condition]]:
+    """What an earlier run finished, and the conditions that are left."""
+    outcome = SweepOutcome()
+    left = []
+    for condition in conditions:
+        if results := folder.finished(condition):
+            outcome.finished[str(condition)] = results
+            outcome.skipped.append(str(condition))
+        else:
+            left.append(condition)
+    return outcome, left
 
 
 def _shared_arguments(settings: SweepSettings, out: Path, mask: NeuronMask) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "lsn_eval"
 
 FLOORS = [
-    {"errors", "resources", "artefacts"},
+    {"errors", "resources", "artefacts", "masked_secrets"},
     {"hookpoints", "mask_names", "texts", "signatures", "run_settings", "task_languages"},
     {
         "masks", "mask_algebra", "mask_checks", "mask_controls", "mask_files", "mask_imports",
@@ -26,7 +26,7 @@ FLOORS = [
         "token_chunks",
     },
     {"lm_models", "lm_tasks", "plugin", "autoload", "plotting"},
-    {"reporting", "sweeping", "sweep_evaluation", "sweep_folder", "sweep_progress", "sweep_settings"},
+    {"reporting", "sweeping", "sweep_evaluation", "sweep_folder", "sweep_lock", "sweep_progress", "sweep_settings", "sweep_values"},
     {"demo", "demo_verdict"},
     {"cli"},
 ]  # fmt: skip

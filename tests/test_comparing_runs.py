@@ -153,6 +153,10 @@ def test_a_mask_that_moves_the_other_languages_is_not_the_more_selective_one(tmp
     (table,) = leaderboard(compared(tmp_path))
     assert [row[1].text for row in table.rows] == ["sha256-" + "a" * 12, "sha256-" + "b" * 12]
     assert f"not selective, the other languages changed more: sha256-{'b' * 12}" in table.notes
+    assert [[cell.text for cell in row[5:8]] for row in table.rows] == [
+        ["-0.300", "0.000", "-0.300"],
+        ["0.000", "-0.400", "+0.400"],
+    ]
 
 
 def test_the_rank_of_a_selectivity_of_accuracies_goes_by_the_own_language(tmp_path):
@@ -203,3 +207,17 @@ def test_other_local_data_is_refused_where_the_prompts_are_not_hashed(tmp_path):
         )  # fmt: skip
     (panel,) = compared(tmp_path).panels
     assert "data root /old and /new" in panel.change("de:zero", "de").obstacles[0]
+
+
+def test_the_documents_of_two_languages_are_drawn_independently(tmp_path):
+    items = [(-10.0 - n, 5) for n in range(12)]
+    lower = [(value - 0.3 * n, count) for n, (value, count) in enumerate(items)]
+    for folder, condition, given in (("a", "none", items), ("b", "de:zero", lower)):
+        tasks = {f"ppl_{x}": {"token_perplexity": given} for x in ("de", "zh")}
+        write_run(tmp_path / folder, condition, tasks)
+    (panel,) = compared(tmp_path).panels
+    found = panel.selectivity["de:zero"]
+    # The same draws for both would leave no difference in any of them.
+    assert found.value == 0
+    assert found.interval[0] < -0.01
+    assert found.interval[1] > 0.01

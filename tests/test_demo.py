@@ -16,6 +16,7 @@ from lsn_eval.demo import demo_text, run_demo
 from lsn_eval.demo_verdict import DemoVerdict
 from lsn_eval.errors import LsnError
 from lsn_eval.results import read_results
+from lsn_eval.sweep_lock import only_writer
 
 LANGUAGES = ("en", "de", "nl", "ru", "ar", "zh")
 CONTROL = "random1-{}:zero"
@@ -104,6 +105,49 @@ def test_results_that_are_no_demo_are_left_alone(tmp_path):
     with pytest.raises(LsnError, match="no sweep wrote"):
         run_demo(tmp_path, controls=1)
     assert (results / "results_of_mine.json").read_text() == "{}"
+
+
+OWN = {"model_args": {"pretrained": "lsn_demo", "mask": "demo/planted"}, "tasks": ["lsn_demo"]}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"tasks": ["lsn_demo_ppl"]},
+        {"model_args": {"pretrained": "other", "mask": "demo/planted"}},
+        {"model_args": {"pretrained": "lsn_demo", "mask": "other"}},
+        {"model_args": None},
+    ],
+)
+def test_another_sweep_is_left_alone(other, tmp_path):
+    place = tmp_path / "results" / "zh_zero"
+    place.mkdir(parents=True)
+    (place / "results_of_mine.json").write_text("{}")
+    (tmp_path / "results" / "sweep.json").write_text(json.dumps({"arguments": {**OWN, **other}}))
+    before = sorted(tmp_path.rglob("*"))
+    done = CliRunner().invoke(app, ["demo", "--out", str(tmp_path)])
+    assert done.exit_code == 2, done.exception
+    assert "holds another sweep" in done.stderr
+    assert "give another --out" in done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_earlier_demo_is_replaced_unless_it_is_running(tmp_path, monkeypatch):
+    results = tmp_path / "results"
+    (results / "zh_zero").mkdir(parents=True)
+    (results / "zh_zero" / "results_1.json").write_text("{}")
+    (results / "sweep.json").write_text(json.dumps({"arguments": OWN}))
+    with only_writer(results), pytest.raises(LsnError, match="another sweep is writing"):
+        run_demo(tmp_path, controls=1)
+    assert (results / "zh_zero" / "results_1.json").exists()
+
+    def reached(settings, out):
+        assert list(out.iterdir()) == []
+        raise LsnError("reached")
+
+    monkeypatch.setattr("lsn_eval.sweeping.run_sweep", reached)
+    with pytest.raises(LsnError, match="reached"):
+        run_demo(tmp_path, controls=1)
 
 
 def changed(verdict: DemoVerdict, zeroed: str, text: str, perplexity: float) -> DemoVerdict:

@@ -19,8 +19,7 @@ from typer.testing import CliRunner
 from lsn_eval.cli import app
 from lsn_eval.comparing import APART, compare
 from lsn_eval.errors import LsnError
-from lsn_eval.lm_tasks import local_data
-from lsn_eval.reporting import ReportError, ReportOptions, secrets, write_report
+from lsn_eval.reporting import ReportError, ReportOptions, write_report
 from lsn_eval.reporting.plain_text import plain_text
 from lsn_eval.reporting.rendering import sort_value
 from lsn_eval.reporting.reproduction import evaluation_command, sweep_command
@@ -102,11 +101,15 @@ def test_the_verdict_counts_what_the_numbers_say(sweep):
     found = verdict(comparison)
     assert found.headline.startswith("In accuracy and token_perplexity, a condition")
     assert "its own language more than any other in 4 of 4 cases" in found.headline
-    assert "more than every random control in 2 of 2." in found.headline
+    assert (
+        "more than every random control in 2 of 2 "
+        "(2 controls each: the least rank p that they can show is 0.33)."
+    ) in found.headline
+    assert found.headline.endswith("2 of the 4 have no interval.")
     told = dict(found.panels)
     perplexity = next(" ".join(told[title]) for title in told if "token_perplexity" in title)
     assert "Own language: +100.0 % (2 conditions)." in perplexity
-    assert "Largest change elsewhere: none." in perplexity
+    assert "No other language changes." in perplexity
     assert "+1.0 % (2); rank p 0.33; 0.33 is the least that 2 controls" in perplexity
 
 
@@ -122,7 +125,7 @@ def test_a_larger_change_elsewhere_is_not_counted(tmp_path):
     write_run(tmp_path / "a", "none", perplexities={"de": 5.0, "zh": 8.0})
     write_run(tmp_path / "b", "de:zero", perplexities={"de": 5.5, "zh": 16.0})
     found = verdict(compare(read_results([tmp_path], apart=APART)))
-    assert "in 0 of 1 cases" in found.headline
+    assert "in 0 of 1 case;" in found.headline
     assert "no random controls were evaluated" in found.headline
     assert "Largest change elsewhere: +100.0 % (zh under de:zero)." in " ".join(found.panels[0][1])
 
@@ -142,8 +145,9 @@ def test_what_was_run(outline):
 
 
 def test_no_warning_where_there_is_none(tmp_path):
-    write_run(tmp_path / "a", "none", perplexities={"de": 5.0})
-    write_run(tmp_path / "b", "de:zero", perplexities={"de": 6.0})
+    for condition, answer, right in (("none", GERMAN, 1.0), ("de:zero", ENGLISH, 0.0)):
+        logged = [sample(n, "p", answer, right if n else 1.0) for n in range(30)]
+        write_run(tmp_path / condition, condition, {"de": logged})
     page = report(tmp_path)
     assert "No warnings" in page
     assert 'id="cautions"' not in page
@@ -426,29 +430,6 @@ def test_odd_values_are_shown_and_break_nothing(tmp_path, odd):
 # Secrets
 
 
-def test_what_counts_as_a_secret_is_what_the_tasks_refuse():
-    assert secrets.SECRET_NAME.pattern == local_data._SECRET_NAME.pattern
-    assert secrets.SECRET_STARTS == local_data._SECRET_STARTS
-    assert secrets.NOT_SECRET == local_data._NOT_SECRET
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({"token": "abc", "dtype": "auto"}, {"token": "***", "dtype": "auto"}),
-        ({"token": True, "max_length": 5}, {"token": True, "max_length": 5}),
-        ({"x": {"api_key": "abc", "y": ["hf_abcdef"]}}, {"x": {"api_key": "***", "y": ["***"]}}),
-        ({"think_end_token": "</think>"}, {"think_end_token": "</think>"}),
-        ({"header": "X: Bearer abc.def"}, {"header": "X: ***"}),
-        ({"url": "https://me:pass@host/x"}, {"url": "https://***@host/x"}),
-        ({"note": "see sk-abcdefgh123 there"}, {"note": "see *** there"}),
-        ({"name": "task-sk-learn"}, {"name": "task-sk-learn"}),
-    ],
-)
-def test_masked(given, expected):
-    assert secrets.masked(given) == expected
-
-
 def test_no_secret_reaches_the_page(tmp_path):
     hidden = "s3cr3tvalue"
     model_args = {
@@ -643,7 +624,7 @@ def test_the_command_writes_and_says_what(sweep, tmp_path):
 def test_warnings_are_printed_too(tmp_path):
     write_run(tmp_path / "a", "none", perplexities={"de": 5.0})
     write_run(tmp_path / "b", "de:zero", perplexities={"de": 5.0})
-    assert "Likely no-op: every number" in run(tmp_path, "--out", tmp_path / "r.html").output
+    assert "Likely no-op: " in run(tmp_path, "--out", tmp_path / "r.html").output
 
 
 @pytest.mark.parametrize(
@@ -677,20 +658,70 @@ def _written(path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize(
     ("out", "said"),
-    [("nowhere/r.html", "does not exist"), ("data", "is a folder")],
+    [
+        ("nowhere/r.html", "does not exist"),
+        ("data", "is a folder"),
+        ("a_file/r.html", "a_file, named in .* is a file; give a folder"),
+        ("a_file/deeper/r.html", "a_file, named in .* is a file; give a folder"),
+        ("r.pdf", "a report is HTML; give a name that ends in .html, e.g. .*r.html"),
+        ("r.html.gz", "ends in .gz"),
+    ],
 )
 def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path, out, said):
     write_run(tmp_path / "data", "none", perplexities={"de": 5.0})
+    (tmp_path / "a_file").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ReportError, match=said):
         write_report([tmp_path / "data"], tmp_path / out)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["r.htm", "R.HTML", "r"])
+def test_names_of_pages_are_taken(tmp_path, name):
+    write_run(tmp_path / "data", "none", perplexities={"de": 5.0})
+    write_report([tmp_path / "data"], tmp_path / name)
+    assert (tmp_path / name).read_text().startswith("<!DOCTYPE html>")
 
 
 def test_results_are_never_written_over(tmp_path):
-    path = write_run(tmp_path, "none", perplexities={"de": 5.0})
+    written = write_run(tmp_path, "none", perplexities={"de": 5.0})
+    path = written.rename(tmp_path / "results.html")
     before = path.read_bytes()
     with pytest.raises(ReportError, match="one of the results files"):
-        write_report([tmp_path], path)
+        write_report([path], path)
     assert path.read_bytes() == before
+
+
+def test_a_sweep_that_failed_whole_is_refused_with_its_reasons(tmp_path):
+    fail(tmp_path / "bad", "none", "no such tokenizer hf_abcdefgh12")
+    result = run(tmp_path / "bad", "--out", tmp_path / "r.html")
+    assert result.exit_code == 2
+    said = " ".join(result.output.split())
+    assert "none: no such tokenizer *** (" in said
+    assert "failed.json)" in said
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_what_failed_does_not_hide_what_did_not(tmp_path):
+    write_run(tmp_path / "good", "none", perplexities={"de": 5.0})
+    fail(tmp_path / "bad", "none", "no such tokenizer")
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "r.html"
+    written = write_report([tmp_path / "good", tmp_path / "bad"], out)
+    told = next(caution for caution in written.cautions if caution.title == "Failed conditions")
+    assert told.items == (f"none in {tmp_path / 'bad'}: no such tokenizer",)
+    assert f"lsn-eval report {tmp_path / 'good'} {tmp_path / 'bad'} " in out.read_text()
+    # The same below one folder, and an empty folder is still refused.
+    assert write_report([tmp_path], out).cautions == written.cautions
+    with pytest.raises(LsnError, match="empty holds no results"):
+        write_report([tmp_path / "good", tmp_path / "empty"], out)
+
+
+def fail(folder: Path, condition: str, reason: str) -> None:
+    place = folder / condition.replace(":", "_")
+    place.mkdir(parents=True)
+    record = {"condition": condition, "error": "ValueError", "reason": reason}
+    (place / "failed.json").write_text(json.dumps(record))
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -150,6 +150,9 @@ def test_the_page_never_scrolls_sideways(visit, size):
     assert seen.overflow() <= 0
     seen.page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     assert seen.overflow() <= 0
+    seen.page.wait_for_timeout(300)  # rows with details come after the event
+    assert seen.page.locator("tr.opened").count() > 10
+    assert seen.overflow() <= 0
     # A wide table scrolls in its own container.
     if size != "desktop":
         assert seen.page.eval_on_selector_all(
@@ -215,18 +218,87 @@ def test_tables_are_sorted_from_the_keyboard(visit):
     assert "descending" in page.locator("#said").text_content()
 
 
-def test_details_open_by_keyboard_and_by_touch(visit, browser, report):
+SUMMARY = f"{PERPLEXITY} td details.more > summary"
+OPENED = f"{PERPLEXITY} tr.opened"
+BOXES = """([number, told]) => [number, told].map((one) => {
+  const box = one.getBoundingClientRect();
+  const frame = one.closest(".scroll").getBoundingClientRect();
+  return [box.left, box.right, frame.left, frame.right, one.scrollWidth - one.clientWidth, box.width];
+})"""
+
+
+def boxes(page, number):
+    told = page.locator(f"{OPENED} div").element_handle()
+    return page.evaluate(BOXES, [number.element_handle(), told])
+
+
+def test_details_open_by_keyboard_below_the_row(visit):
     page = visit().page
-    summary = page.locator(f"{PERPLEXITY} td details.more > summary").first
-    detail = page.locator(f"{PERPLEXITY} td details.more .detail").first
-    assert not detail.is_visible()
+    summary = page.locator(SUMMARY).first
+    assert page.locator(OPENED).count() == 0
     summary.focus()
     page.keyboard.press("Enter")
-    assert detail.is_visible()
-    assert "after" in detail.text_content()
-    touched = visit("phone", has_touch=True, is_mobile=True).page
-    touched.locator(f"{PERPLEXITY} td details.more > summary").first.tap()
-    assert touched.locator(f"{PERPLEXITY} td details.more .detail").first.is_visible()
+    page.wait_for_selector(OPENED)
+    told = page.locator(f"{OPENED} p")
+    assert told.count() == 1
+    assert " after " in told.text_content()
+    assert told.text_content().startswith("de ")  # its column
+    assert " after " in page.locator("#said").text_content()
+    row = summary.locator("xpath=ancestor::tr")
+    assert row.evaluate("(row) => row.nextElementSibling.className") == "opened"
+    # A second number of the row is told in the same place, and each closes alone.
+    row.locator("details.more > summary").nth(1).press("Enter")
+    api.expect(page.locator(f"{OPENED} p")).to_have_count(2)
+    assert page.locator(OPENED).count() == 1
+    summary.press("Enter")
+    api.expect(page.locator(f"{OPENED} p")).to_have_count(1)
+    assert page.locator(f"{OPENED} p").text_content().startswith("zh ")
+    row.locator("details.more > summary").nth(1).press("Enter")
+    api.expect(page.locator(OPENED)).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", ["phone", "narrow"])
+def test_a_detail_stays_in_sight_of_its_number_on_a_phone(visit, size):
+    seen = visit(size, has_touch=True, is_mobile=True)
+    page, width = seen.page, SIZES[size][0]
+    number = page.locator(SUMMARY).nth(1)
+    cell = number.locator("xpath=ancestor::td")
+    number.scroll_into_view_if_needed()
+    before = cell.evaluate("(cell) => cell.getBoundingClientRect().width")
+    number.tap()
+    page.wait_for_selector(OPENED)
+    page.wait_for_timeout(100)
+    assert cell.evaluate("(cell) => cell.getBoundingClientRect().width") == before
+    for scrolled in (0, 40, 10_000):
+        page.eval_on_selector(
+            PERPLEXITY, "(table, x) => { table.parentElement.scrollLeft = x; }", scrolled
+        )
+        (left, right, *_), told = boxes(page, number)
+        told_left, told_right, frame_left, frame_right, cut, _ = told
+        assert 0 <= frame_left <= told_left < told_right <= frame_right <= width
+        assert cut <= 0
+        if not scrolled:
+            assert 0 <= left < right <= frame_right
+    assert seen.overflow() <= 0
+
+
+def test_sorted_rows_keep_their_detail(visit):
+    page = visit().page
+    page.locator(SUMMARY).first.press("Enter")
+    page.wait_for_selector(OPENED)
+
+    def above() -> str:
+        return page.eval_on_selector(
+            OPENED, "(row) => row.previousElementSibling.cells[0].textContent.trim()"
+        )
+
+    condition = above()
+    places = set()
+    for _ in range(3):
+        page.locator(f"{PERPLEXITY} thead th").nth(2).locator("button").click()
+        assert above() == condition
+        places.add(page.eval_on_selector(OPENED, "(row) => row.rowIndex"))
+    assert len(places) > 1
 
 
 def test_details_show_on_hover(visit):
@@ -325,6 +397,8 @@ def test_warnings_are_in_the_first_screen(visit):
 
 def test_paper_shows_what_is_folded(visit):
     page = visit().page
+    page.evaluate("document.querySelectorAll('.more').forEach((d) => { d.open = true; })")
+    page.wait_for_timeout(300)
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("details:not(.more):not([open])").count() == 0

@@ -229,6 +229,7 @@ def test_an_interrupt_leaves_what_is_finished(command, tmp_path, monkeypatch):
     monkeypatch.setattr(Evaluation, "evaluate", interrupted)
     done = command(*options(tmp_path, "--conditions", "none,de:zero"))
     assert done.exit_code == 130
+    assert f"finished conditions are in {tmp_path}" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["none", "sweep.json"]
 
 
@@ -240,7 +241,7 @@ def test_an_interrupt_leaves_what_is_finished(command, tmp_path, monkeypatch):
         ({"conditions": ("de:0", "de:zero")}, "de:zero is named twice"),
         ({"conditions": ("none",), "tasks": ("no_such_task",)}, "no_such_task"),
         ({"conditions": ("none",), "tasks": ()}, "no tasks"),
-        ({"conditions": ("none",), "each": "zero"}, "both was given"),
+        ({"conditions": ("none",), "each": "zero"}, "both were given"),
         ({}, "neither was given"),
         ({"conditions": ("none",), "controls": 2}, "together with"),
         ({"conditions": ("none",), "mask": "no_such_mask"}, "no_such_mask"),
@@ -323,6 +324,12 @@ def test_warnings_come_through_once_and_other_noise_does_not(capfd):
     assert "git" not in said
 
 
+def test_lm_eval_warns_of_a_limit_once(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # those of the test run
+    run_sweep(settings(conditions=CONDITIONS), tmp_path, progress=False)
+    assert capfd.readouterr().err.count("ONLY BE USED FOR TESTING") == 1
+
+
 def test_progress_says_what_is_being_done_and_none_is_silent(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(sweep_progress, "_BETWEEN", 0)
     chosen = settings(conditions=CONDITIONS)
@@ -331,6 +338,7 @@ def test_progress_says_what_is_being_done_and_none_is_silent(tmp_path, monkeypat
     for text in ("loading", "1/2 none, loglikelihood_rolling 1/2", "none, loglikelihood_rolling 2/2",
                  "2/2 de:zero, loglikelihood_rolling 2/2", "100%", "<00:0"):  # fmt: skip
         assert text in said, text
+    assert ": :" not in said
     run_sweep(chosen, tmp_path / "silent", progress=False)
     said = capfd.readouterr().err  # lm-eval warns of --limit
     assert not re.search(r"loading|none|\d%|\r", said), said
@@ -349,6 +357,20 @@ def test_time_left_counts_what_is_answered_ahead(monkeypatch):
     bar.begin("de:zero")
     bar.answered("generate_until", {"generate_until": 5}, {"generate_until": 10}, 25)
     assert bar._bar.n == 4, "it does not go back"
+    bar.close()
+
+
+def test_time_left_is_not_shown_before_it_can_be_estimated(monkeypatch):
+    monkeypatch.setattr(sweep_progress, "_BETWEEN", 0)
+    screen = io.StringIO()
+    bar = SweepBar(4, screen, shown=True)
+    bar.begin("none")
+    for done in (1, 19):
+        bar.answered("loglikelihood", {"loglikelihood": done}, {"loglikelihood": 100}, 0)
+    assert "loglikelihood 19/100" in screen.getvalue()
+    assert "<" not in screen.getvalue()
+    bar.answered("loglikelihood", {"loglikelihood": 20}, {"loglikelihood": 100}, 0)
+    assert re.search(r"20/100: .*<\d\d:\d\d\]", screen.getvalue())
     bar.close()
 
 

@@ -20,7 +20,7 @@ def sweep(
     ] = None,
     mask: Annotated[str | None, typer.Option(help="Mask file, or a shipped mask's name.")] = None,
     tasks: Annotated[str | None, typer.Option(help="Tasks and groups, e.g. T1,T2.")] = None,
-    conditions: Annotated[str | None, typer.Option(help="Such as none,de:zero,fr:x0.5.")] = None,
+    conditions: Annotated[str | None, typer.Option(help="Such as none,de:zero,ru:x0.5.")] = None,
     each: Annotated[
         str | None,
         typer.Option(help="Instead: none, and this for every language, e.g. zero or mean."),
@@ -100,14 +100,15 @@ def sweep(
     where = str(file) if file else "lsn-eval sweep"
     settings = SweepSettings.from_mapping({**read, **given}, where)
 
+    from lsn_eval.sweep_folder import results_in
     from lsn_eval.sweeping import run_sweep
 
     try:
         outcome = run_sweep(settings, out, progress=progress)
     except KeyboardInterrupt:
         again = shlex.join(["lsn-eval", *sys.argv[1:]])
-        print(f"\ninterrupted; finished conditions are in {out}; go on with\n  {again}",
-              file=sys.stderr)  # fmt: skip
+        kept = f"finished conditions are in {out}" if results_in(out) else "nothing is finished"
+        print(f"\ninterrupted; {kept}; go on with\n  {again}", file=sys.stderr)
         raise typer.Exit(130) from None
     for condition, results in outcome.finished.items():
         before = " (finished before)" if condition in outcome.skipped else ""
@@ -121,16 +122,15 @@ def sweep(
 
 def _mapping(text: str | None, option: str) -> dict[str, Any] | None:
     """`k=v,k=v` or a JSON object, values read as lm-eval reads them."""
-    if text is None:
+    if text is None or not text.strip():
         return None
     if text.lstrip().startswith("{"):
         try:
             return dict(json.loads(text))
         except ValueError as error:
             raise SweepError(f"{option}: {text!r} is no JSON object ({error})") from error
+    if not all("=" in part for part in text.split(",") if part):
+        raise SweepError(f"{option} {text!r}: k=v,k=v or a JSON object was expected")
     from lm_eval.utils import simple_parse_args_string
 
-    try:
-        return dict(simple_parse_args_string(text))
-    except (ValueError, IndexError) as error:
-        raise SweepError(f"{option} {text!r}: k=v,k=v or a JSON object was expected") from error
+    return dict(simple_parse_args_string(text))

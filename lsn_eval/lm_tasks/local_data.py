@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lsn_eval.errors import LsnError
+from lsn_eval.masked_secrets import NOT_SECRET, SECRET_NAME, SECRET_STARTS
 
 DATA_ROOT = "data_root"
 ENVIRONMENT = "LSN_EVAL_DATA"
-_SECRET_NAME = re.compile(r"(^|_)(key|apikey|token|secret|password|authorization)($|_)")
-_SECRET_STARTS = ("sk-", "hf_", "Bearer ")
-_NOT_SECRET = frozenset({"add_bos_token", "prefix_token_id", "think_end_token"})
 
 
 class LocalDataError(LsnError):
@@ -31,8 +28,8 @@ class LocalDataError(LsnError):
 def refuse_secrets(metadata: Mapping[str, Any]) -> None:
     """Raise LocalDataError for metadata that looks like a key or a token; never print its value."""
     for name, value in metadata.items():
-        named = name not in _NOT_SECRET and _SECRET_NAME.search(name.lower())
-        looks = isinstance(value, str) and value.startswith(_SECRET_STARTS)
+        named = name not in NOT_SECRET and SECRET_NAME.search(name.lower())
+        looks = isinstance(value, str) and value.startswith(SECRET_STARTS)
         if (named and isinstance(value, str)) or looks:
             raise LocalDataError(
                 f"metadata {name!r} looks like a secret, and metadata is written into results "

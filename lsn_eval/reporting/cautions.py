@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from lsn_eval.comparing import Comparison
+from lsn_eval.comparing import Change, Comparison
+from lsn_eval.reporting.failures import Failure
 from lsn_eval.reporting.run_files import RunFile, mapping
 from lsn_eval.results import NO_CONDITION, Row
 
@@ -28,20 +28,17 @@ class Caution:
 
 
 def cautions(
-    comparison: Comparison, runs: Sequence[RunFile], failures: Mapping[Path, Mapping[str, Any]]
+    comparison: Comparison, runs: Sequence[RunFile], failures: Sequence[Failure]
 ) -> list[Caution]:
-    """The gravest first.
-
-    Args:
-        failures: by file, what a sweep recorded of conditions that failed.
-    """
+    """The gravest first."""
     return [
         *(Caution("Likely no-op", note) for note in comparison.notes),
         *_obstacles(comparison, refused=True),
         *_unchanged(runs),
-        *_failed(failures),
+        *_failed(failures, runs),
         *_empty(runs),
         *_row_warnings(comparison.rows),
+        *_untested(comparison),
         *_obstacles(comparison, refused=False),
         *_of_panels(comparison),
         *(Caution("Left out", remark) for remark in comparison.remarks),
@@ -97,10 +94,51 @@ def _unchanged(runs: Sequence[RunFile]) -> Iterator[Caution]:
         )
 
 
-def _failed(failures: Mapping[Path, Mapping[str, Any]]) -> Iterator[Caution]:
-    items = [f"{found.get('condition')}: {found.get('reason')}" for found in failures.values()]
+def _failed(failures: Sequence[Failure], runs: Sequence[RunFile]) -> Iterator[Caution]:
+    folders = {failure.sweep.resolve() for failure in failures}
+    folders |= {
+        run.path.resolve().parents[2] for run in runs if len(run.path.resolve().parents) > 2
+    }
+    items = [
+        f"{failure.condition}{f' in {failure.sweep}' if len(folders) > 1 else ''}: {failure.reason}"
+        for failure in failures
+    ]
     if items:
         yield _caution("Failed conditions", "of these a sweep has no results", items)
+
+
+def _untested(comparison: Comparison) -> Iterator[Caution]:
+    """Changes of which nobody can say whether they are more than chance, controls apart."""
+    items: list[str] = []
+    lacking: list[Change] = []
+    total = 0
+    for panel in comparison.panels:
+        changes = {
+            place: change
+            for place, change in panel.changes.items()
+            if place[0] in panel.conditions
+            and place[0] != NO_CONDITION
+            and change.shift is not None
+        }
+        bare = {place: c for place, c in changes.items() if c.interval is None and c.p is None}
+        total += len(changes)
+        lacking += bare.values()
+        if bare and len(bare) == len(changes):
+            items.append(f"every change of {panel.title}")
+        else:
+            items += [f"{condition} on {language} ({panel.title})" for condition, language in bare]
+    # Where each has a reason of its own, the caution of that reason counts them.
+    if all(change.obstacles for change in lacking):
+        return
+    many = f"{len(lacking)} of {total} changes" if len(lacking) < total else f"all {total} changes"
+    if total == 1:
+        many = "the only change"
+    yield _caution(
+        "No interval and no test",
+        f"{many}, which may be chance alone; intervals and tests need the samples (--log_samples) "
+        "of none and of the condition beside the results",
+        items if len(lacking) < total else [],
+    )
 
 
 def _empty(runs: Sequence[RunFile]) -> Iterator[Caution]:

@@ -3,6 +3,45 @@
 (() => {
   const said = document.getElementById("said");
 
+  // Details. In its cell an open one would push its own number out of a narrow frame: it opens in
+  // a row as wide as the frame, below the row of the number.
+  document.documentElement.classList.add("scripted");
+  const opened = new Map();
+  const tell = (row) => {
+    const open = [...row.querySelectorAll("details.more[open]")];
+    if (!open.length) {
+      if (opened.has(row)) opened.get(row).remove();
+      opened.delete(row);
+      return;
+    }
+    if (!opened.has(row)) {
+      const below = document.createElement("tr");
+      below.className = "opened";
+      const cell = below.insertCell();
+      cell.colSpan = row.cells.length;
+      cell.append(document.createElement("div"));
+      opened.set(row, below);
+      row.after(below);
+    }
+    const heads = row.closest("table").tHead.rows[0].cells;
+    const lines = open.map((details) => {
+      const line = document.createElement("p");
+      const head = document.createElement("b");
+      head.textContent = heads[details.closest("th, td").cellIndex].querySelector("bdi").textContent;
+      const text = document.createElement("bdi");
+      text.textContent = details.querySelector(".detail").textContent;
+      line.append(head, " ", text);
+      return line;
+    });
+    opened.get(row).cells[0].firstChild.replaceChildren(...lines);
+  };
+  document.addEventListener("toggle", (event) => {
+    const row = event.target.matches("details.more") && event.target.closest("tr");
+    if (!row) return;
+    tell(row);
+    if (event.target.open) said.textContent = event.target.querySelector(".detail").textContent;
+  }, true);
+
   // Sorting. Rows of controls travel with the condition above them.
   const groupsOf = (body) => {
     const groups = [];
@@ -38,13 +77,13 @@
         head.setAttribute("aria-sort", order);
         const sign = order === "descending" ? -1 : 1;
         const groups = order === "none" ? original : [...original].sort((a, b) => compare(a[0].cells[column], b[0].cells[column], sign));
-        body.append(...groups.flat());
+        body.append(...groups.flat().flatMap((row) => (opened.has(row) ? [row, opened.get(row)] : [row])));
         said.textContent = order === "none" ? "original order" : `sorted by ${head.textContent.trim()}, ${order}`;
       });
     });
   }
 
-  // Details on hover; click, tap and Enter open the same text in the cell.
+  // Details on hover; click, tap and Enter open the same text below the row.
   const tip = document.getElementById("tip");
   const hide = () => { tip.hidden = true; };
   const show = (summary) => {

@@ -13,18 +13,22 @@ from typing import Any
 from lsn_eval.artefacts import whole_file
 from lsn_eval.comparing import APART, Comparison, Panel, compare
 from lsn_eval.comparing.panels import controlled
+from lsn_eval.masked_secrets import secret_texts, without
 from lsn_eval.reporting.cautions import Caution, cautions
+from lsn_eval.reporting.failures import Failure, failures, with_results
 from lsn_eval.reporting.figures import MOST_FIGURES, ReportFigure, figures, moved
 from lsn_eval.reporting.generations import LONGEST, generations
 from lsn_eval.reporting.rendering import rendered
-from lsn_eval.reporting.reproduction import commands, failures
+from lsn_eval.reporting.reproduction import commands
 from lsn_eval.reporting.run_files import ReportError, RunFile, read_run_files
 from lsn_eval.reporting.runs import day_and_time, run_tables
 from lsn_eval.reporting.verdict import verdict
-from lsn_eval.results import Row, read_results
+from lsn_eval.results import NO_CONDITION, Row, read_results
 from lsn_eval.tables import Table, change_table, own_table
 from lsn_eval.tables.leaderboard import leaderboard
 
+SUFFIXES = (".html", ".htm")
+"""Of the file to write; it may have none."""
 MOST_SIGNATURES = 2000
 """Lines on a page; the rest are counted."""
 MOST_ROWS = 250
@@ -83,13 +87,14 @@ def write_report(
             cannot be written. Nothing is left behind then.
     """
     _check(paths, out, options)
-    rows = read_results(paths, apart=APART)
+    rows = read_results(with_results(paths), apart=APART)
     if same := [row.file for row in rows if row.file.resolve() == out.resolve()]:
         raise ReportError(f"--out {out} is one of the results files ({same[0]}); give another")
     rows = _chosen(rows, options)
-    comparison = compare(rows, allow=options.allow)
-    runs = _ordered(read_run_files(rows), comparison)
-    context = _context(comparison, runs, options)
+    found = read_run_files(rows)
+    comparison = compare(_hidden(rows, found), allow=options.allow)
+    runs = _ordered(found, comparison)
+    context = _context(comparison, runs, failures(paths, runs), options)
     context["own_command"] = shlex.join(_own_command(paths, options))
     content = rendered(context)
     with whole_file(out, ReportError) as file:
@@ -107,6 +112,13 @@ def _check(paths: Sequence[Path], out: Path, options: ReportOptions) -> None:
         raise ReportError(f"--samples is {options.samples}; a number of documents was expected")
     if out.is_dir():
         raise ReportError(f"--out {out} is a folder; give a file, e.g. {out / 'report.html'}")
+    if out.suffix.lower() not in ("", *SUFFIXES):
+        raise ReportError(
+            f"--out {out} ends in {out.suffix}, and a report is HTML; give a name that ends in "
+            f"{SUFFIXES[0]}, e.g. {out.with_suffix(SUFFIXES[0])}"
+        )
+    if file := next((parent for parent in out.parents if parent.is_file()), None):
+        raise ReportError(f"{file}, named in --out {out} as a folder, is a file; give a folder")
     if not out.parent.is_dir():
         raise ReportError(f"the folder {out.parent} of --out does not exist; create it first")
     if not os.access(out.parent, os.W_OK):
@@ -132,6 +144,15 @@ def _chosen(rows: Sequence[Row], options: ReportOptions) -> list[Row]:
     ]
 
 
+def _hidden(rows: Sequence[Row], runs: Sequence[RunFile]) -> list[Row]:
+    """The rows without keys in the settings, which the reason of a refusal repeats."""
+    hidden = {text for run in runs for text in secret_texts(run.config)}
+    return [
+        replace(row, settings={name: without(text, hidden) for name, text in row.settings.items()})
+        for row in rows
+    ]
+
+
 def _any(patterns: Sequence[str], *names: str) -> bool:
     """Whether one of the names is asked for; all are if nothing is."""
     return not patterns or any(fnmatch.filter(names, pattern) for pattern in patterns)
@@ -148,7 +169,10 @@ def _ordered(runs: list[RunFile], comparison: Comparison) -> list[RunFile]:
 
 
 def _context(
-    comparison: Comparison, runs: Sequence[RunFile], options: ReportOptions
+    comparison: Comparison,
+    runs: Sequence[RunFile],
+    failed: Sequence[Failure],
+    options: ReportOptions,
 ) -> dict[str, Any]:
     found = verdict(comparison)
     examples, example_notes = generations(
@@ -165,12 +189,18 @@ def _context(
         "title": " and ".join(_few(dict.fromkeys(str(run.model) for run in runs))),
         "tasks": _few(dict.fromkeys(panel.family for panel in comparison.panels)),
         "files": len(runs),
-        "conditions": len({run.condition for run in runs if controlled(run.condition) is None}),
+        "interventions": len(
+            {
+                run.condition
+                for run in runs
+                if run.condition != NO_CONDITION and controlled(run.condition) is None
+            }
+        ),
         "controls": len({run.condition for run in runs if controlled(run.condition)}),
         "first": day_and_time(dates[0]),
         "last": day_and_time(dates[-1]),
         "verdict": found,
-        "cautions": cautions(comparison, runs, failures(runs)),
+        "cautions": cautions(comparison, runs, failed),
         "run_tables": run_tables(runs, all_controls=options.all_controls),
         "boards": _boards(comparison),
         "panels": parts,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsn_eval.reporting.plain_text import plain_text
 from lsn_eval.tables import Cell, Table
+from lsn_eval.tables.table import SIGNS, Mark
 
 if TYPE_CHECKING:
     import jinja2
@@ -35,11 +36,13 @@ def number_columns(table: Table) -> set[int]:
     }
 
 
-MARKS: Mapping[str, tuple[str, str]] = {
-    "undecided": ("~", "undecided: the interval holds 0"),
-    "refused": ("!", "refused: no change could be given"),
-    "unchanged": ("=", "unchanged: equal to what was there before"),
+_WORDS: Mapping[Mark, str] = {
+    "undecided": "undecided: the interval holds 0",
+    "refused": "refused: no change could be given",
+    "unchanged": "unchanged: equal to what was there before",
+    "doubtful": "doubtful: not to be compared with the other rows",
 }
+MARKS = {mark: (sign, _WORDS[mark]) for mark, sign in SIGNS.items() if mark}
 """Sign and words of a mark."""
 
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from lsn_eval.comparing.panels import controlled
+from lsn_eval.masked_secrets import MASKED, masked, masked_arguments
 from lsn_eval.reporting.run_files import RunFile, mapping, scalar
-from lsn_eval.reporting.secrets import MASKED, masked, masked_arguments
 
 SWEEP = "sweep.json"
-FAILED = "failed.json"
 AGAIN = "-again"
 """Behind the folder: a sweep skips what is finished, and old and new should not mix."""
 MOST_COMMANDS = 200
@@ -75,20 +74,6 @@ def sweep_folder(results: Path) -> Path | None:
     if len(parents) > 2 and (parents[2] / SWEEP).is_file() and _arguments(parents[2]):
         return parents[2]
     return None
-
-
-def failures(runs: Sequence[RunFile]) -> dict[Path, Mapping[str, Any]]:
-    """What the sweeps of these files recorded of conditions that failed, by file."""
-    folders = dict.fromkeys(filter(None, (sweep_folder(run.path) for run in runs)))
-    found = {}
-    for folder in folders:
-        for path in sorted(folder.glob(f"*/{FAILED}")):
-            try:
-                record = json.loads(path.read_text("utf-8"))
-            except (OSError, ValueError):
-                record = {"condition": path.parent.name, "reason": f"{path} cannot be read"}
-            found[path] = mapping(record)
-    return found
 
 
 def _arguments(folder: Path) -> Mapping[str, Any]:

@@ -1,15 +1,13 @@
-"""Keys and tokens in settings, masked before they reach a page."""
+"""Keys and tokens among settings: what counts as one, and masking them before anybody sees them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 MASKED = "***"
 
-# Equal to what lsn_eval.lm_tasks.local_data refuses in metadata; a test compares them. That room
-# belongs to lm-eval's side, which a report does without.
 SECRET_NAME = re.compile(r"(^|_)(key|apikey|token|secret|password|authorization)($|_)")
 SECRET_STARTS = ("sk-", "hf_", "Bearer ")
 NOT_SECRET = frozenset({"add_bos_token", "prefix_token_id", "think_end_token"})
@@ -44,6 +42,30 @@ def masked_arguments(text: str) -> str:
         name, equals, value = part.partition("=")
         parts.append(f"{name}{equals}{masked(value, name.strip())}" if equals else _inside(part))
     return ",".join(parts)
+
+
+def secret_texts(value: Any, name: str = "") -> Iterator[str]:
+    """What `masked` would replace as a whole, at any depth; `k=v,k=v` is read as arguments."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from secret_texts(inner, str(key))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from secret_texts(inner, name)
+    elif isinstance(value, str) and masked(value, name) == MASKED:
+        yield value
+    elif isinstance(value, str) and "=" in value:
+        for part in value.split(","):
+            key, _, inner = part.partition("=")
+            if masked(inner, key.strip()) == MASKED:
+                yield inner
+
+
+def without(text: str, hidden: Iterable[str]) -> str:
+    """The text with `***` for these and for every other key in it."""
+    for secret in sorted(filter(None, hidden), key=len, reverse=True):
+        text = text.replace(secret, MASKED)
+    return _inside(text)
 
 
 def _named(name: str) -> bool:
