@@ -112,6 +112,11 @@ def _shared_arguments(settings: SweepSettings, out: Path, mask: NeuronMask) -> d
         "mask_digest": mask.digest,
         "tasks": list(settings.tasks),
         "weights": weights_identity(settings.model),
+        **{
+            f"weights of {name}": weights_identity(str(settings.model_args[name]))
+            for name in ("peft", "delta")
+            if settings.model_args.get(name)
+        },
         "data_root": os.environ.get(ENVIRONMENT) or None,
         "versions": {
             "lsn_eval": __version__,

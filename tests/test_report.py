@@ -21,12 +21,13 @@ from lsn_eval.comparing import APART, compare
 from lsn_eval.errors import LsnError
 from lsn_eval.reporting import ReportError, ReportOptions, write_report
 from lsn_eval.reporting.plain_text import plain_text
-from lsn_eval.reporting.rendering import sort_value
+from lsn_eval.reporting.rendering import MARKS, sort_value
 from lsn_eval.reporting.reproduction import evaluation_command, sweep_command
 from lsn_eval.reporting.run_files import read_run_files
 from lsn_eval.reporting.verdict import verdict
 from lsn_eval.results import read_results
 from lsn_eval.tables import Cell
+from lsn_eval.tables.table import SIGNS
 
 HOSTILE = (
     "<script>window.pwned=1</script><img src=x onerror=alert(1)></script><!-- </style> "
@@ -548,6 +549,46 @@ def test_the_sweeps_own_command_reads_it_back(tmp_path):
     text = Outline(report(out)).text
     assert text.count("lsn-eval sweep") == 1
     assert "lm_eval --model" not in text
+
+
+def test_what_a_sweep_was_given_is_in_its_command_or_named_beside_it(tmp_path):
+    out = tmp_path / "sweep"
+    write_run(out / "none" / "small", "none", perplexities={"de": 5.0})
+    kept = {
+        **SWEEP, "system_instruction": "Be brief.", "gen_kwargs": {"max_gen_toks": 8},
+        "data_root": "/my data", "max_batch_size": 4, "fewshot_as_multiturn": False,
+        "apply_chat_template": "short",
+    }  # fmt: skip
+    (out / "sweep.json").write_text(json.dumps({"arguments": kept}))
+    words = shlex.split(sweep_command(out, runs_of(out)))
+    assert words[0] == "LSN_EVAL_DATA=/my data"
+    assert words[words.index("--system-instruction") + 1] == "Be brief."
+    assert words[words.index("--gen-kwargs") + 1] == "max_gen_toks=8"
+    assert "--apply-chat-template" in words
+    text = " ".join(Outline(report(out)).text.split())
+    for unsaid in (
+        "max_batch_size: 4",
+        "fewshot_as_multiturn: False",
+        "apply_chat_template: short",
+    ):
+        assert unsaid in text
+
+
+@pytest.mark.parametrize(("turns", "said"), [(False, True), (True, False), (None, False)])
+def test_examples_in_one_turn_stay_in_one(tmp_path, turns, said):
+    path = write_run(tmp_path, "none", perplexities={"de": 5.0})
+    document = json.loads(path.read_text())
+    document |= {"chat_template_sha": "abc", "fewshot_as_multiturn": turns}
+    path.write_text(json.dumps(document))
+    words = shlex.split(evaluation_command(runs_of(tmp_path)[0]))
+    assert ("--fewshot_as_multiturn" in words) is said
+    assert not said or words[words.index("--fewshot_as_multiturn") + 1] == "false"
+
+
+def test_every_sign_of_a_table_is_one_of_the_page():
+    assert {mark: sign for mark, (sign, _) in MARKS.items()} == {
+        mark: sign for mark, sign in SIGNS.items() if mark
+    }
 
 
 def test_the_page_names_its_own_command(sweep, page):

@@ -158,3 +158,34 @@ def test_controls_that_were_measured_elsewhere_alone(tmp_path):
         "; no random control can be compared on a condition's own language."
         in found(tmp_path).headline
     )
+
+
+def test_more_than_any_other_is_said_only_where_every_other_can_be_compared(tmp_path):
+    write(tmp_path, "none", 8, 8, 8)
+    answers = {"de": logged(2), "en": logged(7), "nl": logged(3)[:5]}
+    write_run(tmp_path / "x", "de:zero", answers)
+    told = found(tmp_path).headline
+    assert "more than any other" not in told
+    assert "whether any of 1 condition changes its own language most cannot be told" in told
+    # One that moved further is enough to say that it is not the largest.
+    write_run(tmp_path / "x", "de:zero", {**answers, "en": logged(0)})
+    assert "in 0 of 1 case" in found(tmp_path).headline
+
+
+def test_a_control_that_did_as_much_is_counted_against_it(tmp_path):
+    write(tmp_path, "none", 8, 8)
+    write(tmp_path, "de:zero", 4, 8)
+    write(tmp_path, "random1-de:zero", 2, 8)
+    write(tmp_path, "random2-de:zero", 7, 8)
+    assert "more than every random control in 0 of 1" in found(tmp_path).headline
+
+
+def test_a_metric_that_is_left_out_can_tell_that_it_was_no_no_op(tmp_path):
+    for condition, perplexity in (("none", 5.0), ("de:zero", 9.0)):
+        folder = tmp_path / condition.replace(":", "_")
+        write_run(
+            folder, condition, {"de": logged(8)}, perplexities={"de": perplexity}, samples=False
+        )
+    options = ReportOptions(metrics=("accuracy",))
+    written = write_report([tmp_path], tmp_path / "r.html", options)
+    assert "Likely no-op" not in {caution.title for caution in written.cautions}

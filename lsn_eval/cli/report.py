@@ -47,6 +47,7 @@ def report(
     Example: lsn-eval report sweep/ --out report.html
     """
     from lsn_eval.reporting import ReportOptions, write_report
+    from lsn_eval.tables.formats import printable
 
     options = ReportOptions(
         samples=samples,
@@ -57,8 +58,8 @@ def report(
     )
     written = write_report(results, out, options)
     for caution in written.cautions:
-        print(f"{caution.title}: {caution.text}", file=sys.stderr)
-    print(written.headline)
+        print(printable(f"{caution.title}: {caution.text}"), file=sys.stderr)
+    print(printable(written.headline))
     files = "1 file" if written.files == 1 else f"{written.files} files"
     panels = "1 panel" if written.panels == 1 else f"{written.panels} panels"
     print(f"written to {out}: {files}, {panels}")

@@ -84,6 +84,11 @@ def _counts(panels: Sequence[Panel], own: Sequence[Own]) -> str:
             f"a condition changes its own language more than any other in {sum(told)} of "
             f"{counted(len(told), 'case')}"
         )
+    elif any(entry.elsewhere is not None for entry in own):
+        said = (
+            f"whether any of {counted(len(own), 'condition')} changes its own language most cannot "
+            "be told: not every other language can be compared"
+        )
     elif len(own) == 1:
         said = "1 condition was measured on its own language alone"
     else:

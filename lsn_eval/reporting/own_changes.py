@@ -24,11 +24,17 @@ class Own:
     elsewhere: tuple[float, str] | None
     """The largest shift in another language, and which; None if no other was measured."""
     controls: tuple[float, ...]
+    whole: bool = True
+    """Whether every other language of the panel can be compared."""
 
     @property
     def largest(self) -> bool | None:
-        """Whether no other language changed as much; None if no other was measured."""
-        return None if self.elsewhere is None else abs(self.shift) > abs(self.elsewhere[0])
+        """Whether no other language changed as much; None if that cannot be told, because no other
+        was measured, or one that was cannot be compared."""
+        if self.elsewhere is None:
+            return None
+        larger = abs(self.shift) > abs(self.elsewhere[0])
+        return larger if self.whole or not larger else None
 
     @property
     def exceeded(self) -> bool:
@@ -61,6 +67,7 @@ def own_changes(panel: Panel) -> list[Own]:
                 condition, language, change, change.shift,
                 max(others, key=lambda pair: abs(pair[0])) if others else None,
                 tuple(change.controls.values()),
+                len(others) == len(panel.languages) - 1,
             )
         )  # fmt: skip
     return found

@@ -90,9 +90,9 @@ def write_report(
     rows = read_results(with_results(paths), apart=APART)
     if same := [row.file for row in rows if row.file.resolve() == out.resolve()]:
         raise ReportError(f"--out {out} is one of the results files ({same[0]}); give another")
-    rows = _chosen(rows, options)
+    everything, rows = rows, _chosen(rows, options)
     found = read_run_files(rows)
-    comparison = compare(_hidden(rows, found), allow=options.allow)
+    comparison = compare(_hidden(rows, found), allow=options.allow, beside=everything)
     runs = _ordered(found, comparison)
     context = _context(comparison, runs, failures(paths, runs), options)
     context["own_command"] = shlex.join(_own_command(paths, options))

@@ -27,6 +27,8 @@ class Command:
 
     makes: str
     line: str
+    lacks: tuple[str, ...] = ()
+    """Settings that the command has no option for; they go into a YAML file for `--file`."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def commands(runs: Sequence[RunFile]) -> Commands:
             made = Command(str(run.path), evaluation_command(run))
             (shown if controlled(run.condition) is None else controls).append(made)
     of_sweeps = [
-        Command(str(folder), line)
+        Command(str(folder), line, _unsaid(folder))
         for folder, members in sweeps.items()
         if (line := sweep_command(folder, members)) is not None
     ]
@@ -115,7 +117,20 @@ def sweep_command(folder: Path, runs: Sequence[RunFile]) -> str | None:
             words += [option, str(value)]
     if kept.get("apply_chat_template"):
         words.append("--apply-chat-template")
-    return shlex.join([*words, "--out", f"{folder}{AGAIN}"])
+    line = shlex.join([*words, "--out", f"{folder}{AGAIN}"])
+    root = kept.get("data_root")
+    return f"LSN_EVAL_DATA={shlex.quote(str(root))} {line}" if root else line
+
+
+def _unsaid(folder: Path) -> tuple[str, ...]:
+    kept = _arguments(folder)
+    template = kept.get("apply_chat_template")
+    unsaid = {
+        "max_batch_size": kept.get("max_batch_size"),
+        "fewshot_as_multiturn": kept.get("fewshot_as_multiturn"),
+        "apply_chat_template": template if isinstance(template, str) else None,
+    }
+    return tuple(f"{name}: {value}" for name, value in unsaid.items() if value is not None)
 
 
 def evaluation_command(run: RunFile) -> str:
@@ -149,6 +164,9 @@ def evaluation_command(run: RunFile) -> str:
             words += [option, str(value)]
     if document.get("chat_template_sha"):
         words.append("--apply_chat_template")
+        # Without a word lm-eval takes them for turns.
+        if document.get("fewshot_as_multiturn") is False:
+            words += ["--fewshot_as_multiturn", "false"]
     return shlex.join([*words, "--log_samples", "--output_path", _output_path(run.path)])
 
 
