@@ -237,7 +237,7 @@ class LsnHF(SeededGeneration, HFLM):
             "version": __version__,
             "condition": str(self._condition),
             "model": {
-                "name": self._model_name(),
+                "name": "+".join([self._model_name(), *self._adapters()]),
                 "type": self.model.config.model_type,
                 "dtype": str(self.model.dtype).removeprefix("torch."),
             },
@@ -271,6 +271,11 @@ class LsnHF(SeededGeneration, HFLM):
         if pretrained == "in memory":
             return self.model.config._name_or_path or "in memory"
         return str(pretrained)
+
+    def _adapters(self) -> list[str]:
+        """With one the model is another, and the signature has to say so."""
+        given = (self._arguments.get(name) for name in ("peft", "delta"))
+        return [str(adapter) for adapter in given if adapter]
 
 
 _NOT_IDENTITY = frozenset({"batch_size", "max_batch_size", "device"})

@@ -270,7 +270,8 @@ def _with_adapters(name: Any, config: Mapping[str, Any]) -> str:
     """A model with an adapter is another model than without, and than with another adapter."""
     arguments = model_arguments(config)
     adapters = [str(arguments[kind]) for kind in ("peft", "delta") if arguments.get(kind)]
-    return "+".join([str(name), *adapters])
+    added = "".join(f"+{adapter}" for adapter in adapters)
+    return str(name) if str(name).endswith(added) else f"{name}{added}"
 
 
 def _signature(document: Mapping[str, Any], identity: Mapping[str, str], data: str) -> str:

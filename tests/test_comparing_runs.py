@@ -74,6 +74,17 @@ def test_two_adapters_are_two_models(tmp_path):
     assert not any(row.older for row in rows)
 
 
+def test_an_adapter_that_the_record_names_is_named_once(tmp_path):
+    def edit(document):
+        document["config"]["model_args"]["peft"] = "one"
+        document["config"]["lsn"]["model"]["name"] += "+one"
+
+    write_run(tmp_path, "de:zero", {"ppl_de": {"token_perplexity": [(-10.0, 5)]}}, edit=edit)
+    (row,) = read_results([tmp_path])
+    assert row.model == "org/model+one"
+    assert "model:org/model+one|" in row.signature
+
+
 def seen(overwritten, changed):
     def edit(document):
         document["config"]["lsn"]["seen"]["hookpoints"] = {

@@ -313,3 +313,17 @@ def test_simple_evaluate_by_name_with_the_arguments_of_the_stock_command(checkpo
     hf = lm_eval.simple_evaluate(model="hf", model_args=f"pretrained={checkpoint}", **options)
     assert hf["results"]["two_texts"]["byte_perplexity,none"] == numbers["none"]
     assert numbers["de:zero"] != numbers["none"]
+
+
+def test_a_model_with_an_adapter_says_so_in_its_signature(checkpoint, mask_file, tmp_path):
+    peft = pytest.importorskip("peft", reason="peft is an optional dependency")
+    config = peft.LoraConfig(target_modules=["down_proj", "q_proj"], init_lora_weights=False)
+    adapter = str(tmp_path / "adapter")
+    peft.get_peft_model(tiny_model("llama"), config).save_pretrained(adapter)
+    lm = load(checkpoint, mask_file, "de:4", peft=adapter)
+    record = lm.get_model_info()["lsn"]
+    assert record["model"]["name"] == f"{checkpoint}+{adapter}"
+    assert f"model:{checkpoint}+{adapter}|" in record["signature"]
+    assert answers(lm, ["loglikelihood"]) != answers(
+        load(checkpoint, mask_file, "de:4"), ["loglikelihood"]
+    )

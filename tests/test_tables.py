@@ -18,7 +18,7 @@ from lsn_eval.errors import LsnError
 from lsn_eval.tables import Cell, Table, change_table, own_table
 from lsn_eval.tables.formats import _width, latex, markdown, page, render, terminal
 from lsn_eval.tables.leaderboard import leaderboard
-from lsn_eval.tables.numbers import p_value, percent, plain, signed
+from lsn_eval.tables.numbers import p_value, percent, plain, selectivity, signed
 from lsn_eval.tables.tidy_files import as_csv, as_json, tidy
 from lsn_eval.tables.views import default_show, parse_show
 
@@ -231,6 +231,7 @@ def test_plain_numbers(number, written):
 
 def test_signed_numbers_percents_and_p_values():
     assert [signed(x) for x in (0.5, -0.5, 0.0, -0.00001, 2.0)] == ["+0.500", "-0.500", "0.000", "0.000", "+2.00"]  # fmt: skip
+    assert [selectivity(x) for x in (0.5, -0.0004, 0.0)] == ["+0.500", "0.000", "0.000"]
     assert [percent(x) for x in (0.0004, -0.0004, 1.959, -0.05, 3e9)] == ["0.0", "0.0", "+195.9", "-5.0", "+3e+11"]  # fmt: skip
     assert [p_value(x) for x in (1.0, 0.05, 0.0036, 0.00012, 0.00001, None)] == ["1", "0.05", "0.0036", "0.00012", "1e-05", ""]  # fmt: skip
 

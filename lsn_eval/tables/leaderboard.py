@@ -9,7 +9,7 @@ from lsn_eval.comparing import Comparison, Draws, Panel
 from lsn_eval.comparing.panels import Overall, growth, strength
 from lsn_eval.errors import LsnError
 from lsn_eval.results import NO_CONDITION
-from lsn_eval.tables.numbers import interval, p_value, percent, plain, signed
+from lsn_eval.tables.numbers import interval, p_value, percent, plain, selectivity, signed
 from lsn_eval.tables.table import Cell, Mark, Table
 
 OF_THE_MODEL = frozenset(
@@ -172,9 +172,8 @@ def _row(panel: Panel, overall: Overall, doubtful: bool) -> tuple[Cell, ...]:
     none = panel.mean_value(NO_CONDITION, overall.languages)
     methods = {c.row.method for c in panel.changes.values() if c.row.condition != NO_CONDITION}
     controls = sorted(overall.controls)
-    write = "{:+.3f}".format
     mark: Mark = "doubtful" if doubtful else ""
-    ends = interval(overall.interval, write)
+    ends = interval(overall.interval, selectivity)
     return (
         Cell(panel.model),
         Cell(panel.mask),
@@ -183,10 +182,12 @@ def _row(panel: Panel, overall: Overall, doubtful: bool) -> tuple[Cell, ...]:
         Cell(plain(none), none, mark if none is not None else "refused"),
         Cell(moved(overall.own), overall.own, mark),
         Cell(moved(overall.others), overall.others, mark),
-        Cell(write(overall.selectivity), overall.selectivity, mark),
+        Cell(selectivity(overall.selectivity), overall.selectivity, mark),
         Cell(ends, mark="undecided" if _undecided(overall) else ""),
         Cell(
-            f"{write(controls[0])} to {write(controls[-1])} ({len(controls)})" if controls else ""
+            f"{selectivity(controls[0])} to {selectivity(controls[-1])} ({len(controls)})"
+            if controls
+            else ""
         ),
         Cell(p_value(overall.p), overall.p),
     )

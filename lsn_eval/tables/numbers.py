@@ -36,6 +36,12 @@ def percent(change: float) -> str:
     return "0.0" if rounded in ("+0.0", "-0.0") else rounded
 
 
+def selectivity(number: float) -> str:
+    """Three decimals with a sign, 0.000 where it rounds to nothing."""
+    text = f"{number:+.3f}"
+    return "0.000" if text in ("+0.000", "-0.000") else text
+
+
 def p_value(p: float | None) -> str:
     """Two significant digits, all of them a test can show."""
     if p is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from lsn_eval.comparing import Draws, Panel, Selectivity
 from lsn_eval.comparing.panels import own_language
-from lsn_eval.tables.numbers import interval, p_value, span
+from lsn_eval.tables.numbers import interval, p_value, selectivity, span
 from lsn_eval.tables.table import Cell, Table
 from lsn_eval.tables.views import default_show, detail, mark, meanings, shift_writer
 
@@ -76,12 +76,11 @@ def own_table(panel: Panel, draws: Draws) -> Table | None:
 def _selectivity_cells(found: Selectivity | None) -> tuple[Cell, Cell, Cell]:
     if found is None:
         return Cell(""), Cell(""), Cell("")
-    write = "{:+.3f}".format
     ends = found.interval
     undecided = ends is not None and ends[0] <= 0 <= ends[1]
     return (
-        Cell(write(found.value), found.value, "undecided" if undecided else ""),
-        Cell(interval(ends, write)),
+        Cell(selectivity(found.value), found.value, "undecided" if undecided else ""),
+        Cell(interval(ends, selectivity)),
         Cell(p_value(found.p), found.p),
     )
 

@@ -172,7 +172,7 @@ def detail(change: Change, draws: Draws) -> str:
         write = shift_writer(change.scale)
         reach = span(list(change.controls.values()), write)
         parts.append(
-            f"{len(change.controls)} controls {reach}, rank p = {p_value(change.control_p)}"
+            f"{_controls(len(change.controls))} {reach}, rank p = {p_value(change.control_p)}"
         )
     return "; ".join([*parts, *change.obstacles, *change.row.warnings])
 
@@ -208,6 +208,10 @@ def _mean(panel: Panel, condition: str, show: Show) -> Cell:
     return Cell(_written(number, show), number)
 
 
+def _controls(number: int) -> str:
+    return "1 control" if number == 1 else f"{number} controls"
+
+
 def _control_row(panel: Panel, condition: str, show: Show, mean: bool) -> tuple[Cell, ...]:
     """From the smallest to the largest of the controls, language by language."""
     names = panel.controls[condition]
@@ -230,9 +234,9 @@ def _control_row(panel: Panel, condition: str, show: Show, mean: bool) -> tuple[
         # A control that was measured and left out of the span must not go unseen.
         left_out = len(known) < sum(change is not None for change in changes)
         cells.append(
-            Cell(text, largest, "refused" if left_out else "", detail=f"{len(known)} controls")
+            Cell(text, largest, "refused" if left_out else "", detail=_controls(len(known)))
         )
-    label = f"{len(names)} controls" if len(names) > 1 else "1 control"
+    label = _controls(len(names))
     return (Cell(f"  {label}", detail=", ".join(names)), *cells, *([Cell("")] if mean else []))
 
 
