@@ -324,8 +324,13 @@ def test_warnings_come_through_once_and_other_noise_does_not(capfd):
     assert "git" not in said
 
 
-def test_lm_eval_warns_of_a_limit_once(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # those of the test run
+def test_lm_eval_warns_of_a_limit_once(tmp_path, monkeypatch, capfd, request):
+    harness = logging.getLogger("lm_eval")
+    for logger in (logging.getLogger(), harness):
+        monkeypatch.setattr(logger, "handlers", [])  # those of the test run
+    level = harness.level
+    harness.setLevel(logging.WARNING)  # lm-eval's `verbosity` stays for the process
+    request.addfinalizer(lambda: harness.setLevel(level))
     run_sweep(settings(conditions=CONDITIONS), tmp_path, progress=False)
     assert capfd.readouterr().err.count("ONLY BE USED FOR TESTING") == 1
 
