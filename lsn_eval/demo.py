@@ -11,6 +11,7 @@ import json
 import shutil
 from pathlib import Path
 
+from lsn_eval.artefacts import whole_file
 from lsn_eval.comparing import APART, Comparison, Panel, compare
 from lsn_eval.demo_verdict import DemoVerdict
 from lsn_eval.errors import LsnError
@@ -55,7 +56,8 @@ def run_demo(out: Path, *, controls: int = 5) -> DemoVerdict:
 
     comparison = compare(read_results([results], apart=APART))
     verdict = DemoVerdict(_matrix(comparison))
-    (out / "matrix.json").write_text(json.dumps(verdict.to_json(), indent=2) + "\n", "utf-8")
+    with whole_file(out / "matrix.json", LsnError) as file:
+        file.write((json.dumps(verdict.to_json(), indent=2) + "\n").encode())
     save_figure(heat_map(verdict.panel, draws=comparison.draws), out / "heat_map.png")
     options = ReportOptions(metrics=("token_perplexity", "lsn_language_accuracy"))
     write_report([results], out / "report.html", options)

@@ -183,20 +183,6 @@ def difference_table(difference: MaskDifference) -> str:
     return markdown_table(rows)
 
 
-def overlap_table(overlap: LanguageOverlap) -> str:
-    """A Markdown table: counts shared, and the Jaccard index in brackets."""
-    rows = [["language", *overlap.languages]]
-    for language, counts, indices in zip(
-        overlap.languages, overlap.counts, overlap.jaccard, strict=True
-    ):
-        cells = [
-            str(count) if other == language or np.isnan(index) else f"{count} ({index:.3f})"
-            for other, count, index in zip(overlap.languages, counts, indices, strict=True)
-        ]
-        rows.append([language, *cells])
-    return markdown_table(rows)
-
-
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
     """Rows, the first of them the heading, aligned to be read in a terminal too."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

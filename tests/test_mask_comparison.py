@@ -15,7 +15,6 @@ from lsn_eval.mask_comparison import (
     language_overlap,
     layer_distribution,
     mask_difference,
-    overlap_table,
 )
 from lsn_eval.mask_names import MaskMethod, MaskModel
 from lsn_eval.masks import NeuronMask
@@ -51,7 +50,6 @@ def test_overlap_of_languages():
     assert math.isnan(overlap.jaccard[2, 3])
     assert json.loads(json.dumps(overlap.as_json()))["jaccard"][2][3] is None
     assert language_overlap(FIRST, "attn.q").counts[0].tolist() == [1, 0, 0, 0]
-    assert "2 (0.286)" in overlap_table(overlap)
 
 
 def test_neurons_of_equal_number_in_other_layers_and_hookpoints_are_not_shared():
