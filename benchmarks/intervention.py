@@ -22,7 +22,7 @@ import torch
 import transformers
 
 from lsn_eval import NeuronMask, intervene
-from lsn_eval.mask_names import MaskModel
+from lsn_eval.models.layout import ModelLayout
 
 LAYERS, HIDDEN, WIDTH = 4, 512, 1376
 BATCH, LENGTH, ROUNDS = 4, 256, 25
@@ -48,7 +48,7 @@ def main() -> None:
         layers = {
             str(layer): np.sort(generator.permutation(WIDTH)[:count]) for layer in range(LAYERS)
         }
-        made_for = MaskModel.numbered(LAYERS, {"mlp.act": WIDTH}, type="llama")
+        made_for = ModelLayout.numbered(LAYERS, {"mlp.act": WIDTH}, type="llama")
         return NeuronMask({"de": {"mlp.act": layers}}, model=made_for)
 
     one, ten = mask(0.01), mask(0.10)

@@ -25,7 +25,7 @@ import numpy as np
 
 from lsn_eval.identification import identify
 from lsn_eval.identification.lape import lape
-from lsn_eval.mask_names import MaskModel
+from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics import ActivationStats
 
 LANGUAGES = ("en", "de", "fr", "es", "zh", "ja", "tr")
@@ -50,7 +50,7 @@ def random_statistics(layers: int, width: int) -> ActivationStats:
         rates[(owner != number) & (owner < len(LANGUAGES))] *= 0.1
         counts[number] = np.minimum(rates, 1) * TOKENS
     return ActivationStats(
-        model=MaskModel.numbered(layers, {"mlp.act": width}),
+        model=ModelLayout.numbered(layers, {"mlp.act": width}),
         languages=LANGUAGES,
         tokens=dict.fromkeys(LANGUAGES, TOKENS),
         arrays={"mlp.act": {"positive": counts}},

@@ -23,8 +23,8 @@ from typing import Any
 
 from lm_eval.api.instance import Instance
 
-from lsn_eval.lm_models import LsnHF
-from lsn_eval.seeded_generation import seed_marker
+from lsn_eval.harness.lsn_hf import LsnHF
+from lsn_eval.harness.seeded_generation import seed_marker
 
 WHO = ("en", "de", "nl", "ru", "ar", "zh", "random1-de")
 CONDITIONS = ("none", *(f"{who}:zero" for who in WHO))

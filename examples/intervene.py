@@ -4,7 +4,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lsn_eval import NeuronMask, intervene
-from lsn_eval.resources import demo_model_dir
+from lsn_eval.storage.shipped import demo_model_dir
 
 
 def main() -> None:

@@ -5,13 +5,12 @@ check or the start-up hook does not pay for torch.
 """
 
 from lsn_eval import autoload
-
-__version__ = "0.1.0"
+from lsn_eval.version import __version__
 
 _EXPORTS = {
     "ActivationStats": "lsn_eval.statistics",
     "Condition": "lsn_eval.conditions",
-    "InterventionReport": "lsn_eval.intervention_report",
+    "InterventionReport": "lsn_eval.interventions",
     "LsnError": "lsn_eval.errors",
     "NeuronMask": "lsn_eval.masks",
     "identify": "lsn_eval.identification",
@@ -40,10 +39,10 @@ if TYPE_CHECKING:
     from lsn_eval.conditions import Condition
     from lsn_eval.errors import LsnError
     from lsn_eval.identification import identify
-    from lsn_eval.intervention_report import InterventionReport
-    from lsn_eval.interventions import intervene
+    from lsn_eval.interventions.intervention import intervene
+    from lsn_eval.interventions.report import InterventionReport
     from lsn_eval.language_scores import language_metrics
-    from lsn_eval.masks import NeuronMask
+    from lsn_eval.masks.mask import NeuronMask
     from lsn_eval.recording import record
     from lsn_eval.statistics import ActivationStats
 

@@ -5,8 +5,8 @@ evaluates. `lsn_eval_autoload.pth`, installed beside the package, makes the inte
 `at_start` here when it starts; `import lsn_eval` calls `install`, which serves where `.pth` files
 are not read (`pip install --target`, a zip file, PYTHONPATH). Both only put a finder in front of
 the import system that waits for the lm_eval modules we extend; once those have run,
-`lsn_eval.plugin` attaches to them and the finder is gone. `LSN_EVAL_AUTOLOAD=0` switches the
-`.pth` file off; an explicit `import lsn_eval` still counts.
+`lsn_eval.harness.plugin` attaches to them and the finder is gone. `LSN_EVAL_AUTOLOAD=0` switches
+the `.pth` file off; an explicit `import lsn_eval` still counts.
 
 Every Python process of the environment runs this file: it imports nothing but `sys`, and swallows
 what goes wrong into one warning, since somebody else's program is being started.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 WATCHED = ("lm_eval.models", "lm_eval.api.metrics", "lm_eval.tasks")
-"""The modules of lm_eval that `lsn_eval.plugin` extends; a test compares the two."""
+"""The modules of lm_eval that `lsn_eval.harness.plugin` extends; a test compares the two."""
 
 _failures: "set[str]" = set()  # that have been warned about
 
@@ -58,7 +58,7 @@ def at_start() -> None:
 def attach(host: str) -> None:
     """Register what belongs to the lm_eval module `host`; a failure is one warning, no error."""
     try:
-        from lsn_eval import plugin
+        from lsn_eval.harness import plugin
 
         plugin.attach(host)
     except Exception as error:

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import ConditionError, MaskError
-from lsn_eval.mask_names import CONTROL_NAME, LANGUAGE_NAME, STATISTICS, Place
-from lsn_eval.masks import NeuronMask
+from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.masks.names import CONTROL_NAME, LANGUAGE_NAME, STATISTICS
+from lsn_eval.models.layout import Place
 
 _NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _EXPECTED = (

@@ -16,7 +16,7 @@ import transformers
 from lsn_eval import record
 from lsn_eval.identification.assemble import DEFAULT_CONTROLS, assemble
 from lsn_eval.identification.selection import Selection
-from lsn_eval.resources import demo_model_dir
+from lsn_eval.storage.shipped import demo_model_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "masks" / "demo" / "planted.safetensors"

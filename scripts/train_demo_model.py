@@ -1,6 +1,6 @@
 """Train the embedded demo model: a tiny Llama with planted language neurons, so a known answer.
 
-    python scripts/train_demo_model.py --out lsn_eval/demo_model --data-out tasks/demo/data
+    python scripts/train_demo_model.py --out lsn_eval/data/demo_model --data-out tasks/demo/data
 
 Needs ``pip install "lsn-eval[train]"``. Runs on one CPU thread, seeded, in a few minutes; running
 it again with the same package versions writes the same files. Writes the model in bfloat16, its
@@ -277,7 +277,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=ROOT / "lsn_eval" / "demo_model")
+    parser.add_argument("--out", type=Path, default=ROOT / "lsn_eval" / "data" / "demo_model")
     parser.add_argument("--data-out", type=Path, default=ROOT / "tasks" / "demo" / "data")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=SEED)

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from lsn_eval.demo import run_demo
+from lsn_eval.demo.demo import run_demo
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN = "<!-- demo output: written by scripts/write_readme_demo.py -->\n"

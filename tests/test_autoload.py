@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lsn_eval import autoload, plugin
+from lsn_eval import autoload
+from lsn_eval.harness import plugin
 
 ROOT = Path(__file__).resolve().parents[1]
 PTH = (ROOT / "lsn_eval" / "lsn_eval_autoload.pth").read_text("utf-8")

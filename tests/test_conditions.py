@@ -8,9 +8,9 @@ import pytest
 from lsn_eval import Condition, NeuronMask
 from lsn_eval.conditions import UNSET, plan
 from lsn_eval.errors import ConditionError
-from lsn_eval.mask_names import MaskModel
+from lsn_eval.models.layout import ModelLayout
 
-MODEL = MaskModel.numbered(2, {"mlp.act": 20, "mlp.down_in": 20})
+MODEL = ModelLayout.numbered(2, {"mlp.act": 20, "mlp.down_in": 20})
 
 
 def mask() -> NeuronMask:
@@ -162,7 +162,7 @@ def test_controls_are_drawn_on_the_spot_or_taken_from_the_mask():
 
 
 def test_a_layer_too_full_for_a_control_is_an_error():
-    model = MaskModel.numbered(1, {"mlp.act": 4})
+    model = ModelLayout.numbered(1, {"mlp.act": 4})
     full = NeuronMask({"de": {"mlp.act": {"0": [0, 1, 2]}}}, model=model)
     with pytest.raises(ConditionError, match="only 1 there belong to no language"):
         plan(full, Condition.parse("random1-de:zero"))

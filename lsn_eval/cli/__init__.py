@@ -9,7 +9,6 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from lsn_eval import __version__
 from lsn_eval.cli import (
     check,
     compare,
@@ -25,6 +24,7 @@ from lsn_eval.cli import (
     sweep,
 )
 from lsn_eval.errors import LsnError
+from lsn_eval.version import __version__
 
 
 class _PlainErrors(TyperGroup):

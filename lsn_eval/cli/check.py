@@ -11,8 +11,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lsn_eval.baselines import Baseline
-    from lsn_eval.results import Row
+    from lsn_eval.checking.baselines import Baseline
+    from lsn_eval.results.rows import Row
 
 
 def check(
@@ -50,12 +50,12 @@ def check(
 
     Example: lsn-eval check results/ --baseline baseline.json --update --metric token_perplexity
     """
-    from lsn_eval import check_formats
-    from lsn_eval.artefacts import whole_file
-    from lsn_eval.baseline_files import read_baseline, write_baseline
-    from lsn_eval.baselines import BaselineError, Tolerance, make_baseline
-    from lsn_eval.checks import check as check_rows
-    from lsn_eval.results import read_results
+    from lsn_eval.checking import formats
+    from lsn_eval.checking.baseline_files import read_baseline, write_baseline
+    from lsn_eval.checking.baselines import BaselineError, Tolerance, make_baseline
+    from lsn_eval.checking.checks import check as check_rows
+    from lsn_eval.results.rows import read_results
+    from lsn_eval.storage.whole_files import whole_file
 
     if not update and (tolerance is not None or metric):
         raise BaselineError(
@@ -81,13 +81,13 @@ def check(
     findings = check_rows(rows, kept)
     if junit is not None:
         with whole_file(junit, BaselineError) as file:
-            file.write(check_formats.junit(findings, baseline))
+            file.write(formats.junit(findings, baseline))
     if as_json:
-        print(json.dumps(check_formats.document(findings, notes), indent=2, ensure_ascii=False))
+        print(json.dumps(formats.document(findings, notes), indent=2, ensure_ascii=False))
     else:
-        print("\n".join([*notes, check_formats.table(findings)]))
+        print("\n".join([*notes, formats.table(findings)]))
     if github:
-        print("\n".join(check_formats.github(findings, baseline)))
+        print("\n".join(formats.github(findings, baseline)))
     if any(finding.failing for finding in findings):
         raise typer.Exit(1)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lsn_eval.comparing import Comparison
-    from lsn_eval.results import Row
+    from lsn_eval.results.rows import Row
     from lsn_eval.tables import Table
 
 
@@ -74,11 +74,11 @@ def compare(
 
     Example: lsn-eval compare runs/ --by model --metric byte_perplexity --out board.md
     """
-    from lsn_eval.artefacts import whole_file
     from lsn_eval.comparing import APART, Draws
     from lsn_eval.comparing import compare as compare_rows
     from lsn_eval.errors import LsnError
-    from lsn_eval.results import read_results
+    from lsn_eval.results.rows import read_results
+    from lsn_eval.storage.whole_files import whole_file
     from lsn_eval.tables.formats import FORMATS, SUFFIXES, printable
 
     suffix = "" if out is None else out.suffix.lower()

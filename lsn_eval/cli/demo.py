@@ -24,7 +24,7 @@ def demo(
 
     Example: lsn-eval demo --controls 19
     """
-    from lsn_eval.demo import run_demo
+    from lsn_eval.demo.demo import run_demo
 
     if any(run_demo(out, controls=controls).shortcomings()):
         raise typer.Exit(1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from lsn_eval.masks import NeuronMask
+    from lsn_eval.masks.mask import NeuronMask
 
 
 def identify(
@@ -79,7 +79,7 @@ def identify(
     """
     from lsn_eval.errors import MaskError
     from lsn_eval.identification import identify as identify_neurons
-    from lsn_eval.identification.sweeps import parse_sweep, swept_path
+    from lsn_eval.identification.grids import parse_sweep, swept_path
     from lsn_eval.statistics import ActivationStats
 
     given: dict[str, Any] = {
@@ -167,7 +167,7 @@ def _describe(mask: NeuronMask, path: Path) -> dict[str, Any]:
 
 
 def _show(mask: NeuronMask, path: Path, point: dict[str, Any]) -> None:
-    from lsn_eval.mask_comparison import markdown_table
+    from lsn_eval.masks.comparison import markdown_table
 
     for name, value in point.items():
         print(f"{name} {value}")

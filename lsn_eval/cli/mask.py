@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lsn_eval.cli.mask_compare import diff, random_
-from lsn_eval.masks import NeuronMask
+from lsn_eval.masks.mask import NeuronMask
 
 app = typer.Typer(no_args_is_help=True, help="Look at, convert, make and compare masks.")
 app.command("diff")(diff)
@@ -62,7 +62,7 @@ def import_(
     Example: lsn-eval mask import LLaMA-2-7B.neuron.pth --languages en,zh,fr,es,vi,id,ja
     --layers 32 --width 11008 --model meta-llama/Llama-2-7b-hf --out llama-2-7b.safetensors
     """
-    from lsn_eval.mask_imports import import_rucaibox
+    from lsn_eval.masks.imports import import_rucaibox
 
     mask = import_rucaibox(
         file,

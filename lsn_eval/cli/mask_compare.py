@@ -18,8 +18,8 @@ def diff(
 
     Example: lsn-eval mask diff lape.safetensors lave.safetensors
     """
-    from lsn_eval.mask_comparison import difference_table, mask_difference
-    from lsn_eval.masks import NeuronMask
+    from lsn_eval.masks.comparison import difference_table, mask_difference
+    from lsn_eval.masks.mask import NeuronMask
 
     masks = NeuronMask.load(first), NeuronMask.load(second)
     difference = mask_difference(*masks)
@@ -71,7 +71,7 @@ def random_(
     Example: lsn-eval mask random --like lape.safetensors --seed 3 --out random.safetensors
     """
     from lsn_eval.errors import MaskError
-    from lsn_eval.random_masks import random_like, random_mask
+    from lsn_eval.identification.random_masks import random_like, random_mask
 
     if like is not None:
         if any(option is not None for option in (languages, layers, width, model_type)):
@@ -79,7 +79,7 @@ def random_(
                 "--like takes languages, layers and widths from its mask; leave --languages, "
                 "--layers, --width and --model-type out"
             )
-        from lsn_eval.masks import NeuronMask
+        from lsn_eval.masks.mask import NeuronMask
 
         mask = random_like(NeuronMask.load(like), seed)
     else:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lsn_eval.comparing import Comparison, Panel
-    from lsn_eval.masks import NeuronMask
+    from lsn_eval.masks.mask import NeuronMask
 
 app = typer.Typer(
     no_args_is_help=True, help="Draw results and masks: PNG, SVG or PDF, for print and pages."
@@ -237,7 +237,7 @@ def _languages(panels: Sequence[Panel]) -> set[str]:
 
 def _compared(paths: Sequence[Path], test: bool) -> Comparison:
     from lsn_eval.comparing import APART, compare
-    from lsn_eval.results import read_results
+    from lsn_eval.results.rows import read_results
 
     comparison = compare(read_results(paths, apart=APART), test=test)
     for note in comparison.notes:
@@ -268,6 +268,6 @@ def _for_bars(comparison: Comparison) -> Callable[[Panel], bool]:
 
 
 def _mask(name: str) -> NeuronMask:
-    from lsn_eval.masks import NeuronMask
+    from lsn_eval.masks.mask import NeuronMask
 
     return NeuronMask.load(name)

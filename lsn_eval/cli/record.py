@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.resources import demo_model_dir
+from lsn_eval.storage.shipped import demo_model_dir
 
 DEMO_MODEL = "lsn_demo"
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
@@ -219,7 +219,7 @@ def _corpora(
     pack: bool,
 ) -> dict[str, Any]:
     """What to record, by language in the order given."""
-    from lsn_eval.texts import DatasetTexts, TextFiles, is_token_file, read_tokens
+    from lsn_eval.recording.texts import DatasetTexts, TextFiles, is_token_file, read_tokens
 
     corpora: dict[str, Any] = {}
     for entry in texts:

@@ -31,7 +31,7 @@ def run(context: typer.Context) -> None:
         arguments = ["--help"]
     from lm_eval.__main__ import cli_evaluate
 
-    from lsn_eval import plugin
+    from lsn_eval.harness import plugin
 
     sys.argv = ["lm_eval", "run", *arguments]
     plugin.register()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lsn_eval.sweep_settings import SweepError, SweepSettings, read_file
+from lsn_eval.sweeping.settings import SweepError, SweepSettings, read_file
 
 
 def sweep(
@@ -100,8 +100,8 @@ def sweep(
     where = str(file) if file else "lsn-eval sweep"
     settings = SweepSettings.from_mapping({**read, **given}, where)
 
-    from lsn_eval.sweep_folder import results_in
-    from lsn_eval.sweeping import run_sweep
+    from lsn_eval.sweeping.folder import results_in
+    from lsn_eval.sweeping.sweep import run_sweep
 
     try:
         outcome = run_sweep(settings, out, progress=progress)

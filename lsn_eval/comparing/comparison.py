@@ -11,10 +11,10 @@ from lsn_eval.comparing.no_ops import no_ops
 from lsn_eval.comparing.paired import Draws
 from lsn_eval.comparing.panel_building import build_panel
 from lsn_eval.comparing.panels import Panel
-from lsn_eval.comparing.samples import Sample, read_samples
 from lsn_eval.comparing.scores import Kind, Scale, Scores, scores
 from lsn_eval.errors import LsnError
-from lsn_eval.results import NO_CONDITION, ResultsError, Row
+from lsn_eval.results.rows import NO_CONDITION, ResultsError, Row
+from lsn_eval.results.samples import Sample, read_samples
 
 APART = ("mask", "dtype")
 """For `read_results`: what a comparison keeps apart besides model, condition and task."""
@@ -51,7 +51,7 @@ def compare(
         rows: from `read_results(paths, apart=APART)`.
         draws: of bootstrap and randomisation.
         test: read the samples beside the files, for intervals and tests.
-        allow: names of settings (`lsn_eval.run_settings`) that may differ from the baseline's.
+        allow: names of settings (`lsn_eval.results.settings`) that may differ from the baseline's.
         beside: further rows of the same files, which are not compared: only a condition that moved
             none of them either is called a likely no-op.
 

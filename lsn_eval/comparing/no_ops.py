@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lsn_eval.comparing.panels import Change, Panel
-from lsn_eval.results import NO_CONDITION, Row
+from lsn_eval.results.rows import NO_CONDITION, Row
 
 Place = tuple[str, str, str]
 """Model, mask and condition."""

@@ -12,8 +12,8 @@ from lsn_eval.comparing.panels import Change, Panel, controlled, own_language, r
 from lsn_eval.comparing.scores import Kind, Scale, Scores
 from lsn_eval.comparing.selectivity import selectivities
 from lsn_eval.errors import LsnError
-from lsn_eval.results import NO_CONDITION, Row
-from lsn_eval.run_settings import OF_A_LANGUAGE, differing
+from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.results.settings import OF_A_LANGUAGE, differing
 
 ROUNDING = 1e-3
 """Relative change that another batch size may give without any cause."""

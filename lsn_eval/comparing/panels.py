@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from lsn_eval.comparing.scores import Scale
 from lsn_eval.conditions import Condition
-from lsn_eval.mask_names import CONTROL_NAME
-from lsn_eval.results import NO_CONDITION, Row
+from lsn_eval.masks.names import CONTROL_NAME
+from lsn_eval.results.rows import NO_CONDITION, Row
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lsn_eval.comparing.samples import Document, Sample
+from lsn_eval.results.samples import Document, Sample
 
 Numbers = NDArray[np.float64]
 Scale = Literal["log", "linear"]

@@ -21,8 +21,8 @@ from lsn_eval.comparing.panels import (
     strength,
 )
 from lsn_eval.comparing.scores import Numbers, Scale, Scores
-from lsn_eval.mask_names import CONTROL_NAME
-from lsn_eval.results import NO_CONDITION
+from lsn_eval.masks.names import CONTROL_NAME
+from lsn_eval.results.rows import NO_CONDITION
 
 
 def selectivities(

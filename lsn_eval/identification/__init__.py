@@ -22,7 +22,7 @@ from lsn_eval.identification.random import random
 from lsn_eval.identification.selection import IdentificationError, Selection
 
 if TYPE_CHECKING:
-    from lsn_eval.masks import NeuronMask
+    from lsn_eval.masks.mask import NeuronMask
     from lsn_eval.statistics import ActivationStats
 
 __all__ = [

@@ -18,8 +18,9 @@ from lsn_eval.identification.selection import (
     check_whole,
     probabilities,
 )
-from lsn_eval.mask_names import STATISTICS, MaskMethod, Place
-from lsn_eval.masks import NeuronMask
+from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.masks.names import STATISTICS, MaskMethod
+from lsn_eval.models.layout import Place
 
 if TYPE_CHECKING:
     from lsn_eval.statistics import ActivationStats

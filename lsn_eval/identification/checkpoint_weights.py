@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lsn_eval.hookpoints import FAMILIES, Family, unwrap
 from lsn_eval.identification.selection import IdentificationError
+from lsn_eval.models.families import FAMILIES, Family
+from lsn_eval.models.hookpoints import unwrap
 
 if TYPE_CHECKING:
     import torch

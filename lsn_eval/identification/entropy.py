@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.identification.selection import Selection, by_layer, check_rate, kth_value, lowest
-from lsn_eval.mask_names import MaskModel
+from lsn_eval.models.layout import ModelLayout
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Uneven:
     activation_bar: float
 
     def selection(
-        self, languages: Sequence[str], model: MaskModel, hookpoint: str, **found: Any
+        self, languages: Sequence[str], model: ModelLayout, hookpoint: str, **found: Any
     ) -> Selection:
         """These neurons by language and layer, with the thresholds among what was `found`."""
         return Selection(

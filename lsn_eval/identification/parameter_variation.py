@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lsn_eval.identification.checkpoint_weights import Checkpoint, open_checkpoint
 from lsn_eval.identification.entropy import select_uneven
 from lsn_eval.identification.selection import IdentificationError, Selection
-from lsn_eval.mask_names import MaskModel
+from lsn_eval.models.layout import ModelLayout
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,7 +77,7 @@ def parameter_variation(
         filter_rate=filter_rate,
         activation_bar_rate=activation_bar_rate,
     )
-    model = MaskModel.numbered(
+    model = ModelLayout.numbered(
         len(layers),
         {HOOKPOINT: rates.shape[2]},
         type=base.model_type,

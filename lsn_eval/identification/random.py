@@ -18,7 +18,7 @@ from lsn_eval.identification.selection import (
     one_hookpoint,
     share,
 )
-from lsn_eval.mask_names import MaskModel
+from lsn_eval.models.layout import ModelLayout
 
 if TYPE_CHECKING:
     from lsn_eval.statistics import ActivationStats
@@ -46,7 +46,7 @@ def random(
 
 def random_neurons(
     languages: tuple[str, ...],
-    model: MaskModel,
+    model: ModelLayout,
     hookpoint: str,
     *,
     top_rate: float = 0.01,

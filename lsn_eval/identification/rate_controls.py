@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import MaskError
-from lsn_eval.mask_names import Place
-from lsn_eval.masks import NeuronMask
+from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.models.layout import Place
 
 NEAREST = 20
 """A control neuron is one of this many nearest in firing rate; one alone would make every control

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import LsnError
-from lsn_eval.hookpoints import DEFAULT_HOOKPOINT
-from lsn_eval.mask_names import MaskModel
+from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT
+from lsn_eval.models.layout import ModelLayout
 
 if TYPE_CHECKING:
     from lsn_eval.statistics import ActivationStats
@@ -30,7 +30,7 @@ class Selection:
     """The neurons that a method chose, before statistics and controls are added to them."""
 
     languages: tuple[str, ...]
-    model: MaskModel
+    model: ModelLayout
     """Its widths name the hookpoints that the method looked at, and no others."""
     neurons: Neurons
     found: Mapping[str, Any] = field(default_factory=dict)
@@ -80,9 +80,9 @@ def one_hookpoint(stats: ActivationStats, hookpoint: str | None) -> str:
     return hookpoint
 
 
-def model_at(model: MaskModel, *hookpoints: str) -> MaskModel:
+def model_at(model: ModelLayout, *hookpoints: str) -> ModelLayout:
     """The model, with the widths of `hookpoints` alone."""
-    return MaskModel(
+    return ModelLayout(
         model.layers,
         {hookpoint: model.widths[hookpoint] for hookpoint in hookpoints},
         type=model.type,
@@ -146,7 +146,9 @@ def lowest(scores: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
     return np.sort(np.concatenate([below, tied])).astype(np.int64)
 
 
-def by_layer(flat: NDArray[np.int64], model: MaskModel, hookpoint: str) -> dict[str, NDArray[Any]]:
+def by_layer(
+    flat: NDArray[np.int64], model: ModelLayout, hookpoint: str
+) -> dict[str, NDArray[Any]]:
     """Sorted flat positions in [layer, neuron] as sorted indices of each layer."""
     width = model.widths[hookpoint]
     borders = np.searchsorted(flat, np.arange(len(model.layers) + 1) * width)
@@ -157,7 +159,7 @@ def by_layer(flat: NDArray[np.int64], model: MaskModel, hookpoint: str) -> dict[
     }
 
 
-def share(rate: float, model: MaskModel, hookpoint: str) -> int:
+def share(rate: float, model: ModelLayout, hookpoint: str) -> int:
     """round(rate * layers * neurons), as the published scripts count."""
     total = len(model.layers) * model.widths[hookpoint]
     return round(total * rate) if math.isfinite(rate) else 0

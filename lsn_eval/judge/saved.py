@@ -11,7 +11,7 @@ from typing import Any
 
 from lsn_eval.judge.answers import Answer
 from lsn_eval.judge.errors import JudgeError
-from lsn_eval.signatures import signature
+from lsn_eval.results.signatures import signature
 
 _DATED = re.compile(r"_(\d{4}-\d\d-\d\dT[\d.-]+)$")
 

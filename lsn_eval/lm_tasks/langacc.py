@@ -11,9 +11,9 @@ import transformers
 from lm_eval.api.instance import Instance
 
 from lsn_eval.errors import LsnError
+from lsn_eval.harness.seeded_generation import seed_marker
 from lsn_eval.lm_tasks.language_task import LanguageTask
 from lsn_eval.lm_tasks.token_counts import model_tokenizer
-from lsn_eval.seeded_generation import seed_marker
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lsn_eval.errors import LsnError
-from lsn_eval.masked_secrets import NOT_SECRET, SECRET_NAME, SECRET_STARTS
+from lsn_eval.storage.masked_secrets import NOT_SECRET, SECRET_NAME, SECRET_STARTS
 
 DATA_ROOT = "data_root"
 ENVIRONMENT = "LSN_EVAL_DATA"

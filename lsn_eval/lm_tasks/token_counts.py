@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lsn_eval.lm_tasks.local_data import LocalDataError
-from lsn_eval.resources import demo_model_dir
+from lsn_eval.storage.shipped import demo_model_dir
 
 log = logging.getLogger(__name__)
 

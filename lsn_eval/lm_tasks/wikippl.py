@@ -23,7 +23,7 @@ from lsn_eval.lm_tasks.base import LsnTask
 from lsn_eval.lm_tasks.local_data import LocalDataError, local_file
 from lsn_eval.lm_tasks.token_chunks import REQUEST_TYPE, TokenChunk, whole_chunks
 from lsn_eval.lm_tasks.token_counts import context_length, model_tokenizer, text_encoder
-from lsn_eval.texts import DatasetTexts, Document, TextFiles, is_held_out
+from lsn_eval.recording.texts import DatasetTexts, Document, TextFiles, is_held_out
 
 log = logging.getLogger(__name__)
 

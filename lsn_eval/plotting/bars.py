@@ -26,7 +26,7 @@ from lsn_eval.plotting.missing_intervals import (
     is_untested,
 )
 from lsn_eval.plotting.signing import signature_lines
-from lsn_eval.results import NO_CONDITION
+from lsn_eval.results.rows import NO_CONDITION
 
 _BAR = 0.38
 """Width of a bar; two stand side by side in a unit."""

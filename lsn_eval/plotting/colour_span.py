@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from lsn_eval.comparing import Panel
-from lsn_eval.results import NO_CONDITION
+from lsn_eval.results.rows import NO_CONDITION
 
 LEAST_LOG_RATIO = 0.1
 """Of perplexities: about 10 % more or less."""

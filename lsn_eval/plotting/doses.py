@@ -10,7 +10,7 @@ from lsn_eval.comparing import Change, Panel
 from lsn_eval.comparing.panels import own_language
 from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
-from lsn_eval.results import NO_CONDITION
+from lsn_eval.results.rows import NO_CONDITION
 
 By = Literal["scale", "value", "added", "neurons"]
 BASELINE_AT: dict[By, float] = {"scale": 1.0, "added": 0.0}

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lsn_eval.mask_comparison import language_overlap, layer_distribution
-from lsn_eval.masks import NeuronMask
+from lsn_eval.masks.comparison import language_overlap, layer_distribution
+from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.plotting import style
 from lsn_eval.plotting.fonts import Lettering, lettering
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lsn_eval.comparing import Change, Panel
 from lsn_eval.comparing.paired import FEW
-from lsn_eval.results import NO_CONDITION
+from lsn_eval.results.rows import NO_CONDITION
 
 UNTESTED: Mapping[str, Any] = MappingProxyType(
     {

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from lsn_eval.artefacts import whole_file
 from lsn_eval.errors import LsnError
 from lsn_eval.plotting.style import settings
+from lsn_eval.storage.whole_files import whole_file
 
 SUFFIXES = (".png", ".svg", ".pdf")
 DOTS_PER_INCH = 160

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lsn_eval.comparing import Draws, Panel
-from lsn_eval.results import NO_CONDITION, Row
+from lsn_eval.results.rows import NO_CONDITION, Row
 
 _NAMED = 4
 """Different values of a part that are listed; of more, the number is given."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.hookpoints import Site
+from lsn_eval.models.hookpoints import Site
 from lsn_eval.recording.accumulators import SiteAccumulator, text_means
 from lsn_eval.recording.packing import Row
 from lsn_eval.statistics.quantiles import FLOAT16_MAX

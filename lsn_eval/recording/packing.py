@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.texts import Document, is_held_out, token_array
+from lsn_eval.recording.texts import Document, is_held_out, token_array
 
 TOKENIZED_TOGETHER = 256
 """Documents handed to the tokenizer at a time: fast tokenizers share them among their threads."""

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.hookpoints import Site, resolve, unwrap
-from lsn_eval.mask_names import MaskModel
+from lsn_eval.models.hookpoints import Site, resolve, unwrap
+from lsn_eval.models.layout import ModelLayout
 
 CPU_BATCH_TOKENS = 4096
 DEVICE_BATCH_TOKENS = 65536
@@ -36,7 +36,7 @@ class RecordedModel:
         ]
         self.backbone = self._backbone()
         config: Any = self.full.config
-        self.described = MaskModel(
+        self.described = ModelLayout(
             layers=found.layer_names,
             widths={hookpoint: found.widths()[hookpoint] for hookpoint in self.hookpoints},
             type=found.model_type,

@@ -23,15 +23,15 @@ import numpy as np
 from torch import nn
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.mask_names import LANGUAGE_NAME
+from lsn_eval.masks.names import LANGUAGE_NAME
 from lsn_eval.recording.checkpoints import ARGUMENTS, Checkpoints, unfinished_folder
 from lsn_eval.recording.language_recording import LanguageRecording
 from lsn_eval.recording.packing import RowSettings, RowStream, tokenize_with
 from lsn_eval.recording.recorded_model import RecordedModel
 from lsn_eval.recording.run import Interruption, Processes, Progress, deferred_interrupt
 from lsn_eval.recording.settings import RecordingSettings
+from lsn_eval.recording.texts import Document
 from lsn_eval.statistics import ActivationStats
-from lsn_eval.texts import Document
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def record(
     """Run `texts` through `model` and keep statistics of its neurons.
 
     Args:
-        model: a Hugging Face model of a family in `lsn_eval.hookpoints.FAMILIES`. It is run
+        model: a Hugging Face model of a family in `lsn_eval.models.hookpoints.FAMILIES`. It is run
             without its head, and afterwards it is as it was.
         tokenizer: its tokenizer; None where every language is given as token ids.
         texts: per language.
@@ -280,7 +280,7 @@ def _source(texts: Texts) -> str:
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    from lsn_eval import __version__
+    from lsn_eval.version import __version__
 
     return {"lsn_eval": __version__} | {
         name: version(name) for name in ("torch", "transformers", "tokenizers")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.hookpoints import DEFAULT_HOOKPOINT
+from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT
 from lsn_eval.statistics.quantiles import SAMPLE_TOKENS
 
 
@@ -15,7 +15,7 @@ class RecordingSettings:
     """Choices of a recording; each is checked against the others when they are made."""
 
     hookpoints: tuple[str, ...] = (DEFAULT_HOOKPOINT,)
-    """Places to record, of `lsn_eval.hookpoints.HOOKPOINTS`."""
+    """Places to record, of `lsn_eval.models.hookpoints.HOOKPOINTS`."""
 
     length: int | None = None
     """Tokens a row; by default what the model takes, at most 2048."""

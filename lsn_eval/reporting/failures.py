@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lsn_eval.masked_secrets import masked
 from lsn_eval.reporting.reproduction import sweep_folder
-from lsn_eval.reporting.run_files import ReportError, RunFile, mapping
+from lsn_eval.results.run_files import ReportError, RunFile, mapping
+from lsn_eval.storage.masked_secrets import masked
 
 FAILED = "failed.json"
 MOST_NAMED = 5

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from lsn_eval.comparing import Draws, Panel
-from lsn_eval.results import NO_CONDITION
+from lsn_eval.results.rows import NO_CONDITION
 
 MOST_FIGURES = 12
 """On a page; the panels after that have tables alone."""

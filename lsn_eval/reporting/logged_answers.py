@@ -1,6 +1,6 @@
 """Prompts and answers of chosen documents, from the `samples_*.jsonl` that lm-eval logs.
 
-`lsn_eval.comparing.samples` reads numbers, of all documents; here it is texts, of a few.
+`lsn_eval.results.samples` reads numbers, of all documents; here it is texts, of a few.
 """
 
 from __future__ import annotations

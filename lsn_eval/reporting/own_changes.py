@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from lsn_eval.comparing import Change, Panel
 from lsn_eval.comparing.panels import growth, own_language
 from lsn_eval.conditions import Condition
-from lsn_eval.mask_names import CONTROL_NAME
-from lsn_eval.results import NO_CONDITION
+from lsn_eval.masks.names import CONTROL_NAME
+from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.tables.numbers import p_value, percent, signed, span
 
 

@@ -10,20 +10,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lsn_eval.artefacts import whole_file
 from lsn_eval.comparing import APART, Comparison, Panel, compare
 from lsn_eval.comparing.panels import controlled
-from lsn_eval.masked_secrets import secret_texts, without
 from lsn_eval.reporting.cautions import Caution, cautions
 from lsn_eval.reporting.failures import Failure, failures, with_results
 from lsn_eval.reporting.figures import MOST_FIGURES, ReportFigure, figures, moved
 from lsn_eval.reporting.generations import LONGEST, generations
 from lsn_eval.reporting.rendering import rendered
 from lsn_eval.reporting.reproduction import commands
-from lsn_eval.reporting.run_files import ReportError, RunFile, read_run_files
 from lsn_eval.reporting.runs import day_and_time, run_tables
 from lsn_eval.reporting.verdict import verdict
-from lsn_eval.results import NO_CONDITION, Row, read_results
+from lsn_eval.results.rows import NO_CONDITION, Row, read_results
+from lsn_eval.results.run_files import ReportError, RunFile, read_run_files
+from lsn_eval.storage.masked_secrets import secret_texts, without
+from lsn_eval.storage.whole_files import whole_file
 from lsn_eval.tables import Table, change_table, own_table
 from lsn_eval.tables.leaderboard import leaderboard
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lsn_eval.comparing.panels import controlled
-from lsn_eval.masked_secrets import MASKED, masked, masked_arguments
-from lsn_eval.reporting.run_files import RunFile, mapping, scalar
+from lsn_eval.results.run_files import RunFile, mapping, scalar
+from lsn_eval.storage.masked_secrets import MASKED, masked, masked_arguments
 
 SWEEP = "sweep.json"
 AGAIN = "-again"

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lsn_eval.comparing.panels import controlled
-from lsn_eval.masked_secrets import masked
 from lsn_eval.reporting.plain_text import shortened
-from lsn_eval.reporting.run_files import RunFile, mapping, scalar
+from lsn_eval.results.run_files import RunFile, mapping, scalar
+from lsn_eval.storage.masked_secrets import masked
 from lsn_eval.tables import Cell, Table
 
 _LONGEST = 160

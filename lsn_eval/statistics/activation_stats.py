@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lsn_eval.errors import StatisticsError
-from lsn_eval.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
-from lsn_eval.mask_names import MaskModel
+from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
+from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics.parts import (
     STATISTIC_DTYPES,
     TextResponses,
@@ -40,7 +40,7 @@ class ActivationStats:
         StatisticsError: it contradicts itself; the message says where.
     """
 
-    model: MaskModel
+    model: ModelLayout
     languages: tuple[str, ...]
     tokens: Mapping[str, int]
     """Tokens counted, per language."""
@@ -61,7 +61,7 @@ class ActivationStats:
         tokens: ArrayLike,
         languages: Sequence[str],
         hookpoint: str = DEFAULT_HOOKPOINT,
-        model: MaskModel | None = None,
+        model: ModelLayout | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> ActivationStats:
         """Statistics from counts that others recorded.
@@ -82,7 +82,7 @@ class ActivationStats:
         if positive.size and positive.min() < 0:
             raise StatisticsError("a count is negative; counts of active tokens were expected")
         if model is None:
-            model = MaskModel.numbered(positive.shape[1], {hookpoint: positive.shape[2]})
+            model = ModelLayout.numbered(positive.shape[1], {hookpoint: positive.shape[2]})
         return ActivationStats(
             model=model,
             languages=tuple(languages),

@@ -17,12 +17,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from lsn_eval.artefacts import METADATA_KEY, check_format, whole_file
 from lsn_eval.errors import StatisticsError
-from lsn_eval.mask_names import MaskModel
+from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics.activation_stats import ActivationStats
 from lsn_eval.statistics.parts import TextResponses
 from lsn_eval.statistics.quantiles import TokenSample
+from lsn_eval.storage.whole_files import METADATA_KEY, check_format, whole_file
 
 FORMAT = "lsn_eval.stats"
 FORMAT_VERSION = 1
@@ -155,7 +155,7 @@ def _map(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
 def _read(document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> ActivationStats:
     check_format(document, FORMAT, FORMAT_VERSION, StatisticsError)
-    model = MaskModel.from_json(document["model"])
+    model = ModelLayout.from_json(document["model"])
     arrays: dict[str, dict[str, NDArray[Any]]] = {}
     for key, tensor in tensors.items():
         hookpoint, _, name = key.partition("/")
@@ -184,7 +184,7 @@ def _read(document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> A
 def _sample(
     language: str,
     size: int,
-    model: MaskModel,
+    model: ModelLayout,
     hookpoints: Sequence[str],
     tensors: Mapping[str, NDArray[Any]],
 ) -> TokenSample:
@@ -202,7 +202,7 @@ def _sample(
 
 def _texts(
     languages: Sequence[str],
-    model: MaskModel,
+    model: ModelLayout,
     hookpoints: Sequence[str],
     tensors: Mapping[str, NDArray[Any]],
 ) -> TextResponses | None:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lsn_eval.artefacts import load_plain_tensors
 from lsn_eval.errors import StatisticsError
-from lsn_eval.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
-from lsn_eval.mask_names import MaskModel
+from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
+from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics.activation_stats import ActivationStats
+from lsn_eval.storage.whole_files import load_plain_tensors
 
 
 def import_counts(
@@ -55,7 +55,7 @@ def import_counts(
         np.array([tokens for tokens, _ in read]),
         languages,
         hookpoint,
-        MaskModel.numbered(layers, {hookpoint: width}, name=name, type=model_type),
+        ModelLayout.numbered(layers, {hookpoint: width}, name=name, type=model_type),
         provenance={
             "corpora": {
                 language: [{"source": f"imported from {Path(file).name}", "tokens": tokens}]

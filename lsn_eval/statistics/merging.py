@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import StatisticsError
-from lsn_eval.mask_names import MaskModel
+from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics.activation_stats import ActivationStats
 from lsn_eval.statistics.parts import STATISTIC_DTYPES, TextResponses
 from lsn_eval.statistics.quantiles import QUANTILES, TokenSample
@@ -31,7 +31,7 @@ def merged(parts: Sequence[ActivationStats]) -> ActivationStats:
     for part in parts[1:]:
         _check_alike(first, part)
     languages = tuple(dict.fromkeys(language for part in parts for language in part.languages))
-    model = MaskModel(
+    model = ModelLayout(
         first.model.layers,
         first.model.widths,
         **{

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lsn_eval.errors import StatisticsError
-from lsn_eval.hookpoints import HOOKPOINTS
-from lsn_eval.mask_names import LANGUAGE_NAME
+from lsn_eval.masks.names import LANGUAGE_NAME
+from lsn_eval.models.hookpoints import HOOKPOINTS
 from lsn_eval.statistics.quantiles import QUANTILES
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from lsn_eval.comparing import Comparison, Draws, Panel
 from lsn_eval.comparing.panels import Overall, growth, strength
 from lsn_eval.errors import LsnError
-from lsn_eval.results import NO_CONDITION
+from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.tables.numbers import interval, p_value, percent, plain, selectivity, signed
 from lsn_eval.tables.table import Cell, Mark, Table
 

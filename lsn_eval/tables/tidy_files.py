@@ -11,7 +11,7 @@ from typing import Any
 
 from lsn_eval.comparing import Change, Comparison, Panel
 from lsn_eval.comparing.panels import controlled
-from lsn_eval.results import NO_CONDITION
+from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.tables.views import mark
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from lsn_eval.comparing import Change, Draws, Panel
 from lsn_eval.comparing.panels import growth
 from lsn_eval.errors import LsnError
-from lsn_eval.results import NO_CONDITION
+from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.tables.numbers import interval, p_value, percent, plain, signed, span
 from lsn_eval.tables.table import Cell, Mark, Table
 

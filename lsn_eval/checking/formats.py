@@ -1,0 +1,148 @@
+"""How the findings of a check are shown: terminal table, JUnit XML, GitHub annotations, JSON."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from lsn_eval.checking.checks import Finding, Verdict
+
+_QUIET = (Verdict.OK, Verdict.GATE_MET)
+# What XML 1.0 cannot hold, not even escaped.
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def table(findings: Sequence[Finding]) -> str:
+    """Everything but what is ok, one line each; then how many of each verdict."""
+    shown = [finding for finding in findings if finding.verdict not in _QUIET]
+    models = len({finding.model for finding in findings}) > 1
+    header = ["verdict", "condition", "task", "metric", "baseline", "now", "allowed", "what"]
+    rows = [
+        [
+            str(finding.verdict), finding.condition, finding.task, finding.metric,
+            _number(finding.expected), _number(finding.found) + ("*" if finding.unchanged else ""),
+            finding.allowed, finding.message,
+        ]
+        for finding in shown
+    ]  # fmt: skip
+    if models:
+        header.insert(1, "model")
+        for row, finding in zip(rows, shown, strict=True):
+            row.insert(1, finding.model)
+    lines = [*_aligned([header, *rows]), ""] if rows else []
+    if any(finding.unchanged for finding in shown):
+        lines += ["* the intervention overwrote values with what was there: dead neurons?", ""]
+    return "\n".join([*lines, summary(findings)])
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """How many of each verdict, in one line."""
+    counts = Counter(finding.verdict for finding in findings)
+    parts = [f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict]]
+    verdict = "FAILED" if any(finding.failing for finding in findings) else "passed"
+    return f"{verdict}: {', '.join(parts) or 'nothing was compared'}"
+
+
+def junit(findings: Sequence[Finding], baseline: Path) -> bytes:
+    """JUnit XML: a test case for each finding; what is new is a skipped one."""
+    failures = sum(finding.failing for finding in findings)
+    skipped = sum(finding.verdict is Verdict.NEW for finding in findings)
+    counts = {"tests": str(len(findings)), "failures": str(failures), "errors": "0"}
+    root = ElementTree.Element("testsuites", counts)
+    suite = ElementTree.SubElement(
+        root, "testsuite", {"name": "lsn-eval check", **counts, "skipped": str(skipped)}
+    )
+    for finding in findings:
+        name = " ".join(filter(None, (finding.task, finding.metric))) or "all tasks"
+        if finding.verdict in (Verdict.GATE_MET, Verdict.GATE_FAILED):
+            name = f"gate {finding.message.partition(':')[0]}: {name}"
+        if finding.verdict is Verdict.CHANGED_SIGNATURE:
+            name = f"signature: {name}"
+        classname = " ".join(filter(None, (finding.model, finding.condition)))
+        case = {"classname": classname, "name": name, "file": str(baseline)}
+        if finding.line is not None:
+            case["line"] = str(finding.line)
+        element = ElementTree.SubElement(
+            suite, "testcase", {key: _NOT_XML.sub("?", text) for key, text in case.items()}
+        )
+        message = _NOT_XML.sub("?", sentence(finding))
+        if finding.failing:
+            failure = {"type": str(finding.verdict), "message": message}
+            ElementTree.SubElement(element, "failure", failure).text = message
+        elif finding.verdict is Verdict.NEW:
+            ElementTree.SubElement(element, "skipped", {"message": message})
+        elif finding.message:
+            ElementTree.SubElement(element, "system-out").text = message
+    ElementTree.indent(root)
+    content: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return content + b"\n"
+
+
+def github(findings: Sequence[Finding], baseline: Path) -> list[str]:
+    """GitHub workflow commands at the lines of the baseline: errors, warnings, notices."""
+    lines = []
+    for finding in findings:
+        if finding.verdict in _QUIET and not finding.unchanged:
+            continue
+        kind = "error" if finding.failing else "notice"
+        text = sentence(finding)
+        if finding.unchanged and not finding.failing:
+            kind = "warning"
+            text += "; the intervention overwrote values with what was there"
+        place = {"file": _from_here(baseline), "title": f"lsn-eval check: {finding.verdict}"}
+        if finding.line is not None:
+            place["line"] = str(finding.line)
+        properties = ",".join(f"{key}={_property(value)}" for key, value in place.items())
+        lines.append(f"::{kind} {properties}::{_data(text)}")
+    return lines
+
+
+def document(findings: Sequence[Finding], notes: Sequence[str]) -> dict[str, Any]:
+    """What `--json` prints."""
+    counts = Counter(str(finding.verdict) for finding in findings)
+    return {
+        "passed": not any(finding.failing for finding in findings),
+        "counts": dict(counts),
+        "notes": list(notes),
+        "findings": [finding.to_json() for finding in findings],
+    }
+
+
+def sentence(finding: Finding) -> str:
+    """A finding in one line of text."""
+    names = (finding.model, finding.condition, finding.task, finding.metric)
+    what = f"{' '.join(filter(None, names))}: {finding.verdict}"
+    allowed = f" (allowed {finding.allowed})" if finding.allowed else ""
+    return f"{what}: {finding.message}{allowed}" if finding.message else f"{what}{allowed}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    rows = [[" ".join(cell.split()) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _from_here(path: Path) -> str:
+    """As GitHub wants it: relative to the repository, where the workflow runs."""
+    here = Path.cwd()
+    inside = path.is_absolute() and path.is_relative_to(here)
+    return (path.relative_to(here) if inside else path).as_posix()
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

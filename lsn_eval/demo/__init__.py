@@ -1,0 +1,1 @@
+"""The whole picture on the embedded model."""

@@ -1,0 +1,111 @@
+"""The demo: each language of the embedded model switched off, with controls, through lm-eval.
+
+The embedded model has planted language neurons, so the answer is known: the diagonal of the matrix
+stands out. A row is a language whose neurons are set to 0, a column a language of text. It is one
+sweep, its comparison and its report, with nothing that a user could not type.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from lsn_eval.comparing import APART, Comparison, Panel, compare
+from lsn_eval.demo.verdict import DemoVerdict
+from lsn_eval.errors import LsnError
+from lsn_eval.results.rows import read_results
+from lsn_eval.storage.folder_lock import LOCK, only_writer
+from lsn_eval.storage.whole_files import whole_file
+from lsn_eval.sweeping.folder import ARGUMENTS, kept_arguments, refuse_file
+from lsn_eval.sweeping.settings import SweepSettings
+
+MODEL = "lsn_demo"
+MASK = "demo/planted"
+TASKS = "lsn_demo"
+MATRIX = ("lsn_demo_ppl_*", "token_perplexity")
+
+
+def run_demo(out: Path, *, controls: int = 5) -> DemoVerdict:
+    """Evaluate, print and write what the demo shows.
+
+    Args:
+        out: folder; gets `results/CONDITION/` with lm-eval's own results files, `matrix.json`,
+            `heat_map.png` and `report.html`. Those of an earlier demo there are replaced.
+        controls: random controls per language, evaluated on every task.
+
+    Raises:
+        LsnError: a condition could not be evaluated, or `results` is of another sweep.
+    """
+    from lsn_eval.plotting import heat_map, save_figure
+    from lsn_eval.reporting import ReportOptions, write_report
+    from lsn_eval.sweeping.sweep import run_sweep
+
+    results = out / "results"
+    _clear(results)
+    out.mkdir(parents=True, exist_ok=True)
+    print("Loading lm-eval and the embedded model ...", flush=True)
+    settings = SweepSettings(
+        model=MODEL, mask=MASK, tasks=(TASKS,), each="zero", controls=controls, dtype="float32",
+        batch_size="16", device="cpu",
+    )  # fmt: skip
+    outcome = run_sweep(settings, results)
+    if outcome.failed:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in outcome.failed.items())
+        raise LsnError(f"conditions of the demo failed: {reasons}")
+
+    comparison = compare(read_results([results], apart=APART))
+    verdict = DemoVerdict(_matrix(comparison))
+    with whole_file(out / "matrix.json", LsnError) as file:
+        file.write((json.dumps(verdict.to_json(), indent=2) + "\n").encode())
+    save_figure(heat_map(verdict.panel, draws=comparison.draws), out / "heat_map.png")
+    options = ReportOptions(metrics=("token_perplexity", "lsn_language_accuracy"))
+    write_report([results], out / "report.html", options)
+    print(f"\n{demo_text(comparison, verdict)}")
+    print(f"Results files, matrix.json, heat_map.png and report.html are in {out}")
+    return verdict
+
+
+def _clear(results: Path) -> None:
+    """Remove the results of an earlier demo, and no others."""
+    refuse_file(results)
+    if not (results / ARGUMENTS).is_file():
+        return
+    with only_writer(results, LsnError):
+        arguments = kept_arguments(results)
+        model_args = arguments.get("model_args")
+        model_args = model_args if isinstance(model_args, dict) else {}
+        found = (model_args.get("pretrained"), model_args.get("mask"), arguments.get("tasks"))
+        if found != (MODEL, MASK, [TASKS]):
+            model, mask, tasks = found
+            raise LsnError(
+                f"{results} holds another sweep (model {model}, mask {mask}, tasks {tasks}), and "
+                "the demo replaces none but its own; give another --out"
+            )
+        # The arguments last: what an interruption leaves can be told for the demo's.
+        for path in sorted(results.iterdir(), key=lambda path: path.name == ARGUMENTS):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
+
+
+def demo_text(comparison: Comparison, verdict: DemoVerdict) -> str:
+    """The matrix, each language's own change, and what they show."""
+    from lsn_eval.tables import change_table, own_table
+    from lsn_eval.tables.formats import terminal
+
+    panel, draws = verdict.panel, comparison.draws
+    tables = [change_table(panel, draws), own_table(panel, draws)]
+    printed = terminal([table for table in tables if table], comparison.notes)
+    return f"{_LEGEND}\n\n{printed}\n{verdict}\n"
+
+
+_LEGEND = (
+    "Rows are conditions (en:zero: the English neurons set to 0; controls: as many random "
+    "neurons), columns languages of text."
+)
+
+
+def _matrix(comparison: Comparison) -> Panel:
+    return next(panel for panel in comparison.panels if (panel.family, panel.metric) == MATRIX)

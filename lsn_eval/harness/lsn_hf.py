@@ -1,0 +1,295 @@
+"""`lsn_hf`: lm-eval's Hugging Face model under a condition.
+
+    lm_eval --model lsn_hf --model_args pretrained=MODEL,mask=FILE,condition=de:zero --tasks TASKS
+
+Everything that `hf` does is inherited. Every forward pass and every generation of `HFLM` goes
+through `_model_call` and `_model_generate`; these two run under the intervention, so there is no
+way to a number round it. `condition=none` adds nothing to them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+import transformers
+from lm_eval import __version__ as lm_eval_version
+from lm_eval.api.model import CacheHook
+from lm_eval.api.registry import register_model
+from lm_eval.models.huggingface import HFLM, stop_sequences_criteria
+
+from lsn_eval.conditions import UNSET, Condition, Unset, plan
+from lsn_eval.errors import ConditionError, LsnError
+from lsn_eval.harness.response_cache import RECORD_KEY, table_name, use_table, weights_identity
+from lsn_eval.harness.seeded_generation import SeededGeneration
+from lsn_eval.harness.stacked_generation import StackedGeneration
+from lsn_eval.interventions.intervention import Intervention
+from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.results.signatures import signature
+from lsn_eval.storage.shipped import demo_model_dir
+from lsn_eval.version import __version__
+
+# Below lm-eval's own logger, so that its command shows the signature beside its table.
+logger = logging.getLogger("lm_eval.models.lsn_hf")
+
+DEMO_MODEL = "lsn_demo"
+"""`pretrained=lsn_demo` is the embedded model."""
+
+
+@register_model("lsn_hf")
+class LsnHF(SeededGeneration, HFLM):
+    """lm-eval's `hf` with an intervention; every argument of `hf` is taken too.
+
+    Args:
+        pretrained: as for `hf`, or `lsn_demo` for the embedded model.
+        mask: path of a mask file, name of a shipped mask, or a `NeuronMask`. Needed for every
+            condition but `none`.
+        condition: see `lsn_eval.conditions`. lm-eval hands `condition=none` on as None; without
+            the argument, a mask of one language means `LANG:zero`.
+        **kwargs: as for `hf`.
+
+    Raises:
+        LsnError: before the first number, if the condition, the mask and the model do not fit, or
+            if this model's MLP goes round the hooks.
+    """
+
+    def __init__(
+        self,
+        pretrained: str | transformers.PreTrainedModel | None = None,
+        *,
+        mask: str | NeuronMask | None = None,
+        condition: str | Condition | Unset | None = UNSET,
+        **kwargs: Any,
+    ) -> None:
+        if pretrained is None:
+            raise LsnError(
+                "lsn_hf was given no model; give pretrained=MODEL, a folder, a name on the Hub or "
+                f"{DEMO_MODEL}"
+            )
+        # Read before the model is loaded: a misspelt language should not cost a download.
+        self._mask_name = mask if isinstance(mask, str) else None
+        self._mask = NeuronMask.load(mask) if isinstance(mask, str) else mask
+        chosen = self._choose(condition)
+        if self._mask is not None:
+            plan(self._mask, chosen)
+        if pretrained == DEMO_MODEL:
+            pretrained = str(demo_model_dir())
+        self._arguments = {
+            **{name: value for name, value in kwargs.items() if name not in _NOT_IDENTITY},
+            "pretrained": pretrained if isinstance(pretrained, str) else "in memory",
+        }
+        try:
+            super().__init__(pretrained, **kwargs)
+        except OSError as error:  # what transformers says of a model that is not there
+            raise LsnError(f"pretrained={pretrained} cannot be loaded: {error}") from error
+        self._database: Any = None
+        self.stacked = StackedGeneration(
+            super()._model_generate, partial(stop_sequences_criteria, self.tokenizer), self._prepare
+        )
+        self.set_condition(chosen)
+
+    def _choose(self, condition: str | Condition | Unset | None) -> Condition:
+        if self._mask is not None:
+            return Condition.of(self._mask, condition)
+        if condition is UNSET:
+            raise ConditionError(
+                "lsn_hf was given neither mask nor condition; give mask=FILE,condition=LANG:zero "
+                "to intervene, or condition=none for the baseline"
+            )
+        parsed = Condition.parse(condition)
+        if parsed.terms:
+            raise ConditionError(
+                f"condition '{parsed}' was given without a mask; add mask=FILE, a mask file or the "
+                "name of a shipped mask"
+            )
+        return parsed
+
+    @property
+    def mask(self) -> NeuronMask | None:
+        """The mask that conditions are read with."""
+        return self._mask
+
+    @property
+    def condition(self) -> Condition:
+        """The condition in force."""
+        return self._condition
+
+    def set_condition(self, condition: str | Condition | None) -> None:
+        """Evaluate under `condition` from now on, with fresh counts.
+
+        Raises:
+            LsnError: it does not fit the mask or the model, or does not reach the model's MLP.
+        """
+        chosen = self._choose(condition)
+        self._intervention = self._prepare(chosen)
+        self._condition = chosen
+        self.stacked.turn_to(chosen, self._intervention)
+        self._earlier: dict[str, Any] | None = None
+        if self._database is not None:
+            self._use_own_table()
+
+    def stack(
+        self, following: Sequence[str | Condition | None], most_rows: int | None = None
+    ) -> None:
+        """Until the next `set_condition`, generate for `following` in the same batches.
+
+        At its turn, a condition's requests get the answers kept for it; the model must be the same
+        then. `most_rows` is of a batch, all its conditions together; 0 stacks nothing.
+        """
+        self.stacked.follow([self._choose(condition) for condition in following], most_rows)
+
+    def _prepare(self, condition: Condition) -> Intervention | None:
+        if not condition.terms:
+            return None
+        assert self._mask is not None
+        intervention = Intervention(self.model, self._mask, condition)
+        if intervention.plan.writes:
+            self._probe(intervention)
+        return intervention
+
+    def _probe(self, intervention: Intervention) -> None:
+        """Two tokens through the model: a model that goes round the hooks fails here, at once."""
+        tokens = torch.full((1, 2), self.prefix_token_id, device=self.device)
+        with intervention.active():
+            if self.backend == "seq2seq":
+                super()._model_call(tokens, attn_mask=torch.ones_like(tokens), labels=tokens)
+            else:
+                super()._model_call(tokens)
+        intervention.reset_counts()
+
+    def _active(self) -> AbstractContextManager[Any]:
+        if self._intervention is None or not self._intervention.plan.writes:
+            return nullcontext()
+        return self._intervention.active()
+
+    def _model_call(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        with self._active():
+            return super()._model_call(*args, **kwargs)
+
+    def _model_generate(
+        self, context: Any, max_length: int, stop: Sequence[str], **options: Any
+    ) -> torch.Tensor:
+        answer = self.stacked.answer(context, max_length, stop, **options)
+        if answer is not None:
+            return answer
+        with self._active():
+            return super()._model_generate(context, max_length, stop, **options)
+
+    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+        """As `hf`; an answer longer than the context is an error that a user can read."""
+        try:
+            return super().generate_until(requests, disable_tqdm=disable_tqdm)
+        except AssertionError as error:
+            if "max tokens to generate" not in str(error):
+                raise
+            raise LsnError(
+                f"an answer of as many tokens as the task asks for does not fit into this model's "
+                f"context of {self.max_length}; give --gen_kwargs max_gen_toks=N with a smaller N, "
+                "or a model with a longer context"
+            ) from error
+
+    # The response cache ----------------------------------------------------------------------
+
+    def set_cache_hook(self, cache_hook: CacheHook) -> None:
+        """Called by lm-eval with `--use_cache`: keep this signature's responses apart."""
+        super().set_cache_hook(cache_hook)
+        self._database = cache_hook.dbdict
+        if self._database is not None:
+            self._use_own_table()
+
+    def _use_own_table(self) -> None:
+        in_memory = self._arguments["pretrained"] == "in memory"
+        sources = [self._arguments.get(name) for name in ("pretrained", "peft", "delta")]
+        identity = {
+            "arguments": self._arguments,
+            "weights": [weights_identity(source) for source in sources if source],
+            "in_memory": weights_identity(self.model) if in_memory else None,
+            "dtype": str(self.model.dtype),
+            "mask": self._mask.digest if self._mask and self._condition.terms else None,
+            "condition": str(self._condition),
+            "versions": [__version__, lm_eval_version, transformers.__version__],
+        }
+        use_table(self._database, table_name(identity))
+        if RECORD_KEY in self._database:
+            self._earlier = self._database[RECORD_KEY]
+
+    # The record ------------------------------------------------------------------------------
+
+    def get_model_info(self) -> dict[str, Any]:
+        """`hf`'s information and, under `lsn`, what was done and what the hooks saw."""
+        record = self._record()
+        if self._intervention is not None:
+            self._intervention.report.warn_of_unchanged()
+        logger.info("signature: %s", record["signature"])
+        for hookpoint, seen in record["seen"].get("hookpoints", {}).items():
+            logger.info("%s: %s", hookpoint, ", ".join(f"{k} {v}" for k, v in seen.items()))
+        if self._database is not None:
+            self._database[RECORD_KEY] = record["seen"]
+        return {**super().get_model_info(), "lsn": record}
+
+    def _record(self) -> dict[str, Any]:
+        mask = self._mask
+        record: dict[str, Any] = {
+            "version": __version__,
+            "condition": str(self._condition),
+            "model": {
+                "name": "+".join([self._model_name(), *self._adapters()]),
+                "type": self.model.config.model_type,
+                "dtype": str(self.model.dtype).removeprefix("torch."),
+            },
+            "mask": None
+            if mask is None
+            else {
+                "name": self._mask_name,
+                "digest": mask.digest,
+                "method": mask.method.name,
+                "languages": list(mask.languages),
+                "model": mask.model.name,
+            },
+            "neurons_per_layer": {},
+            "seen": self._earlier or {},
+            "answered_from_cache": False,
+        }
+        if self._intervention is not None:
+            report = self._intervention.report
+            record["neurons_per_layer"] = self._intervention.neurons_per_layer()
+            record["seen"] = report.to_json()
+            record["answered_from_cache"] = self._database is not None and not report.calls
+            if self._earlier is not None:
+                record["seen"] = _added(self._earlier, record["seen"])
+        record["signature"] = signature(record)
+        return record
+
+    def _model_name(self) -> str:
+        pretrained = self._arguments["pretrained"]
+        if pretrained == str(demo_model_dir()):
+            return DEMO_MODEL
+        if pretrained == "in memory":
+            return self.model.config._name_or_path or "in memory"
+        return str(pretrained)
+
+    def _adapters(self) -> list[str]:
+        """With one the model is another, and the signature has to say so."""
+        given = (self._arguments.get(name) for name in ("peft", "delta"))
+        return [str(adapter) for adapter in given if adapter]
+
+
+_NOT_IDENTITY = frozenset({"batch_size", "max_batch_size", "device"})
+"""Arguments that change rounding at most: two runs that differ in them share a cache."""
+
+
+def _added(earlier: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """What the hooks saw in this run and in those whose responses are in the cache."""
+    hookpoints = {}
+    for hookpoint, counts in now["hookpoints"].items():
+        before = earlier["hookpoints"].get(hookpoint, {})
+        hookpoints[hookpoint] = {
+            name: count if name == "neurons" else count + before.get(name, 0)
+            for name, count in counts.items()
+        }
+    unchanged = now["unchanged"] if now["unchanged"] else earlier["unchanged"]
+    return {**now, "hookpoints": hookpoints, "unchanged": unchanged}

@@ -1,0 +1,182 @@
+"""The seam: everything lm_eval is told about this package, and the only place that tells it.
+
+Written for lm-eval 0.4.13, whose registries take lazy entries ("module:object") but discover no
+plug-ins. Later releases read the entry points that `pyproject.toml` declares, the same as
+`COMPONENTS` here; whichever comes first wins, and the other finds the name taken and leaves it.
+
+Three things are attached, each after the lm_eval module concerned has run (an earlier entry would
+keep lm_eval from filling its own registries), each once:
+
+- components, in the registries;
+- our tasks folder, in `TaskIndex.build`: after lm_eval's own folder, before those of
+  `--include_path`, which therefore win, and nowhere with `include_defaults=False`;
+- under lm_eval's own command, a message in place of a traceback for an error the user can mend.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lsn_eval.storage import shipped
+
+log = logging.getLogger(__name__)
+
+TASK_HOST = "lm_eval.tasks"
+_TASK_INDEX = "lm_eval.tasks._index"  # imported by it; were it gone, we should hear of it
+
+
+@dataclass(frozen=True)
+class Component:
+    """One thing lm_eval looks up by name: an entry point of `group`, `name = target`."""
+
+    group: str
+    name: str
+    target: str
+
+
+@dataclass(frozen=True)
+class _Host:
+    """Where lm_eval keeps the components of one entry-point group."""
+
+    module: str
+    """Fills the registry with lm_eval's own components when it is imported."""
+    registry: str
+    """Name of the registry in `lm_eval.api.registry`."""
+    by_decorator: bool = False
+    """Import the component's module at once, and let its decorator register it: a metric brings
+    its direction and aggregation along, which a lazy entry cannot carry."""
+
+
+HOSTS = {
+    "lm_eval.models": _Host("lm_eval.models", "model_registry"),
+    "lm_eval.filters": _Host("lm_eval.filters", "filter_registry"),
+    "lm_eval.metrics": _Host("lm_eval.api.metrics", "metric_registry", by_decorator=True),
+    "lm_eval.aggregations": _Host("lm_eval.api.metrics", "aggregation_registry", by_decorator=True),
+}
+
+COMPONENTS = (
+    Component("lm_eval.models", "lsn_hf", "lsn_eval.harness.lsn_hf:LsnHF"),
+    Component(
+        "lm_eval.metrics",
+        "lsn_language_accuracy",
+        "lsn_eval.lm_tasks.language_accuracy:language_accuracy",
+    ),
+    Component("lm_eval.aggregations", "lsn_ratio", "lsn_eval.lm_tasks.language_accuracy:ratio"),
+)
+"""Kept equal to the entry points in `pyproject.toml` by a test."""
+
+
+def hosts() -> tuple[str, ...]:
+    """The lm_eval modules to attach to, those that `lsn_eval.autoload` waits for."""
+    return (*dict.fromkeys(HOSTS[c.group].module for c in COMPONENTS), TASK_HOST)
+
+
+def register() -> None:
+    """Import what we extend of lm_eval, and attach to it: for programs that need no hook.
+
+    Raises what goes wrong, where the hook would only warn.
+    """
+    for host in hosts():
+        importlib.import_module(host)
+        attach(host)
+
+
+def attach(host: str) -> None:
+    """Attach to the lm_eval module `host`, which has been imported. Again is the same as once."""
+    _shorten_user_errors()
+    if host == TASK_HOST:
+        _add_tasks(importlib.import_module(_TASK_INDEX))
+    for component in COMPONENTS:
+        if HOSTS[component.group].module == host:
+            _add_component(component)
+
+
+def _add_component(component: Component) -> None:
+    host = HOSTS[component.group]
+    registry = getattr(importlib.import_module("lm_eval.api.registry"), host.registry)
+    if component.name in registry:
+        present = dict(registry.items())[component.name]
+        if _path_of(present) != component.target:
+            log.warning(
+                "lm_eval's %s %r is %s; lsn_eval's is not used. Uninstall one of the two packages.",
+                component.group,
+                component.name,
+                _path_of(present),
+            )
+    elif host.by_decorator:
+        importlib.import_module(component.target.partition(":")[0])
+    else:
+        registry.register(component.name, target=component.target)
+
+
+def _path_of(entry: Any) -> str:
+    """`module:object` of what a registry holds: that string, an entry point, or the object."""
+    if isinstance(entry, str):
+        return entry
+    if hasattr(entry, "value") and hasattr(entry, "load"):  # importlib.metadata.EntryPoint
+        return str(entry.value)
+    return f"{getattr(entry, '__module__', '?')}:{getattr(entry, '__qualname__', entry)}"
+
+
+def _add_tasks(host: Any) -> None:
+    build = host.TaskIndex.build
+    if getattr(build, "lsn_eval", False):
+        return
+    ours = shipped.tasks_dir()
+    defaults = Path(host.__file__).parent
+
+    @functools.wraps(build)
+    def build_with_ours(paths: Iterable[Path], *args: Any, **kwargs: Any) -> Any:
+        return build(_with_tasks(list(paths), defaults, ours), *args, **kwargs)
+
+    build_with_ours.lsn_eval = True  # type: ignore[attr-defined]
+    host.TaskIndex.build = staticmethod(build_with_ours)
+
+
+def _with_tasks(paths: list[Path], defaults: Path, ours: Path) -> list[Path]:
+    """`ours` right after lm_eval's own folder, unless that is absent or `ours` is there already."""
+    if defaults not in paths or any(Path(path).resolve() == ours for path in paths):
+        return paths
+    after = paths.index(defaults) + 1
+    return [*paths[:after], ours, *paths[after:]]
+
+
+def _shorten_user_errors() -> None:
+    """Under lm_eval's own command, print an `LsnError` as one message; exit status 1 stays.
+
+    Programs that use lm_eval as a library keep Python's behaviour, and `LSN_EVAL_TRACEBACK=1`
+    brings the traceback back.
+    """
+    previous = sys.excepthook
+    if getattr(previous, "lsn_eval", False) or not _is_lm_eval_command():
+        return
+
+    def excepthook(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        from lsn_eval.errors import LsnError
+
+        if isinstance(error, LsnError) and os.environ.get("LSN_EVAL_TRACEBACK") != "1":
+            print(f"lsn_eval: error: {error}", file=sys.stderr)
+        else:
+            previous(kind, error, trace)
+
+    excepthook.lsn_eval = True  # type: ignore[attr-defined]
+    sys.excepthook = excepthook
+
+
+def _is_lm_eval_command() -> bool:
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if spec is not None and spec.name == "lm_eval.__main__":
+        return True
+    program = Path(sys.argv[0] if sys.argv else "").name
+    return program.removesuffix(".exe") in {"lm_eval", "lm-eval"}

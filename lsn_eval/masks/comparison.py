@@ -1,0 +1,205 @@
+"""Masks held against each other: what languages share, and what two masks of a model share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.models.hookpoints import HOOKPOINTS
+
+
+def jaccard(shared: int, first: int, second: int) -> float:
+    """Neurons of both over neurons of either, from the counts; NaN for two empty sets."""
+    either = first + second - shared
+    return shared / either if either else float("nan")
+
+
+# Within one mask ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageOverlap:
+    """Neurons that pairs of languages share; a language's own count is on the diagonal."""
+
+    languages: tuple[str, ...]
+    counts: NDArray[np.int64]
+    """[language, language]"""
+
+    @property
+    def jaccard(self) -> NDArray[np.float64]:
+        """Jaccard index [language, language]; NaN between two languages without neurons."""
+        own = np.diagonal(self.counts).astype(np.float64)
+        either = own[:, None] + own[None, :] - self.counts
+        return np.divide(
+            self.counts, either, out=np.full(self.counts.shape, np.nan), where=either > 0
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Languages, counts and Jaccard indices (null for NaN) in plain types."""
+        return {
+            "languages": list(self.languages),
+            "counts": self.counts.tolist(),
+            "jaccard": [[_plain(value) for value in row] for row in self.jaccard.tolist()],
+        }
+
+
+def language_overlap(mask: NeuronMask, hookpoint: str | None = None) -> LanguageOverlap:
+    """Which neurons the languages of a mask share, at all of its hookpoints or one."""
+    sets = [_positions(mask, language, hookpoint) for language in mask.languages]
+    counts = [[np.intersect1d(a, b, assume_unique=True).size for b in sets] for a in sets]
+    return LanguageOverlap(mask.languages, np.array(counts, np.int64))
+
+
+def layer_distribution(mask: NeuronMask, hookpoint: str) -> NDArray[np.int64]:
+    """Neurons [language, layer] at a hookpoint, layers in the model's order."""
+    counts = [
+        [mask.indices(language, hookpoint, layer).size for layer in mask.model.layers]
+        for language in mask.languages
+    ]
+    return np.array(counts, np.int64)
+
+
+def _positions(mask: NeuronMask, language: str, hookpoint: str | None) -> NDArray[np.int64]:
+    """Sorted numbers that tell the neurons of a mask apart over hookpoints and layers."""
+    widest = max(mask.model.widths.values())
+    layers = len(mask.model.layers)
+    parts = []
+    for at in mask.hookpoints if hookpoint is None else (hookpoint,):
+        for number, layer in enumerate(mask.model.layers):
+            place = (HOOKPOINTS.index(at) * layers + number) * widest
+            parts.append(place + mask.indices(language, at, layer).astype(np.int64))
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+# Between two masks ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LanguageDifference:
+    """Neurons of one language in two masks, at one hookpoint or at all ("all")."""
+
+    language: str
+    hookpoint: str
+    first: int
+    second: int
+    shared: int
+
+    @property
+    def only_first(self) -> int:
+        return self.first - self.shared
+
+    @property
+    def only_second(self) -> int:
+        return self.second - self.shared
+
+    @property
+    def jaccard(self) -> float:
+        return jaccard(self.shared, self.first, self.second)
+
+    def as_json(self) -> dict[str, Any]:
+        """Every figure in plain types, the derived ones too."""
+        return asdict(self) | {
+            "only_first": self.only_first,
+            "only_second": self.only_second,
+            "jaccard": _plain(self.jaccard),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class MaskDifference:
+    """What two masks of one model have in common. A language in one mask alone counts as having
+    no neurons in the other."""
+
+    by_language: tuple[LanguageDifference, ...]
+    by_hookpoint: tuple[LanguageDifference, ...]
+    """For each language and hookpoint; empty where the masks have one and the same hookpoint."""
+    only_in_first: tuple[str, ...]
+    """Languages that the second mask does not name."""
+    only_in_second: tuple[str, ...]
+    same: bool
+    """Neurons, controls and stored values are all equal."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything in plain types."""
+        return {
+            "same": self.same,
+            "languages": [entry.as_json() for entry in self.by_language],
+            "hookpoints": [entry.as_json() for entry in self.by_hookpoint],
+            "languages_only_in_first": list(self.only_in_first),
+            "languages_only_in_second": list(self.only_in_second),
+        }
+
+
+def mask_difference(first: NeuronMask, second: NeuronMask) -> MaskDifference:
+    """Compare two masks language by language.
+
+    Raises:
+        MaskError: they are of different models.
+    """
+    both = first & second if set(first.languages) & set(second.languages) else None
+    if both is None:
+        first | second  # of different models: the error says so
+    languages = list(dict.fromkeys([*first.languages, *second.languages]))
+    hookpoints = [at for at in HOOKPOINTS if at in {*first.hookpoints, *second.hookpoints}]
+
+    def entry(language: str, hookpoint: str | None) -> LanguageDifference:
+        counts = [_count(mask, language, hookpoint) for mask in (first, second, both)]
+        return LanguageDifference(language, hookpoint or "all", *counts)
+
+    return MaskDifference(
+        tuple(entry(language, None) for language in languages),
+        tuple(
+            entry(language, at)
+            for language in languages
+            for at in hookpoints
+            if len(hookpoints) > 1
+        ),
+        tuple(language for language in first.languages if language not in second.languages),
+        tuple(language for language in second.languages if language not in first.languages),
+        first.digest == second.digest,
+    )
+
+
+def _count(mask: NeuronMask | None, language: str, hookpoint: str | None) -> int:
+    if mask is None or language not in mask.languages:
+        return 0
+    if hookpoint is None:
+        return mask.count(language)
+    return sum(mask.layer_counts(language).get(hookpoint, []))
+
+
+def difference_table(difference: MaskDifference) -> str:
+    """A Markdown table, one row a language (and hookpoint, where there are several)."""
+    rows = [["language", "hookpoint", "A", "B", "only A", "only B", "shared", "Jaccard"]]
+    for entry in (*difference.by_language, *difference.by_hookpoint):
+        numbers = (entry.first, entry.second, entry.only_first, entry.only_second, entry.shared)
+        index = "-" if np.isnan(entry.jaccard) else f"{entry.jaccard:.3f}"
+        rows.append([entry.language, entry.hookpoint, *map(str, numbers), index])
+    return markdown_table(rows)
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows, the first of them the heading, aligned to be read in a terminal too."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = [
+        "-" * width if column == 0 else "-" * (width - 1) + ":"
+        for column, width in enumerate(widths)
+    ]
+    return "\n".join([line(rows[0]), line(rule), *map(line, rows[1:])])
+
+
+def _plain(number: float) -> float | None:
+    return None if np.isnan(number) else float(number)

@@ -1,0 +1,83 @@
+"""Masks that others published, converted: languages are named by the caller, never by position."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsn_eval.errors import MaskError
+from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.masks.names import MaskMethod
+from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
+from lsn_eval.models.layout import ModelLayout
+from lsn_eval.storage.whole_files import load_plain_tensors
+
+
+def import_rucaibox(
+    path: str | os.PathLike[str],
+    *,
+    languages: Sequence[str],
+    layers: int,
+    width: int,
+    name: str | None = None,
+    model_type: str | None = None,
+    hookpoint: str = DEFAULT_HOOKPOINT,
+) -> NeuronMask:
+    """Convert a mask in the format of RUCAIBox/Language-Specific-Neurons (Tang et al. 2024).
+
+    The file is a `torch.save` of `list[language][layer]` of int64 neuron indices. It holds no
+    names: `languages` names them in file order, and `layers` and `width` are the model's.
+
+    Raises:
+        MaskError: the file does not have as many languages or layers, or an index is outside the
+            width, out of order or doubled.
+    """
+    if hookpoint not in HOOKPOINTS:
+        raise MaskError(f"hookpoint {hookpoint!r}: one of {', '.join(HOOKPOINTS)} was expected")
+    source = Path(path)
+    content = load_plain_tensors(source, MaskError)
+    if not isinstance(content, list) or not all(isinstance(entry, list) for entry in content):
+        raise MaskError(
+            f"{source} does not hold list[language][layer] of neuron indices; it holds a "
+            f"{type(content).__name__}"
+        )
+    if len(content) != len(languages):
+        raise MaskError(
+            f"{source} holds {len(content)} languages and {len(languages)} were named "
+            f"({', '.join(languages)}); name them all, in file order"
+        )
+    neurons: dict[str, dict[str, dict[str, NDArray[Any]]]] = {}
+    for language, by_layer in zip(languages, content, strict=True):
+        if len(by_layer) != layers:
+            raise MaskError(
+                f"{source}: {language} has {len(by_layer)} layers and --layers says {layers}"
+            )
+        neurons[language] = {hookpoint: {}}
+        for layer, indices in enumerate(by_layer):
+            where = f"{source}: {language}, layer {layer}"
+            try:
+                array = np.asarray(indices)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise MaskError(f"{where}: neuron indices were expected ({error})") from error
+            if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+                raise MaskError(
+                    f"{where}: a list of whole numbers was expected, not {array.dtype} of shape "
+                    f"{list(array.shape)}"
+                )
+            if array.size and not (array.min() >= 0 and array.max() < width):
+                wrong = int(array.min() if array.min() < 0 else array.max())
+                raise MaskError(
+                    f"{where}: neuron {wrong} is outside the width; 0 to {width - 1} were expected"
+                )
+            neurons[language][hookpoint][str(layer)] = np.sort(array)
+    return NeuronMask(
+        neurons,
+        model=ModelLayout.numbered(layers, {hookpoint: width}, name=name, type=model_type),
+        languages=languages,
+        method=MaskMethod("imported", {"format": "rucaibox", "file": source.name}),
+    )

@@ -1,0 +1,1 @@
+"""Where neurons are in a model: hookpoints, the rows of architectures, layouts."""

@@ -1,0 +1,292 @@
+"""Texts to record: files, folders, globs, Hugging Face datasets, token files.
+
+A *document* is what a corpus calls one: a line of a `.txt` file, an entry of a `.jsonl` or
+`.parquet` file or of a dataset. One in `HELD_OUT_SHARE` documents, chosen by a hash of its
+identity, is held out for evaluation: `is_held_out` is the one rule for recording and for tasks.
+"""
+
+from __future__ import annotations
+
+import bz2
+import glob
+import gzip
+import hashlib
+import io
+import json
+import lzma
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsn_eval.errors import RecordingError
+from lsn_eval.storage.whole_files import load_plain_tensors
+
+HELD_OUT_SHARE = 10
+"""One document in so many is held out."""
+
+TEXT_SUFFIXES = (".txt", ".jsonl", ".parquet")
+COMPRESSIONS = (".gz", ".xz", ".bz2", ".zst")
+TOKEN_SUFFIX = ".pt"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text, and what it is known by when documents are split into recorded and held out."""
+
+    text: str
+    identity: str
+
+
+def is_held_out(identity: str) -> bool:
+    """Whether the document is for evaluation, so that recording must leave it out.
+
+    By SHA-256 of the identity: the same on every machine, whatever the order of the documents.
+    """
+    digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") % HELD_OUT_SHARE == 0
+
+
+def document_identity(record: Mapping[str, Any], text: str) -> str:
+    """A document's `id` (Wikipedia's page number) where it has one, else its text."""
+    identity = record.get("id")
+    return text if identity in (None, "") else str(identity)
+
+
+class TextFiles:
+    """The documents of files, folders and globs, read anew at every iteration.
+
+    `line_ends` keeps the end of a line of a `.txt` file: packed, lines then make the file's own
+    running text.
+    """
+
+    hold_out = False
+    """A file that somebody names is recorded whole, unless they say otherwise."""
+
+    def __init__(self, source: str, *, column: str = "text", line_ends: bool = False) -> None:
+        self.source = source
+        self.column = column
+        self.line_ends = line_ends
+        self.files = find_files(source)
+        self._sizes = [max(1, file.stat().st_size) for file in self.files]
+        self._done = 0.0
+
+    def fraction(self) -> float:
+        """Share of the bytes read so far, for the time left."""
+        return min(1.0, self._done / sum(self._sizes))
+
+    def __iter__(self) -> Iterator[Document]:
+        before = 0
+        for file, size in zip(self.files, self._sizes, strict=True):
+            for document, share in self._documents(file, size):
+                self._done = before + share * size
+                yield document
+            before += size
+            self._done = before
+
+    def _documents(self, file: Path, size: int) -> Iterator[tuple[Document, float]]:
+        kind = _kind(file)
+        try:
+            if kind == ".parquet":
+                yield from _parquet_documents(file, self.column)
+                return
+            with open(file, "rb") as raw:
+                # Through buffers, so that the raw position is only roughly what was read.
+                for number, line in enumerate(_decompressed(file, raw), start=1):
+                    try:
+                        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                    except UnicodeDecodeError as error:
+                        raise RecordingError(
+                            f"{file}, line {number}: {error}; UTF-8 was expected"
+                        ) from error
+                    if not text.strip():
+                        continue
+                    share = raw.tell() / size
+                    if kind == ".txt":
+                        stripped = text.rstrip("\r\n")
+                        yield Document(text if self.line_ends else stripped, stripped), share
+                    else:
+                        where = f"{file}, line {number}"
+                        yield _json_document(text, where, self.column), share
+        except (OSError, EOFError, lzma.LZMAError) as error:
+            raise RecordingError(f"{file} cannot be read ({error}); is it damaged?") from error
+
+
+def _kind(file: Path) -> str:
+    name = file.name.lower()
+    for compression in COMPRESSIONS:
+        name = name.removesuffix(compression)
+    return Path(name).suffix
+
+
+def find_files(source: str) -> list[Path]:
+    """Files meant by a path, a folder (with its subfolders) or a glob, sorted.
+
+    Raises:
+        RecordingError: there are none, or one of an unknown kind was named.
+    """
+    path = Path(source).expanduser()
+    known = f"{', '.join(TEXT_SUFFIXES)} (also {', '.join(COMPRESSIONS)})"
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file() and _readable(file))
+        if not files:
+            raise RecordingError(f"the folder {path} holds no texts; {known} are read")
+        return files
+    files = [path] if path.is_file() else sorted(map(Path, glob.glob(str(path), recursive=True)))
+    files = [file for file in files if file.is_file()]
+    if not files:
+        raise RecordingError(f"{source!r} is no file, no folder and no glob that matches a file")
+    for file in files:
+        if not _readable(file):
+            raise RecordingError(
+                f"{file}: {known} and token tensors ({TOKEN_SUFFIX}) are read; convert it, or "
+                "name the files to read"
+            )
+    return files
+
+
+def _readable(file: Path) -> bool:
+    return _kind(file) in (*TEXT_SUFFIXES, TOKEN_SUFFIX) and not file.name.startswith(".")
+
+
+def _decompressed(file: Path, raw: BinaryIO) -> Iterable[bytes]:
+    suffix = file.suffix.lower()
+    if suffix == ".gz":
+        return gzip.GzipFile(fileobj=raw)
+    if suffix == ".bz2":
+        return bz2.BZ2File(raw)
+    if suffix == ".xz":
+        return lzma.LZMAFile(raw)
+    if suffix == ".zst":
+        import pyarrow
+
+        return io.BufferedReader(pyarrow.CompressedInputStream(raw, "zstd"))
+    return raw
+
+
+def _json_document(line: str, where: str, column: str) -> Document:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise RecordingError(
+            f"{where}: not JSON ({error}); one object with {column!r} a line was expected"
+        ) from error
+    return _column_document(record, where, column)
+
+
+def _column_document(record: Any, where: str, column: str) -> Document:
+    text = record.get(column) if isinstance(record, Mapping) else None
+    if not isinstance(text, str):
+        there = ", ".join(record) if isinstance(record, Mapping) else f"a {type(record).__name__}"
+        raise RecordingError(
+            f"{where}: no text in column {column!r}; there is {there}. Name the column with "
+            "--text-column"
+        )
+    return Document(text, document_identity(record, text))
+
+
+def _parquet_documents(file: Path, column: str) -> Iterator[tuple[Document, float]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.ParquetFile(file)
+    except pyarrow.ArrowInvalid as error:
+        raise RecordingError(f"{file} is no parquet file ({error})") from error
+    names = table.schema_arrow.names
+    columns = [name for name in (column, "id") if name in names]
+    total, read = max(1, table.metadata.num_rows), 0
+    for batch in table.iter_batches(batch_size=256, columns=columns):
+        for record in batch.to_pylist():
+            read += 1
+            record = record if column in names else dict.fromkeys(names)
+            document = _column_document(record, f"{file}, row {read}", column)
+            if document.text.strip():
+                yield document, read / total
+
+
+class DatasetTexts:
+    """The documents of a Hugging Face dataset, streamed: `NAME[:CONFIG]`, `{lang}` filled in."""
+
+    hold_out = True
+    """The perplexity tasks evaluate the documents held out of the same datasets."""
+
+    def __init__(
+        self, source: str, language: str, *, split: str = "train", column: str = "text"
+    ) -> None:
+        name, _, config = source.replace("{lang}", language).partition(":")
+        self.name, self.config = name, config or None
+        self.split, self.column = split, column
+        self.source = f"{name}{':' if config else ''}{config}[{split}]"
+
+    def fraction(self) -> None:
+        """A stream does not say how long it is."""
+
+    def __iter__(self) -> Iterator[Document]:
+        import datasets
+
+        try:
+            stream = datasets.load_dataset(self.name, self.config, split=self.split, streaming=True)
+            for number, record in enumerate(stream):
+                document = _column_document(record, f"{self.source}, entry {number}", self.column)
+                if document.text.strip():
+                    yield document
+        except RecordingError:
+            raise
+        except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+            offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
+            raise RecordingError(
+                f"dataset {self.source} cannot be streamed ({error}); check the name, the "
+                "configuration and the split (--dataset NAME:CONFIG --dataset-split SPLIT)"
+                + ("; HF_HUB_OFFLINE is set, so that only local ones are found" if offline else "")
+            ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class TokenFile:
+    """Token ids [token] or [row, token], and the file they are from."""
+
+    source: str
+    tokens: NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.tokens.shape
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self.tokens, dtype)
+
+
+def read_tokens(source: str) -> TokenFile:
+    """The token ids of a `.pt` file that holds one LongTensor.
+
+    Raises:
+        RecordingError: it holds anything else.
+    """
+    files = find_files(source)
+    if len(files) > 1:
+        raise RecordingError(
+            f"{source} is {len(files)} files; one {TOKEN_SUFFIX} file a language was expected"
+        )
+    tokens = load_plain_tensors(files[0], RecordingError)
+    return TokenFile(source, token_array(tokens, str(files[0])))
+
+
+def token_array(tokens: Any, where: str) -> NDArray[np.int64]:
+    """Token ids as an array [token] or [row, token]."""
+    array = np.asarray(tokens) if hasattr(tokens, "shape") else None
+    if array is None or array.dtype.kind not in "iu" or array.ndim not in (1, 2):
+        given = type(tokens).__name__ if array is None else f"{array.dtype} {list(array.shape)}"
+        raise RecordingError(
+            f"{where} holds {given}; a LongTensor of token ids [token] or [row, token] was expected"
+        )
+    return array.astype(np.int64)
+
+
+def is_token_file(source: str) -> bool:
+    """Whether `source` names token tensors rather than texts."""
+    return source.lower().endswith(TOKEN_SUFFIX)

@@ -1,0 +1,159 @@
+"""What a number was measured with besides model, mask and condition: settings that have to be equal
+for two numbers of a task to be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from lsn_eval.storage.masked_secrets import masked
+
+UNKNOWN = "unknown"
+OF_A_LANGUAGE = frozenset({"task definition", "documents", "prompts", "task version"})
+"""Settings that may differ from language to language of one family of tasks."""
+
+_DEFINITION = (
+    "dataset_path", "dataset_name", "dataset_kwargs", "custom_dataset", "test_split",
+    "validation_split", "process_docs", "doc_to_text", "doc_to_target", "doc_to_choice",
+    "doc_to_image", "doc_to_audio", "description", "gen_prefix", "target_delimiter", "output_type",
+    "repeats", "filter_list", "process_results", "metric_list",
+)  # fmt: skip
+_OF_SHOTS = ("fewshot_split", "fewshot_delimiter", "fewshot_config")
+_WHERE_BOTH = {
+    "prompts", "few-shot definition", "few-shot seed", "few-shot as turns", "lsn_eval",
+    "parameters", "data root",
+}  # fmt: skip
+_ELSEWHERE = frozenset(
+    {
+        "pretrained", "model", "mask", "condition", "dtype", "batch_size", "max_batch_size",
+        "device", "trust_remote_code", "parallelize", "device_map", "max_memory_per_gpu",
+        "max_cpu_memory", "offload_folder", "gpus",
+    }
+)  # fmt: skip
+"""Model arguments that a row states by itself, or that change rounding at most."""
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+"""Of a function without source, another one in every process."""
+_TOKENIZER = ("tokenizer_bos_token", "tokenizer_eos_token", "tokenizer_pad_token", "max_length")
+
+
+def run_settings(document: Mapping[str, Any], task: str) -> dict[str, str]:
+    """Settings of a task in lm-eval's results file, by the names that messages call them; of a
+    group those of its tasks."""
+    members = [name for name in _members(document, task) if name in document["configs"]]
+    if not members:
+        return _of_task(document, task)
+    settings = [_of_task(document, name) for name in members]
+    return {
+        name: values[0] if len(values) == 1 else _digest([found[name] for found in settings])
+        for name in settings[0]
+        for values in [list(dict.fromkeys(found[name] for found in settings))]
+    }
+
+
+def _members(
+    document: Mapping[str, Any], group: str, above: frozenset[str] = frozenset()
+) -> Sequence[str]:
+    """Tasks of a group, those of groups in it included."""
+    found: dict[str, None] = {}
+    for name in (document.get("group_subtasks") or {}).get(group) or ():
+        if name not in above:
+            inside = _members(document, name, above | {group})
+            found |= dict.fromkeys(inside or [name])
+    return sorted(found)
+
+
+def _of_task(document: Mapping[str, Any], task: str) -> dict[str, str]:
+    config = document["config"]
+    task_config = document["configs"].get(task) or {}
+    shots = (document.get("n-shot") or {}).get(task)
+    effective = ((document.get("n-samples") or {}).get(task) or {}).get("effective")
+    generation = {
+        **(task_config.get("generation_kwargs") or {}),
+        **_mapping(config.get("gen_kwargs")),
+    }
+    hashed = (document.get("task_hashes") or {}).get(task)
+    defined = {name: task_config.get(name) for name in _DEFINITION}
+    shown = {name: task_config.get(name) for name in _OF_SHOTS}
+    found: dict[str, Any] = {
+        "dtype": str(config.get("model_dtype") or UNKNOWN).removeprefix("torch."),
+        "model revision": config.get("model_sha") or config.get("model_revision"),
+        "model arguments": _further_arguments(config) or None,
+        "backend": "hf" if config.get("model") in _HUGGING_FACE else config.get("model"),
+        "parameters": config.get("model_num_parameters"),
+        "lsn_eval": (config.get("lsn") or {}).get("version"),
+        "task version": (document.get("versions") or {}).get(task),
+        "task definition": _digest(defined),
+        "prompts": _short(hashed),
+        "data root": None if hashed else _mapping(task_config.get("metadata")).get("data_root"),
+        "documents": effective,
+        "few-shot examples": shots,
+        "few-shot definition": _digest(shown) if shots else None,
+        "few-shot seed": config.get("fewshot_seed") if shots else None,
+        "generation arguments": _dumped(generation) if generation else None,
+        "seed": config.get("torch_seed") if generation.get("do_sample") else None,
+        "system instruction": _short(document.get("system_instruction_sha")),
+        "chat template": _short(document.get("chat_template_sha")),
+        "few-shot as turns": bool(document.get("fewshot_as_multiturn")) if shots else None,
+        "tokenizer": _digest({name: document.get(name) for name in _TOKENIZER}),
+        "lm_eval": document.get("lm_eval_version"),
+        "transformers": document.get("transformers_version"),
+    }
+    return {name: "none" if value is None else str(value) for name, value in found.items()}
+
+
+def differing(
+    first: Mapping[str, str], second: Mapping[str, str], allowed: Collection[str] = ()
+) -> list[str]:
+    """What differs, in words: the name and both values.
+
+    lm-eval writes the hash of the prompts only where samples are logged, and how examples are shown
+    is nothing without any, so that these count only where both have them.
+    """
+    return [
+        f"{name} {first.get(name, UNKNOWN)} and {second.get(name, UNKNOWN)}"
+        for name in dict.fromkeys([*first, *second])
+        if first.get(name) != second.get(name)
+        and name not in allowed
+        and not (name in _WHERE_BOTH and "none" in (first.get(name), second.get(name)))
+    ]
+
+
+_HUGGING_FACE = ("hf", "lsn_hf", "hf-auto", "huggingface")
+"""lm-eval's names of its class, and of ours, which gives its numbers under `none`."""
+
+
+def model_arguments(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`--model_args` of a results file, which lm-eval writes as text or as a mapping."""
+    given = config.get("model_args")
+    if isinstance(given, str):
+        return dict(part.strip().partition("=")[::2] for part in given.split(",") if part.strip())
+    return given if isinstance(given, Mapping) else {}
+
+
+def _further_arguments(config: Mapping[str, Any]) -> str:
+    """What else than the row's own fields a model was loaded with."""
+    return ",".join(
+        f"{name}={masked(value, name)}"
+        for name, value in sorted(model_arguments(config).items())
+        if name not in _ELSEWHERE and value is not None
+    )
+
+
+def _mapping(given: Any) -> Mapping[str, Any]:
+    return given if isinstance(given, Mapping) else {"given": given} if given else {}
+
+
+def _short(given: Any) -> str | None:
+    return str(given)[:12] if given else None
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def _digest(value: Any) -> str:
+    text = _ADDRESS.sub("", _dumped(value))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -1,0 +1,1 @@
+"""Files: whole or not at all, shipped with the package, without keys."""

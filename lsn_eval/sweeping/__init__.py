@@ -1,0 +1,1 @@
+"""Many conditions on one loaded model."""

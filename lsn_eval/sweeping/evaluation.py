@@ -1,0 +1,271 @@
+"""`Evaluation`: lm-eval with one loaded model, under one condition after another.
+
+What a process of its own would have and a second evaluation would not: the generators of random
+numbers as they are once model and tasks are loaded, tasks that nobody has used (samplers of
+few-shot examples, documents, requests), batch sizes not yet found. Each condition gets these anew;
+model, data and the description of the machine are loaded once.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import os
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lsn_eval.conditions import Condition
+from lsn_eval.errors import LsnError
+from lsn_eval.sweeping.progress import AnswerCounter
+from lsn_eval.sweeping.settings import MODEL, SweepError, SweepSettings
+from lsn_eval.sweeping.values import missing_device
+
+Told = Callable[[str, Mapping[str, int], Mapping[str, int], int], None]
+"""Is told of an answer: its kind, by kind the condition's answers so far and all its requests, and
+the answers ready for conditions to come."""
+
+
+class Evaluation:
+    """Results of one condition after another, by the settings of a sweep.
+
+    Raises:
+        SweepError: a task or a device that does not exist.
+    """
+
+    def __init__(self, settings: SweepSettings, out: Path) -> None:
+        from lsn_eval.harness import plugin
+
+        if missing := missing_device(settings.device):
+            raise SweepError(missing)
+        plugin.register()
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # as lm-eval's command does
+        self._settings = settings
+        self._out = out
+        self.configuration = settings.configuration(Condition(), out)
+        try:
+            self._manager = self.configuration.process_tasks(self.configuration.metadata)
+        except ValueError as error:
+            raise SweepError(f"{error}; 'lm_eval ls tasks' lists those there are") from error
+        self._model: Any = None
+        self._tasks: dict[tuple[str, ...], tuple[Any, _RandomStates]] = {}
+        self._counter = AnswerCounter(self._tell)
+        self.told: Told | None = None
+
+    def load(self) -> None:
+        """Load model and tasks, in the order of lm-eval's command.
+
+        Raises:
+            LsnError: one of them cannot be loaded.
+        """
+        try:
+            self._load()
+        except (LsnError, OSError):
+            raise
+        except Exception as error:
+            raise SweepError(
+                f"model and tasks cannot be loaded: {type(error).__name__}: {error}; "
+                "LSN_EVAL_TRACEBACK=1 shows where"
+            ) from error
+
+    def _load(self) -> None:
+        from lm_eval.api.registry import get_model
+
+        self._seed()
+        self._model = get_model(MODEL).create_from_arg_obj(
+            self.configuration.model_args,
+            {
+                "batch_size": self.configuration.batch_size,
+                "max_batch_size": self.configuration.max_batch_size,
+                "device": self.configuration.device,
+            },
+        )
+        self._model.set_cache_hook(self._counter)
+        self._with_model = _RandomStates.now()
+        self._loaded(self.configuration.tasks)
+
+    def _tell(self, kind: str, done: Mapping[str, int], totals: Mapping[str, int]) -> None:
+        if self.told is not None:
+            self.told(kind, done, totals, self._model.stacked.rows_ahead)
+
+    def _seed(self) -> None:
+        import numpy as np
+        from lm_eval.utils import set_torch_seed
+
+        seeds = self._seeds()[:3]
+        for seed, plant in zip(seeds, (random.seed, np.random.seed, set_torch_seed), strict=True):
+            if seed is not None:
+                plant(seed)
+
+    def _seeds(self) -> Sequence[int | None]:
+        return self.configuration.seed or [None] * 4
+
+    def _loaded(self, tasks: Sequence[Any]) -> tuple[Any, _RandomStates]:
+        """The tasks as they were when loaded, and the random numbers as they were then."""
+        key = tuple(map(str, tasks))
+        if key not in self._tasks:
+            self._with_model.restore()
+            loaded = self._manager.load(list(tasks))
+            self._tasks[key] = (loaded, _RandomStates.now())
+        return self._tasks[key]
+
+    def evaluate(
+        self,
+        condition: Condition,
+        folder: Path,
+        tasks: Sequence[str] | None = None,
+        *,
+        following: Sequence[Condition] = (),
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """lm-eval's results and samples under `condition`, written below `folder` too.
+
+        Args:
+            tasks: those of the settings without it.
+            following: conditions to be evaluated after this one on the same tasks, in this order;
+                with `stack` set, they are generated for in the same batches.
+        """
+        import lm_eval
+        from lm_eval.loggers import EvaluationTracker
+
+        configuration = self._settings.configuration(condition, self._out)
+        names = self.configuration.tasks if tasks is None else list(tasks)
+        loaded, states = self._loaded(names)
+        self._model.set_condition(condition)
+        self._model.stack(following, self._settings.stack)
+        self._model.batch_sizes.clear()
+        tracker = EvaluationTracker(output_path=str(folder))
+        python, numpy, torch, few_shot = self._seeds()
+        with _worked_out_once():
+            results: dict[str, Any] = lm_eval.simple_evaluate(
+                model=self._model,
+                model_args=configuration.model_args,
+                tasks=names,
+                task_manager=_Unused(
+                    self._manager, loaded, states, configuration.metadata, self._counter
+                ),
+                num_fewshot=configuration.num_fewshot,
+                batch_size=configuration.batch_size,
+                max_batch_size=configuration.max_batch_size,
+                device=configuration.device,
+                limit=configuration.limit,
+                log_samples=True,
+                evaluation_tracker=tracker,
+                system_instruction=configuration.system_instruction,
+                apply_chat_template=configuration.apply_chat_template,
+                fewshot_as_multiturn=configuration.fewshot_as_multiturn,
+                gen_kwargs=configuration.gen_kwargs,
+                random_seed=python,
+                numpy_random_seed=numpy,
+                torch_random_seed=torch,
+                fewshot_random_seed=few_shot,
+                confirm_run_unsafe_code=configuration.confirm_run_unsafe_code,
+                metadata=configuration.metadata,
+            )
+        # Handed a loaded model, lm-eval writes its class.
+        results["config"]["model"] = MODEL
+        tracker.general_config_tracker.model_source = MODEL
+        samples = results.pop("samples")
+        tracker.save_results_aggregated(results, samples)
+        for task in results["configs"]:
+            tracker.save_results_samples(task, samples[task])
+        _all_written(folder, samples)
+        return results, samples
+
+
+def _all_written(folder: Path, samples: dict[str, Any]) -> None:
+    """lm-eval warns where it cannot write a file, and goes on."""
+    written = [path.name for path in folder.rglob("*") if path.stat().st_size]
+    for start in ("results_", *(f"samples_{task}_" for task, rows in samples.items() if rows)):
+        if not any(name.startswith(start) for name in written):
+            raise SweepError(f"lm-eval wrote no file {start}* into {folder}; is the disk full?")
+
+
+class _Unused:
+    """Stands for lm-eval's task manager: hands out tasks that no evaluation has touched yet."""
+
+    def __init__(
+        self,
+        manager: Any,
+        loaded: Any,
+        states: _RandomStates,
+        metadata: dict[str, Any],
+        counter: AnswerCounter,
+    ) -> None:
+        self._manager, self._loaded, self._states = manager, loaded, states
+        self._counter = counter
+        self._condition = metadata["condition"]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._manager, name)
+
+    def load(self, tasks: Sequence[Any]) -> Any:
+        """Copies of what was loaded, or, where something in them cannot be copied, loaded anew."""
+        try:
+            fresh = copy.deepcopy(self._loaded)
+        except Exception:
+            fresh = self._manager.load(list(tasks))
+        for task in fresh["tasks"].values():
+            task.config.metadata = self._with_condition(task.config.metadata)
+        for group in fresh["groups"].values():
+            group.metadata = self._with_condition(group.metadata)
+        self._counter.start(fresh["tasks"].values())
+        self._states.restore()
+        return fresh
+
+    def _with_condition(self, metadata: Any) -> Any:
+        if isinstance(metadata, dict) and "condition" in metadata:
+            return {**metadata, "condition": self._condition}
+        return metadata
+
+
+@dataclass(frozen=True)
+class _RandomStates:
+    """Python's, NumPy's and PyTorch's generators at one moment."""
+
+    python: Any
+    numpy: Any
+    torch: Any
+    devices: Any
+
+    @classmethod
+    def now(cls) -> _RandomStates:
+        import numpy as np
+        import torch
+
+        devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        return cls(random.getstate(), np.random.get_state(), torch.get_rng_state(), devices)
+
+    def restore(self) -> None:
+        import numpy as np
+        import torch
+
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)
+        torch.set_rng_state(self.torch)
+        if self.devices:
+            torch.cuda.set_rng_state_all(self.devices)
+
+
+@contextmanager
+def _worked_out_once() -> Iterator[None]:
+    """What lm-eval works out anew for every results file, or document, with the same outcome: the
+    description of the machine, and the code that a prompt's template compiles to."""
+    from lm_eval.utils import env
+    from torch.utils import collect_env
+
+    describe = collect_env.get_pretty_env_info
+    collect_env.get_pretty_env_info = _cached(describe)
+    env.from_string = _cached(env.from_string)
+    try:
+        yield
+    finally:
+        collect_env.get_pretty_env_info = describe
+        del env.from_string
+
+
+@functools.cache
+def _cached(work_out: Any) -> Any:
+    return functools.lru_cache(maxsize=1024)(work_out)

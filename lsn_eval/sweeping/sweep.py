@@ -1,0 +1,174 @@
+"""`run_sweep`: conditions x tasks on one loaded model, each as if `lm_eval` had run alone."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+from lsn_eval.conditions import Condition
+from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.sweeping.evaluation import Evaluation
+from lsn_eval.sweeping.folder import SweepFolder
+from lsn_eval.sweeping.progress import SweepBar
+from lsn_eval.sweeping.settings import SweepSettings
+
+
+@dataclass
+class SweepOutcome:
+    """What became of the conditions, by their names."""
+
+    finished: dict[str, Path] = field(default_factory=dict)
+    """Results files, those of an earlier run included."""
+    skipped: list[str] = field(default_factory=list)
+    """Finished by an earlier run."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Reasons."""
+
+
+def run_sweep(settings: SweepSettings, out: Path, *, progress: bool = True) -> SweepOutcome:
+    """Evaluate every condition that is not finished in `out`.
+
+    A condition that fails is recorded, and the others go on.
+
+    Raises:
+        LsnError: before the model is loaded, if conditions, mask, tasks or `out` do not fit; after
+            it, if model or data cannot be loaded.
+    """
+    with contextlib.ExitStack() as stack:
+        # lm-eval warns whenever it reads the settings, so they are read within.
+        screen = stack.enter_context(quiet())
+        mask = NeuronMask.load(settings.mask)
+        conditions = settings.conditions_of(mask)
+        folder = SweepFolder(out, _shared_arguments(settings, out, mask))
+        outcome, left = _divided(folder, conditions)
+        if not left:
+            return outcome
+        evaluation = Evaluation(settings, out)
+        stack.enter_context(folder.alone())
+        outcome, left = _divided(folder, conditions)  # others may have been finished meanwhile
+        bar = SweepBar(len(left), screen, shown=progress)
+        stack.callback(bar.close)
+        evaluation.told = bar.answered
+        evaluation.load()
+        folder.write_arguments()
+        bar.start()
+        for number, condition in enumerate(left, 1):
+            bar.begin(str(condition))
+            try:
+                evaluation.evaluate(condition, folder.begin(condition), following=left[number:])
+                outcome.finished[str(condition)] = folder.finish(condition)
+            except Exception as error:
+                outcome.failed[str(condition)] = folder.fail(condition, error)
+                bar.say(f"{condition} failed: {outcome.failed[str(condition)]}")
+            bar.end()
+    return outcome
+
+
+def _divided(
+    folder: SweepFolder, conditions: Sequence[Condition]
+) -> tuple[SweepOutcome, list[Condition]]:
+    """What an earlier run finished, and the conditions that are left."""
+    outcome = SweepOutcome()
+    left = []
+    for condition in conditions:
+        if results := folder.finished(condition):
+            outcome.finished[str(condition)] = results
+            outcome.skipped.append(str(condition))
+        else:
+            left.append(condition)
+    return outcome, left
+
+
+def _shared_arguments(settings: SweepSettings, out: Path, mask: NeuronMask) -> dict[str, Any]:
+    """Everything that a condition's numbers depend on, but for the condition."""
+    import lm_eval
+    import torch
+    import transformers
+
+    from lsn_eval.harness.response_cache import weights_identity
+    from lsn_eval.lm_tasks.local_data import ENVIRONMENT, refuse_secrets
+    from lsn_eval.version import __version__
+
+    configuration = settings.configuration(Condition(), out)
+    refuse_secrets(configuration.metadata)
+    names = (
+        "num_fewshot", "batch_size", "max_batch_size", "device", "limit", "gen_kwargs", "seed",
+        "system_instruction", "apply_chat_template", "fewshot_as_multiturn", "include_path",
+    )  # fmt: skip
+    return {
+        **{name: getattr(configuration, name) for name in names},
+        "model_args": _without_condition(configuration.model_args),
+        "metadata": _without_condition(configuration.metadata),
+        "mask_digest": mask.digest,
+        "tasks": list(settings.tasks),
+        "weights": weights_identity(settings.model),
+        **{
+            f"weights of {name}": weights_identity(str(settings.model_args[name]))
+            for name in ("peft", "delta")
+            if settings.model_args.get(name)
+        },
+        "data_root": os.environ.get(ENVIRONMENT) or None,
+        "versions": {
+            "lsn_eval": __version__,
+            "lm_eval": lm_eval.__version__,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+    }
+
+
+def _without_condition(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name != "condition"}
+
+
+_ADVICE = "Custom kwargs can be passed to `--metadata`"
+"""What lm-eval says of every task that loads its data by a function."""
+
+
+class _Once(logging.Handler):
+    """Shows a warning the first time."""
+
+    def __init__(self, screen: TextIO) -> None:
+        super().__init__(logging.WARNING)
+        self._screen = screen
+        self._shown: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message not in self._shown and _ADVICE not in message:
+            self._shown.add(message)
+            tqdm.write(f"{record.name}: {message}", file=self._screen)
+
+
+@contextmanager
+def quiet() -> Iterator[TextIO]:
+    """Keeps lm-eval's own progress bars, and what `git` says outside a repository, off the screen;
+    yields the screen. Warnings of lm-eval and of ours come through, each once."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    handlers = []
+    try:
+        with open(os.dup(kept), "w", encoding="utf-8") as screen:
+            handler = _Once(screen)
+            for name in ("lm_eval", "lsn_eval"):
+                logging.getLogger(name).addHandler(handler)
+                handlers.append((name, handler))
+            with contextlib.redirect_stderr(io.StringIO()):
+                yield screen
+    finally:
+        for name, handler in handlers:
+            logging.getLogger(name).removeHandler(handler)
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,1 @@
+"""Test data and plain loops that more than one test file needs."""

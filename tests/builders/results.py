@@ -1,0 +1,155 @@
+"""Results files and samples in lm-eval's own format, from numbers that a test makes up."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from builders.results_files import lsn_record
+from lsn_eval.comparing import APART, Comparison, Draws, compare
+from lsn_eval.results.rows import read_results
+
+LANGUAGES = ("en", "de", "zh")
+QUICK = Draws(resamples=200, permutations=199)
+
+
+def aggregate(metric: str, items: Sequence[Any]) -> float:
+    """What lm-eval makes of the items, in plain loops."""
+    items = [item for item in items if item is not None]
+    if isinstance(items[0], (tuple, list)):
+        over, under = sum(item[0] for item in items), sum(item[1] for item in items)
+        return math.exp(-over / under) if "perplexity" in metric else over / under
+    mean = sum(items) / len(items)
+    return math.exp(-mean) if "perplexity" in metric else mean
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_run(
+    folder: Path,
+    condition: str | None,
+    tasks: Mapping[str, Mapping[str, Sequence[Any]]],
+    *,
+    values: Mapping[str, float] | None = None,
+    samples: bool = True,
+    date: float = 1.0,
+    model: str = "org/model",
+    dtype: str = "float32",
+    edit: Callable[[dict[str, Any]], None] | None = None,
+    edit_sample: Callable[[str, dict[str, Any]], None] | None = None,
+    configs: Mapping[str, Any] | None = None,
+    **record: Any,
+) -> Path:
+    """A results file with samples: `tasks` holds items, one a document, by task and metric.
+
+    `condition=None` is a run of plain `hf`; `values` replaces what the items give, by metric.
+    """
+    config: dict[str, Any] = {
+        "model": "hf" if condition is None else "lsn_hf",
+        "model_args": {"pretrained": model, "dtype": dtype},
+        "model_dtype": f"torch.{dtype}",
+        "fewshot_seed": 1234,
+        "gen_kwargs": {},
+    }
+    if condition is not None:
+        config["lsn"] = lsn_record(condition, model=model, dtype=dtype, **record)
+    results, n_samples = {}, {}
+    for task, metrics in tasks.items():
+        given = values or {}
+        numbers = {
+            metric: given[metric] if metric in given else aggregate(metric, items)
+            for metric, items in metrics.items()
+        }
+        results[task] = {"alias": task, **{f"{metric},none": number for metric, number in numbers.items()}}  # fmt: skip
+        size = len(next(iter(metrics.values())))
+        n_samples[task] = {"original": size, "effective": size}
+    document = {
+        "results": results,
+        "group_subtasks": {},
+        "configs": {
+            task: {
+                "task": task,
+                "dataset_kwargs": {"language": task.rpartition("_")[2]},
+                "metric_list": [{"metric": metric} for metric in metrics],
+                **(configs or {}),
+            }
+            for task, metrics in tasks.items()
+        },
+        "versions": dict.fromkeys(tasks, 1.0),
+        "n-shot": dict.fromkeys(tasks, 0),
+        "higher_is_better": {},
+        "n-samples": n_samples,
+        "config": config,
+        "date": date,
+        "lm_eval_version": "0.4.13",
+        "transformers_version": "4.57",
+        "tokenizer_eos_token": ["</s>", "2"],
+        "max_length": 2048,
+    }
+    if edit:
+        edit(document)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"results_{date}.json"
+    path.write_text(json.dumps(document))
+    for task, metrics in tasks.items() if samples else ():
+        lines = []
+        for number in range(n_samples[task]["effective"]):
+            sample: dict[str, Any] = {
+                "doc_id": number, "filter": "none", "metrics": list(metrics),
+                "doc_hash": sha(f"{task} {number}"), "prompt_hash": sha(f"prompt {number}"),
+                "target_hash": sha("target"), "arguments": {"gen_args_0": {"arg_0": "text"}},
+                "resps": [[str([items[number] for items in metrics.values()])]],
+                **{metric: items[number] for metric, items in metrics.items()},
+            }  # fmt: skip
+            if edit_sample:
+                edit_sample(task, sample)
+            lines.append(json.dumps(sample) + "\n")
+        (folder / f"samples_{task}_{date}.jsonl").write_text("".join(lines))
+    return path
+
+
+def write_sweep(
+    root: Path,
+    *,
+    languages: Sequence[str] = LANGUAGES,
+    documents: int = 12,
+    controls: int = 2,
+    effect: float = 0.5,
+    seed: int = 0,
+    metric: str = "token_perplexity",
+    conditions: Sequence[str] | None = None,
+    **given: Any,
+) -> dict[tuple[str, str], list[tuple[float, int]]]:
+    """none, LANG:zero and its controls; (log-likelihood, tokens) by condition and language."""
+    generator = np.random.default_rng(seed)
+    tokens = {x: generator.integers(20, 60, size=documents) for x in languages}
+    base = {x: -tokens[x] * generator.normal(1.5, 0.2, size=documents) for x in languages}
+    found = {}
+    every = ["none"]
+    for own in languages:
+        every += [f"{own}:zero", *(f"random{k + 1}-{own}:zero" for k in range(controls))]
+    for condition in conditions or every:
+        for x in languages:
+            size = 0.0 if condition == "none" else 0.02
+            if condition == f"{x}:zero":
+                size = effect
+            loss = tokens[x] * generator.normal(size, size / 4 + 0.01, size=documents)
+            loss *= condition != "none"
+            found[condition, x] = [
+                (float(b - w), int(t)) for b, w, t in zip(base[x], loss, tokens[x], strict=True)
+            ]
+        tasks = {f"ppl_{x}": {metric: found[condition, x]} for x in languages}
+        write_run(root / condition.replace(":", "_"), condition, tasks, **given)
+    return found
+
+
+def compared(*paths: Path, draws: Draws = QUICK, **given: Any) -> Comparison:
+    return compare(read_results(paths, apart=APART), draws=draws, **given)

@@ -1,0 +1,647 @@
+"""`lsn-eval check`: every verdict, the baseline file, the formats, and what it costs to start."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import typer
+from builders.results_files import LANGUAGES, ppl, task_results, write_results
+from typer.testing import CliRunner
+
+from lsn_eval.checking import formats
+from lsn_eval.checking.baseline_files import baseline_text, read_baseline
+from lsn_eval.checking.baselines import BaselineError, Tolerance, make_baseline
+from lsn_eval.checking.checks import Finding, Verdict, check
+from lsn_eval.cli import _PlainErrors
+from lsn_eval.cli.check import check as command
+from lsn_eval.results.rows import read_results
+
+BASE = {"en": 3.0, "de": 4.0, "zh": 5.0}
+GATES = [
+    {"gate": "selectivity", "metric": "token_perplexity", "task": ppl("{language}"),
+     "languages": list(LANGUAGES), "condition": "{language}:zero", "at_least": 0.05},
+    {"gate": "control", "metric": "token_perplexity", "task": ppl("{language}"),
+     "languages": list(LANGUAGES), "condition": "random*-{language}:zero", "below": 0.05},
+]  # fmt: skip
+
+app = typer.Typer(cls=_PlainErrors, pretty_exceptions_enable=False)
+app.command("check")(command)
+app.callback()(lambda: None)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["check", *map(str, arguments)])
+
+
+def write_sweep(folder: Path, **options) -> None:
+    """none; LANG:zero with +50 % on the own text and +1 % elsewhere; two controls with +1, -2 %."""
+
+    def write(condition, factors):
+        results = {ppl(code): task_results(token_perplexity=BASE[code] * factor) for code, factor in factors.items()}  # fmt: skip
+        write_results(folder / condition.replace(":", "_"), results, condition=condition, **options)
+
+    write("none", dict.fromkeys(LANGUAGES, 1.0))
+    for own in LANGUAGES:
+        write(f"{own}:zero", {code: 1.5 if code == own else 1.01 for code in LANGUAGES})
+        write(f"random1-{own}:zero", {own: 1.01})
+        write(f"random2-{own}:zero", {own: 0.98})
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """Results and a baseline with gates that they meet."""
+    results, baseline = tmp_path / "results", tmp_path / "baseline.json"
+    write_sweep(results)
+    assert run(results, "--baseline", baseline, "--update").exit_code == 0
+    edit(baseline, lambda document: document["gates"].extend(GATES))
+    assert run(results, "--baseline", baseline, "--update").exit_code == 0
+    return results, baseline
+
+
+def edit(path: Path, change) -> None:
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def edit_results(results: Path, condition: str, change) -> None:
+    (path,) = (results / condition.replace(":", "_")).glob("results_*.json")
+    edit(path, change)
+
+
+def set_value(results: Path, condition: str, language: str, value) -> None:
+    def change(document):
+        document["results"][ppl(language)]["token_perplexity,none"] = value
+
+    edit_results(results, condition, change)
+
+
+def findings(results: Path, baseline: Path) -> list[Finding]:
+    return check(read_results([results]), read_baseline(baseline))
+
+
+def failing(results: Path, baseline: Path) -> list[tuple[str, str, str]]:
+    """Verdict, condition and task of what fails; the command's exit status agrees."""
+    found = [finding for finding in findings(results, baseline) if finding.failing]
+    shown = run(results, "--baseline", baseline)
+    assert shown.exit_code == (1 if found else 0)
+    for finding in found:
+        assert re.search(f"^{finding.verdict} .*{re.escape(finding.condition)}", shown.output, re.M)
+    return [(str(finding.verdict), finding.condition, finding.task) for finding in found]
+
+
+# Verdicts ------------------------------------------------------------------------------------
+
+
+def test_equal_results_pass(sweep):
+    results, baseline = sweep
+    assert failing(results, baseline) == []
+    assert run(results, "--baseline", baseline).output == "passed: 18 ok, 6 gate met\n"
+
+
+@pytest.mark.parametrize(
+    ("condition", "factor", "verdict"),
+    [
+        ("none", 1.009, Verdict.OK),
+        ("none", 0.991, Verdict.OK),
+        ("none", 1.011, Verdict.REGRESSION),
+        ("none", 0.989, Verdict.IMPROVED),  # a lower perplexity without intervention is no worse
+        ("de:zero", 1.011, Verdict.REGRESSION),
+        ("de:zero", 0.989, Verdict.REGRESSION),  # under one, any move says that it changed
+    ],
+)
+def test_a_number_that_moved(sweep, condition, factor, verdict):
+    results, baseline = sweep
+    edit(baseline, lambda document: document["gates"].clear())
+    before = BASE["de"] * (1.0 if condition == "none" else 1.5)
+    set_value(results, condition, "de", before * factor)
+    moved = [finding for finding in findings(results, baseline) if finding.verdict != Verdict.OK]
+    if verdict is Verdict.OK:
+        assert moved == []
+    else:
+        (finding,) = moved
+        assert finding.verdict is verdict
+        assert (finding.condition, finding.task, finding.language) == (condition, ppl("de"), "de")
+        assert finding.message.endswith(f"({factor - 1:+.2%})")
+    assert bool(failing(results, baseline)) == verdict.failing
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, None, "N/A"])
+def test_what_is_no_finite_number_is_never_ok(sweep, value):
+    results, baseline = sweep
+
+    def widen(document):
+        for entry in document["values"]:
+            entry["tolerance"] = {"absolute": 1e300}
+
+    edit(baseline, widen)
+    set_value(results, "none", "de", value)
+    verdicts = failing(results, baseline)
+    assert ("not a number", "none", ppl("de")) in verdicts
+    # Every gate needs the baseline; it is not met for want of a number.
+    assert ("gate failed", "de:zero", ppl("de")) in verdicts
+    assert ("gate failed", "random*-de:zero", ppl("de")) in verdicts
+
+
+def test_a_missing_condition_a_missing_task_and_a_missing_metric_are_told_apart(sweep):
+    results, baseline = sweep
+    edit(baseline, lambda document: document["gates"].clear())
+    edit_results(results, "random1-en:zero", lambda document: document["results"].clear())
+    edit_results(results, "de:zero", lambda document: document["results"].pop(ppl("zh")))
+
+    def rename(document):
+        metrics = document["results"][ppl("en")]
+        metrics["another,none"] = metrics.pop("token_perplexity,none")
+
+    edit_results(results, "zh:zero", rename)
+    assert sorted(failing(results, baseline)) == [
+        ("missing condition", "random1-en:zero", ""),
+        ("missing metric", "zh:zero", ppl("en")),
+        ("missing task", "de:zero", ppl("zh")),
+    ]
+
+
+def test_what_is_new_is_reported_and_passes(sweep):
+    results, baseline = sweep
+    write_results(results / "new", {ppl("de"): task_results(token_perplexity=1.0)}, condition="de:mean")  # fmt: skip
+    write_results(results / "task", {"xnli_de": task_results(acc=0.5)}, condition="none")
+
+    def add(document):
+        document["results"][ppl("de")]["another,none"] = 1.0
+
+    edit_results(results, "en:zero", add)
+    assert failing(results, baseline) == []
+    new = [finding for finding in findings(results, baseline) if finding.verdict is Verdict.NEW]
+    assert sorted((finding.condition, finding.task, finding.metric) for finding in new) == [
+        ("de:mean", "", ""),
+        ("en:zero", ppl("de"), "another"),
+        ("none", "xnli_de", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"digest": "f" * 64}, "mask sha256-3986c9d8f34d -> sha256-ffffffffffff"),
+        ({"dtype": "bfloat16"}, "dtype float32 -> bfloat16"),
+        ({"model": "other"}, "model lsn_demo -> other"),
+        ({"version": 2.0}, "version 1.0 -> 2.0 (under"),
+        ({"documents": 8}, "documents 48 -> 8 (under"),
+    ],
+)
+def test_a_changed_signature_fails_also_with_equal_numbers(tmp_path, sweep, options, message):
+    _, baseline = sweep
+    write_sweep(tmp_path / "other", **options)
+    found = findings(tmp_path / "other", baseline)
+    bad = [finding for finding in found if finding.failing]
+    assert {finding.verdict for finding in bad} == {Verdict.CHANGED_SIGNATURE}
+    assert all(finding.message.startswith(message) for finding in bad)
+    # A mask is nothing to `none`; all else is said of every run, or of every task.
+    assert len(bad) == {"digest": 9, "version": 3, "documents": 3}.get(next(iter(options)), 10)
+    assert failing(tmp_path / "other", baseline)
+    # --update accepts it.
+    assert run(tmp_path / "other", "--baseline", baseline, "--update").exit_code == 0
+    assert failing(tmp_path / "other", baseline) == []
+
+
+def test_a_number_with_a_changed_signature_is_not_judged(sweep):
+    results, baseline = sweep
+    edit(baseline, lambda document: document["gates"].clear())
+
+    def change(document):
+        document["versions"][ppl("de")] = 2.0
+        document["results"][ppl("de")]["token_perplexity,none"] = 99.0
+
+    edit_results(results, "none", change)
+    assert failing(results, baseline) == [("changed signature", "", ppl("de"))]
+
+
+def test_a_plain_run_of_hf_serves_for_none(sweep):
+    results, baseline = sweep
+
+    def plain(document):
+        del document["config"]["lsn"]
+
+    edit_results(results, "none", plain)
+    assert failing(results, baseline) == []
+
+
+def test_an_intervention_that_does_nothing_turns_the_check_red(sweep):
+    """As a broken hook would: the numbers of `none` under de:zero."""
+    results, baseline = sweep
+    for language in LANGUAGES:
+        set_value(results, "de:zero", language, BASE[language])
+    verdicts = failing(results, baseline)
+    assert ("regression", "de:zero", ppl("de")) in verdicts
+    assert ("gate failed", "de:zero", ppl("de")) in verdicts
+
+
+# Gates ---------------------------------------------------------------------------------------
+
+
+def gate_of(results, baseline, condition):
+    (finding,) = [
+        finding
+        for finding in findings(results, baseline)
+        if finding.verdict in (Verdict.GATE_MET, Verdict.GATE_FAILED)
+        and finding.condition == condition
+    ]
+    return finding
+
+
+def test_selectivity_is_the_own_change_minus_the_largest_other(sweep):
+    results, baseline = sweep
+    met = gate_of(results, baseline, "de:zero")
+    assert met.verdict is Verdict.GATE_MET
+    assert met.found == pytest.approx(0.5 - 0.01)
+    set_value(results, "de:zero", "zh", BASE["zh"] * 0.54)  # -46 %: large in either direction
+    missed = gate_of(results, baseline, "de:zero")
+    assert missed.verdict is Verdict.GATE_FAILED
+    assert missed.found == pytest.approx(0.5 - 0.46)
+    assert missed.message == "selectivity: own +50.0%, zh -46.0%"
+
+
+def test_a_control_gate_takes_the_largest_change_of_any_control(sweep):
+    results, baseline = sweep
+    met = gate_of(results, baseline, "random*-de:zero")
+    assert met.found == pytest.approx(0.02)
+    assert met.message == "control: random2-de:zero -2.0%, the largest of 2"
+    set_value(results, "random1-de:zero", "de", BASE["de"] * 1.051)
+    assert gate_of(results, baseline, "random*-de:zero").verdict is Verdict.GATE_FAILED
+    # A star stays within one name.
+    results_of_two = {ppl("en"): task_results(token_perplexity=99.0)}
+    write_results(results / "two", results_of_two, condition="random1-de:zero/random1-en:zero")
+    assert gate_of(results, baseline, "random*-en:zero").verdict is Verdict.GATE_MET
+
+
+def test_where_more_is_better_a_fall_is_what_a_gate_measures(tmp_path):
+    for condition, own in (("none", 0.8), ("de:zero", 0.4)):
+        write_results(
+            tmp_path / condition.replace(":", "_"),
+            {"acc_de": task_results(acc=own), "acc_en": task_results(acc=0.8)},
+            condition=condition, higher_is_better=True,
+        )  # fmt: skip
+    gate = {"gate": "selectivity", "metric": "acc", "task": "acc_{language}", "languages": ["de", "en"], "condition": "de:zero{language}", "at_least": 0.5}  # fmt: skip
+    baseline = tmp_path / "baseline.json"
+    run(tmp_path, "--baseline", baseline, "--update")
+    edit(baseline, lambda document: document["gates"].append({**gate, "condition": "{language}:zero"}))  # fmt: skip
+    assert gate_of(tmp_path, baseline, "de:zero").found == pytest.approx(0.5)
+    assert gate_of(tmp_path, baseline, "de:zero").verdict is Verdict.GATE_MET
+    lacking = gate_of(tmp_path, baseline, "en:zero")
+    assert lacking.verdict is Verdict.GATE_FAILED
+    assert lacking.message == "selectivity: no acc of acc_de under en:zero in the results"
+
+
+def test_a_gate_without_controls_or_with_other_documents_is_not_met(sweep):
+    results, baseline = sweep
+    for path in results.glob("random*-de_zero/results_*"):
+        path.unlink()
+    assert gate_of(results, baseline, "random*-de:zero").verdict is Verdict.GATE_FAILED
+
+    def fewer(document):
+        document["n-samples"][ppl("zh")]["effective"] = 8
+
+    edit_results(results, "zh:zero", fewer)
+    other = gate_of(results, baseline, "zh:zero")
+    assert other.verdict is Verdict.GATE_FAILED
+    assert "under none and zh:zero differ: documents 48 -> 8" in other.message
+
+
+def test_a_gate_may_be_about_a_metric_that_the_values_leave_out(sweep):
+    results, baseline = sweep
+
+    def change(document):
+        document["metrics"] = ["another"]
+        document["values"].clear()
+
+    edit(baseline, change)
+    assert gate_of(results, baseline, "de:zero").verdict is Verdict.GATE_MET
+
+
+def test_a_gate_is_not_met_by_results_without_a_number(sweep):
+    results, baseline = sweep
+    edit(baseline, lambda document: [document[key].clear() for key in ("values", "runs", "tasks")])
+    for path in results.rglob("results_*.json"):
+        edit(path, lambda document: document["results"].clear())
+    assert [verdict for verdict, _, _ in failing(results, baseline)] == ["gate failed"] * 6
+
+
+def test_update_does_not_loosen_a_gate(sweep):
+    results, baseline = sweep
+    set_value(results, "de:zero", "de", BASE["de"])
+    updated = run(results, "--baseline", baseline, "--update")
+    assert updated.exit_code == 1
+    assert "gate failed" in updated.output
+    assert [gate.to_json() for gate in read_baseline(baseline).gates] == GATES
+
+
+# The file ------------------------------------------------------------------------------------
+
+
+def test_the_file_is_one_sorted_entry_a_line_and_its_lines_are_found(sweep):
+    _, baseline = sweep
+    text = baseline.read_text()
+    lines = text.splitlines()
+    values = [line for line in lines if '"value":' in line]
+    assert len(values) == 18
+    keys = [(entry["model"], entry["condition"], entry["task"]) for entry in (json.loads(line.strip(" ,")) for line in values)]  # fmt: skip
+    assert keys == sorted(keys)
+    read = read_baseline(baseline)
+    assert baseline_text(read) == text
+    for value in read.values:
+        assert json.loads(lines[read.line(value.to_json()) - 1].strip(" ,")) == value.to_json()
+
+
+def test_one_number_that_moved_is_one_line_of_a_diff(sweep):
+    results, baseline = sweep
+    before = baseline.read_text().splitlines()
+    set_value(results, "none", "de", 4.5)
+    run(results, "--baseline", baseline, "--update")
+    after = baseline.read_text().splitlines()
+    assert len(after) == len(before)
+    assert sum(one != other for one, other in zip(before, after, strict=True)) == 1
+
+
+def test_update_keeps_what_was_written_by_hand_and_drops_what_is_gone(sweep):
+    results, baseline = sweep
+
+    def change(document):
+        entry = document["values"][0]
+        assert entry["condition"] == "de:zero"
+        entry.update(tolerance={"absolute": 0.5}, worse="lower")
+
+    edit(baseline, change)
+    for path in (results / "zh_zero").iterdir():
+        path.unlink()
+    shown = run(results, "--baseline", baseline, "--update", "--tolerance", "5%")
+    assert "15 values, 0 new, 0 moved, 3 removed; 2 gates kept" in shown.output
+    values = read_baseline(baseline).values
+    assert (values[0].tolerance, values[0].worse) == (Tolerance("absolute", 0.5), "lower")
+    assert values[1].tolerance == Tolerance("relative", 0.01)
+
+
+@pytest.mark.parametrize(
+    ("text", "tolerance", "value", "stderr", "allowed"),
+    [
+        ("0.01", Tolerance("relative", 0.01), -4.0, None, 0.04),
+        ("5%", Tolerance("relative", 0.05), 4.0, None, 0.2),
+        ("0.5abs", Tolerance("absolute", 0.5), 4.0, None, 0.5),
+        ("2se", Tolerance("stderr", 2.0), 0.5, 0.1, 0.2),
+        ("0", Tolerance("relative", 0.0), 4.0, None, 0.0),
+    ],
+)
+def test_tolerances(text, tolerance, value, stderr, allowed):
+    assert Tolerance.parse(text) == tolerance
+    assert tolerance.allowed(value, stderr) == pytest.approx(allowed)
+
+
+def test_a_tolerance_in_standard_errors(tmp_path):
+    def write(acc):
+        results = {"xnli_de": task_results(acc=(acc, 0.02)), ppl("de"): task_results(p=3.0)}
+        write_results(tmp_path / "r", results, condition=None, higher_is_better=True)
+
+    baseline = tmp_path / "b.json"
+    write(0.5)
+    run(tmp_path / "r", "--baseline", baseline, "--update", "--tolerance", "2se")
+    values = {value.metric: value for value in read_baseline(baseline).values}
+    assert (values["acc"].tolerance, values["acc"].stderr) == (Tolerance("stderr", 2.0), 0.02)
+    assert values["acc"].worse == "lower"
+    assert values["p"].tolerance == Tolerance("relative", 0.01)  # it has no standard error
+    for acc, bad in ((0.461, False), (0.459, True), (0.9, False)):
+        write(acc)
+        assert bool(failing(tmp_path / "r", baseline)) == bad
+
+
+def test_the_metrics_named_at_first_stay_the_only_ones(tmp_path):
+    write_results(tmp_path / "r", {ppl("de"): task_results(keep=1.0, leave=math.nan)})
+    baseline = tmp_path / "b.json"
+    refused = run(tmp_path / "r", "--baseline", baseline, "--update")
+    assert refused.exit_code == 2
+    assert "leave of lsn_demo_ppl_de under none is nan" in refused.output
+    assert not baseline.exists()
+    for _ in range(2):
+        extra = ("--metric", "keep") if not baseline.exists() else ()
+        assert run(tmp_path / "r", "--baseline", baseline, "--update", *extra).exit_code == 0
+        assert [value.metric for value in read_baseline(baseline).values] == ["keep"]
+    assert failing(tmp_path / "r", baseline) == []
+    assert run(tmp_path / "r", "--baseline", baseline).output == "passed: 1 ok\n"
+
+
+def test_results_that_differ_in_documents_make_no_baseline(tmp_path):
+    results = {ppl("de"): task_results(p=1.0)}
+    write_results(tmp_path / "a", results)
+    write_results(tmp_path / "b", results, condition="de:zero", documents=8)
+    with pytest.raises(BaselineError, match="documents 48 and 8"):
+        make_baseline(read_results([tmp_path]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(format="x"), "format 'lsn_eval baseline' was expected"),
+        (lambda d: d.update(format_version=9), "format version 9 was given and 1 is read"),
+        (lambda d: d.pop("values"), "the file lacks values"),
+        (lambda d: d.update(valeus=[]), "has the unknown valeus"),
+        (
+            lambda d: d["values"][0].update(value=math.nan),
+            "value nan: a finite number was expected",
+        ),
+        (lambda d: d["values"][0].update(value=True), "value True: a finite number was expected"),
+        (lambda d: d["values"][0].update(tolerance=0.1), "tolerance 0.1; one of relative"),
+        (lambda d: d["values"][0].update(tolerance={"relative": -1}), "is negative"),
+        (lambda d: d["values"][0].update(tolerance={"absolute": math.nan}), "a finite number"),
+        (lambda d: d["values"][0].update(tolerance={"stderr": 2}), "needs the value's own"),
+        (lambda d: d["values"][0].update(worse="down"), "worse 'down'; one of lower"),
+        (lambda d: d["values"][0].update(tolerence=1), "has the unknown tolerence"),
+        (lambda d: d["values"].append(d["values"][0]), "is there twice"),
+        (lambda d: d["runs"].clear(), "has a value and no line in runs"),
+        (lambda d: d["gates"][0].update(gate="x"), "gate 'x'; one of selectivity, control"),
+        (lambda d: d["gates"][0].pop("at_least"), "lacks at_least"),
+        (lambda d: d["gates"][1].update(at_least=1), "has the unknown at_least"),
+        (lambda d: d["gates"][0].update(languages=["de"]), "2 or more different languages"),
+        (lambda d: d["gates"][0].update(condition="de:zero"), "lacks {language}"),
+        (lambda d: d.update(gates={}), "gates: a list was expected"),
+        (lambda d: d["gates"].append(3), "gate 3"),
+        (lambda d: (d["gates"].clear(), d["values"].clear()), "neither a value nor a gate"),
+    ],
+)
+def test_a_baseline_that_contradicts_itself_is_one_message_and_exit_2(sweep, change, message):
+    results, baseline = sweep
+    edit(baseline, change)
+    before = baseline.read_text()
+    for update in ((), ("--update",)):
+        shown = run(results, "--baseline", baseline, *update)
+        assert shown.exit_code == 2
+        assert message in shown.output
+        assert f"the baseline {baseline}" in shown.output
+    assert baseline.read_text() == before
+
+
+def test_unusable_input_is_exit_2(sweep, tmp_path):
+    results, baseline = sweep
+    for arguments, message in [
+        ((tmp_path / "absent", "--baseline", baseline), "does not exist"),
+        ((results, "--baseline", tmp_path / "absent.json"), "--update"),
+        ((results, "--baseline", baseline, "--tolerance", "1%"), "Add --update"),
+        ((results, "--baseline", baseline, "--update", "--tolerance", "much"), "0.5abs"),
+        ((results, "--baseline", baseline, "--update", "--tolerance", "nan"), "0.5abs"),
+        ((results, "--baseline", baseline, "--update", "--metric", "x"), "hold no number of x"),
+        ((results, "--baseline", baseline, "--json", "--github"), "give one of them"),
+        ((results, "--baseline", baseline, "--junit", tmp_path / "no" / "j.xml"), "folder"),
+        ((results, "--baseline", tmp_path / "no" / "b.json", "--update"), "folder"),
+    ]:
+        shown = run(*arguments)
+        assert (shown.exit_code, "Traceback" in shown.output) == (2, False)
+        assert message in shown.output
+
+
+# Formats -------------------------------------------------------------------------------------
+
+
+def test_json(sweep):
+    results, baseline = sweep
+    set_value(results, "none", "de", math.nan)
+    shown = run(results, "--baseline", baseline, "--json")
+    assert shown.exit_code == 1
+    document = json.loads(shown.output, parse_constant=lambda name: pytest.fail(name))
+    assert document["passed"] is False
+    assert document["counts"]["not a number"] == 1
+    assert len(document["findings"]) == 24
+    assert document["findings"][0]["failing"]
+
+
+def test_what_was_left_out_and_what_changed_nothing_are_said(sweep):
+    results, baseline = sweep
+    write_results(results / "old", {ppl("de"): task_results(token_perplexity=9.0)}, date=1.0)
+
+    def dead(document):
+        document["config"]["lsn"]["seen"]["unchanged"] = ["mlp.act/1"]
+
+    edit_results(results, "de:zero", dead)
+    set_value(results, "de:zero", "de", 5.0)
+    shown = run(results, "--baseline", baseline, "--github").output
+    assert "1 older results of the same model, condition and task were left out" in shown
+    assert "de:zero: every value written to mlp.act/1 was there already" in shown
+    assert re.search(r"^regression .* 5\*", shown, re.M)
+    assert "::warning file=" in shown  # the other two numbers under de:zero are ok, and marked
+
+
+def test_junit_is_well_formed_and_counts(sweep, tmp_path):
+    results, baseline = sweep
+    junit = tmp_path / "junit.xml"
+    set_value(results, "none", "de", 9.0)
+    write_results(results / "new", {ppl("de"): task_results(p=1.0)}, condition="de:mean")
+    assert run(results, "--baseline", baseline, "--junit", junit).exit_code == 1
+    root = ElementTree.parse(junit).getroot()
+    cases = list(root.iter("testcase"))
+    found = findings(results, baseline)
+    bad = sum(finding.failing for finding in found)
+    assert (root.get("tests"), root.get("failures")) == (str(len(found)), str(bad))
+    assert len(cases) == len(found)
+    assert len(list(root.iter("failure"))) == bad > 0
+    assert len(list(root.iter("skipped"))) == 1
+    assert {"regression", "gate failed"} >= {
+        failure.get("type") for failure in root.iter("failure")
+    }
+    names = [(case.get("classname"), case.get("name")) for case in cases]
+    assert len(set(names)) == len(names)
+
+
+ODD = 'a<b>&"\x00\x1b]]>\n100%, x::y'
+
+
+def test_odd_names_neither_break_the_xml_nor_an_annotation():
+    finding = Finding(Verdict.REGRESSION, ODD, ODD, ODD, ODD, None, ODD, 1.0, 2.0, "+-1%", 3)
+    root = ElementTree.fromstring(formats.junit([finding], Path("b,x:y%.json")))
+    assert root.find(".//failure").text.count("]]>")
+    (line,) = formats.github([finding], Path("b,x:y%.json"))
+    assert "\n" not in line
+    assert line.startswith("::error file=b%2Cx%3Ay%25.json,title=lsn-eval check%3A regression,line=3::")  # fmt: skip
+    assert "100%25, x::y" in line
+    assert "\n" not in formats.table([finding]).splitlines()[1]
+
+
+def test_annotations_stand_at_the_line_of_the_entry(sweep, monkeypatch):
+    results, baseline = sweep
+    edit_lines = baseline.read_text().splitlines()
+    set_value(results, "none", "de", 4.5)
+    monkeypatch.chdir(baseline.parent)
+    shown = run(results, "--baseline", baseline, "--github")
+    errors = [line for line in shown.output.splitlines() if line.startswith("::error")]
+    (moved,) = [line for line in errors if "regression" in line]
+    place = re.match(r"::error file=baseline\.json,title=[^,]*,line=(\d+)::", moved)
+    entry = json.loads(edit_lines[int(place[1]) - 1].strip(" ,"))
+    assert (entry["condition"], entry["task"], entry["value"]) == ("none", ppl("de"), 4.0)
+
+
+def test_help_has_an_example():
+    assert "Example: lsn-eval check" in run("--help").output
+
+
+def test_it_runs_without_torch_lm_eval_or_pandas(sweep):
+    results, baseline = sweep
+    code = (
+        "import sys\n"
+        "from lsn_eval.cli.check import check\n"
+        "from pathlib import Path\n"
+        f"check([Path({str(results)!r})], Path({str(baseline)!r}), update=False, tolerance=None,\n"
+        "      metric=None, junit=None, github=True, as_json=False)\n"
+        "heavy = {'torch', 'transformers', 'lm_eval', 'datasets', 'pandas', 'matplotlib'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "ours = {'lsn_eval.results.rows', 'lsn_eval.checking.baselines', 'lsn_eval.checking.checks'}\n"
+        "assert ours <= set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("passed: ")
+
+
+def test_reading_results_needs_neither_numpy_nor_scipy():
+    code = (
+        "import sys, lsn_eval.results.rows, lsn_eval.checking.checks, lsn_eval.checking.formats\n"
+        "assert not {'numpy', 'scipy', 'torch', 'lm_eval', 'pandas'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# The real thing ------------------------------------------------------------------------------
+
+
+@pytest.mark.stock
+def test_real_results_pass_their_own_baseline_and_a_broken_intervention_does_not(
+    tmp_path, monkeypatch
+):
+    from lsn_eval.harness.lsn_hf import LsnHF
+    from lsn_eval.sweeping.settings import SweepSettings
+    from lsn_eval.sweeping.sweep import run_sweep
+
+    results, baseline, languages = tmp_path / "results", tmp_path / "baseline.json", ["de", "ru"]
+    conditions = ("none", *(f"{who}{x}:zero" for x in languages for who in ("", "random1-")))
+    settings = SweepSettings(
+        model="lsn_demo", mask="demo/planted", conditions=conditions, dtype="float32",
+        tasks=tuple(map(ppl, languages)), batch_size="16", device="cpu",
+    )  # fmt: skip
+    run_sweep(settings, results, progress=False)
+    arguments = ("--baseline", baseline, "--update", "--metric", "token_perplexity")
+    assert run(results, *arguments).exit_code == 0
+    edit(baseline, lambda d: d["gates"].extend({**gate, "languages": languages} for gate in GATES))
+    passed = run(results, "--baseline", baseline)
+    assert passed.output == "passed: 10 ok, 4 gate met\n"
+    assert passed.exit_code == 0
+    # The record still says de:zero, and no hook runs.
+    monkeypatch.setattr(LsnHF, "_active", lambda self: nullcontext())
+    shutil.rmtree(results / "de_zero")
+    run_sweep(settings, results, progress=False)
+    red = run(results, "--baseline", baseline)
+    assert red.exit_code == 1
+    (moved,) = re.findall("^regression .*", red.output, re.M)
+    (gate,) = re.findall("^gate failed .*", red.output, re.M)
+    assert all("de:zero" in line and ppl("de") in line for line in (moved, gate))

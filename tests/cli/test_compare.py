@@ -1,0 +1,381 @@
+"""`lsn-eval compare` as it is typed, on what lm-eval itself wrote: its own metrics, filters and
+samples, under `hf` and `lsn_hf`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import typer
+from builders.results import compared, write_run, write_sweep
+from typer.testing import CliRunner
+
+from lsn_eval.cli import _PlainErrors
+from lsn_eval.cli.compare import compare as command
+from lsn_eval.comparing import APART, compare
+from lsn_eval.results.rows import read_results
+from lsn_eval.sweeping.settings import SweepSettings
+from lsn_eval.sweeping.sweep import run_sweep
+from lsn_eval.tables.formats import FORMATS
+
+LM_EVAL = Path(sys.executable).with_name("lm_eval")
+MODEL = Path(__file__).resolve().parents[2] / "lsn_eval" / "data" / "demo_model"
+QUICK = ("--resamples", "200", "--permutations", "199")
+
+app = typer.Typer(cls=_PlainErrors, pretty_exceptions_enable=False)
+app.command("compare")(command)
+app.callback()(lambda: None)
+
+
+def run(*arguments) -> str:
+    done = CliRunner().invoke(app, ["compare", *map(str, arguments)])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def refused(*arguments) -> str:
+    done = CliRunner().invoke(app, ["compare", *map(str, arguments)])
+    assert done.exit_code == 2
+    assert "Traceback" not in done.output
+    return done.output
+
+
+DATA = '''
+from datasets import Dataset
+
+def load(**settings):
+    rows = [{"question": f"Das Buch {n} liegt auf dem", "answer": n % 2, "text": f"Der Mann {n} geht in das Haus.",
+             "translation": "das Haus ist rot und der Tisch ist alt"} for n in range(10)]
+    return {"test": Dataset.from_list(rows)}
+
+def some(doc, results):
+    """A key that only some documents have, and a number that only some have."""
+    length = len(results[0]) if isinstance(results[0], str) else 1
+    scores = {"maybe": None if doc["answer"] else float(length)}
+    return {**scores, "rare": 1.0} if doc["answer"] else scores
+
+def mean_of_known(items):
+    known = [item for item in items if item is not None]
+    return sum(known) / len(known)
+'''
+SHARED = """
+custom_dataset: !function upstream_data.load
+test_split: test
+metadata: {version: 1.0}
+"""
+GENERATED = """
+output_type: generate_until
+doc_to_text: "{{question}}"
+generation_kwargs: {until: ["\\n"], max_gen_toks: 16}
+"""
+TASKS = {
+    "up_choice_de": """
+output_type: multiple_choice
+doc_to_text: "{{question}}"
+doc_to_choice: [Tisch, Haus und Hof]
+doc_to_target: answer
+metric_list: [{metric: acc}, {metric: acc_norm}]
+""",
+    "up_rolling_de": """
+output_type: loglikelihood_rolling
+doc_to_text: ""
+doc_to_target: "{{text}}"
+metric_list: [{metric: word_perplexity}, {metric: byte_perplexity}, {metric: bits_per_byte}]
+""",
+    "up_translated_de": GENERATED
+    + """
+doc_to_target: "{{translation}}"
+metric_list: [{metric: bleu}, {metric: chrf}, {metric: ter}]
+""",
+    "up_filtered_de": GENERATED
+    + """
+repeats: 2
+doc_to_target: "{{translation}}"
+filter_list:
+- {name: whole, filter: [{function: take_first}]}
+- {name: word, filter: [{function: regex, regex_pattern: "(\\\\w+)"}, {function: take_first}]}
+metric_list: [{metric: exact_match}]
+""",
+    "up_some_de": GENERATED
+    + """
+doc_to_target: "{{translation}}"
+process_results: !function upstream_data.some
+metric_list:
+- {metric: maybe, aggregation: !function upstream_data.mean_of_known, higher_is_better: true}
+- {metric: rare, aggregation: mean, higher_is_better: true}
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory) -> Path:
+    """Results of lm-eval's own command: `hf` without an intervention, `lsn_hf` with one."""
+    folder = tmp_path_factory.mktemp("upstream")
+    (folder / "upstream_data.py").write_text(DATA)
+    for name, text in TASKS.items():
+        (folder / f"{name}.yaml").write_text(f"task: {name}\n{text}{SHARED}")
+    model = shutil.copytree(MODEL, folder / "model")  # as `lsn_demo`, plain hf would not know it
+    models = {
+        "hf": f"pretrained={model},dtype=float32",
+        "lsn_hf": f"pretrained={model},dtype=float32,mask=demo/planted,condition=de:zero",
+    }
+    started = [
+        subprocess.Popen(
+            [LM_EVAL, "--model", model, "--model_args", given, "--tasks", ",".join(TASKS),
+             "--include_path", folder, "--batch_size", "5", "--device", "cpu", "--log_samples",
+             "--output_path", folder / "out" / model],
+            env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for model, given in models.items()
+    ]  # fmt: skip
+    for process in started:
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, said[-3000:]
+    return folder / "out"
+
+
+@pytest.mark.stock
+def test_every_metric_of_upstream_is_compared_with_plain_hf_and_tested(upstream):
+    comparison = compare(read_results([upstream], apart=APART))
+    found = {(p.family, p.metric): p.change("de:zero", "de") for p in comparison.panels}
+    assert set(found) == {
+        ("up_choice_*", "acc"), ("up_choice_*", "acc_norm"),
+        ("up_rolling_*", "word_perplexity"), ("up_rolling_*", "byte_perplexity"),
+        ("up_rolling_*", "bits_per_byte"),
+        ("up_translated_*", "bleu"), ("up_translated_*", "chrf"), ("up_translated_*", "ter"),
+        ("up_filtered_*", "exact_match,whole"), ("up_filtered_*", "exact_match,word"),
+        ("up_some_*", "maybe"), ("up_some_*", "rare"),
+    }  # fmt: skip
+    for place, change in found.items():
+        assert change.obstacles == (), place
+        assert change.documents == 10, place
+        assert change.interval is not None, place
+        assert 0 < change.p <= 1, place
+        assert change.row.condition == "de:zero"
+        assert change.baseline.file.parts[-3] == "hf", place
+    rolling = found["up_rolling_*", "word_perplexity"]
+    assert rolling.p < 0.05
+    assert rolling.interval[0] <= rolling.shift <= rolling.interval[1]
+    assert comparison.notes == ()  # exact matches are 0 under both, and the answers differ
+
+
+@pytest.mark.stock
+def test_the_table_of_upstream_results(upstream):
+    text = run(upstream, *QUICK)
+    assert re.search(r"word_perplexity of up_rolling_\*, .*: relative change from none, %", text)
+    assert "exact_match,word of up_filtered_*" in text
+    assert "acc_norm" not in text  # each task's first metric
+    assert "acc_norm of up_choice_*" in run(upstream, *QUICK, "--metric", "all")
+    assert run(upstream, *QUICK, "--metric", "exact_match").count("exact_match,") >= 2
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sweep")
+    write_sweep(folder, documents=40)
+    return folder
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats_by_name_and_by_suffix(sweep, tmp_path, name):
+    suffix = {"terminal": "txt", "markdown": "md", "latex": "tex"}.get(name, name)
+    out = tmp_path / f"table.{suffix}"
+    said = run(sweep, *QUICK, "--out", out)
+    printed = run(sweep, *QUICK, "--format", name)
+    assert out.read_text() == printed
+    assert said == f"30 numbers of 10 files in {out}\n"
+    assert "token_perplexity" in printed.replace("\\", "")
+    if name == "csv":
+        assert len(list(csv.DictReader(io.StringIO(printed)))) == 30
+    if name == "json":
+        assert len(json.loads(printed)["numbers"]) == 30
+    if name == "latex":
+        assert printed.count(r"\toprule") == 2
+
+
+def test_views_follow_the_options(sweep):
+    shown = run(sweep, *QUICK, "--show", "value,ppxc,ratio", "--all-controls", "--intervals")
+    titles = [line for line in shown.splitlines() if line.startswith("token_perplexity of")]
+    assert [title.rpartition(": ")[2].split(",")[0] for title in titles] == [
+        "value", "PPXC", "ratio to none", "each condition on its own language",
+    ]  # fmt: skip
+    assert shown.count("Measured with") == 1
+    assert "random2-zh:zero" in shown
+    assert re.search(r"\+\d\.\d+ \[\+", shown)
+    assert "1000 resamples" in run(sweep, "--resamples", "1000", "--seed", "3")
+    assert "have neither interval nor test" in run(sweep, "--no-tests")
+    assert "~ the 95%" not in run(sweep, "--no-tests")
+
+
+def test_a_real_sweep_equals_loops_over_its_samples(tmp_path):
+    conditions = ("none", "de:zero", "random1-de:zero", "random2-de:zero")
+    settings = SweepSettings(
+        model="lsn_demo", mask="demo/planted", tasks=("lsn_demo_ppl_de", "lsn_demo_ppl_en"),
+        conditions=conditions, dtype="float32", device="cpu", batch_size="4", limit=4,
+    )  # fmt: skip
+    assert not run_sweep(settings, tmp_path, progress=False).failed
+    sheet = {}
+    for file in tmp_path.rglob("samples_*.jsonl"):
+        condition = file.parts[-3].replace("_", ":")
+        loss, units = 0.0, 0
+        for line in file.read_text().splitlines():
+            pair = json.loads(line)["token_perplexity"]
+            loss, units = loss - pair[0], units + pair[1]
+        sheet[condition, file.name.split("_")[4]] = math.exp(loss / units)
+    assert len(sheet) == 8
+    rows = csv.DictReader(
+        io.StringIO(run(tmp_path, "--metric", "token_perplexity", "--format", "csv"))
+    )
+    found = {(row["condition"], row["language"]): row for row in rows}
+    assert found.keys() == sheet.keys()
+    for place, value in sheet.items():
+        before = sheet["none", place[1]]
+        assert float(found[place]["value"]) == pytest.approx(value)
+        if place[0] != "none":
+            assert float(found[place]["relative"]) == pytest.approx(value / before - 1)
+            assert float(found[place]["difference"]) == pytest.approx(value - before)
+            assert found[place]["documents"] == "4"
+    shift = {place: math.log(value / sheet["none", place[1]]) for place, value in sheet.items()}
+    own = found["de:zero", "de"]
+    assert float(own["selectivity"]) == pytest.approx(
+        shift["de:zero", "de"] - shift["de:zero", "en"]
+    )
+    assert float(own["selectivity_p"]) == pytest.approx(1 / 3)
+    assert own["controls"] == "2"
+
+
+def test_tasks_are_chosen_by_name_pattern_or_family(sweep):
+    assert "  de  " not in run(sweep, *QUICK, "--task", "ppl_en", "--task", "ppl_z*").split("\n")[2]
+    assert run(sweep, *QUICK, "--task", "ppl_*") == run(sweep, *QUICK)
+    assert "there are ppl_*" in refused(sweep, "--task", "xnli")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--format", "pdf"], "one of terminal, markdown"),
+        (["--by", "task"], "condition or model was expected"),
+        (["--out", "x.doc"], "an ending that says the format was expected: .txt"),
+        (["--out", "x.md", "--format", "csv"], "x.md does not end as csv does"),
+        (["--show", "median"], "cannot be shown"),
+        (["--metric", "bleu"], "no such metric in the results; there are token_perplexity"),
+        (["--level", "95"], "0.95, for instance"),
+        (["--resamples", "3"], "too few"),
+        (["--allow", "everything"], "is no setting"),
+        (["--by", "model", "--show", "value"], "columns of its own"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_one_message(sweep, arguments, said):
+    assert said in " ".join(refused(sweep, *arguments).split())
+
+
+def test_paths_that_hold_nothing_are_one_message(tmp_path):
+    assert "holds no results_*.json" in refused(tmp_path)
+    assert "does not exist" in refused(tmp_path / "absent")
+
+
+def test_ppxc_is_shown_for_perplexities_and_left_out_for_the_rest(tmp_path):
+    for condition in ("none", "de:zero"):
+        tasks = {"a_de": {"acc": [1, 0]}, "b_de": {"byte_perplexity": [(-2.0, 3), (-4.0, 4)]}}
+        write_run(tmp_path / condition[:2], condition, tasks)
+    text = run(tmp_path, *QUICK, "--show", "ppxc")
+    assert "byte_perplexity" in text
+    assert "acc of" not in text
+    assert "there is none" in refused(tmp_path, "--show", "ppxc", "--metric", "acc")
+
+
+def test_the_first_metric_is_the_first_with_a_number_anywhere(tmp_path):
+    for condition in ("none", "de:zero"):
+        write_run(
+            tmp_path / condition[:2], condition, {"a_de": {"f1": [1, 0], "acc": [1, 0]}},
+            values={"f1": float("nan")} if condition == "none" else {},
+        )  # fmt: skip
+    text = run(tmp_path, *QUICK)
+    assert "f1 of a_*" in text
+    assert "the value under none is nan" in text
+
+
+def test_warnings_reach_the_reader_of_a_file_and_of_the_screen(tmp_path):
+    for folder, condition in (("a", "none"), ("b", "de:zero")):
+        write_run(tmp_path / folder, condition, {"a_de": {"acc": [1, 0]}})
+    write_run(tmp_path / "c", "none", {"a_de": {"acc": [1, 0]}}, date=0.5)
+    assert "WARNING: under every condition the model did the same as under none" in run(
+        tmp_path, *QUICK
+    )
+    said = run(tmp_path, *QUICK, "--out", tmp_path / "table.csv")
+    assert "likely no-op" in said
+    assert "older results" in said
+    assert "likely no-op" in (tmp_path / "table.csv").read_text()
+
+
+def test_the_leaderboard_is_a_table_of_models(sweep, tmp_path):
+    write_sweep(tmp_path, model="org/other", documents=40)
+    text = run(sweep, tmp_path, *QUICK, "--by", "model")
+    assert "models by selectivity" in text
+    assert text.index("org/model") < len(text)
+    assert len(re.findall(r"^org/\w+ ", text, re.MULTILINE)) == 2
+    data = json.loads(run(sweep, tmp_path, *QUICK, "--by", "model", "--format", "json"))
+    assert {panel["model"] for panel in data["panels"]} == {"org/model", "org/other"}
+
+
+@pytest.mark.parametrize("samples", [False, True])
+def test_a_thousand_files_take_seconds(tmp_path, samples):
+    """10 masks of 4 languages with 24 controls each; 12 documents a task."""
+    for number in range(10):
+        write_sweep(
+            tmp_path / str(number), languages=("en", "de", "zh", "ru"), controls=24,
+            digest=f"{number:x}" * 64, samples=samples, model=f"org/model{number % 2}",
+        )  # fmt: skip
+    start = time.perf_counter()
+    comparison = compared(tmp_path)
+    assert time.perf_counter() - start < 20
+    assert len(comparison.panels) == 10
+    assert len({row.file for row in comparison.rows}) == 10 * 4 * 25 + 2  # and none of two models
+    assert comparison.tested == samples
+
+
+def test_the_command_starts_without_torch_and_without_sacrebleu(sweep):
+    code = (
+        "import sys\nfrom lsn_eval.cli import app\n"
+        f"try:\n    app(['compare', {str(sweep)!r}, '--resamples', '100', '--permutations', '99'])\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "heavy = {'torch', 'transformers', 'lm_eval', 'datasets', 'matplotlib', 'pandas', 'sacrebleu',"
+        " 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def test_the_commands_of_the_docs_work(tmp_path, monkeypatch):
+    write_sweep(tmp_path / "sweep", metric="byte_perplexity")
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / "compare.md").read_text("utf-8")
+    lines = re.findall(r"^lsn-eval compare (.+)$", text, re.MULTILINE)
+    assert len(lines) >= 5
+    for line in lines:
+        run(*line.split(), *QUICK)
+    code = text.partition("```python\n")[2].partition("```")[0]
+    exec(code, {})
+    assert (tmp_path / "board.md").read_text().startswith("**byte\\_perplexity of ppl")
+
+
+def test_the_coverage_in_the_docs_is_the_one_that_was_measured():
+    figures = json.loads((DOCS.parent / "benchmarks" / "interval_coverage.json").read_text())
+    lines = (DOCS / "compare.md").read_text("utf-8").splitlines()
+    for documents, shares in figures["coverage"].items():
+        row = " | ".join([documents, *(f"{100 * share:.1f} %" for share in shares.values())])
+        assert f"| {row} |" in lines

@@ -1,0 +1,207 @@
+"""`lsn-eval identify`, `mask diff` and `mask random`, in process."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import typer
+from builders.planted import LANGUAGES, planted_statistics
+from typer.testing import CliRunner
+
+from lsn_eval.cli import identify as identify_module
+from lsn_eval.cli import mask_compare
+from lsn_eval.errors import MaskError
+from lsn_eval.identification import IdentificationError
+from lsn_eval.identification.grids import parse_sweep, swept_path
+from lsn_eval.masks.mask import NeuronMask
+
+app = typer.Typer()
+app.command("identify")(identify_module.identify)
+app.command("diff")(mask_compare.diff)
+app.command("random")(mask_compare.random_)
+
+
+def run(*arguments, fails_with=None):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if fails_with is None:
+        assert result.exit_code == 0, (result.output, result.exception)
+    else:
+        assert isinstance(result.exception, fails_with), result.output
+        return str(result.exception)
+    return result
+
+
+@pytest.fixture(scope="module")
+def stats_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("stats") / "stats.safetensors"
+    planted_statistics()[0].save(path)
+    return path
+
+
+def test_identify_writes_a_mask_and_prints_a_table(stats_file, tmp_path):
+    out = tmp_path / "lape.safetensors"
+    result = run("identify", stats_file, "--method", "lape", "--top-rate", 0.03, "--out", out)
+    mask = NeuronMask.load(out)
+    planted = planted_statistics()[1]
+    assert {name: mask.neurons(name).tolist() for name in mask.languages} == planted
+    assert mask.statistics("de") == ("mean", "median", "p10", "p90", "max")
+    assert mask.provenance["command"].startswith("lsn-eval")
+    assert mask.controls("zh") == tuple(range(1, 21))
+    row = next(line for line in result.stdout.splitlines() if line.startswith("| de"))
+    assert [cell.strip() for cell in row.split("|")][2] == "10"
+    assert str(out) in result.stdout
+    assert "warning" not in result.output
+
+
+def test_json(stats_file, tmp_path):
+    out = tmp_path / "lape.safetensors"
+    result = run("identify", stats_file, "--top-rate", "0.03", "--out", out, "--json")
+    (described,) = json.loads(result.stdout)["masks"]
+    assert described["neurons"] == dict.fromkeys(LANGUAGES, 10)
+    assert described["controls"] == dict.fromkeys(LANGUAGES, 20)
+    assert described["without_neurons"] == []
+    assert described["digest"] == NeuronMask.load(out).digest
+
+
+def test_a_language_left_without_neurons_is_reported(stats_file, tmp_path):
+    out = tmp_path / "few.safetensors"
+    result = run("identify", stats_file, "--top-rate", "0.001", "--out", out)
+    mask = NeuronMask.load(out)
+    without = [name for name in LANGUAGES if not mask.count(name)]
+    assert mask.languages == LANGUAGES
+    assert len(without) == 2
+    assert f"no neurons were found for {', '.join(without)}" in result.output
+
+
+def test_controls_can_be_left_out(stats_file, tmp_path):
+    out = tmp_path / "bare.safetensors"
+    run("identify", stats_file, "--out", out, "--controls", "0")
+    assert NeuronMask.load(out).controls("de") == ()
+    message = run(
+        "identify", stats_file, "--out", out, "--method", "random", "--top-rate", "1",
+        "--controls", "1", fails_with=IdentificationError,
+    )  # fmt: skip
+    assert "--controls 0" in message
+
+
+def test_sweep_writes_one_mask_a_rate(stats_file, tmp_path):
+    out = tmp_path / "lape.safetensors"
+    run("identify", stats_file, "--sweep", "top_rate=0.01..0.03", "--out", out, "--controls", "1")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [f"lape.top_rate-{rate}.safetensors" for rate in ("0.01", "0.02", "0.03")]
+    counts = [
+        sum(NeuronMask.load(tmp_path / name).count(language) for language in LANGUAGES)
+        for name in names
+    ]
+    assert counts == [10, 20, 30]
+
+
+def test_parameters_of_another_method_are_refused(stats_file, tmp_path):
+    message = run(
+        "identify", stats_file, "--method", "lap", "--top-rate", "0.1",
+        "--out", tmp_path / "x.safetensors", fails_with=IdentificationError,
+    )  # fmt: skip
+    assert "lap has no parameter top_rate; it has hookpoint, min_probability" in message
+
+
+def test_output_folder_is_checked_before_any_work(tmp_path):
+    message = run(
+        "identify", "no such file", "--out", tmp_path / "a" / "b.safetensors", fails_with=MaskError
+    )
+    assert "create it first" in message
+
+
+def test_several_hookpoints_are_for_average_precision(stats_file, tmp_path):
+    message = run(
+        "identify", stats_file, "--hookpoint", "mlp.act", "--hookpoint", "mlp.up",
+        "--out", tmp_path / "x.safetensors", fails_with=IdentificationError,
+    )  # fmt: skip
+    assert "average_precision" in message
+
+
+@pytest.mark.parametrize("tuned", ["de", "=x", "de="])
+def test_tuned_checkpoints_have_names(tmp_path, tuned):
+    message = run(
+        "identify", "--method", "parameter_variation", "--before", "x", "--tuned", tuned,
+        "--out", tmp_path / "x.safetensors", fails_with=IdentificationError,
+    )  # fmt: skip
+    assert "LANGUAGE=CHECKPOINT" in message
+
+
+def test_parameter_variation_needs_no_statistics(tmp_path):
+    from builders.models import tiny_model
+    from builders.tuned import PLANTED, tune
+
+    before = tiny_model("llama")
+    before.save_pretrained(tmp_path / "before")
+    for name, neurons in PLANTED.items():
+        tune(before, neurons).save_pretrained(tmp_path / name)
+    run(
+        "identify", "--method", "parameter_variation", "--before", tmp_path / "before",
+        "--tuned", f"de={tmp_path / 'de'}", "--tuned", f"fr={tmp_path / 'fr'}",
+        "--top-rate", "0.1", "--out", tmp_path / "pv.safetensors",
+    )  # fmt: skip
+    mask = NeuronMask.load(tmp_path / "pv.safetensors")
+    assert mask.languages == ("de", "fr")
+    assert [1, 2] in mask.neurons("de").tolist()
+
+
+@pytest.mark.parametrize(
+    ("method", "text", "values"),
+    [
+        ("lape", "top_rate=0.01..0.10", [round(0.01 * n, 2) for n in range(1, 11)]),
+        ("lape", "top-rate=0.1..0.3:0.1", [0.1, 0.2, 0.3]),
+        ("lape", "filter_rate=0.9..0.95:0.02", [0.9, 0.92, 0.94]),
+        ("average_precision", "neurons=200..600:200", [200, 400, 600]),
+        ("random", "seed=1..3", [1, 2, 3]),
+    ],
+)
+def test_sweep_values(method, text, values):
+    points = parse_sweep(method, text)
+    assert [value for point in points for value in point.values()] == values
+    assert all(type(value) is type(values[0]) for point in points for value in point.values())
+
+
+@pytest.mark.parametrize(
+    ("method", "text", "message"),
+    [
+        ("lape", "top_rate", "FROM..TO"),
+        ("lape", "top_rate=0.1", "FROM..TO"),
+        ("lape", "top_rate=a..b", "FROM..TO"),
+        ("lape", "top_rate=0.1.2..3", "FROM..TO"),
+        ("lape", "top_rate=0.3..0.1", "not be below"),
+        ("lape", "top_rate=0..0.1", "above 0"),
+        ("lape", "hookpoint=1..2", "no number 'hookpoint'; it has top_rate"),
+        ("lap", "top_rate=0.1..0.2", "it has min_probability"),
+        ("random", "seed=0.5..2", "whole numbers"),
+        ("lape", "top_rate=0.00001..1", "at most 1000"),
+        ("lape", "activation_bar_rate=0.9..0.95:0.01", "swept and given"),
+    ],
+)
+def test_sweep_errors(method, text, message):
+    with pytest.raises(IdentificationError, match=message):
+        parse_sweep(method, text, {"activation_bar_rate"})
+
+
+def test_swept_names_keep_dots(tmp_path):
+    path = swept_path(tmp_path / "llama-3.1.safetensors", {"top_rate": 0.02})
+    assert path.name == "llama-3.1.top_rate-0.02.safetensors"
+
+
+def test_diff_and_random(stats_file, tmp_path):
+    lape, other = tmp_path / "lape.safetensors", tmp_path / "random.safetensors"
+    run("identify", stats_file, "--top-rate", "0.03", "--out", lape)
+    run("random", "--like", lape, "--seed", "4", "--out", other)
+    document = json.loads(run("diff", lape, other, "--json").stdout)
+    assert [entry["shared"] for entry in document["languages"]] == [0, 0, 0]
+    assert document["A"]["method"] == "lape"
+    table = run("diff", lape, other).stdout
+    assert "only A" in table
+    assert "the same neurons" in run("diff", lape, lape).stdout
+    assert NeuronMask.load(other).statistics("de") != ()
+    message = run("random", "--like", lape, "--layers", "3", "--out", other, fails_with=MaskError)
+    assert "--like takes" in message
+    assert "--like MASK, or" in run("random", "--out", other, fails_with=MaskError)
+    run("random", "--languages", "de,fr", "--layers", "2", "--width", "100", "--out", other)
+    assert NeuronMask.load(other).languages == ("de", "fr")

@@ -1,0 +1,258 @@
+"""`lsn-eval judge`: saved generations to grades and win rates, and messages for what cannot be."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from builders.scripted_server import KEY, ScriptedServer, always, asked
+from typer.testing import CliRunner
+
+from lsn_eval.cli import app
+from lsn_eval.judge.prompts import GRADE, PAIR
+from lsn_eval.judge.saved import load_saved
+from lsn_eval.judge.spool import spool
+
+DATE = "2026-01-02T03-04-05.678901"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def judge(*arguments):
+    return CliRunner().invoke(app, ["judge", *map(str, arguments)])
+
+
+def row(number: int, answer: str, question: str | None = None) -> dict:
+    """A sample as lm-eval writes it."""
+    asked_for = question or f"question {number}?"
+    return {
+        "doc_id": number, "doc": {"question": asked_for, "language": "de"}, "target": "",
+        "arguments": {"gen_args_0": {"arg_0": f"Q: {asked_for}\nA:", "arg_1": {"until": []}}},
+        "resps": [[answer]], "filtered_resps": [answer], "filter": "none", "metrics": [],
+    }  # fmt: skip
+
+
+def record(condition: str) -> dict:
+    return {
+        "condition": condition, "version": "0.1.0", "mask": {"digest": "ab" * 32, "method": "lape"},
+        "model": {"name": "llama", "dtype": "float32"}, "neurons_per_layer": {"mlp.act": {"0": 3}},
+    }  # fmt: skip
+
+
+def run_of(
+    folder: Path, condition: str, answers: list[str], task: str = "lsn_mvicuna_de", date: str = DATE
+) -> Path:
+    """A folder as `lm_eval --log_samples --output_path` leaves it."""
+    folder.mkdir(exist_ok=True)
+    results = {"config": {"lsn": record(condition)}, "versions": {task: 1.0}}
+    (folder / f"results_{date}.json").write_text(json.dumps(results))
+    lines = [json.dumps(row(i, answer), ensure_ascii=False) for i, answer in enumerate(answers)]
+    (folder / f"samples_{task}_{date}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+SIGNATURE = (
+    "model:llama|dtype:float32|mask:sha256-abababababab|method:lape|condition:de:zero|"
+    "hookpoint:mlp.act|data:lsn_mvicuna_de:1.0|v0.1.0"
+)
+
+
+def test_a_folder_a_results_file_and_a_samples_file_are_the_same(tmp_path):
+    folder = run_of(tmp_path / "run", "de:zero", ["eins", "zwei\u2028drei"])
+    files = [folder, *folder.iterdir()]
+    loaded = [load_saved(path)[0] for path in files]
+    assert loaded[0] == loaded[1] == loaded[2]
+    assert loaded[0].signature == SIGNATURE
+    assert loaded[0].condition == "de:zero"
+    assert [a.answer for a in loaded[0].answers] == ["eins", "zwei\u2028drei"]
+
+
+def test_a_spool_file_holds_what_was_put_in(tmp_path):
+    given = load_saved(run_of(tmp_path / "run", "none", ["a", "", "中\n文"]))[0].answers
+    path = spool(tmp_path / "s", "task", given)
+    assert path.name.startswith("task.")
+    assert spool(tmp_path / "s", "task", given) == path
+    assert spool(tmp_path / "s", "task", given[:2]) != path
+    assert load_saved(path)[0].answers == given
+    assert load_saved(path)[0].task == "task"
+
+
+def test_grades_of_two_runs_with_both_signatures(tmp_path):
+    one = run_of(tmp_path / "one", "none", ["gut", "gut", "gut"])
+    two = run_of(tmp_path / "two", "de:zero", ["gut", "bad", "worse"])
+
+    def script(number, body):
+        text = asked(body)
+        return "none at all" if "worse" in text else f"Grade: {2 if 'bad' in text else 8}"
+
+    with ScriptedServer(script).running() as server:
+        arguments = (one, two, "--model", "gpt", "--base-url", server.url, "--out", "g.json",
+                     "--price-input", 2, "--price-output", 8, "--attempts", 2)  # fmt: skip
+        result = judge(*arguments)
+        assert result.exit_code == 0, result.output
+        # One answer is the same on both sides: asked once.
+        assert server.requests == 3 + 1 + 2
+        assert judge(*arguments).exit_code == 0
+        assert server.requests == 6
+    written = json.loads((tmp_path / "g.json").read_text())
+    assert (written["format"], written["version"]) == ("lsn_judge", 1)
+    assert written["judge"]["signature"] == f"judge:gpt|prompt:sha256-{GRADE.digest[:12]}"
+    assert written["judge"]["prompt"] == {"name": "grade", "version": 1, "digest": GRADE.digest}
+    assert written["judge"]["parameters"] == {"temperature": 0, "max_tokens": 1024}
+    first, second = written["graded"]
+    assert (first["mean_grade"], first["judged"], first["unjudged"]) == (8.0, 3, 0)
+    assert (second["mean_grade"], second["judged"], second["unjudged"]) == (5.0, 2, 1)
+    assert second["signature"] == SIGNATURE
+    assert second["grades"][2] == {
+        "doc_id": "2", "grade": None, "unjudged": "none of 2 replies could be read",
+        "replies": ["none at all", "none at all"],
+    }  # fmt: skip
+    assert written["usage"]["cost"] == 0
+    assert "| lsn_mvicuna_de | de:zero | 3 | 2 | 1 | 5.000 | 2.000 to 8.000 |" in result.output
+    assert f"de:zero: {SIGNATURE}|judge:gpt|prompt:sha256-" in result.output
+    assert "1 unjudged: none of 2 replies could be read" in result.output
+    assert f"cost {(600 * 2 + 60 * 8) / 1e6:.4f}" in result.output
+    for file in tmp_path.rglob("*"):
+        assert file.is_dir() or KEY.encode() not in file.read_bytes()
+
+
+def test_pairwise(tmp_path):
+    one = run_of(tmp_path / "one", "none", ["good 0", "good 1", "same", "good 3"])
+    two = run_of(tmp_path / "two", "de:zero", ["bad 0", "bad 1", "same", "bad 3"])
+
+    def script(number, body):
+        text = asked(body)
+        if "question 3?" in text:
+            return "Verdict: tie"
+        good_is_a = text.index("good ", text.index("<answer_A>")) < text.index("<answer_B>")
+        return "Verdict: A" if good_is_a else "Verdict: B"
+
+    with ScriptedServer(script).running() as server:
+        result = judge(
+            one, two, "--pairwise", "--model", "gpt", "--base-url", server.url, "--out", "p.json"
+        )
+        assert result.exit_code == 0, result.output
+        assert server.requests == 6
+    written = json.loads((tmp_path / "p.json").read_text())
+    assert written["judge"]["prompt"]["digest"] == PAIR.digest
+    (entry,) = written["pairwise"]
+    assert (entry["wins"], entry["losses"], entry["ties"], entry["unjudged"]) == (2, 0, 2, 0)
+    assert entry["ties_because"] == {"tie": 1, "orders_disagree": 0, "same_answer": 1}
+    assert entry["win_rate"] == 1.0
+    assert entry["interval_95"][0] == pytest.approx(0.3424, abs=1e-4)
+    assert entry["second"]["signature"] == SIGNATURE
+    assert "| none | de:zero | 2 | 0 | 2 | 0 | 1.000 | 0.342 to 1.000 | 0.500 |" in result.output
+
+
+@pytest.fixture
+def runs(tmp_path) -> Path:
+    run_of(tmp_path / "one", "none", ["a", "b"])
+    run_of(tmp_path / "two", "de:zero", ["a", "b", "c"])
+    run_of(tmp_path / "fr", "none", ["a"], task="lsn_mvicuna_fr")
+    run_of(tmp_path / "fr", "none", ["a"])
+    run_of(tmp_path / "dates", "none", ["a"])
+    run_of(tmp_path / "dates", "none", ["a"], date=DATE.replace("2026", "2027"))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "results_x.json").write_text("{}")
+    (tmp_path / "broken.jsonl").write_text('{"doc_id": 1')
+    (tmp_path / "blank.jsonl").write_text("\n")
+    (tmp_path / "scores.jsonl").write_text(
+        json.dumps(row(0, "a") | {"filtered_resps": [[-1.5, True]]})
+    )
+    (tmp_path / "twice.jsonl").write_text(json.dumps(row(0, "a")) + "\n" + json.dumps(row(0, "b")))
+    other = [json.dumps(row(0, "a")), json.dumps(row(1, "b", "another?"))]
+    (tmp_path / "other.jsonl").write_text("\n".join(other))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("absent",), "absent does not exist"),
+        (("empty",), "no samples belong to empty; run lm-eval with --log_samples"),
+        (("results_x.json",), "no samples belong to"),
+        (("dates",), "holds samples of several runs"),
+        (("broken.jsonl",), "broken.jsonl, line 1: no JSON"),
+        (("blank.jsonl",), "holds no answers"),
+        (("scores.jsonl",), "line 1 holds no generated answer"),
+        (("twice.jsonl",), "holds 2 answers to 1 documents"),
+        (("one", "--pairwise"), "compares two runs and 1 were given"),
+        (("one", "two", "--pairwise"), "document 2 (1 in all) is in"),
+        (("one", "other.jsonl", "--pairwise"), "document 1 asks 'question 1?'"),
+        (("one", "fr", "--pairwise"), "different tasks: lsn_mvicuna_de and lsn_mvicuna_de, lsn_mv"),
+        (("one", "--out", "no/such/g.json"), "cannot be written"),
+        (("one", "--out", "empty"), "cannot be written"),
+        (("one", "--price-input", "1"), "needs both"),
+        (("one", "--parameters", "{"), "--parameters is no JSON"),
+        (("one", "--parameters", "[1]"), "a JSON object was expected"),
+        (("one", "--timeout", "0"), "timeout=0"),
+        (("one", "--base-url", "localhost:1"), "no http"),
+        (("one", "--concurrency", "0"), "Invalid value for '--concurrency'"),
+    ],
+)
+def test_bad_input_gives_a_message_exit_2_and_no_file(runs, arguments, message):
+    before = sorted(runs.rglob("*"))
+    with always("Grade: 1").running() as server:
+        base = () if "--base-url" in arguments else ("--base-url", server.url)
+        result = judge(*arguments, "--model", "gpt", *base)
+        assert server.requests == 0
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+    after = [path for path in runs.rglob("*") if "lsn_judge" not in path.parts]
+    assert sorted(after) == before
+
+
+def test_no_key_is_a_message_and_no_file(runs, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    result = judge("one", "--model", "gpt")
+    assert result.exit_code == 2
+    assert "set the environment variable OPENAI_API_KEY" in result.output
+    assert not (runs / "graded.json").exists()
+    assert not (runs / "lsn_judge").exists()
+
+
+def test_a_judge_that_breaks_off_leaves_no_partial_file_and_goes_on_later(runs):
+    with ScriptedServer(
+        lambda n, body: "Grade: 4" if n < 1 else ("status", 401)
+    ).running() as server:
+        result = judge("two", "--model", "gpt", "--base-url", server.url, "--concurrency", 1)
+        assert result.exit_code == 2
+        assert "Replies so far are kept: run the same command again" in result.output
+        assert not (runs / "graded.json").exists()
+    with always("Grade: 4").running() as server:
+        result = judge("two", "--model", "gpt", "--base-url", server.url)
+        assert result.exit_code == 0
+        assert server.requests == 2
+
+
+def test_a_prompt_stands_for_a_question_that_the_document_lacks(tmp_path):
+    sample = row(0, "a")
+    del sample["doc"]["question"]
+    (tmp_path / "samples_x.jsonl").write_text(json.dumps(sample))
+    saved = load_saved(tmp_path / "samples_x.jsonl")[0]
+    assert (saved.task, saved.answers[0].question) == ("x", "Q: question 0?\nA:")
+    assert saved.signature is None
+
+
+def test_neither_the_commands_nor_the_judge_import_openai_before_they_ask():
+    code = (
+        "import sys, lsn_eval.cli, lsn_eval.judge, lsn_eval.judge.report\n"
+        "assert not {'openai', 'torch', 'lm_eval'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_the_package_the_message_is_what_to_install(runs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    result = judge("one", "--model", "gpt")
+    assert result.exit_code == 2
+    assert "pip install 'lsn-eval[judge]'" in result.output

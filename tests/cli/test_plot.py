@@ -1,0 +1,208 @@
+"""`lsn-eval plot` from results files to figures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from builders.panels import panel
+from typer.testing import CliRunner
+
+from lsn_eval.cli import app
+from lsn_eval.errors import LsnError
+from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.plotting import layer_map, overlap_map
+from lsn_eval.plotting.choosing import Choice, choose_panel, choose_panels
+
+PPL = {
+    "none": {"de": 5.0, "zh": 6.0},
+    "de:x0.5": {"de": 8.0, "zh": 6.1},
+    "de:zero": {"de": 9.0, "zh": 6.2},
+}
+ACC = {
+    "none": {"de": 0.9, "zh": 0.8},
+    "de:x0.5": {"de": 0.7, "zh": 0.8},
+    "de:zero": {"de": 0.2, "zh": 0.8},
+}
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A folder of results files as lm-eval writes them, without samples."""
+    folder = tmp_path / "results"
+    for number, condition in enumerate(PPL):
+        name = condition.replace(":", "_")
+        document = {
+            "results": {
+                f"{task}_{language}": {f"{metric},none": values[condition][language]}
+                for task, metric, values in (("ppl", "token_perplexity", PPL), ("ask", "acc", ACC))
+                for language in ("de", "zh")
+            },
+            "configs": {}, "versions": {}, "higher_is_better": {}, "n-shot": {}, "date": number,
+            "config": {"model": "lsn_hf", "model_args": "pretrained=made", "lsn": record(condition)},
+        }  # fmt: skip
+        path = folder / name / "results_1.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(document), encoding="utf-8")
+    return folder
+
+
+def record(condition):
+    """What `lsn_hf` leaves in a results file."""
+    touched = condition != "none"
+    return {
+        "condition": condition,
+        "model": {"name": "made", "dtype": "float32"},
+        "mask": {"digest": "ab" * 32, "languages": ["de", "zh"], "method": "lape"},
+        "neurons_per_layer": {"mlp.act": {"0": 7}} if touched else {},
+        "seen": {},
+        "version": "0.1.0",
+    }
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["plot", *map(str, arguments)])
+
+
+def message(result):
+    """What a user sees; anything but a plain error is a bug."""
+    assert isinstance(result.exception, LsnError | SystemExit), result.exception
+    return f"{result.output} {result.exception}"
+
+
+@pytest.mark.parametrize("figure", ["heatmap", "dose", "bars"])
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_figures_of_results(results, tmp_path, figure, suffix):
+    out = tmp_path / f"figure.{suffix}"
+    result = run(figure, results, "--out", out, "--label", "de=Deutsch")
+    assert result.exit_code == 0, result.output
+    assert f"written to {out}" in result.output
+    assert out.stat().st_size > 5000
+
+
+@pytest.mark.parametrize("figure", ["layers", "overlap"])
+def test_figures_of_masks(tmp_path, figure):
+    first, second = tmp_path / "a.svg", tmp_path / "b.svg"
+    for out in (first, second):
+        assert run(figure, "demo/planted", "--out", out, "--label", "de=Deutsch").exit_code == 0
+    assert first.read_bytes() == second.read_bytes()
+    plain = tmp_path / "c.svg"
+    run(figure, "demo/planted", "--out", plain)
+    assert plain.read_bytes() != first.read_bytes()
+
+
+def test_mask_figures_name_languages_and_count():
+    mask = NeuronMask.load("demo/planted")
+    layers, overlap = layer_map(mask, {"de": "Deutsch"}), overlap_map(mask, {"de": "Deutsch"})
+    rows = [label.get_text() for label in layers.axes[0].get_yticklabels()]
+    assert f"Deutsch ({mask.count('de')})" in rows
+    assert [label.get_text() for label in overlap.axes[0].get_xticklabels()].count("Deutsch") == 1
+    for figure in (layers, overlap):
+        said = " ".join(text.get_text() for text in figure.texts)
+        assert mask.digest[:12] in said
+        assert mask.method.name in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--out", "figure.gif"), "a name ending in .png, .svg, .pdf was expected"),
+        (("--out", "nowhere/figure.png"), "the folder nowhere does not exist; create it first"),
+        (("--out", "a.png", "--label", "Deutsch"), "CODE=NAME was expected, for instance de=Deutsch"),
+        (("--out", "a.png", "--label", "de=A", "--label", "de=B"), "gives de two names, A and B"),
+        (("--out", "a.png", "--metric", "bleu"), "acc of ask_*, made in float32"),
+        (("--out", "a.png", "--mask", "ff"), "nothing is there for --mask ff"),
+        (("--out", "a.png", "--label", "xx=Foo"), "names xx, which is not in the data; there are de, zh"),
+    ],
+)  # fmt: skip
+def test_errors_say_what_was_expected(results, tmp_path, monkeypatch, arguments, expected):
+    monkeypatch.chdir(tmp_path)
+    result = run("heatmap", results, *arguments)
+    assert result.exit_code != 0
+    assert expected in message(result)
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_dose_errors(results, tmp_path):
+    out = tmp_path / "a.png"
+    assert "one of scale, value, added, neurons" in message(
+        run("dose", results, "--out", out, "--by", "size")
+    )
+    assert "no condition has a dose by added" in message(
+        run("dose", results, "--out", out, "--by", "added")
+    )
+
+
+def test_bars_take_a_linear_metric_by_themselves(results, tmp_path):
+    result = run("bars", results, "--out", tmp_path / "a.png")
+    assert "drawn is acc of ask_*" in result.output
+    assert "there are also token_perplexity of ppl_*" in result.output
+    result = run("bars", results, "--out", tmp_path / "a.png", "--conditions", "de:zero,fr:zero")
+    assert "fr:zero is not in acc of ask_*" in message(result)
+    assert "drawn is" not in message(result), "nothing was drawn"
+
+
+def test_labels_of_languages_that_a_mask_lacks(tmp_path):
+    for figure in ("layers", "overlap"):
+        result = run(figure, "demo/planted", "--out", tmp_path / "a.png", "--label", "xx=Foo")
+        assert "names xx, which is not in the data; there are ar, de" in message(result)
+        assert not (tmp_path / "a.png").exists()
+
+
+def test_a_condition_may_be_about_a_language_without_texts(results, tmp_path):
+    path = results / "de_zero" / "results_1.json"
+    path.write_text(path.read_text().replace('"de:zero"', '"fr:zero"'), encoding="utf-8")
+    result = run("heatmap", results, "--out", tmp_path / "a.png", "--label", "fr=Français")
+    assert result.exit_code == 0, result.output
+
+
+def test_samples_that_cannot_be_read_are_said_and_marked(results, tmp_path):
+    cut = results / "de_zero" / "samples_ppl_de_1.jsonl"
+    cut.write_text('{"doc_id": 0, "do', encoding="utf-8")
+    result = run("heatmap", results, "--metric", "token_perplexity", "--out", tmp_path / "a.png")
+    assert result.exit_code == 0, result.output
+    assert "note: de:zero on de: no test" in result.output
+    assert "note: de:zero on de: no test" not in run(
+        "heatmap", results, "--metric", "acc", "--out", tmp_path / "a.png"
+    ).output  # fmt: skip
+
+
+def test_a_name_that_cannot_be_written_is_said_in_a_line(results, tmp_path):
+    result = run("heatmap", results, "--out", tmp_path / "a.png", "--label", "de=\U0001e6c0")
+    assert result.exit_code == 0
+    assert "note: no installed font has" in result.output
+    assert "Warning" not in result.output
+    assert result.output.count("U+1E6C0") == 1
+
+
+def test_which_panel_is_meant():
+    two = [
+        panel(PPL, mask="sha256-aa"), panel(PPL, mask="sha256-bb"),
+        panel(ACC, metric="acc", scale="linear", task="ask", mask="sha256-aa"),
+    ]  # fmt: skip
+    assert choose_panel(two, Choice()) is two[0]
+    assert choose_panel(two, Choice(), lambda made: made.scale == "linear") is two[2]
+    assert choose_panel(two, Choice(metric="acc")) is two[2]
+    assert choose_panel(two, Choice(task="ask_*")) is two[2]
+    assert choose_panel(two, Choice(task="ask_de")) is two[2]
+    assert choose_panel(two, Choice(metric="token_*", mask="bb")) is two[1]
+    assert choose_panel(two, Choice(mask="sha256-bb")) is two[1]
+    assert choose_panels(two, Choice(metric="token_perplexity")) == two[:2]
+    with pytest.raises(LsnError, match=r"--task ppl_\* can mean several.*\n.*aa\n.*bb"):
+        choose_panel(two, Choice(task="ppl_*"))
+    with pytest.raises(LsnError, match="nothing is there for --metric acc --model x"):
+        choose_panel(two, Choice(metric="acc", model="x"))
+
+
+def test_the_command_line_loads_matplotlib_only_to_draw():
+    code = (
+        "import sys; from lsn_eval.cli import plot\n"
+        "heavy = {'torch', 'lm_eval', 'transformers', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "import lsn_eval.plotting\n"
+        "assert not {'torch', 'lm_eval', 'matplotlib.pyplot'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])

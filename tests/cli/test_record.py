@@ -1,0 +1,323 @@
+"""`lsn-eval record` and `lsn-eval stats`, as typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import typer
+from builders.models import tiny_model
+from builders.reference import REFERENCE, needs_reference
+from typer.testing import CliRunner
+
+from lsn_eval.cli import stats as stats_commands
+from lsn_eval.cli.record import parse_shard, parse_tokens, record
+from lsn_eval.errors import LsnError, RecordingError
+from lsn_eval.recording.checkpoints import unfinished_folder
+from lsn_eval.statistics import ActivationStats
+
+app = typer.Typer()
+app.command("record")(record)
+app.add_typer(stats_commands.app, name="stats")
+
+
+def run(*arguments: Any) -> str:
+    """What a command prints; its error raised."""
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory, tokenizer) -> Path:
+    """A tiny model and its tokenizer, saved."""
+    folder = tmp_path_factory.mktemp("model")
+    tiny_model("llama").save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> dict[str, Path]:
+    found = {}
+    for language, word in (("de", "Satz"), ("fr", "phrase")):
+        found[language] = tmp_path / f"{language}.txt"
+        found[language].write_text("\n".join(f"{word} {n}, {n * n}." for n in range(120)))
+    return found
+
+
+def recording(model: Path, out: Path, texts: dict[str, Path], *more: Any) -> ActivationStats:
+    named = [f"--texts={language}={path}" for language, path in texts.items()]
+    run("record", "--model", model, "--out", out, *named, "--no-progress", *more)
+    return ActivationStats.load(out)
+
+
+@needs_reference
+def test_the_published_sentences(model: Path, tmp_path: Path) -> None:
+    """Five languages of Kojima et al.'s sentences, each once as text and once as JSON lines."""
+    languages = ["de", "en", "es", "fr", "zh"]
+    texts, lines = {}, {}
+    for language in languages:
+        published = json.loads((REFERENCE / "sentences" / f"{language}.json").read_text("utf-8"))
+        sentences = [s.replace("\n", " ") for s in published["sentences"]["positive"]]
+        assert len(sentences) == 500
+        texts[language] = tmp_path / f"{language}.txt"
+        texts[language].write_text("\n".join(sentences), encoding="utf-8")
+        lines[language] = tmp_path / f"{language}.jsonl"
+        lines[language].write_text("".join(json.dumps({"text": s}) + "\n" for s in sentences))
+    stats = recording(model, tmp_path / "a", texts, "--length", 64, "--tokens", "10k")
+    assert stats.languages == tuple(languages)
+    assert set(stats.tokens.values()) == {9984}
+    assert len({corpus[0]["texts_sha256"] for corpus in stats.provenance["corpora"].values()}) == 5
+    options = ["--one-text-per-row", "--per-text", "--length", 64]
+    one = recording(model, tmp_path / "b", texts, *options, "--batch-size", 16)
+    other = recording(model, tmp_path / "c", lines, *options, "--batch-size", 16)
+    assert one.digest == other.digest
+    assert one.text_languages is not None
+    assert one.text_languages.tolist() == [name for name in languages for _ in range(500)]
+    assert one.responses("mlp.act", 1).shape == (2500, 48)
+    chinese = {"zh": texts["zh"]}
+    single = recording(model, tmp_path / "d", chinese, *options, "--batch-size", 1)
+    expected = one.keep(languages=["zh"])
+    assert single.tokens == expected.tokens
+    for layer in (0, 1):
+        np.testing.assert_allclose(
+            single.responses("mlp.act", layer), expected.responses("mlp.act", layer),
+            rtol=2e-3, atol=1e-4,
+        )  # fmt: skip
+    np.testing.assert_allclose(
+        single.get("mlp.act", "mean"), expected.get("mlp.act", "mean"), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_hookpoints_dtype_and_info(model: Path, texts: dict[str, Path], tmp_path: Path) -> None:
+    stats = recording(
+        model, tmp_path / "a", texts,
+        "--hookpoint", "mlp.act", "--hookpoint", "attn.q", "--length", 32, "--dtype", "bfloat16",
+        "--statistics", "counts",
+    )  # fmt: skip
+    assert stats.hookpoints == ("mlp.act", "attn.q")
+    assert stats.provenance["dtype"] == "bfloat16"
+    assert stats.model.name == str(model)
+    described = json.loads(run("stats", "info", tmp_path / "a", "--json"))
+    assert described["digest"] == stats.digest
+    assert described["languages"] == dict(stats.tokens)
+    assert described["statistics"]["attn.q"] == ["positive"]
+    assert 0 < described["active"]["mlp.act"]["de"] < 1
+    printed = run("stats", "info", tmp_path / "a")
+    for part in ("mlp.act", "attn.q", "bfloat16", "de.txt", f"{stats.tokens['de']:,}"):
+        assert part in printed
+
+
+def test_a_dataset(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    data = tmp_path / "data"
+    data.mkdir()
+    configs = ""
+    for language in ("de", "fr"):
+        lines = [json.dumps({"id": str(n), "text": f"{language} {n} "}) for n in range(200)]
+        (data / f"{language}.jsonl").write_text("\n".join(lines))
+        configs += f"- config_name: {language}\n  data_files: {language}.jsonl\n"
+    (data / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    options = [
+        "--model", model, "--dataset", f"{data}:{{lang}}", "--languages", "de,fr",
+        "--length", 16, "--batch-size", 4, "--no-progress",
+    ]  # fmt: skip
+    run("record", *options, "--out", tmp_path / "split")
+    run("record", *options, "--out", tmp_path / "whole", "--no-hold-out")
+    split, whole = (ActivationStats.load(tmp_path / name) for name in ("split", "whole"))
+    assert split.languages == ("de", "fr")
+    assert 0.8 < split.tokens["de"] / whole.tokens["de"] < 0.97
+    assert split.provenance["corpora"]["fr"][0]["source"] == f"{data}:fr[train]"
+    with pytest.raises(RecordingError, match="cannot be streamed"):
+        run("record", *options, "--out", tmp_path / "x", "--dataset-split", "dev")
+
+
+def test_the_embedded_model(tmp_path: Path) -> None:
+    (tmp_path / "de.txt").write_text("Köln liegt am Rhein. " * 200)
+    options = ["--length", 64, "--statistics", "counts", "--batch-size", 4]
+    run(
+        "record", "--model", "lsn_demo", "--texts", f"de={tmp_path / 'de.txt'}",
+        "--out", tmp_path / "a", "--no-progress", *options,
+    )  # fmt: skip
+    stats = ActivationStats.load(tmp_path / "a")
+    assert stats.model.name == "lsn_demo"
+    assert stats.get("mlp.act", "positive").sum() > 0
+
+
+def test_token_ids(model: Path, tmp_path: Path) -> None:
+    torch.save(torch.arange(100), tmp_path / "de.pt")
+    stats = recording(model, tmp_path / "a", {"de": tmp_path / "de.pt"}, "--length", 10)
+    assert stats.tokens == {"de": 100}
+    assert stats.provenance["corpora"]["de"][0]["source"] == str(tmp_path / "de.pt")
+
+
+def test_shards_are_merged(model: Path, texts: dict[str, Path], tmp_path: Path) -> None:
+    options = ["--length", 16, "--batch-size", 4]
+    whole = recording(model, tmp_path / "whole", texts, *options)
+    shards = [tmp_path / f"shard{number}" for number in (1, 2)]
+    for number, shard in enumerate(shards, start=1):
+        recording(model, shard, texts, *options, "--shard", f"{number}/2")
+    printed = run("stats", "merge", *shards[::-1], "--out", tmp_path / "merged")
+    assert f"{whole.tokens['fr']:,}" in printed
+    merged = ActivationStats.load(tmp_path / "merged")
+    for name in ("positive", "max", "p10", "median", "p90"):
+        np.testing.assert_array_equal(merged.get("mlp.act", name), whole.get("mlp.act", name))
+    assert not whole.samples
+    run("stats", "merge", *shards, "--keep", "positive", "--out", tmp_path / "counts")
+    assert ActivationStats.load(tmp_path / "counts").names("mlp.act") == ("positive",)
+    with pytest.raises(LsnError, match="share tokens"):
+        run("stats", "merge", shards[0], shards[0], "--out", tmp_path / "twice")
+
+
+def test_an_interrupted_command_says_how_to_go_on(
+    model: Path,
+    texts: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ctrl_c: None,
+) -> None:
+    from lsn_eval.recording import language_recording
+
+    run_batch = language_recording.LanguageRecording._run_batch
+
+    def press(self, *arguments: Any) -> None:
+        run_batch(self, *arguments)
+        if self.language == "fr":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    options = ["--length", 16, "--batch-size", 4, "--no-progress"]
+    named = [f"--texts={language}={path}" for language, path in texts.items()]
+    command = ["record", "--model", model, "--out", tmp_path / "a", *named, *options]
+    with monkeypatch.context() as patch:
+        patch.setattr(language_recording.LanguageRecording, "_run_batch", press)
+        result = CliRunner().invoke(app, list(map(str, command)))
+    assert result.exit_code == 130
+    assert "--resume" in result.output
+    assert unfinished_folder(tmp_path / "a").is_dir()
+    with pytest.raises(RecordingError, match="--resume"):
+        run(*command)
+    with pytest.raises(RecordingError, match="length was 16 and is now 32"):
+        run(*command, "--resume", "--length", 32)
+    run(*command, "--resume")
+    whole = recording(model, tmp_path / "whole", texts, *options)
+    assert ActivationStats.load(tmp_path / "a").digest == whole.digest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no texts were given"),
+        (["--texts", "german.txt"], "LANG=PATH was expected"),
+        (["--texts", "de=nowhere.txt"], "no file, no folder"),
+        (["--texts", "de={de}", "--texts", "de={fr}"], "names de twice"),
+        (["--texts", "de={de}", "--dataset", "x", "--languages", "de"], "give it once"),
+        (["--dataset", "x"], "go together"),
+        (["--texts", "de={de}", "--tokens", "many"], "500K or 10M"),
+        (["--texts", "de={de}", "--shard", "1"], "i/n was expected"),
+        (["--texts", "de={de}", "--batch-size", "big"], "auto or a number"),
+        (["--texts", "de={de}", "--statistics", "mean"], "all or counts"),
+        (["--texts", "de={de}", "--dtype", "int8"], "bfloat16 or float16"),
+        (["--texts", "de={de}", "--length", "900"], "beyond the 64 positions"),
+        (["--texts", "de={de}", "--texts", "fr={de}"], "recorded from the same texts"),
+        (["--texts", "de={de}", "--model", "/no/such/model"], "cannot be loaded"),
+        (["--texts", "de={de}", "--device", "abacus"], "--device abacus"),
+    ],
+)
+def test_what_cannot_be_recorded(
+    model: Path, texts: dict[str, Path], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    filled = [argument.format(**texts) for argument in arguments]
+    with pytest.raises(LsnError, match=message):
+        run(
+            "record", "--model", model, "--out", tmp_path / "a", "--no-progress",
+            "--length", 16, *filled,
+        )  # fmt: skip
+    assert not (tmp_path / "a").exists()
+
+
+@needs_reference
+def test_published_counts(tmp_path: Path) -> None:
+    files = [REFERENCE / "activations" / f"{name}.llama-7b.pt" for name in ("en", "de", "tr")]
+    options = ["--languages", "en, de,tr", "--model", "Llama-2-7b", "--out", tmp_path / "a"]
+    printed = run("stats", "import", *files, *options)
+    assert "6,287,360" in printed
+    assert "de.llama-7b.pt" in printed
+    stats = ActivationStats.load(tmp_path / "a")
+    assert stats.languages == ("en", "de", "tr")
+    assert stats.model.name == "Llama-2-7b"
+
+
+def test_numbers() -> None:
+    assert [parse_tokens(text) for text in ("7", "1.5k", "10M", "2_000", "1B", "1,000")] == [
+        7, 1500, 10**7, 2000, 10**9, 1000,
+    ]  # fmt: skip
+    assert parse_shard("2/8") == (2, 8)
+    assert parse_shard(None) == (1, 1)
+
+
+LAUNCHED = """
+import sys
+sys.path[:0] = [{tests!r}]
+import torch
+torch.set_num_threads(1)
+from builders.models import tiny_model
+from lsn_eval.recording import record
+ids = torch.randint(0, 256, (4_000,), generator=torch.Generator().manual_seed(0))
+record(tiny_model("llama"), None, {{"de": ids, "fr": ids[:100] + 1 - 1 + (ids[:100] < 9)}},
+       length=16, batch_size=4, sample_tokens=500, out={out!r})
+"""
+
+
+def test_processes_record_together(tmp_path: Path) -> None:
+    """Two processes give the counts, maxima and quantiles of one; the second has less to do."""
+    from lsn_eval.recording import record as record_texts
+
+    script = tmp_path / "launched.py"
+    out = tmp_path / "stats"
+    script.write_text(LAUNCHED.format(tests=str(Path(__file__).parent), out=str(out)))
+    launch = [
+        sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
+        "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+        "--main_process_port", "0", str(script),
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(launch, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    ids = torch.randint(0, 256, (4_000,), generator=torch.Generator().manual_seed(0))
+    texts = {"de": ids, "fr": ids[:100] + (ids[:100] < 9)}
+    one = record_texts(tiny_model("llama"), None, texts, length=16, batch_size=4, sample_tokens=500)
+    two = ActivationStats.load(out)
+    assert two.tokens == one.tokens == {"de": 4000, "fr": 96}
+    for name in ("positive", "max", "p10", "median", "p90"):
+        np.testing.assert_array_equal(two.get("mlp.act", name), one.get("mlp.act", name))
+    np.testing.assert_allclose(two.get("mlp.act", "mean"), one.get("mlp.act", "mean"), rtol=1e-5)
+    assert two.provenance["corpora"] == one.provenance["corpora"]
+    assert not unfinished_folder(out).exists()
+
+
+def test_counts_above_the_own_90th_percentile_are_recorded_on_request(model, texts, tmp_path):
+    plain = recording(model, tmp_path / "plain", texts, "--tokens", "2k", "--batch-size", "2")
+    more = recording(
+        model, tmp_path / "more", texts, "--tokens", "2k", "--batch-size", "2", "--own-p90"
+    )
+    above = more.get("mlp.act", "above_threshold")
+    shares = above / np.array([more.tokens[language] for language in more.languages])[:, None, None]
+    assert 0.03 < shares.mean() < 0.2
+    assert shares.std() > 0.001
+    assert np.array_equal(more.get("mlp.act", "positive"), plain.get("mlp.act", "positive"))
+    merged = [str(tmp_path / "more"), str(tmp_path / "more")]
+    with pytest.raises(LsnError):
+        run("stats", "merge", *merged, "--out", tmp_path / "sum")
+    with pytest.raises(RecordingError, match="--own-p90 needs all texts in one process"):
+        recording(model, tmp_path / "shard", texts, "--own-p90", "--shard", "1/2")

@@ -1,0 +1,654 @@
+"""Panels against a spreadsheet of plain loops; what is refused, and what is called a no-op."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import sacrebleu
+from builders.results import LANGUAGES, QUICK, compared, write_run, write_sweep
+from builders.results_files import edited
+from builders.translations import translations
+
+from lsn_eval.comparing import Draws, compare
+from lsn_eval.comparing.panels import controlled, own_language, rank_p_value, ranked
+from lsn_eval.errors import LsnError
+from lsn_eval.results.rows import read_results
+
+OWN = [f"{language}:zero" for language in LANGUAGES]
+
+
+def perplexity(pairs) -> float:
+    over, under = 0.0, 0
+    for loglikelihood, tokens in pairs:
+        over, under = over - loglikelihood, under + tokens
+    return math.exp(over / under)
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    data = write_sweep(folder, controls=3)
+    sheet = {place: perplexity(pairs) for place, pairs in data.items()}
+    return folder, data, sheet
+
+
+def test_every_cell_equals_a_spreadsheet(sweep):
+    folder, _, sheet = sweep
+    (panel,) = compared(folder).panels
+    assert panel.languages == ("en", "de", "zh")  # the mask's order
+    assert panel.conditions == ("none", *OWN)
+    assert panel.controls["de:zero"] == tuple(f"random{k}-de:zero" for k in (1, 2, 3))
+    assert len(panel.changes) == len(sheet) == 13 * 3
+    for (condition, language), value in sheet.items():
+        change = panel.change(condition, language)
+        assert change.row.value == pytest.approx(value)
+        if condition == "none":
+            assert (change.baseline, change.shift, change.p) == (None, None, None)
+            continue
+        before = sheet["none", language]
+        assert change.difference == pytest.approx(value - before)  # PPXC
+        assert change.ratio == pytest.approx(value / before)
+        assert change.relative == pytest.approx((value - before) / before)
+        assert change.shift == pytest.approx(math.log(value) - math.log(before))
+        assert change.interval[0] <= change.shift <= change.interval[1]
+        assert change.documents == 12
+        assert not change.obstacles
+
+
+def test_means_selectivities_and_ranks_equal_a_spreadsheet(sweep):
+    folder, _, sheet = sweep
+    (panel,) = compared(folder).panels
+
+    def shift(condition, language):
+        return math.log(sheet[condition, language] / sheet["none", language])
+
+    def selective(condition, own):
+        total = 0.0
+        for language in LANGUAGES:
+            if language != own:
+                total += shift(condition, language)
+        return shift(condition, own) - total / 2
+
+    product = 1.0
+    for language in LANGUAGES:
+        product *= sheet["de:zero", language]
+    assert panel.mean_value("de:zero") == pytest.approx(product ** (1 / 3))
+    assert panel.mean_shift("de:zero") == pytest.approx(
+        sum(shift("de:zero", language) for language in LANGUAGES) / 3
+    )
+    for own in LANGUAGES:
+        found = panel.selectivity[f"{own}:zero"]
+        assert found.language == own
+        assert found.value == pytest.approx(selective(f"{own}:zero", own))
+        assert found.interval[0] < found.value < found.interval[1]
+        assert found.controls == pytest.approx(
+            {f"random{k}-{own}:zero": selective(f"random{k}-{own}:zero", own) for k in (1, 2, 3)}
+        )
+        assert found.p == 1 / 4
+        change = panel.change(f"{own}:zero", own)
+        assert change.controls == pytest.approx(
+            {f"random{k}-{own}:zero": shift(f"random{k}-{own}:zero", own) for k in (1, 2, 3)}
+        )
+        assert change.control_p == 1 / 4
+    other = panel.change("de:zero", "en")
+    larger = sum(shift(f"random{k}-de:zero", "en") >= shift("de:zero", "en") for k in (1, 2, 3))
+    assert other.control_p == (1 + larger) / 4
+    overall = panel.overall["zero"]
+    assert overall.languages == tuple(LANGUAGES)
+    assert overall.selectivity == pytest.approx(
+        sum(selective(f"{own}:zero", own) for own in LANGUAGES) / 3
+    )
+    assert overall.own == pytest.approx(sum(shift(f"{own}:zero", own) for own in LANGUAGES) / 3)
+    assert overall.others == pytest.approx(overall.own - overall.selectivity)
+    assert overall.controls == pytest.approx(
+        [sum(selective(f"random{k}-{own}:zero", own) for own in LANGUAGES) / 3 for k in (1, 2, 3)]
+    )
+
+
+def test_holm_corrects_over_the_panel_without_its_controls(sweep):
+    folder, _, _ = sweep
+    (panel,) = compared(folder, draws=Draws()).panels
+    tested = {place: change.p for place, change in panel.changes.items() if place[0] in OWN}
+    order = sorted(tested, key=tested.get)
+    running = 0.0
+    for rank, place in enumerate(order):
+        running = max(running, min(1.0, (9 - rank) * tested[place]))
+        assert panel.changes[place].p_holm == pytest.approx(running)
+    assert panel.change("random1-de:zero", "de").p is not None
+    assert panel.change("random1-de:zero", "de").p_holm is None
+
+
+def test_the_interval_of_a_selectivity_without_spread_is_its_value(tmp_path):
+    shifts = {"en": 0.5, "de": 0.1, "zh": 0.03}
+    for condition in ("none", "en:zero"):
+        tasks = {
+            f"ppl_{x}": {
+                "token_perplexity": [
+                    (-t * (1.1 + n / 10 + (shift if condition != "none" else 0)), t)
+                    for n, t in enumerate((10, 30, 20, 44))
+                ]
+            }
+            for x, shift in shifts.items()
+        }
+        write_run(tmp_path / condition[:2], condition, tasks)
+    (panel,) = compared(tmp_path).panels
+    found = panel.selectivity["en:zero"]
+    assert found.value == pytest.approx(0.5 - (0.1 + 0.03) / 2)
+    assert found.interval == pytest.approx((found.value, found.value))
+    assert panel.overall["zero"].interval == pytest.approx((found.value, found.value))
+    assert panel.change("en:zero", "de").interval == pytest.approx((0.1, 0.1))
+
+
+def test_controls_of_several_languages_go_by_their_number_not_by_their_place(tmp_path):
+    write_sweep(tmp_path, controls=3)
+    for file in (tmp_path / "random2-de_zero").iterdir():
+        file.unlink()
+    (panel,) = compared(tmp_path).panels
+    found = panel.overall["zero"].controls
+    expected = [
+        sum(panel.selectivity[f"{x}:zero"].controls[f"random{k}-{x}:zero"] for x in LANGUAGES) / 3
+        for k in (1, 3)
+    ]
+    assert found == pytest.approx(expected)
+
+
+def test_nineteen_controls_can_show_one_in_twenty():
+    assert ranked(1.0, [0.1] * 19, "log") == pytest.approx(0.05)
+    assert ranked(-1.0, [0.1] * 19, "linear") == pytest.approx(0.05)
+    assert ranked(-1.0, [0.1] * 19, "log") == 1
+    assert ranked(1.0, [], "log") is None
+    assert rank_p_value(0.1, [0.1, 0.0]) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("condition", "own", "of"),
+    [
+        ("none", None, None),
+        ("de:zero", "de", None),
+        ("random12-de:mean", "de", "de:mean"),
+        ("es:zero/zh:mean", None, None),
+        ("random1-es:zero/random1-zh:mean", None, "es:zero/zh:mean"),
+    ],
+)
+def test_own_language_and_what_a_control_controls(condition, own, of):
+    assert own_language(condition) == own
+    assert controlled(condition) == of
+
+
+def test_metrics_that_are_no_perplexities_are_compared_by_difference(tmp_path):
+    before, after = [1, 0, 1, 1, 0, 1], [0, 0, 1, 0, 0, 1]
+    write_run(tmp_path / "a", None, {"xnli_de": {"acc": before}})
+    write_run(tmp_path / "b", "de:zero", {"xnli_de": {"acc": after}})
+    (panel,) = compared(tmp_path).panels
+    change = panel.change("de:zero", "de")
+    assert panel.scale == "linear"
+    assert change.shift == change.difference == pytest.approx(2 / 6 - 4 / 6)
+    assert change.relative == pytest.approx(-0.5)
+    assert change.p == 0.5  # two documents changed: 2 of 4 assignments are as extreme
+    assert change.relative_interval == pytest.approx([end / (4 / 6) for end in change.interval])
+    assert panel.selectivity == {}
+    assert panel.mean_shift("de:zero") == change.shift
+
+
+def setting(name, value):
+    def edit(document):
+        target = document
+        *path, last = name.split("/")
+        for part in path:
+            target = target.setdefault(part, {})
+        for key in list(target) if last == "*" else [last]:
+            target[key] = value
+
+    return edit
+
+
+def in_configs(name, value):
+    return lambda document: [
+        config.update({name: value}) for config in document["configs"].values()
+    ]
+
+
+def shots(number, **more):
+    def edit(document):
+        document["n-shot"] = dict.fromkeys(document["n-shot"], number)
+        for name, value in more.items():
+            document["config"][name] = value
+
+    return edit
+
+
+DIFFERENT = {
+    "task version": (setting("versions/*", 2.0), None),
+    "task definition": (in_configs("doc_to_text", "Q: {{text}}"), None),
+    "documents": (setting("n-samples/*", {"original": 48, "effective": 5}), None),
+    "few-shot examples": (shots(5), None),
+    "few-shot definition": (lambda d: (shots(5)(d), in_configs("fewshot_split", "dev")(d)), shots(5)),
+    "few-shot seed": (shots(5, fewshot_seed=7), shots(5)),
+    "few-shot as turns": (lambda d: (shots(5)(d), d.update(fewshot_as_multiturn=True)), shots(5)),
+    "chat template": (setting("chat_template_sha", "abc"), None),
+    "system instruction": (setting("system_instruction_sha", "abc"), None),
+    "generation arguments": (setting("config/gen_kwargs", {"max_gen_toks": 5}), None),
+    "seed": (setting("config/torch_seed", 2), None),
+    "lm_eval": (setting("lm_eval_version", "0.5.0"), None),
+    "transformers": (setting("transformers_version", "4.0"), None),
+    "model revision": (setting("config/model_sha", "0123"), None),
+    "tokenizer": (setting("max_length", 512), None),
+    "prompts": (setting("task_hashes", {"ppl_de": "1" * 64}), setting("task_hashes", {"ppl_de": "2" * 64})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_what_was_measured_with_something_else_is_refused_unless_allowed(tmp_path, name):
+    edit, also = DIFFERENT[name]
+    if name == "seed":
+        sampled = in_configs("generation_kwargs", {"do_sample": True})
+        edit, also = (lambda d, e=edit: (sampled(d), e(d))), sampled
+    conditions = ["none", "de:zero"]
+    write_sweep(tmp_path, conditions=["none"], languages=["de"], edit=also)
+    write_sweep(tmp_path, conditions=["de:zero"], languages=["de"], edit=edit, samples=False)
+    (panel,) = compared(tmp_path).panels
+    assert list(panel.conditions) == conditions
+    change = panel.change("de:zero", "de")
+    assert (change.baseline, change.shift, change.incomparable) == (None, None, True)
+    (reason,) = change.obstacles
+    assert reason.startswith(f"not comparable with none: {name} ")
+    assert f"de:zero on de: {reason}" in panel.notes
+    allowed = compared(tmp_path, allow=[name]).panels[0].change("de:zero", "de")
+    assert allowed.shift is not None
+    assert not allowed.incomparable
+
+
+def test_allowing_no_setting_is_an_error_that_lists_them(tmp_path):
+    write_sweep(tmp_path, conditions=["none"])
+    with pytest.raises(
+        LsnError,
+        match="task is no setting .* there are backend, chat template, data root, documents",
+    ):
+        compared(tmp_path, allow=["task"])
+
+
+def test_another_dtype_is_refused_and_says_so(tmp_path):
+    write_sweep(tmp_path / "a", conditions=["none"], dtype="float32")
+    write_sweep(tmp_path / "b", conditions=["de:zero"], dtype="bfloat16")
+    (panel,) = compared(tmp_path).panels
+    change = panel.change("de:zero", "de")
+    assert change.shift is None
+    assert change.obstacles == ("not comparable with none: dtype float32 and bfloat16",)
+    assert panel.mean_value("de:zero") is None
+    assert compared(tmp_path, allow=["dtype"]).panels[0].change("de:zero", "de").shift is not None
+
+
+def test_two_dtypes_with_baselines_of_their_own_are_two_panels(tmp_path):
+    for dtype in ("float32", "bfloat16"):
+        write_sweep(tmp_path / dtype, conditions=["none", "de:zero"], dtype=dtype)
+    panels = compared(tmp_path).panels
+    assert [panel.dtype for panel in panels] == ["bfloat16", "float32"]
+    assert all(panel.change("de:zero", "de").shift is not None for panel in panels)
+
+
+@pytest.mark.parametrize("field", ["doc_hash", "prompt_hash", "target_hash"])
+def test_samples_of_other_documents_or_prompts_forbid_the_comparison(tmp_path, field):
+    def edit_sample(task, sample):
+        if task == "ppl_de" and sample["doc_id"] == 3:
+            sample[field] = "other"
+
+    write_sweep(tmp_path, conditions=["none"])
+    write_sweep(tmp_path, conditions=["de:zero"], edit_sample=edit_sample)
+    (panel,) = compared(tmp_path).panels
+    change = panel.change("de:zero", "de")
+    assert change.shift is None
+    assert change.incomparable
+    assert "differ in 1 of 12 samples" in change.obstacles[0]
+    assert panel.change("de:zero", "en").shift is not None
+    assert panel.mean_shift("de:zero") is None
+    assert panel.mean_value("de:zero") is None
+    assert panel.mean_value("none") is not None
+    assert panel.selectivity == {}
+    # Without reading samples nothing is known of the documents.
+    assert compared(tmp_path, test=False).panels[0].change("de:zero", "de").shift is not None
+
+
+def test_conditions_without_none_are_shown_and_compared_with_each_other(tmp_path):
+    write_sweep(tmp_path, conditions=["de:zero", "en:zero"])
+    (panel,) = compared(tmp_path).panels
+    assert panel.change("de:zero", "de").obstacles == (
+        "no baseline: evaluate the same task under none, with the same model",
+    )
+    assert panel.mean_value("de:zero") is not None
+    write_sweep(tmp_path, conditions=["zh:zero"], edit=setting("lm_eval_version", "0.5.0"))
+    (panel,) = compared(tmp_path).panels
+    assert "not comparable with en:zero: lm_eval 0.4.13 and 0.5.0" in panel.change("zh:zero", "de").obstacles  # fmt: skip
+    assert panel.mean_value("zh:zero") is None
+
+
+def test_languages_measured_with_other_settings_have_no_mean(tmp_path):
+    def five_for_german(document):
+        document["n-shot"]["ppl_de"] = 5
+
+    write_sweep(tmp_path, edit=five_for_german)
+    (panel,) = compared(tmp_path).panels
+    assert panel.uneven == ("few-shot examples 0 and 5",)
+    assert panel.mean_shift("de:zero") is None
+    assert panel.mean_value("none") is None
+    assert panel.mean_shift("de:zero", ["de"]) is not None
+    assert (panel.selectivity, panel.overall) == ({}, {})
+    assert "no mean: the languages were measured with few-shot examples 0 and 5" in panel.notes[-2]
+    assert compared(tmp_path, allow=["few-shot examples"]).panels[0].overall
+
+
+def test_a_missing_language_has_neither_mean_nor_selectivity(tmp_path):
+    write_sweep(tmp_path)
+    edited(next((tmp_path / "de_zero").glob("results_*")), lambda d: d["results"].pop("ppl_en"))
+    (panel,) = compared(tmp_path).panels
+    assert panel.change("de:zero", "en") is None
+    assert panel.mean_shift("de:zero") is None
+    assert panel.mean_value("de:zero") is None
+    assert list(panel.selectivity) == ["en:zero", "zh:zero"]
+    assert panel.overall["zero"].languages == ("en", "zh")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, "N/A"])
+@pytest.mark.parametrize("condition", ["none", "de:zero"])
+def test_what_is_no_number_is_shown_and_refused(tmp_path, value, condition):
+    write_sweep(tmp_path, conditions=["none", "de:zero"])
+
+    def edit(document):
+        document["results"]["ppl_de"]["token_perplexity,none"] = value
+
+    edited(next((tmp_path / condition.replace(":", "_")).glob("results_*")), edit)
+    (panel,) = compared(tmp_path).panels
+    change = panel.change("de:zero", "de")
+    assert (change.shift, change.difference, change.relative) == (None, None, None)
+    assert any("the value" in reason for reason in change.obstacles)
+    assert panel.mean_shift("de:zero") is None
+    assert panel.mean_value(condition) is None
+
+
+def test_numbers_alone_are_compared_without_tests(tmp_path):
+    write_sweep(tmp_path, samples=False)
+    comparison = compared(tmp_path)
+    (panel,) = comparison.panels
+    change = panel.change("de:zero", "de")
+    assert (change.interval, change.p, change.p_holm) == (None, None, None)
+    assert change.shift is not None
+    assert change.control_p == 1 / 3
+    assert panel.selectivity["de:zero"].interval is None
+    assert not comparison.tested
+
+
+def test_samples_that_do_not_give_the_value_make_no_test_and_say_so(tmp_path):
+    write_sweep(tmp_path, conditions=["none"])
+    write_sweep(tmp_path, conditions=["de:zero"], values={"token_perplexity": 7.0})
+    (panel,) = compared(tmp_path).panels
+    change = panel.change("de:zero", "de")
+    assert (change.row.value, change.interval, change.p) == (7.0, None, None)
+    assert change.shift == pytest.approx(math.log(7.0 / change.baseline.value))
+    assert "do not give the value of token_perplexity" in change.obstacles[0]
+    assert any("de:zero on en, de, zh: no test" in note for note in panel.notes)
+
+
+@pytest.mark.parametrize("cut", [-30, None])
+@pytest.mark.parametrize("condition", ["none", "de:zero"])
+def test_broken_samples_make_no_test_and_the_number_stays(tmp_path, cut, condition):
+    write_sweep(tmp_path, conditions=["none", "de:zero"])
+    file = next((tmp_path / condition.replace(":", "_")).glob("samples_ppl_de_*"))
+    text = file.read_text()
+    file.write_text(text[:cut] if cut else text.rstrip().rpartition("\n")[0])
+    (panel,) = compared(tmp_path).panels
+    change = panel.change("de:zero", "de")
+    assert change.p is None
+    assert change.shift is not None
+    assert any("no test" in note for note in panel.notes)
+    assert panel.change("de:zero", "en").p is not None
+
+
+def test_samples_of_fewer_documents_that_give_the_value_make_no_test(tmp_path):
+    write_run(tmp_path / "none", "none", {"a_de": {"acc": [1, 0, 1, 0]}})
+    write_run(tmp_path / "de", "de:zero", {"a_de": {"acc": [0, 1, 0, 1]}})
+    file = next((tmp_path / "none").glob("samples_*"))
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:2]))
+    change = compared(tmp_path).panels[0].change("de:zero", "de")
+    assert (change.p, change.shift) == (None, 0)
+    assert "no test: samples of 2 documents" in compared(tmp_path).panels[0].notes[0]
+
+
+def test_models_masks_and_filters_are_panels_of_their_own_with_the_same_baseline(tmp_path):
+    write_sweep(tmp_path / "a", conditions=["none", "de:zero"])
+    write_sweep(tmp_path / "b", conditions=["de:zero"], digest="f" * 64, seed=0, effect=0.1)
+    write_sweep(tmp_path / "c", conditions=["none", "de:zero"], model="org/other")
+    panels = compared(tmp_path).panels
+    assert [(p.model, p.mask) for p in panels] == [
+        ("org/model", "sha256-3986c9d8f34d"), ("org/model", "sha256-ffffffffffff"),
+        ("org/other", "sha256-3986c9d8f34d"),
+    ]  # fmt: skip
+    assert all(panel.change("de:zero", "de").shift is not None for panel in panels)
+    assert all(panel.conditions == ("none", "de:zero") for panel in panels)
+
+
+def test_controls_without_their_condition_stand_as_conditions(tmp_path):
+    write_sweep(tmp_path, conditions=["none", "random2-de:zero", "random10-de:zero"])
+    (panel,) = compared(tmp_path).panels
+    assert panel.conditions == ("none", "random2-de:zero", "random10-de:zero")
+    assert panel.overall == {}
+
+
+def test_of_two_files_the_newest_counts_and_the_others_are_counted(tmp_path):
+    write_sweep(tmp_path, conditions=["none", "de:zero"])
+    write_sweep(tmp_path, conditions=["de:zero"], effect=0.2, date=9.0)
+    comparison = compared(tmp_path)
+    (remark,) = comparison.remarks
+    assert remark.startswith("3 older results of the same model, condition and task were left out")
+    assert comparison.panels[0].change("de:zero", "de").row.older == 1
+
+
+def test_tasks_without_a_language_have_panels_of_their_own(tmp_path):
+    for folder, condition, answers in (("a", None, [1, 0, 1]), ("b", "de:zero", [0, 0, 1])):
+        path = write_run(
+            tmp_path / folder, condition, {"hellaswag": {"acc": answers}, "piqa": {"acc": answers}}
+        )
+        edited(path, in_configs("dataset_kwargs", None))
+    panels = compared(tmp_path).panels
+    assert [(panel.family, panel.languages) for panel in panels] == [
+        ("hellaswag", ("hellaswag",)), ("piqa", ("piqa",)),
+    ]  # fmt: skip
+    assert panels[0].change("de:zero", "hellaswag").shift == pytest.approx(-1 / 3)
+    assert panels[0].selectivity == {}
+
+
+def test_a_language_in_the_middle_of_the_name_is_a_column_of_one_family(tmp_path):
+    for condition in ("none", "de:zero"):
+        tasks = {f"mt_{x}_en": {"acc": [1, 0, 1, 0 if condition == "none" else 1]} for x in ("de", "fr")}  # fmt: skip
+        path = write_run(tmp_path / condition.replace(":", "_"), condition, tasks)
+        document = json.loads(path.read_text())
+        for task, config in document["configs"].items():
+            config["dataset_kwargs"] = {"source": task.split("_")[1], "target": "en"}
+        path.write_text(json.dumps(document))
+    (panel,) = compared(tmp_path).panels
+    assert (panel.family, panel.languages) == ("mt_*_en", ("de", "fr"))
+
+
+def test_a_group_of_languages_is_lm_evals_mean_of_the_columns_and_left_out(tmp_path):
+    def group(document):
+        document["results"]["ppl"] = {"token_perplexity,none": 3.0}
+        document["group_subtasks"] = {"ppl": ["ppl_en", "ppl_de", "ppl_zh"]}
+
+    write_sweep(tmp_path, edit=group)
+    assert [panel.family for panel in compared(tmp_path).panels] == ["ppl_*"]
+
+
+def test_a_group_is_compared_only_where_its_tasks_are(tmp_path):
+    def group(shots):
+        def edit(document):
+            document["results"]["suite"] = {"acc,none": 0.5 + shots / 100}
+            document["group_subtasks"] = {"suite": ["inner"], "inner": ["hellaswag", "piqa"]}
+            document["n-shot"]["piqa"] = shots
+
+        return edit
+
+    tasks = {"hellaswag": {"acc": [1, 0]}, "piqa": {"acc": [1, 0]}}
+    write_run(tmp_path / "a", "none", tasks, edit=group(0))
+    write_run(tmp_path / "b", "de:zero", tasks, edit=group(5))
+    change = next(p for p in compared(tmp_path).panels if p.family == "suite").change("de:zero", "suite")  # fmt: skip
+    assert change.shift is None
+    assert "few-shot examples" in change.obstacles[0]
+
+
+def still(folder, condition, *, responses=True, answers=(1, 0, 1, 1), **given):
+    """A run whose metric is that of `none`, with the same responses or others."""
+
+    def edit_sample(task, sample):
+        sample["resps"] = [["the same" if responses else f"{condition} {sample['doc_id']}"]]
+
+    tasks = {f"a_{x}": {"acc": list(answers)} for x in ("de", "en")}
+    write_run(folder / condition.replace(":", "_"), condition, tasks, edit_sample=edit_sample, **given)  # fmt: skip
+
+
+def test_no_change_anywhere_is_a_likely_no_op(tmp_path):
+    for condition in ("none", "de:zero", "random1-de:zero"):
+        still(tmp_path, condition)
+    comparison = compared(tmp_path)
+    (note,) = comparison.notes
+    assert note.startswith("under every condition the model did the same as under none: a likely")
+    assert "chance" not in note
+    assert len(comparison.unmoved) == 2
+    assert comparison.panels[0].change("de:zero", "de").equal
+
+
+def test_one_condition_without_change_is_named(tmp_path):
+    for condition in ("none", "de:zero"):
+        still(tmp_path, condition)
+    still(tmp_path, "en:zero", responses=False, answers=(0, 0, 1, 1))
+    (note,) = compared(tmp_path).notes
+    assert note.startswith(
+        "de:zero (org/model, mask sha256-3986c9d8f34d): the model did the same as"
+    )
+
+
+def test_equal_accuracy_of_other_documents_or_other_answers_is_no_no_op(tmp_path):
+    still(tmp_path, "none")
+    still(tmp_path, "de:zero", responses=False, answers=(0, 1, 1, 1))
+    still(tmp_path, "en:zero", responses=False)
+    comparison = compared(tmp_path)
+    assert comparison.notes == ()
+    by_chance = comparison.panels[0].change("de:zero", "de")
+    assert (by_chance.difference, by_chance.equal, by_chance.undecided) == (0, False, True)
+    assert comparison.panels[0].change("en:zero", "de").equal
+
+
+def test_without_samples_a_no_op_may_be_chance_and_the_note_says_so(tmp_path):
+    for condition in ("none", "de:zero"):
+        still(tmp_path, condition, samples=False)
+    (note,) = compared(tmp_path).notes
+    assert "can be equal by chance" in note
+
+
+def test_a_condition_that_moves_one_metric_is_no_no_op(tmp_path):
+    for condition, words in (("none", 3), ("de:zero", 4)):
+        tasks = {"a_de": {"acc": [1, 0], "words": [words, 2]}}
+        write_run(tmp_path / condition.replace(":", "_"), condition, tasks, samples=False)
+    assert compared(tmp_path).notes == ()
+
+
+def test_few_documents_are_said_to_give_too_short_intervals(tmp_path):
+    write_sweep(tmp_path / "a", documents=12)
+    assert "intervals of 12 documents are too short" in compared(tmp_path).panels[0].notes[-1]
+    write_sweep(tmp_path / "b", documents=40)
+    assert compared(tmp_path / "b").panels[0].notes == ()
+
+
+def test_warnings_of_a_results_file_reach_the_panel(tmp_path):
+    write_sweep(tmp_path, conditions=["none"])
+    write_sweep(tmp_path, conditions=["de:zero"], unchanged=["mlp.act/1"])
+    assert any("was there already" in note for note in compared(tmp_path).panels[0].notes)
+
+
+def test_files_without_any_number_are_an_error(tmp_path):
+    write_sweep(tmp_path, conditions=["none"], values={"token_perplexity": math.nan})
+    with pytest.raises(LsnError, match="3 numbers were read and none can be used"):
+        compared(tmp_path)
+
+
+def test_a_metric_without_any_number_is_left_out_and_named(tmp_path):
+    path = write_sweep(tmp_path, conditions=["none"]) and next(tmp_path.rglob("results_*"))
+    edited(path, lambda d: [task.update({"f1,none": "N/A"}) for task in d["results"].values()])
+    comparison = compared(tmp_path)
+    assert len(comparison.panels) == 1
+    assert comparison.remarks == ("f1 of ppl_* is no finite number in any file and is left out",)
+
+
+def test_perplexities_of_whatever_aggregation_are_tested_on_the_log_scale(tmp_path):
+    """A mean of per-document perplexities, as some tasks have it."""
+    for condition, factor in (("none", 1.0), ("de:zero", 1.2)):
+        items = [3.0 * factor, 5.0 * factor, 4.0 * factor + (factor > 1) / 10]
+        tasks = {"a_de": {"chunk_perplexity": items}}
+        write_run(tmp_path / condition.replace(":", "_"), condition, tasks, values={"chunk_perplexity": sum(items) / 3})  # fmt: skip
+    change = compared(tmp_path).panels[0].change("de:zero", "de")
+    assert change.interval[0] <= change.shift <= change.interval[1]
+    assert change.shift == pytest.approx(math.log(change.row.value / 4.0))
+
+
+def test_the_same_draws_give_the_same_comparison(sweep):
+    folder, _, _ = sweep
+    assert compared(folder).panels == compared(folder, draws=QUICK).panels
+
+
+def test_rows_of_all_files_are_shown_newest_first_and_the_others_named(tmp_path):
+    write_sweep(tmp_path, conditions=["none", "de:zero"])
+    write_sweep(tmp_path, conditions=["de:zero"], effect=0.2, date=9.0)
+    rows = read_results([tmp_path], newest=False)
+    (panel,) = compare(rows, draws=QUICK).panels
+    assert panel.change("de:zero", "de").row.date == 9.0
+    assert any("measured twice" in note for note in panel.notes)
+
+
+def test_a_condition_that_is_none_is_one_message(tmp_path):
+    write_sweep(tmp_path, conditions=["none", "what is this"])
+    with pytest.raises(LsnError, match="what is this"):
+        compared(tmp_path)
+
+
+def test_translations_as_this_project_logs_them_are_tested_with_their_own_tokenizer(tmp_path):
+    references, first, second = translations(40, 0.1, 3)
+    expected = []
+    for condition, texts in (("none", first), ("de:zero", second)):
+        pairs = list(zip(texts, references, strict=True))
+        values = {
+            "bleu": sacrebleu.corpus_bleu(texts, [references], tokenize="char").score,
+            "chrf++": sacrebleu.corpus_chrf(texts, [references], word_order=2).score,
+        }
+        expected.append(values)
+        items = {"bleu": [[*pair, "char"] for pair in pairs], "chrf++": pairs}
+        write_run(tmp_path / condition[:2], condition, {"mt_en_de": items}, values=values)
+    for panel in compared(tmp_path).panels:
+        change = panel.change("de:zero", "de")
+        assert change.obstacles == ()
+        assert change.shift == pytest.approx(expected[1][panel.metric] - expected[0][panel.metric])
+        assert change.interval[0] < change.shift < change.interval[1]
+        assert change.p < 0.05
+
+
+def test_a_mask_lacks_nothing_that_another_mask_alone_was_evaluated_on(tmp_path):
+    write_sweep(tmp_path / "all", controls=1)
+    small = [f"{who}{language}:zero" for language in ("zh", "de") for who in ("", "random1-")]
+    two = ("zh", "de")
+    write_sweep(
+        tmp_path / "two", languages=two, conditions=["none", *small], digest="b" * 64, date=2.0
+    )
+    panels = {panel.mask: panel for panel in compared(tmp_path).panels}
+    assert panels["sha256-" + "b" * 12].languages == ("de", "zh")
+    (first,) = (panel for mask, panel in panels.items() if mask != "sha256-" + "b" * 12)
+    assert first.languages == ("en", "de", "zh")
+    for panel in panels.values():
+        assert set(panel.selectivity) == {f"{language}:zero" for language in panel.languages}
+        assert panel.overall["zero"].languages == panel.languages
+
+
+def test_a_language_that_no_condition_was_evaluated_on_is_shown_as_missing(tmp_path):
+    write_sweep(tmp_path, conditions=["none"])
+    write_sweep(tmp_path, languages=("de", "zh"), conditions=["de:zero"])
+    (panel,) = compared(tmp_path).panels
+    assert panel.languages == ("en", "de", "zh")
+    assert panel.mean_shift("de:zero") is None
+    assert not panel.selectivity

@@ -1,0 +1,179 @@
+"""`lsn-eval demo`, run in process with one control."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lsn_eval.cli import app
+from lsn_eval.comparing import APART, compare
+from lsn_eval.demo.demo import demo_text, run_demo
+from lsn_eval.demo.verdict import DemoVerdict
+from lsn_eval.errors import LsnError
+from lsn_eval.results.rows import read_results
+from lsn_eval.storage.folder_lock import only_writer
+
+LANGUAGES = ("en", "de", "nl", "ru", "ar", "zh")
+CONTROL = "random1-{}:zero"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> tuple[DemoVerdict, Path]:
+    out = tmp_path_factory.mktemp("demo")
+    return run_demo(out, controls=1), out
+
+
+def test_the_picture_shows_and_is_kept(demo):
+    verdict, out = demo
+    assert verdict.languages == LANGUAGES
+    assert list(verdict.shortcomings()) == []
+    assert str(verdict).startswith("Setting a language's planted neurons to 0 raises")
+    assert "1 controls can show no less than 0.5" in str(verdict)
+    saved = json.loads((out / "matrix.json").read_text("utf-8"))
+    assert saved == json.loads(json.dumps(verdict.to_json()))
+    for language in LANGUAGES:
+        low, high = verdict.change(language, language).relative_interval
+        assert low < verdict.relative(language, language) < high
+        assert saved["interval_95"][language] == [low, high]
+
+
+def test_it_writes_ordinary_results_files_with_the_record_and_the_samples(demo):
+    verdict, out = demo
+    found = sorted((out / "results").rglob("results_*.json"))
+    assert len(found) == 1 + 6 + 6
+    by_condition = {}
+    for path in found:
+        results = json.loads(path.read_text("utf-8"))
+        record = results["config"]["lsn"]
+        by_condition[record["condition"]] = results["results"]
+        tasks = {name for name in results["results"] if name.rpartition("_")[2] in LANGUAGES}
+        assert len(tasks) == 12
+        logged = {path.name.split("_20")[0] for path in path.parent.glob("samples_*.jsonl")}
+        assert logged == {f"samples_{task}" for task in tasks}
+        if record["condition"] != "none":
+            assert record["seen"]["hookpoints"]["mlp.act"]["values_changed"] > 0
+    for row in LANGUAGES:
+        for column in LANGUAGES:
+            task = f"lsn_demo_ppl_{column}"
+            before = by_condition["none"][task]["token_perplexity,none"]
+            after = by_condition[f"{row}:zero"][task]["token_perplexity,none"]
+            assert after / before - 1 == pytest.approx(verdict.relative(row, column), abs=1e-9)
+
+
+def test_the_matrix_in_the_readme_is_what_the_demo_prints(demo):
+    verdict, _ = demo
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+    shown = readme.split("<!-- demo output")[1].split("<!-- end of demo output")[0]
+    for row in LANGUAGES:
+        cells = re.search(rf"^{row}:zero((?: +[-+]?[0-9.]+~?){{6}}) ", shown, re.MULTILINE)[1]
+        for column, cell in zip(LANGUAGES, cells.split(), strict=True):
+            expected = 100 * verdict.relative(row, column)
+            assert float(cell.rstrip("~")) == pytest.approx(expected, abs=0.11)
+    assert "model:lsn_demo|dtype:float32|mask:sha256-" in shown
+    for condition in ("none", "de:zero"):
+        line = verdict.panel.change(condition, "de").row.signature
+        assert line.replace("lsn_demo_ppl_de", "lsn_demo_ppl_*") in shown
+
+
+def test_what_is_printed_is_what_compare_prints(demo):
+    verdict, out = demo
+    comparison = compare(read_results([out / "results"], apart=APART))
+    text = demo_text(comparison, verdict)
+    assert str(verdict) in text
+    for language in LANGUAGES:
+        own = 100 * verdict.relative(language, language)
+        assert f"{own:+.1f} %" in text
+
+
+def test_the_heat_map_and_the_report_are_there(demo):
+    _, out = demo
+    assert (out / "heat_map.png").read_bytes().startswith(b"\x89PNG")
+    report = (out / "report.html").read_text("utf-8")
+    assert "lsn_demo_langacc_" in report
+    assert "lsn_demo_ppl_" in report
+
+
+def test_results_that_are_no_demo_are_left_alone(tmp_path):
+    results = tmp_path / "results" / "zh_zero"
+    results.mkdir(parents=True)
+    (results / "results_of_mine.json").write_text("{}")
+    with pytest.raises(LsnError, match="no sweep wrote"):
+        run_demo(tmp_path, controls=1)
+    assert (results / "results_of_mine.json").read_text() == "{}"
+
+
+OWN = {"model_args": {"pretrained": "lsn_demo", "mask": "demo/planted"}, "tasks": ["lsn_demo"]}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"tasks": ["lsn_demo_ppl"]},
+        {"model_args": {"pretrained": "other", "mask": "demo/planted"}},
+        {"model_args": {"pretrained": "lsn_demo", "mask": "other"}},
+        {"model_args": None},
+    ],
+)
+def test_another_sweep_is_left_alone(other, tmp_path):
+    place = tmp_path / "results" / "zh_zero"
+    place.mkdir(parents=True)
+    (place / "results_of_mine.json").write_text("{}")
+    (tmp_path / "results" / "sweep.json").write_text(json.dumps({"arguments": {**OWN, **other}}))
+    before = sorted(tmp_path.rglob("*"))
+    done = CliRunner().invoke(app, ["demo", "--out", str(tmp_path)])
+    assert done.exit_code == 2, done.exception
+    assert "holds another sweep" in done.stderr
+    assert "give another --out" in done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_earlier_demo_is_replaced_unless_it_is_running(tmp_path, monkeypatch):
+    results = tmp_path / "results"
+    (results / "zh_zero").mkdir(parents=True)
+    (results / "zh_zero" / "results_1.json").write_text("{}")
+    (results / "sweep.json").write_text(json.dumps({"arguments": OWN}))
+    with only_writer(results, LsnError), pytest.raises(LsnError, match="another sweep is writing"):
+        run_demo(tmp_path, controls=1)
+    assert (results / "zh_zero" / "results_1.json").exists()
+
+    def reached(settings, out):
+        assert list(out.iterdir()) == []
+        raise LsnError("reached")
+
+    monkeypatch.setattr("lsn_eval.sweeping.sweep.run_sweep", reached)
+    with pytest.raises(LsnError, match="reached"):
+        run_demo(tmp_path, controls=1)
+
+
+def changed(verdict: DemoVerdict, zeroed: str, text: str, perplexity: float) -> DemoVerdict:
+    """With another perplexity in one cell."""
+    place = (f"{zeroed}:zero", text)
+    cell = verdict.panel.changes[place]
+    cell = replace(cell, row=replace(cell.row, value=perplexity))
+    return DemoVerdict(replace(verdict.panel, changes={**verdict.panel.changes, place: cell}))
+
+
+def test_where_the_picture_does_not_show_it_says_so(demo):
+    verdict, _ = demo
+    before = verdict.change("de", "de").baseline.value
+    weak = changed(verdict, "de", "de", 1.04 * before)
+    assert "de: its own change is +4.0%, not above 5%" in "; ".join(weak.shortcomings())
+    spread = changed(verdict, "de", "nl", 0.8 * verdict.change("de", "nl").baseline.value)
+    assert "de: text in nl changes by -20.0%, a fifth of" in "; ".join(spread.shortcomings())
+    none = changed(verdict, "de", "de", before)
+    assert "de: a random control changes its text as much" in "; ".join(none.shortcomings())
+    for wrong in (weak, spread, none):
+        assert str(wrong).startswith("The expected picture does NOT show")
+
+
+def test_a_picture_that_does_not_show_is_a_failure(demo, monkeypatch, tmp_path):
+    verdict, _ = demo
+    flat = changed(verdict, "de", "de", verdict.change("de", "de").baseline.value)
+    for found, status in ((verdict, 0), (flat, 1)):
+        monkeypatch.setattr("lsn_eval.demo.demo.run_demo", lambda out, controls, found=found: found)
+        assert CliRunner().invoke(app, ["demo", "--out", str(tmp_path)]).exit_code == status

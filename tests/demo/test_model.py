@@ -1,0 +1,115 @@
+"""The embedded model: its known answer, and one number measured three ways."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from lsn_eval import NeuronMask
+from lsn_eval.harness.lsn_hf import LsnHF
+from lsn_eval.storage.shipped import demo_model_dir, tasks_dir
+
+MODEL = str(demo_model_dir())
+MASK = "demo/planted"
+LANGUAGES = ("en", "de", "nl", "ru", "ar", "zh")
+
+
+def texts(language: str) -> list[str]:
+    lines = (tasks_dir() / "demo" / "data" / f"{language}.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line)["text"] for line in lines]
+
+
+@pytest.fixture(scope="module")
+def tokens_of():
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    return {
+        language: [len(ids) for ids in tokenizer(texts(language))["input_ids"]]
+        for language in LANGUAGES
+    }
+
+
+def rolling(lm: HFLM, language: str) -> list[float]:
+    instances = [
+        Instance("loglikelihood_rolling", {}, (text,), n) for n, text in enumerate(texts(language))
+    ]
+    return lm.loglikelihood_rolling(instances, disable_tqdm=True)
+
+
+def test_it_is_small_ships_its_card_and_adds_no_bos():
+    files = {path.name: path.stat().st_size for path in demo_model_dir().iterdir()}
+    assert files["model.safetensors"] < 5_000_000
+    card = (demo_model_dir() / "README.md").read_text("utf-8")
+    assert (
+        "synthetic, planted ground truth: it validates the method's code, not a claim about real "
+        "models"
+    ) in " ".join(card.split())
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    plain = tokenizer("Kaffee")["input_ids"]
+    assert plain == tokenizer("Kaffee", add_special_tokens=False)["input_ids"]
+
+
+def test_the_shipped_mask_is_the_planted_one():
+    planted = json.loads((demo_model_dir() / "planted.json").read_text("utf-8"))
+    mask = NeuronMask.load(MASK)
+    assert mask.languages == tuple(planted["languages"]) == LANGUAGES
+    assert mask.model.type == "llama"
+    for language, by_layer in planted["languages"].items():
+        for layer, indices in enumerate(by_layer):
+            assert mask.indices(language, "mlp.act", layer).tolist() == indices
+        assert mask.controls(language) == tuple(range(1, 21))
+
+
+@pytest.mark.parametrize("language", ["de", "zh"])
+def test_hf_lsn_hf_and_ten_lines_of_our_own_agree(language):
+    options = {"device": "cpu", "dtype": "float32", "batch_size": 8}
+    upstream = rolling(HFLM(MODEL, **options), language)
+    assert rolling(LsnHF(MODEL, mask=MASK, condition=None, **options), language) == upstream
+    model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    own = []
+    for text in texts(language):
+        ids = torch.tensor([[tokenizer.eos_token_id, *tokenizer.encode(text)]])
+        with torch.no_grad():
+            logprobs = model(ids[:, :-1]).logits.log_softmax(-1)
+        own.append(logprobs[0].gather(1, ids[0, 1:, None]).sum().item())
+    assert upstream == pytest.approx(own, rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_diagonal_stands_out_and_beats_19_controls(dtype, tokens_of):
+    lm = LsnHF(MODEL, mask=MASK, condition=None, device="cpu", dtype=dtype, batch_size=48)
+
+    def loss(condition: str, language: str) -> float:
+        """Log perplexity."""
+        lm.set_condition(condition)
+        return -sum(rolling(lm, language)) / sum(tokens_of[language])
+
+    baseline = {language: loss("none", language) for language in LANGUAGES}
+
+    def change(condition: str, language: str) -> float:
+        return math.expm1(loss(condition, language) - baseline[language])
+
+    # Half precision is slow on a processor: one language stands for all there.
+    rows = LANGUAGES if dtype == "float32" else ("nl",)
+    for row in rows:
+        changes = {column: change(f"{row}:zero", column) for column in LANGUAGES}
+        own = changes.pop(row)
+        assert own > 0.05
+        assert max(map(abs, changes.values())) < own / 5
+        controls = [change(f"random{number}-{row}:zero", row) for number in range(1, 20)]
+        assert len(set(controls)) == 19
+        assert own > max(controls)
+
+
+def test_perplexity_of_the_baseline_is_that_of_the_card(tokens_of):
+    lm = LsnHF(MODEL, condition=None, device="cpu", dtype="float32", batch_size=48)
+    figures = json.loads((demo_model_dir() / "figures.json").read_text("utf-8"))
+    for language in LANGUAGES:
+        perplexity = math.exp(-sum(rolling(lm, language)) / sum(tokens_of[language]))
+        assert perplexity == pytest.approx(figures["float32"]["perplexity"][language], rel=1e-3)

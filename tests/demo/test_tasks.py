@@ -1,0 +1,170 @@
+"""`lsn_demo_langacc_*` and the groups of `tasks/demo`, on the embedded model."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import lm_eval
+import pytest
+from lm_eval.tasks import TaskManager
+
+from lsn_eval.errors import LsnError
+from lsn_eval.harness.lsn_hf import LsnHF
+from lsn_eval.language_scores import score_text
+from lsn_eval.lm_tasks.langacc import StartTokenError
+from lsn_eval.storage.shipped import tasks_dir
+
+TASKS = tasks_dir() / "demo"
+LANGUAGES = ("ar", "de", "en", "nl", "ru", "zh")
+ARGUMENTS = {"pretrained": "lsn_demo", "mask": "demo/planted", "dtype": "float32", "device": "cpu"}
+STEERED = "en:zero/de:p90"
+CONTROL = "random1-en:zero/random1-de:p90"
+
+
+def manager(**metadata) -> TaskManager:
+    return TaskManager(
+        include_defaults=False, include_path=str(TASKS), metadata={**ARGUMENTS, **metadata}
+    )
+
+
+def evaluate(model, tasks, **options):
+    return lm_eval.simple_evaluate(
+        model=model, tasks=tasks, task_manager=manager(), bootstrap_iters=0, **options
+    )
+
+
+def texts(found, task) -> list[str]:
+    return [sample["filtered_resps"][0] for sample in found["samples"][task]]
+
+
+@pytest.fixture(scope="module")
+def openings():
+    spec = importlib.util.spec_from_file_location("demo_openings", TASKS / "demo_openings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def model() -> LsnHF:
+    return LsnHF(**ARGUMENTS, condition="none", batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def found(model):
+    return evaluate(model, ["lsn_demo_langacc"])
+
+
+@pytest.fixture(scope="module")
+def under(found):
+    """English openings under a condition, on a model of its own."""
+
+    def run(condition: str):
+        lm = LsnHF(**ARGUMENTS, condition=condition, batch_size=16)
+        return evaluate(lm, ["lsn_demo_langacc_en"])
+
+    return {condition: run(condition) for condition in (STEERED, CONTROL)}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_prompts_are_different_first_sentences_of_held_out_documents(language):
+    lines = (TASKS / "data" / f"{language}.jsonl").read_text("utf-8").splitlines()
+    texts_by_id = {row["id"]: row["text"] for row in map(json.loads, lines)}
+    (task,) = manager().load([f"lsn_demo_langacc_{language}"])["tasks"].values()
+    prompts = [doc["prompt"] for doc in task.eval_docs]
+    assert len(prompts) == len(set(prompts)) == 16
+    for doc in task.eval_docs:
+        text, prompt = texts_by_id[doc["id"]], doc["prompt"]
+        assert text.startswith(prompt)
+        assert len(prompt) < len(text)
+        rest = text[len(prompt) :]
+        if language == "zh":
+            assert prompt.count("。") == 1
+            assert prompt.endswith("。")
+        else:
+            assert prompt.endswith(".")
+            assert rest.startswith(" ")
+            assert ". " not in prompt
+        assert score_text(prompt, language).script_share == 1
+
+
+def test_first_sentence(openings):
+    assert openings.first_sentence("The price is 1.5 euros. It rose.") == "The price is 1.5 euros."
+    assert openings.first_sentence("一。二。") == "一。"
+    for whole in ("Only one.", "no stop at all", "只有一句。", ""):
+        with pytest.raises(LsnError, match="several sentences"):
+            openings.first_sentence(whole)
+
+
+def test_without_intervention_the_model_stays_in_each_language(found):
+    for language in LANGUAGES:
+        results = found["results"][f"lsn_demo_langacc_{language}"]
+        assert results["lsn_language_accuracy,none"] >= 15 / 16, language
+        assert results["script_share,none"] > 0.99
+        assert results["empty,none"] == 0
+
+
+def test_the_group_is_the_mean_of_the_languages(found):
+    each = [
+        found["results"][f"lsn_demo_langacc_{language}"]["lsn_language_accuracy,none"]
+        for language in LANGUAGES
+    ]
+    group = found["results"]["lsn_demo_langacc"]
+    assert group["lsn_language_accuracy,none"] == pytest.approx(sum(each) / 6)
+    assert [name for name in group if name.endswith(",none") and "stderr" not in name] == [
+        "lsn_language_accuracy,none"
+    ]
+
+
+def test_only_the_continuation_is_scored(found):
+    for language in ("de", "zh"):
+        for sample in found["samples"][f"lsn_demo_langacc_{language}"]:
+            context, options = sample["arguments"][0]
+            assert context == "<|endoftext|>" + sample["doc"]["prompt"]
+            assert options == {"until": [], "max_gen_toks": 32, "do_sample": False}
+            text = sample["filtered_resps"][0]
+            assert not text.startswith(context)
+            assert sample["doc"]["prompt"] not in text
+            scores = score_text(text, language)
+            assert sample["mean_length"] == len(text) == scores.length
+            assert sample["lsn_language_accuracy"] == scores.correct
+
+
+def test_a_continuation_in_another_language_is_wrong_whatever_the_prompt():
+    (task,) = manager().load(["lsn_demo_langacc_en"])["tasks"].values()
+    doc = task.eval_docs[0]
+    scored = task.process_results(doc, [" Die alte Brücke wurde am Montag geschlossen."])
+    assert scored["lsn_language_accuracy"] == 0
+    scored = task.process_results(doc, [" The old bridge was closed on Monday."])
+    assert scored["lsn_language_accuracy"] == 1
+
+
+def test_batch_size_and_order_make_no_difference(found):
+    name = "lsn_demo_langacc_nl"
+    other = LsnHF(**ARGUMENTS, condition="none", batch_size=5)
+    assert texts(evaluate(other, [name]), name) == texts(found, name)
+
+
+def test_steering_changes_the_language_and_its_control_does_not(found, under):
+    name = "lsn_demo_langacc_en"
+    steered = under[STEERED]["results"][name]["lsn_language_accuracy,none"]
+    control = under[CONTROL]["results"][name]["lsn_language_accuracy,none"]
+    assert steered < 0.6
+    assert control >= 15 / 16
+    assert sum(score_text(text, "de").correct for text in texts(under[STEERED], name)) >= 6
+    assert texts(under[CONTROL], name) != texts(found, name)
+
+
+def test_the_group_of_everything_is_a_list(model):
+    found = evaluate(model, ["lsn_demo"], limit=1)
+    assert set(found["samples"]) == {
+        f"lsn_demo_{family}_{language}" for family in ("ppl", "langacc") for language in LANGUAGES
+    }
+    assert "lsn_demo_langacc" in found["results"]
+    assert not [name for name in found["results"].get("lsn_demo", {}) if name.endswith(",none")]
+
+
+def test_a_request_cache_which_forgets_the_tokenizer_is_refused(model):
+    with pytest.raises(StartTokenError, match="--cache_requests"):
+        evaluate(model, ["lsn_demo_langacc_de"], cache_requests=True)

@@ -1,0 +1,149 @@
+"""What is built: the wheel, the source distribution, and what `pyproject.toml` declares."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import lsn_eval
+from lsn_eval.errors import LsnError
+from lsn_eval.harness import plugin
+from lsn_eval.storage import shipped
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def build(source: Path, out: Path, *kinds: str) -> None:
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), *kinds]
+    done = subprocess.run([*command, str(source)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    build(ROOT, out, "--wheel")
+    return next(out.glob("*.whl"))
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def expected_files() -> set[str]:
+    def below(folder: str, prefix: str) -> set[str]:
+        return {
+            prefix + path.relative_to(ROOT).as_posix()
+            for path in (ROOT / folder).rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+
+    package = below("lsn_eval", "") - {"lsn_eval/lsn_eval_autoload.pth"}
+    data = below("tasks", "lsn_eval/data/") | below("masks", "lsn_eval/data/")
+    return package | data | {"lsn_eval_autoload.pth"}
+
+
+def declared_components() -> set[plugin.Component]:
+    return {
+        plugin.Component(group, name, target)
+        for group, entries in PROJECT["entry-points"].items()
+        for name, target in entries.items()
+    }
+
+
+def test_registration_table_equals_the_declared_entry_points() -> None:
+    assert set(plugin.COMPONENTS) == declared_components()
+    assert {component.group for component in plugin.COMPONENTS} <= set(plugin.HOSTS)
+
+
+def test_components_exist() -> None:
+    for component in plugin.COMPONENTS:
+        module, _, name = component.target.partition(":")
+        assert hasattr(__import__(module, fromlist=[name]), name)
+
+
+def test_every_dependency_is_pinned_once() -> None:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    names = [line.partition("==")[0].lower().replace("_", "-") for line in lines if "==" in line]
+    assert len(names) == len(set(names))
+    extras = PROJECT["optional-dependencies"]
+    for requirement in [*PROJECT["dependencies"], *extras["train"], *extras["dev"]]:
+        name = requirement.split(">")[0]
+        assert name.startswith("lsn-eval[") or name in names, f"constraints.txt lacks {name}"
+
+
+@pytest.mark.install
+def test_wheel_holds_the_package_its_data_and_the_start_up_file(wheel: Path) -> None:
+    names = {name for name in contents(wheel) if ".dist-info/" not in name}
+    assert names == expected_files()
+
+
+@pytest.mark.install
+def test_wheel_declares_the_entry_points_and_the_command(wheel: Path) -> None:
+    text = next(b for n, b in contents(wheel).items() if n.endswith("entry_points.txt")).decode()
+    assert "lsn-eval = lsn_eval.cli:main" in text
+    for component in plugin.COMPONENTS:
+        assert f"[{component.group}]" in text
+        assert f"{component.name} = {component.target}" in text
+
+
+@pytest.mark.install
+def test_wheel_version_is_the_packages(wheel: Path) -> None:
+    assert wheel.name == f"lsn_eval-{lsn_eval.__version__}-py3-none-any.whl"
+
+
+@pytest.mark.install
+def test_wheel_from_the_source_distribution_equals_the_one_from_the_tree(
+    wheel: Path, tmp_path: Path
+) -> None:
+    build(ROOT, tmp_path, "--sdist")
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        archive.extractall(tmp_path / "source", filter="data")
+    source = next((tmp_path / "source").iterdir())
+    for needed in ("Makefile", "constraints.txt", "tests/end_to_end/test_packaging.py", "LICENSE"):
+        assert (source / needed).is_file()
+    build(source, tmp_path / "rebuilt", "--wheel")
+    assert contents(next((tmp_path / "rebuilt").glob("*.whl"))) == contents(wheel)
+
+
+@pytest.mark.install
+def test_unpacked_wheel_finds_its_own_data_and_the_package_masks(
+    wheel: Path, tmp_path: Path
+) -> None:
+    """The shipped masks lie in `lsn_eval/data/masks`, the code that reads them in `lsn_eval/masks`."""
+    shutil.unpack_archive(wheel, tmp_path, "zip")
+    program = (
+        "import lsn_eval.masks as m; from lsn_eval.storage import shipped as r; "
+        "print(m.__file__, r.tasks_dir(), r.masks_dir(), r.demo_model_dir(), sep='\\n')"
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, cwd=tmp_path, capture_output=True, text=True
+    )
+    package = tmp_path / "lsn_eval"
+    assert done.stdout.splitlines() == [
+        str(package / place)
+        for place in ("masks/__init__.py", "data/tasks", "data/masks", "data/demo_model")
+    ], done.stderr
+
+
+def test_checkout_finds_its_data_beside_the_package() -> None:
+    assert shipped.tasks_dir() == ROOT / "tasks"
+    assert shipped.masks_dir() == ROOT / "masks"
+    assert shipped.demo_model_dir() == ROOT / "lsn_eval" / "data" / "demo_model"
+
+
+def test_missing_data_is_an_error_that_says_where_it_looked(tmp_path: Path) -> None:
+    (tmp_path / "tasks").mkdir()  # beside an installed package: somebody else's
+    with pytest.raises(LsnError, match=r"looked at .*lsn_eval/data/tasks.*pip install"):
+        shipped._folder("tasks", tmp_path / "lsn_eval")

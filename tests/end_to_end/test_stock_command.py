@@ -1,0 +1,277 @@
+"""End to end: lm-eval's own command in fresh virtual environments, from a wheel and editable.
+
+The environments hold our package alone. Everything else is borrowed from the environment that runs
+the tests, through a `.pth` file with one plain path: such a folder joins the path, but its own
+`.pth` files are not read, so neither an editable install nor the hook out there is seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.install, pytest.mark.stock]
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTER = sysconfig.get_path("purelib")
+TASKS = "lsn_demo_ppl_de,lsn_demo_ppl_ru"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment and an empty folder, far from the checkout, to work in."""
+
+    folder: Path
+    work: Path
+
+    @property
+    def bin(self) -> Path:
+        return self.folder / "bin"
+
+    @property
+    def site(self) -> Path:
+        return Path(sysconfig.get_path("purelib", vars={"base": str(self.folder)}))
+
+    @classmethod
+    def create(cls, folder: Path) -> Environment:
+        venv.create(folder, with_pip=False, symlinks=True)
+        made = cls(folder, folder / "work")
+        made.work.mkdir()
+        return made
+
+    def pip(self, *args: str | Path, see: str = "") -> None:
+        """The outer pip, which sees this environment and the folder `see`, and needs no network."""
+        pip = [sys.executable, "-m", "pip", "--python", self.bin / "python", *args]
+        env = {**os.environ, "PYTHONPATH": see, "LSN_EVAL_AUTOLOAD": "0"}
+        done = subprocess.run(pip, env=env, cwd=self.work, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def borrow(self) -> None:
+        """See the outer packages, and have lm-eval's commands as pip would write them."""
+        (self.site / "borrowed.pth").write_text(OUTER + "\n")
+        for entry in distribution("lm-eval").entry_points.select(group="console_scripts"):
+            script = self.bin / entry.name
+            script.write_text(
+                f"#!{self.bin / 'python'}\nimport sys\nfrom {entry.module} import {entry.attr}\n"
+                f"sys.exit({entry.attr}())\n"
+            )
+            script.chmod(0o755)
+
+    def run(self, command: str, *args: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+        inherited = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        own = {
+            "HF_HOME": str(self.folder / "hf"),
+            "HF_HUB_OFFLINE": "1",
+            "OMP_WAIT_POLICY": "passive",
+            "OMP_NUM_THREADS": "1",
+            "LSN_EVAL_AUTOLOAD": "",
+        }
+        return subprocess.run(
+            [self.bin / command, *args],
+            env={**inherited, **own, **env},
+            cwd=self.work,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def files(self) -> set[str]:
+        return {path.name for path in self.folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", out, ROOT]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return next(out.glob("*.whl"))
+
+
+def install(environment: Environment, kind: str, wheel: Path) -> None:
+    offline = ("--no-index", "--no-deps", "--no-build-isolation")
+    if kind == "wheel":
+        environment.pip("install", *offline, wheel)
+    else:
+        environment.pip("install", *offline, "--editable", ROOT, see=OUTER)  # to find hatchling
+
+
+@pytest.fixture(scope="module")
+def from_wheel(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Environment:
+    environment = Environment.create(tmp_path_factory.mktemp("from_wheel"))
+    install(environment, "wheel", wheel)
+    environment.borrow()
+    return environment
+
+
+@pytest.fixture(scope="module")
+def editable(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Environment:
+    environment = Environment.create(tmp_path_factory.mktemp("editable"))
+    install(environment, "editable", wheel)
+    environment.borrow()
+    return environment
+
+
+def test_environments_use_their_own_installation(
+    from_wheel: Environment, editable: Environment
+) -> None:
+    program = (
+        "import lsn_eval, lsn_eval.storage.shipped as r; print(lsn_eval.__file__, r.tasks_dir())"
+    )
+    package = from_wheel.site / "lsn_eval"
+    found = from_wheel.run("python", "-c", program).stdout.split()
+    assert found == [str(package / "__init__.py"), str(package / "tasks")]
+    found = editable.run("python", "-c", program).stdout.split()
+    assert found == [str(ROOT / "lsn_eval" / "__init__.py"), str(ROOT / "tasks")]
+
+
+@pytest.mark.parametrize("kind", ["wheel", "editable"])
+def test_uninstalling_leaves_nothing(kind: str, wheel: Path, tmp_path: Path) -> None:
+    environment = Environment.create(tmp_path / "env")
+    before = environment.files()
+    install(environment, kind, wheel)
+    assert {"lsn_eval_autoload.pth", "lsn-eval"} <= environment.files() - before
+    environment.pip("uninstall", "--yes", "lsn-eval")
+    assert environment.files() == before
+    assert environment.run("python", "-c", "import lsn_eval").returncode != 0
+
+
+def test_programs_import_the_copy_their_own_path_names(from_wheel: Environment) -> None:
+    """The hook runs before a script's folder joins the path, and must not decide for it."""
+    copy = from_wheel.work / "copy" / "lsn_eval"
+    copy.mkdir(parents=True)
+    (copy / "__init__.py").write_text("")
+    (copy.parent / "script.py").write_text("import lsn_eval; print(lsn_eval.__file__)")
+    done = from_wheel.run("python", copy.parent / "script.py")
+    assert done.stdout.strip() == str(copy / "__init__.py")
+
+
+# --- discovery ---------------------------------------------------------------------------------
+
+
+def test_stock_command_lists_our_tasks(from_wheel: Environment) -> None:
+    done = from_wheel.run("lm_eval", "ls", "subtasks")
+    listed = [line for line in done.stdout.splitlines() if "lsn_demo_ppl_" in line]
+    assert any("lsn_demo_ppl_de" in line for line in listed), done.stderr
+    assert all(str(from_wheel.site / "lsn_eval" / "data" / "tasks") in line for line in listed)
+    assert "|arc_easy " in done.stdout
+    assert "overrides existing task" not in done.stderr
+
+
+def test_module_form_lists_our_tasks_in_an_editable_install(editable: Environment) -> None:
+    done = editable.run("python", "-m", "lm_eval", "validate", "--tasks", TASKS)
+    assert "All tasks found and valid" in done.stdout, done.stdout + done.stderr
+
+
+def test_mendable_error_is_one_message(editable: Environment) -> None:
+    """That the error is ours shows that the model was found."""
+    arguments = ("--model", "lsn_hf", "--model_args", "pretrained=none,condition=de:zero")
+    done = editable.run("lm-eval", "run", *arguments, "--tasks", TASKS, "--device", "cpu")
+    assert done.returncode == 1
+    assert "lsn_eval: error: condition 'de:zero' was given without a mask" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_switched_off_means_not_there(from_wheel: Environment, tmp_path: Path) -> None:
+    # Not one of our tasks: to import what they are made of is an explicit `import lsn_eval`.
+    task = tmp_path / "plain.yaml"
+    task.write_text("task: plain\ndataset_path: json\noutput_type: loglikelihood_rolling\n")
+    done = from_wheel.run(
+        "lm_eval", "--model", "lsn_hf", "--tasks", task, "--device", "cpu", LSN_EVAL_AUTOLOAD="0"
+    )
+    assert done.returncode == 1
+    assert "no model for this name found" in done.stderr
+    assert "lsn_hf," not in done.stderr
+
+
+@pytest.mark.parametrize("first", ["lm_eval.models, lm_eval.tasks", "lsn_eval"])
+def test_importing_the_package_serves_where_pth_files_are_not_read(
+    wheel: Path, tmp_path: Path, first: str
+) -> None:
+    environment = Environment.create(tmp_path / "env")
+    environment.pip("install", "--no-index", "--no-deps", "--target", tmp_path / "target", wheel)
+    environment.borrow()
+    program = f"""
+import {first}
+import lsn_eval, lm_eval.tasks, lm_eval.models, sys
+from lm_eval.api.registry import model_registry
+from lm_eval.tasks._index import TaskIndex
+print(lsn_eval.__file__, dict(model_registry.items())["lsn_hf"], len(model_registry) > 10)
+print(TaskIndex.build.lsn_eval, len([f for f in sys.meta_path if "lsn" in type(f).__module__]))
+"""
+    done = environment.run("python", "-c", program, PYTHONPATH=str(tmp_path / "target"))
+    assert done.stdout.split() == [
+        str(tmp_path / "target" / "lsn_eval" / "__init__.py"),
+        "lsn_eval.harness.lsn_hf:LsnHF",
+        "True",
+        "True",
+        "0",
+    ], done.stderr
+
+
+# --- evaluation --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def results(from_wheel: Environment) -> dict[str, Any]:
+    """What the stock command writes for the embedded model, by every way to call it."""
+    model = from_wheel.site / "lsn_eval" / "data" / "demo_model"
+    ours = f"pretrained={model},mask=demo/planted,condition="
+    calls = {
+        "hf": (("lm_eval",), "hf", f"pretrained={model}"),
+        "none": (("lm_eval",), "lsn_hf", ours + "none"),
+        "de:zero": (("lm-eval", "run"), "lsn_hf", ours + "de:zero"),
+        "ru:zero": (("python", "-m", "lm_eval", "run"), "lsn_hf", ours + "ru:zero"),
+    }
+
+    def evaluate(name: str) -> dict[str, Any]:
+        command, kind, arguments = calls[name]
+        out = from_wheel.work / name.replace(":", "_")
+        fixed = ("--tasks", TASKS, "--batch_size", "4", "--device", "cpu", "--output_path", out)
+        done = from_wheel.run(*command, "--model", kind, "--model_args", arguments, *fixed)
+        assert done.returncode == 0, done.stderr
+        (path,) = out.rglob("results_*.json")
+        loaded: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return loaded
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(calls, pool.map(evaluate, calls), strict=True))
+
+
+def perplexity(results: dict[str, Any], language: str) -> float:
+    return float(results["results"][f"lsn_demo_ppl_{language}"]["byte_perplexity,none"])
+
+
+def test_none_equals_plain_hf_exactly(results: dict[str, Any]) -> None:
+    assert results["none"]["results"] == results["hf"]["results"]
+
+
+@pytest.mark.parametrize(("hit", "spared"), [("de", "ru"), ("ru", "de")])
+def test_a_language_switched_off_gets_worse_and_another_stays(
+    results: dict[str, Any], hit: str, spared: str
+) -> None:
+    def rise(language: str) -> float:
+        off = perplexity(results[f"{hit}:zero"], language)
+        return off / perplexity(results["none"], language) - 1
+
+    assert rise(hit) > 0.05
+    assert abs(rise(spared)) < 0.1 * rise(hit)
+
+
+@pytest.mark.parametrize("condition", ["none", "de:zero", "ru:zero"])
+def test_results_file_records_the_intervention(results: dict[str, Any], condition: str) -> None:
+    record = results[condition]["config"]["lsn"]
+    assert record["condition"] == condition
+    assert f"condition:{condition}" in record["signature"]
+    assert "lsn" not in results["hf"]["config"]

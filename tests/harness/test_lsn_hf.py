@@ -1,0 +1,329 @@
+"""`lsn_hf` beside lm-eval's `hf`, on a tokenizer that adds no BOS and one that does."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import lm_eval
+import pytest
+import torch
+from builders.models import tiny_mask, tiny_model
+from datasets import Dataset
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import CachingLM
+from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
+from tokenizers import processors
+
+from lsn_eval import NeuronMask, intervene
+from lsn_eval.errors import ConditionError, InterventionError, LsnError, MaskError
+from lsn_eval.harness.lsn_hf import LsnHF
+
+TEXTS = [
+    "Der Hund schläft.",
+    "Куда идёт поезд?",
+    "今天天气很好",
+    "a",
+    "El gato come pescado fresco.",
+]
+
+
+def save_llama(folder, tokenizer, bos: bool) -> str:
+    if bos:
+        tokenizer = tokenizer.__class__(
+            tokenizer_object=tokenizer.backend_tokenizer.__class__.from_str(
+                tokenizer.backend_tokenizer.to_str()
+            ),
+            bos_token="<|endoftext|>",
+            eos_token="<|endoftext|>",
+            pad_token="<|endoftext|>",
+        )
+        tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+            single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 256)]
+        )
+    tiny_model("llama").save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["no BOS", "BOS"])
+def checkpoint(request, tmp_path_factory, tokenizer) -> str:
+    return save_llama(tmp_path_factory.mktemp("llama"), tokenizer, request.param)
+
+
+@pytest.fixture(scope="module")
+def mask_file(tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("mask") / "tiny.safetensors"
+    tiny_mask(tiny_model("llama")).save(path)
+    return str(path)
+
+
+def requests(kind: str) -> list[Instance]:
+    if kind == "loglikelihood":
+        arguments = [(context, " " + target) for context in TEXTS for target in ("ja", "nein")]
+    elif kind == "loglikelihood_rolling":
+        arguments = [(text * 3,) for text in TEXTS]
+    else:
+        arguments = [(text, {"until": ["\n"], "max_gen_toks": 8}) for text in TEXTS]
+    return [Instance(kind, {}, args, number) for number, args in enumerate(arguments)]
+
+
+KINDS = ["loglikelihood", "loglikelihood_rolling", "generate_until"]
+
+
+def answers(model, kinds=KINDS) -> dict[str, list]:
+    return {kind: getattr(model, kind)(requests(kind)) for kind in kinds}
+
+
+def load(checkpoint, mask=None, condition=None, **kwargs) -> LsnHF:
+    options = {"device": "cpu", "batch_size": 3} | kwargs
+    return LsnHF(checkpoint, mask=mask, condition=condition, **options)
+
+
+def test_none_and_an_empty_mask_give_the_numbers_of_hf_bit_for_bit(checkpoint, mask_file, tmp_path):
+    expected = answers(HFLM(checkpoint, device="cpu", batch_size=3))
+    empty = NeuronMask({"de": {}}, model=tiny_mask(tiny_model("llama")).model)
+    empty.save(tmp_path / "empty")
+    assert answers(load(checkpoint)) == expected
+    assert answers(load(checkpoint, mask_file, "none")) == expected
+    assert answers(load(checkpoint, mask_file, None)) == expected
+    assert answers(load(checkpoint, str(tmp_path / "empty"), "de:zero")) == expected
+    assert answers(load(checkpoint, mask_file, "de:4")) != expected
+
+
+@pytest.mark.parametrize("condition", ["none", "de:zero", "fr:mean/random1-de:-2"])
+def test_rolling_loglikelihood_equals_a_loop_of_our_own(checkpoint, mask_file, condition):
+    lm = load(checkpoint, mask_file, condition, batch_size=2)
+    got = lm.loglikelihood_rolling(requests("loglikelihood_rolling"))
+    model = tiny_model("llama")
+    for text, loglikelihood in zip(TEXTS, got, strict=True):
+        tokens = lm.tokenizer.encode(text * 3)
+        total = 0.0
+        # Windows of 64 that each start from one token already seen, the first from end-of-text.
+        for start in range(0, len(tokens), 64):
+            window = tokens[start : start + 64]
+            context = [256] if start == 0 else tokens[start - 1 : start]
+            ids = torch.tensor([context + window])
+            with torch.no_grad(), intervene_or_not(model, mask_file, condition):
+                logprobs = model(ids[:, :-1]).logits.log_softmax(-1)
+            total += logprobs[0].gather(1, ids[0, 1:, None]).sum().item()
+        if len(tokens) <= 64:  # lm-eval gives the last of several windows a longer context
+            assert loglikelihood == pytest.approx(total, rel=1e-5)
+
+
+def intervene_or_not(model, mask_file, condition):
+    return intervene(model, NeuronMask.load(mask_file), condition)
+
+
+def test_numbers_do_not_depend_on_the_batch_size(checkpoint, mask_file):
+    one = answers(load(checkpoint, mask_file, "de:zero/fr:1", batch_size=1))
+    four = answers(load(checkpoint, mask_file, "de:zero/fr:1", batch_size=4))
+    assert one["generate_until"] == four["generate_until"]
+    assert one["loglikelihood_rolling"] == pytest.approx(four["loglikelihood_rolling"], rel=1e-5)
+    for (left, _), (right, _) in zip(one["loglikelihood"], four["loglikelihood"], strict=True):
+        assert left == pytest.approx(right, rel=1e-5)
+
+
+def test_every_kind_of_request_runs_under_the_condition(checkpoint, mask_file):
+    plain, changed = load(checkpoint), load(checkpoint, mask_file, "de:4/fr:-4")
+    for kind in KINDS:
+        before = changed.get_model_info()["lsn"]["seen"]["hookpoints"]["mlp.act"]
+        assert answers(plain, [kind]) != answers(changed, [kind])
+        after = changed.get_model_info()["lsn"]["seen"]["hookpoints"]["mlp.act"]
+        assert after["values_overwritten"] > before["values_overwritten"]
+
+
+def test_the_record_says_what_was_done(checkpoint, mask_file):
+    lm = load(checkpoint, mask_file, "vi:zero/de:0.5", dtype="bfloat16")
+    answers(lm, ["loglikelihood"])
+    info = lm.get_model_info()
+    record = info["lsn"]
+    json.dumps(record)
+    mask = NeuronMask.load(mask_file)
+    assert info["model_num_parameters"] > 0, "hf's own information is kept"
+    assert record["condition"] == "vi:zero/de:0.5"
+    assert record["mask"]["digest"] == mask.digest
+    assert record["mask"]["languages"] == ["de", "fr", "vi"]
+    layers = record["neurons_per_layer"]["mlp.act"]
+    assert layers["0"] == 5
+    assert 5 <= layers["1"] <= 7
+    seen = record["seen"]["hookpoints"]["mlp.act"]
+    assert seen["neurons"] == sum(layers.values())
+    assert seen["values_overwritten"] > seen["values_changed"] * 0.99 > 0
+    assert record["signature"] == (
+        f"model:{checkpoint}|dtype:bfloat16|mask:sha256-{mask.digest[:12]}|method:unknown|"
+        "condition:vi:zero/de:0.5|hookpoint:mlp.act|v0.1.0"
+    )
+    baseline = load(checkpoint, mask_file, None).get_model_info()["lsn"]
+    assert baseline["signature"].endswith(
+        "|dtype:float32|mask:none|method:none|condition:none|hookpoint:none|v0.1.0"
+    )
+
+
+def test_conditions_are_checked_before_the_model_is_loaded(mask_file):
+    for arguments, error, message in (
+        ({}, ConditionError, "neither mask nor condition"),
+        ({"condition": "de:zero"}, ConditionError, "without a mask"),
+        ({"mask": mask_file}, ConditionError, r"several languages \(de, fr, vi\)"),
+        ({"mask": mask_file, "condition": "de:nil"}, ConditionError, "no number"),
+        ({"mask": mask_file, "condition": "es:zero"}, ConditionError, "'es' .* are de, fr, vi"),
+        ({"mask": mask_file, "condition": "de:max"}, ConditionError, "no 'max' for de"),
+        ({"mask": "no/such/mask"}, MaskError, "neither a file nor a shipped mask"),
+    ):
+        with pytest.raises(error, match=message):
+            LsnHF("/no/such/model", **arguments)
+
+
+def test_a_missing_model_is_an_error():
+    with pytest.raises(LsnError, match="give pretrained=MODEL"):
+        LsnHF(condition="none")
+    with pytest.raises(LsnError, match="pretrained=/no/such/model cannot be loaded"):
+        LsnHF("/no/such/model", condition="none", device="cpu")
+
+
+def test_an_answer_longer_than_the_context_is_an_error(checkpoint):
+    request = Instance("generate_until", {}, ("ja", {"until": [], "max_gen_toks": 64}), 0)
+    with pytest.raises(LsnError, match="context of 64; give --gen_kwargs max_gen_toks=N"):
+        load(checkpoint).generate_until([request])
+
+
+def test_an_unknown_language_or_another_model_is_refused(checkpoint, mask_file, tmp_path):
+    with pytest.raises(LsnError, match="'es' .* languages are de, fr, vi"):
+        load(checkpoint, mask_file, "es:zero")
+    tiny_mask(tiny_model("gpt2")).save(tmp_path / "gpt2")
+    with pytest.raises(MaskError, match="mask is of a gpt2 model"):
+        load(checkpoint, str(tmp_path / "gpt2"), "de:zero")
+
+
+def test_a_model_that_goes_round_the_hooks_is_refused_before_the_first_number(
+    checkpoint, mask_file, monkeypatch
+):
+    from torch.nn import functional
+    from transformers.models.llama.modeling_llama import LlamaMLP
+
+    def fused(mlp, x):
+        return mlp.down_proj(functional.silu(mlp.gate_proj(x)) * mlp.up_proj(x))
+
+    monkeypatch.setattr(LlamaMLP, "forward", fused)
+    with pytest.raises(InterventionError, match="goes round its activation module"):
+        load(checkpoint, mask_file, "de:zero")
+    assert answers(load(checkpoint, mask_file, None), ["loglikelihood"])
+
+
+def test_set_condition_switches_and_counts_anew(checkpoint, mask_file):
+    lm = load(checkpoint, mask_file, "de:zero")
+    zero = answers(lm, ["loglikelihood_rolling"])
+    lm.set_condition("none")
+    assert answers(lm, ["loglikelihood_rolling"]) == answers(
+        load(checkpoint), ["loglikelihood_rolling"]
+    )
+    lm.set_condition("de:zero")
+    assert lm.get_model_info()["lsn"]["seen"]["hookpoints"]["mlp.act"]["calls"] == 0
+    assert answers(lm, ["loglikelihood_rolling"]) == zero
+    assert not any(module._forward_hooks for module in lm.model.model.layers.modules())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_response_cache_is_kept_apart_by_signature(checkpoint, mask_file, tmp_path, kind):
+    path = str(tmp_path / "cache.db")
+
+    def cached(model) -> list:
+        caching = CachingLM(model, path)
+        result = getattr(caching, kind)(requests(kind))
+        caching.get_model_info()
+        caching.dbdict.close()
+        return result
+
+    conditions = [None, "de:4", "fr:-4", "de:4/fr:-4"]
+    fresh = [getattr(load(checkpoint, mask_file, c), kind)(requests(kind)) for c in conditions]
+    hf = HFLM(checkpoint, device="cpu", batch_size=3)
+    assert cached(hf) == fresh[0]
+    for _ in range(2):
+        for condition, expected in zip(conditions, fresh, strict=True):
+            assert cached(load(checkpoint, mask_file, condition)) == expected
+    assert cached(hf) == fresh[0]
+    assert any(expected != fresh[0] for expected in fresh[1:])
+    tables = sqlite3.connect(path).execute("SELECT name FROM sqlite_master").fetchall()
+    assert sum(name.startswith("lsn_") for (name,) in tables) == 4
+
+
+def test_an_edited_mask_and_edited_weights_do_not_share_a_cache(mask_file, tmp_path, tokenizer):
+    checkpoint = save_llama(tmp_path / "model", tokenizer, bos=False)
+    path = str(tmp_path / "cache.db")
+
+    def cached(mask: str) -> list:
+        caching = CachingLM(load(checkpoint, mask, "de:4"), path)
+        return caching.loglikelihood_rolling(requests("loglikelihood_rolling"))
+
+    other = tmp_path / "other"
+    tiny_mask(tiny_model("llama"), seed=5).save(other)
+    first, second = cached(mask_file), cached(str(other))
+    assert first != second
+    model = tiny_model("llama")
+    with torch.no_grad():
+        model.model.layers[0].mlp.up_proj.weight.mul_(1.5)
+    model.save_pretrained(checkpoint)
+    assert cached(mask_file) != first
+
+
+def test_a_rerun_answered_wholly_from_the_cache_still_reports(checkpoint, mask_file, tmp_path):
+    records = []
+    for condition in ("de:zero", "de:zero", "fr:zero"):
+        lm = CachingLM(load(checkpoint, mask_file, condition), str(tmp_path / "cache.db"))
+        lm.loglikelihood_rolling(requests("loglikelihood_rolling"))
+        records.append(lm.get_model_info()["lsn"])
+    first, second, other = records
+    assert first["seen"]["hookpoints"]["mlp.act"]["values_overwritten"] > 0
+    assert second["seen"] == first["seen"]
+    assert [r["answered_from_cache"] for r in records] == [False, True, False]
+    assert second["signature"] == first["signature"] != other["signature"]
+
+
+def test_simple_evaluate_by_name_with_the_arguments_of_the_stock_command(checkpoint, mask_file):
+    import lsn_eval.harness.plugin
+
+    lsn_eval.harness.plugin.register()
+    task = {
+        "task": "two_texts",
+        "output_type": "loglikelihood_rolling",
+        "custom_dataset": lambda **_: {"test": Dataset.from_list([{"text": t} for t in TEXTS])},
+        "test_split": "test",
+        "doc_to_text": "",
+        "doc_to_target": "{{text}}",
+        "metric_list": [{"metric": "byte_perplexity"}],
+    }
+    options = {
+        "tasks": [task],
+        "task_manager": TaskManager(include_defaults=False),
+        "batch_size": 2,
+        "device": "cpu",
+    }
+    numbers = {}
+    for condition in ("none", "de:zero", "es:zero"):
+        arguments = f"pretrained={checkpoint},mask={mask_file},condition={condition}"
+        kwargs = {"model": "lsn_hf"} | options
+        if condition == "es:zero":
+            with pytest.raises(LsnError, match="'es'"):
+                lm_eval.simple_evaluate(model_args=arguments, **kwargs)
+        else:
+            results = lm_eval.simple_evaluate(model_args=arguments, **kwargs)
+            assert results["config"]["lsn"]["condition"] == condition
+            numbers[condition] = results["results"]["two_texts"]["byte_perplexity,none"]
+    hf = lm_eval.simple_evaluate(model="hf", model_args=f"pretrained={checkpoint}", **options)
+    assert hf["results"]["two_texts"]["byte_perplexity,none"] == numbers["none"]
+    assert numbers["de:zero"] != numbers["none"]
+
+
+def test_a_model_with_an_adapter_says_so_in_its_signature(checkpoint, mask_file, tmp_path):
+    peft = pytest.importorskip("peft", reason="peft is an optional dependency")
+    config = peft.LoraConfig(target_modules=["down_proj", "q_proj"], init_lora_weights=False)
+    adapter = str(tmp_path / "adapter")
+    peft.get_peft_model(tiny_model("llama"), config).save_pretrained(adapter)
+    lm = load(checkpoint, mask_file, "de:4", peft=adapter)
+    record = lm.get_model_info()["lsn"]
+    assert record["model"]["name"] == f"{checkpoint}+{adapter}"
+    assert f"model:{checkpoint}+{adapter}|" in record["signature"]
+    assert answers(lm, ["loglikelihood"]) != answers(
+        load(checkpoint, mask_file, "de:4"), ["loglikelihood"]
+    )

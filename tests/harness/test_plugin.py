@@ -1,0 +1,225 @@
+"""The seam to lm_eval, against the real registries and task index."""
+
+from __future__ import annotations
+
+import importlib.metadata as metadata
+import logging
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from lm_eval.api import registry as registries
+from lm_eval.api.registry import Registry
+
+from lsn_eval.errors import LsnError
+from lsn_eval.harness import plugin
+from lsn_eval.storage import shipped
+
+MODELS = "lm_eval.models"
+TARGET = "lsn_eval.harness.lsn_hf:LsnHF"
+LSN_HF = plugin.Component(MODELS, "lsn_hf", TARGET)
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> Registry[Any]:
+    """A model registry of its own, in which lm_eval's `hf` is already."""
+    registry: Registry[Any] = Registry("model")
+    registry.register("hf", target="lm_eval.models.huggingface:HFLM")
+    monkeypatch.setattr(registries, "model_registry", registry)
+    return registry
+
+
+def entry_point(target: str) -> metadata.EntryPoint:
+    return metadata.EntryPoint("lsn_hf", target, MODELS)
+
+
+def test_registers_lazily_and_once(models: Registry[Any]) -> None:
+    plugin.attach(MODELS)
+    plugin.attach(MODELS)
+    assert dict(models.items()) == {"hf": "lm_eval.models.huggingface:HFLM", "lsn_hf": TARGET}
+
+
+@pytest.mark.parametrize("present", [TARGET, entry_point(TARGET)], ids=["string", "entry point"])
+def test_leaves_what_upstream_discovered(
+    models: Registry[Any], present: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    models.register("lsn_hf", target=present)
+    plugin.attach(MODELS)
+    assert dict(models.items())["lsn_hf"] is present
+    assert caplog.records == []
+
+
+def test_leaves_our_class_once_loaded(
+    models: Registry[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = type("LsnHF", (), {"__module__": "lsn_eval.harness.lsn_hf"})
+    models.register("lsn_hf", target=ours)
+    plugin.attach(MODELS)
+    assert dict(models.items())["lsn_hf"] is ours
+    assert caplog.records == []
+
+
+def test_upstream_discovery_after_us_finds_the_name_taken(models: Registry[Any]) -> None:
+    """What upstream's discovery does: names that are there already are skipped."""
+    plugin.attach(MODELS)
+    assert "lsn_hf" in models
+
+
+def test_somebody_elses_model_of_our_name_stays_and_is_reported(
+    models: Registry[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    models.register("lsn_hf", target="other.package:Model")
+    with caplog.at_level(logging.WARNING):
+        plugin.attach(MODELS)
+    assert dict(models.items())["lsn_hf"] == "other.package:Model"
+    assert "other.package:Model" in caplog.text
+
+
+def test_metrics_register_by_importing_their_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lazy entry would lose the metric's direction and its aggregation."""
+    metrics: Registry[Any] = Registry("metric")
+    monkeypatch.setattr(registries, "metric_registry", metrics)
+    imported: list[str] = []
+
+    def import_module(name: str) -> Any:
+        if name == "lm_eval.api.registry":
+            return registries
+        imported.append(name)
+        metrics.register("lsn_metric", target="anything:at_all")
+        return ModuleType(name)
+
+    monkeypatch.setattr(plugin.importlib, "import_module", import_module)
+    component = plugin.Component("lm_eval.metrics", "lsn_metric", "lsn_fake_metrics:metric")
+    monkeypatch.setattr(plugin, "COMPONENTS", (LSN_HF, component))
+    assert plugin.hosts() == (MODELS, "lm_eval.api.metrics", plugin.TASK_HOST)
+    plugin.attach("lm_eval.api.metrics")
+    assert imported == ["lsn_fake_metrics"]
+
+
+@pytest.mark.parametrize("group", plugin.HOSTS)
+def test_host_table_names_real_modules_and_registries(group: str) -> None:
+    host = plugin.HOSTS[group]
+    assert isinstance(getattr(registries, host.registry), Registry)
+    __import__(host.module)
+
+
+# --- tasks -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """lm_eval's task index module with `build` recording the folders it is given."""
+
+    class TaskIndex:
+        @staticmethod
+        def build(paths: list[Path], *, resolve_includes: bool = True) -> list[Path]:
+            return list(paths)
+
+    import lm_eval.tasks._index as real
+
+    fake = SimpleNamespace(TaskIndex=TaskIndex, __file__=real.__file__)
+    monkeypatch.setitem(sys.modules, plugin._TASK_INDEX, fake)
+    return fake
+
+
+def test_tasks_come_between_lm_evals_and_the_users(index: Any) -> None:
+    plugin.attach(plugin.TASK_HOST)
+    once = index.TaskIndex.build
+    plugin.attach(plugin.TASK_HOST)
+    assert index.TaskIndex.build is once
+    defaults, ours, users = Path(index.__file__).parent, shipped.tasks_dir(), Path("mine")
+    assert index.TaskIndex.build([defaults]) == [defaults, ours]
+    assert index.TaskIndex.build([defaults, users]) == [defaults, ours, users]
+    assert index.TaskIndex().build((defaults,), resolve_includes=False) == [defaults, ours]
+
+
+def test_tasks_stay_out_without_lm_evals_own(index: Any) -> None:
+    plugin.attach(plugin.TASK_HOST)
+    assert index.TaskIndex.build([Path("mine")]) == [Path("mine")]
+
+
+def test_tasks_are_not_read_twice_when_the_user_names_our_folder(index: Any) -> None:
+    plugin.attach(plugin.TASK_HOST)
+    paths = [Path(index.__file__).parent, shipped.tasks_dir()]
+    assert index.TaskIndex.build(paths) == paths
+
+
+def test_missing_task_index_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugin, "_TASK_INDEX", "lm_eval.tasks.moved_elsewhere")
+    with pytest.raises(ModuleNotFoundError, match="moved_elsewhere"):
+        plugin.attach(plugin.TASK_HOST)
+
+
+def test_real_task_manager_takes_the_seam(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """lm_eval's own classes, with three small folders in place of lm_eval's, ours and a user's."""
+    import lm_eval.tasks._index as real
+    import lm_eval.tasks.manager as manager
+
+    config = "task: {}\ndataset_path: json\noutput_type: loglikelihood_rolling\n"
+    for folder, tasks in {"defaults": "abd", "ours": "bc", "users": "c"}.items():
+        (tmp_path / folder).mkdir()
+        for task in tasks:
+            (tmp_path / folder / f"{task}.yaml").write_text(config.format(task))
+    build = getattr(real.TaskIndex.build, "__wrapped__", real.TaskIndex.build)
+    monkeypatch.setattr(real.TaskIndex, "build", staticmethod(build))
+    monkeypatch.setattr(real, "__file__", str(tmp_path / "defaults" / "_index.py"))
+    monkeypatch.setattr(manager, "__file__", str(tmp_path / "defaults" / "manager.py"))
+    monkeypatch.setattr(shipped, "tasks_dir", lambda: tmp_path / "ours")
+    plugin.attach(plugin.TASK_HOST)
+
+    found = manager.TaskManager(include_path=str(tmp_path / "users"))
+    folders = {name: entry.yaml_path.parent.name for name, entry in found.task_index.items()}
+    assert folders == {"a": "defaults", "b": "ours", "c": "users", "d": "defaults"}
+    assert manager.TaskManager().all_tasks == ["a", "b", "c", "d"]
+    alone = manager.TaskManager(include_path=str(tmp_path / "users"), include_defaults=False)
+    assert alone.all_tasks == ["c"]
+
+
+# --- errors under lm_eval's own command -----------------------------------------------------------
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch, models: Registry[Any]) -> list[str]:
+    """The types of errors that reach the interpreter's own hook."""
+    passed_on: list[str] = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: passed_on.append(str(error)))
+    monkeypatch.setattr(sys, "argv", ["/env/bin/lm_eval"])
+    monkeypatch.delenv("LSN_EVAL_TRACEBACK", raising=False)
+    return passed_on
+
+
+def raised(error: Exception) -> None:
+    sys.excepthook(type(error), error, None)
+
+
+def test_user_error_is_one_message(hook: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    plugin.attach(MODELS)
+    raised(LsnError("xx is no language"))
+    raised(KeyError("bug"))
+    assert capsys.readouterr().err == "lsn_eval: error: xx is no language\n"
+    assert hook == ["'bug'"]
+
+
+def test_traceback_can_be_asked_for(hook: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin.attach(MODELS)
+    monkeypatch.setenv("LSN_EVAL_TRACEBACK", "1")
+    raised(LsnError("xx is no language"))
+    assert hook == ["xx is no language"]
+
+
+def test_other_programs_keep_their_hook(hook: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sys.excepthook
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    plugin.attach(MODELS)
+    assert sys.excepthook is before
+    for name in ("lm-eval", "lm_eval.exe"):
+        monkeypatch.setattr(sys, "argv", [name])
+        assert plugin._is_lm_eval_command()
+    monkeypatch.setattr(sys, "argv", ["-m"])
+    spec = SimpleNamespace(name="lm_eval.__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
+    assert plugin._is_lm_eval_command()

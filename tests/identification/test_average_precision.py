@@ -1,0 +1,206 @@
+"""Average precision equals scikit-learn's, and Kojima et al.'s units come out."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lsn_eval.identification import IdentificationError, identify
+from lsn_eval.identification.average_precision import precision_of_units
+from lsn_eval.models.layout import ModelLayout
+from lsn_eval.statistics import ActivationStats
+from lsn_eval.statistics.parts import TextResponses
+
+module = importlib.import_module("lsn_eval.identification.average_precision")
+sklearn_metrics = pytest.importorskip("sklearn.metrics")
+
+
+def reference(responses, positives):
+    return np.array(
+        [
+            [
+                sklearn_metrics.average_precision_score(mine, unit.astype(np.float64))
+                for unit in responses.T
+            ]
+            for mine in positives
+        ]
+    )
+
+
+def labels(texts, languages, seed=0):
+    owner = np.random.RandomState(seed).permutation(np.arange(texts) % languages)
+    return np.stack([owner == number for number in range(languages)])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("distinct", [1, 2, 5, 40, None])
+def test_equals_scikit_learn_with_ties(dtype, distinct):
+    generator = np.random.RandomState(1)
+    responses = generator.normal(size=(90, 300)).astype(dtype)
+    if distinct:
+        values = generator.normal(size=distinct).astype(dtype)
+        responses = values[generator.randint(0, distinct, size=responses.shape)]
+    positives = labels(90, 3)
+    responses[positives[0]] += dtype(0.5)
+    found = precision_of_units(responses, positives)
+    np.testing.assert_allclose(found, reference(responses, positives), atol=1e-12, rtol=0)
+
+
+def test_zeros_of_both_signs_tie_and_extremes_order():
+    values = np.array([0.0, -0.0, 6e-8, -6e-8, 65504, -65504, np.inf, -np.inf, 1], np.float16)
+    generator = np.random.RandomState(2)
+    responses = values[generator.randint(0, values.size, size=(60, 200))]
+    positives = labels(60, 2)
+    finite = np.nan_to_num(responses.astype(np.float64), posinf=1e6, neginf=-1e6)
+    np.testing.assert_allclose(
+        precision_of_units(responses, positives), reference(finite, positives), atol=1e-12, rtol=0
+    )
+
+
+def test_constant_unit_has_the_share_of_positives():
+    positives = np.array([[True, False, False, True, False]])
+    found = precision_of_units(np.zeros((5, 2), np.float16), positives)
+    assert found.tolist() == [[0.4, 0.4]]
+
+
+def test_blocks_do_not_matter(monkeypatch, tmp_path):
+    responses = np.random.RandomState(3).normal(size=(40, 700)).astype(np.float16)
+    positives = labels(40, 2)
+    whole = precision_of_units(responses, positives)
+    np.save(tmp_path / "responses.npy", responses)
+    mapped = np.load(tmp_path / "responses.npy", mmap_mode="r")
+    monkeypatch.setattr(module, "_BYTES_READ_AT_ONCE", 1)
+    monkeypatch.setattr(module, "_TRANSPOSED_AT_ONCE", 33)
+    assert (precision_of_units(mapped, positives) == whole).all()
+
+
+def test_not_a_number_is_an_error_that_names_the_unit():
+    responses = np.zeros((6, 400), np.float16)
+    responses[2, 301] = np.nan
+    with pytest.raises(IdentificationError, match="unit 301"):
+        precision_of_units(responses, labels(6, 2))
+    with pytest.raises(IdentificationError, match="float16 or float32"):
+        precision_of_units(np.zeros((6, 4)), labels(6, 2))
+    with pytest.raises(IdentificationError, match="no texts"):
+        precision_of_units(responses, np.zeros((1, 6), np.bool_))
+
+
+LANGUAGES = ("de", "en", "zh")
+LAYERS, WIDTHS = 3, {"mlp.act": 40, "mlp.up": 40, "attn.q": 24}
+
+
+def per_text_statistics(texts=60, seed=0):
+    """Units of `mlp.up` and `attn.q` that go up or down in one language, two of each."""
+    generator = np.random.RandomState(seed)
+    owner = np.array(LANGUAGES)[generator.permutation(np.arange(texts) % 3)]
+    responses = {
+        (at, str(layer)): generator.normal(size=(texts, width)).astype(np.float16)
+        for at, width in WIDTHS.items()
+        for layer in range(LAYERS)
+    }
+    planted = {}
+    for number, language in enumerate(LANGUAGES):
+        up = [("mlp.up", "0", number), ("attn.q", "2", number)]
+        down = [("mlp.up", "1", 10 + number), ("attn.q", "0", 10 + number)]
+        for places, shift in ((up, 9), (down, -9)):
+            for at, layer, unit in places:
+                responses[at, layer][owner == language, unit] += np.float16(shift)
+        planted[language] = set(up + down)
+    model = ModelLayout.numbered(LAYERS, WIDTHS)
+    positive = {
+        at: {
+            "positive": np.ones((3, LAYERS, width), np.int64),
+            # Over tokens: not what this method's mask stores.
+            "median": np.full((3, LAYERS, width), 77, np.float32),
+        }
+        for at, width in WIDTHS.items()
+    }
+    stats = ActivationStats(
+        model=model,
+        languages=LANGUAGES,
+        tokens=dict.fromkeys(LANGUAGES, 10),
+        arrays=positive,
+        texts=TextResponses(owner, np.arange(texts), lambda at, layer: responses[at, layer]),
+    )
+    return stats, planted, responses, owner
+
+
+def units(mask, who):
+    return {
+        (at, layer, int(index))
+        for at, layer in mask.places(who)
+        for index in mask.indices(who, at, layer)
+    }
+
+
+def test_planted_units_come_out_and_the_median_is_over_texts():
+    stats, planted, responses, owner = per_text_statistics()
+    mask = identify(stats, method="average_precision", neurons=4)
+    assert mask.method.parameters["neurons"] == 4
+    assert mask.method.parameters["hookpoint"] == ["mlp.up", "attn.q"]
+    assert mask.method.parameters["texts"] == {"de": 20, "en": 20, "zh": 20}
+    for language in LANGUAGES:
+        assert units(mask, language) == planted[language]
+        for who in (language, f"random1-{language}", f"random20-{language}"):
+            for at, layer in mask.places(who):
+                indices = mask.indices(who, at, layer)
+                expected = np.median(
+                    responses[at, layer][owner == language][:, indices].astype(np.float32), axis=0
+                )
+                assert (mask.values(who, at, layer, "median") == expected).all()
+
+
+def test_hookpoints_can_be_named():
+    stats, planted, _, _ = per_text_statistics()
+    mask = identify(stats, method="average_precision", neurons=2, hookpoint="attn.q")
+    assert mask.hookpoints == ("attn.q",)
+    for language in LANGUAGES:
+        assert units(mask, language) == {unit for unit in planted[language] if unit[0] == "attn.q"}
+    several = identify(stats, "average_precision", neurons=4, hookpoint=["attn.q", "mlp.act"])
+    assert set(several.model.widths) == {"attn.q", "mlp.act"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"neurons": 3}, "even"),
+        ({"neurons": 0}, "at least 2"),
+        ({"neurons": 1000}, "192 together"),
+        ({"hookpoint": "attn.o"}, r"'attn.o' is not in these statistics.*mlp.act"),
+    ],
+)
+def test_bad_parameters(parameters, message):
+    stats, *_ = per_text_statistics()
+    with pytest.raises(IdentificationError, match=message):
+        identify(stats, method="average_precision", **parameters)
+
+
+def test_without_responses_or_linear_outputs():
+    counts = np.ones((2, 1, 5), np.int64)
+    with pytest.raises(IdentificationError, match="linear layers"):
+        identify(ActivationStats.from_counts(counts, [9, 9], ["de", "en"]), "average_precision")
+    stats = ActivationStats.from_counts(counts, [9, 9], ["de", "en"], hookpoint="mlp.up")
+    with pytest.raises(IdentificationError, match="per-text"):
+        identify(stats, "average_precision", neurons=2)
+
+
+def test_a_unit_is_never_at_both_ends():
+    stats, *_ = per_text_statistics()
+    silent = TextResponses(
+        stats.texts.languages,
+        stats.texts.index,
+        lambda at, layer: np.zeros((60, WIDTHS[at]), np.float16),
+    )
+    mask = identify(replace(stats, texts=silent), method="average_precision", neurons=10)
+    assert [mask.count(language) for language in LANGUAGES] == [10, 10, 10]
+
+
+def test_all_units_of_a_small_model_are_counted_once():
+    stats, *_ = per_text_statistics()
+    mask = identify(stats, method="average_precision", neurons=192)
+    assert mask.count("de") == 192
+    assert mask.controls("de") == ()
+    assert "de" in mask.method.parameters["without_controls"]

@@ -1,0 +1,284 @@
+"""Every method on planted statistics; and what all masks share: values, controls, provenance."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import numpy as np
+import pytest
+from builders.planted import LANGUAGES, LAYERS, TOKENS, WIDTH, planted_statistics
+
+from lsn_eval.identification import METHODS, IdentificationError, identify, method_parameters
+from lsn_eval.identification.rate_controls import _windows
+from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.statistics import ActivationStats
+
+
+def found(mask):
+    return {language: mask.neurons(language).tolist() for language in mask.languages}
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [("lape", {"top_rate": 0.03}), ("lave", {"top_rate": 0.03}), ("lap", {})],
+)
+def test_planted_neurons_are_found(method, parameters):
+    stats, planted = planted_statistics()
+    assert found(identify(stats, method, **parameters)) == planted
+
+
+def test_random_finds_no_more_than_chance_and_repeats():
+    stats, planted = planted_statistics()
+    mask = identify(stats, "random", top_rate=0.03, seed=5)
+    assert [mask.count(language) for language in LANGUAGES] == [10, 10, 10]
+    rows = [tuple(row) for neurons in found(mask).values() for row in neurons]
+    assert len(set(rows)) == 30
+    hits = sum(row in planted[name] for name, rows in found(mask).items() for row in rows)
+    assert hits <= 2
+    assert identify(stats, "random", top_rate=0.03, seed=5) == mask
+    assert identify(stats, "random", top_rate=0.03, seed=6) != mask
+
+
+def test_lap_gives_a_neuron_to_every_language_it_fires_in():
+    counts = np.full((2, 2, 100), 10)
+    counts[:, 1, 3] = 96
+    counts[0, 0, 4] = 95  # not above .95
+    mask = identify(ActivationStats.from_counts(counts, [100, 100], ["de", "en"]), "lap")
+    assert found(mask) == {"de": [[1, 3]], "en": [[1, 3]]}
+    other = identify(
+        ActivationStats.from_counts(counts, [100, 100], ["de", "en"]), "lap", min_probability=0.9
+    )
+    assert found(other)["de"] == [[0, 4], [1, 3]]
+
+
+def test_lave_takes_negative_means_for_silence():
+    stats, planted = planted_statistics()
+    mirrored = ActivationStats(
+        model=stats.model,
+        languages=stats.languages,
+        tokens=stats.tokens,
+        arrays={"mlp.act": {**stats.arrays["mlp.act"], "mean": -stats.get("mlp.act", "mean")}},
+    )
+    upright, upside_down = (found(identify(s, "lave", top_rate=0.03)) for s in (stats, mirrored))
+    assert upright == planted
+    assert not any(row in planted[name] for name, rows in upside_down.items() for row in rows)
+
+
+def test_act_prob_90p_ranks_the_counts_of_the_second_pass():
+    stats, _ = planted_statistics()
+    generator = np.random.RandomState(1)
+    above = generator.binomial(TOKENS, 0.1, size=(3, LAYERS, WIDTH)).astype(np.int64)
+    above[0, 2, [7, 8]] = above[1, 0, [1, 2]] = above[2, 3, [9, 200]] = 3000
+    above[0, 2, 9] = above[0, 3, 9] = 2500  # one place left for two that tie: the first wins
+    second = ActivationStats(
+        model=stats.model,
+        languages=LANGUAGES,
+        tokens=stats.tokens,
+        arrays={"mlp.act": {**stats.arrays["mlp.act"], "above_threshold": above}},
+    )
+    mask = identify(second, "act_prob_90p", top_rate=0.003)
+    assert found(mask)["de"] == [[2, 7], [2, 8], [2, 9]]
+    assert found(mask)["en"][:2] == [[0, 1], [0, 2]]
+    assert mask.count("zh") == 3
+    with pytest.raises(IdentificationError, match=r"second recording pass.*--own-p90"):
+        identify(stats, "act_prob_90p")
+
+
+# What every mask shares -----------------------------------------------------------------------
+
+
+def test_values_are_those_of_the_neuron_in_the_language():
+    stats, planted = planted_statistics()
+    mask = identify(stats, top_rate=0.03)
+    assert mask.statistics("de") == ("mean", "median", "p10", "p90", "max")
+    for language, neurons in planted.items():
+        row = stats.languages.index(language)
+        for layer, neuron in neurons:
+            position = mask.indices(language, "mlp.act", layer).tolist().index(neuron)
+            for statistic in ("mean", "median", "p10", "p90", "max"):
+                stored = mask.values(language, "mlp.act", layer, statistic)[position]
+                recorded = stats.get("mlp.act", statistic)[row, layer, neuron]
+                assert stored == np.float32(recorded)
+
+
+def test_controls_are_layer_matched_of_no_language_and_steerable():
+    stats, _ = planted_statistics()
+    mask = identify(stats, top_rate=0.03)
+    owned = {tuple(row) for language in LANGUAGES for row in mask.neurons(language).tolist()}
+    for language in LANGUAGES:
+        assert mask.controls(language) == tuple(range(1, 21))
+        drawn = set()
+        for number in range(1, 21):
+            who = f"random{number}-{language}"
+            assert mask.layer_counts(who) == mask.layer_counts(language)
+            rows = {tuple(row) for row in mask.neurons(who).tolist()}
+            assert not rows & owned
+            drawn.add(frozenset(rows))
+            assert mask.statistics(who) == ("mean", "median", "p10", "p90", "max")
+            for at, layer in mask.places(who):
+                indices = mask.indices(who, at, layer)
+                recorded = stats.get(at, "mean")[
+                    stats.languages.index(language), int(layer), indices
+                ]
+                assert (mask.values(who, at, layer, "mean") == recorded.astype(np.float32)).all()
+        assert len(drawn) == 20
+    for language in LANGUAGES:
+        for place, indices in mask.draw_control(language, 7).items():
+            assert (indices == mask.indices(f"random7-{language}", *place)).all()
+
+
+def test_controls_matched_on_rate_fire_as_often():
+    generator = np.random.RandomState(3)
+    rates = generator.uniform(0, 0.99, size=(1, 2, 2000)).repeat(2, axis=0)
+    # German neurons that fire at .6 to .9; what else does is found among the others.
+    rates[1, :, :30] = 0.001
+    rates[0, :, :30] = generator.uniform(0.6, 0.9, size=(2, 30))
+    counts = (rates * 100_000).astype(np.int64)
+    stats = ActivationStats.from_counts(counts, [100_000] * 2, ["de", "en"])
+    options = {"top_rate": 0.015, "filter_rate": 0.1, "activation_bar_rate": 0.1}
+    planted = [[layer, neuron] for layer in (0, 1) for neuron in range(30)]
+    matched = identify(stats, controls_matched="rate", **options)
+    plain = identify(stats, **options)
+    assert found(matched)["de"] == found(plain)["de"] == planted
+    assert matched.method.parameters["controls_matched"] == "rate"
+    assert matched.controls("de") == tuple(range(1, 21))
+
+    def rates_of(mask, who):
+        return np.concatenate(
+            [np.sort(rates[0, at, mask.indices(who, "mlp.act", at)]) for at in (0, 1)]
+        )
+
+    own, distances, distinct = rates_of(plain, "de"), {}, set()
+    for mask in (matched, plain):
+        gaps = [np.abs(rates_of(mask, f"random{n}-de") - own).mean() for n in range(1, 21)]
+        distances[id(mask)] = np.mean(gaps)
+    assert distances[id(matched)] < 0.02 < distances[id(plain)]
+    for number in range(1, 21):
+        rows = {tuple(row) for row in matched.neurons(f"random{number}-de").tolist()}
+        assert len(rows) == 60
+        assert not rows & {tuple(row) for row in matched.neurons("de").tolist()}
+        distinct.add(frozenset(rows))
+    assert len(distinct) == 20
+    assert identify(stats, controls_matched="rate", **options) == matched
+
+
+def test_stand_ins_come_from_the_nearest_rates():
+    generator = np.random.RandomState(4)
+    free = np.sort(generator.choice(np.linspace(0, 1, 60), size=150)).astype(np.float32)
+    wanted = np.concatenate([generator.uniform(0, 1, size=40), [0, 1, -1, 2]]).astype(np.float32)
+    starts, window = _windows(free, wanted)
+    assert window == 20
+    for start, rate in zip(starts, wanted, strict=True):
+        nearest = np.sort(np.abs(free - rate))[:window]
+        assert (np.sort(np.abs(free[start : start + window] - rate)) == nearest).all()
+
+
+def test_rate_matched_controls_use_up_all_that_is_free():
+    counts = np.full((2, 1, 10), 5)
+    counts[0, 0, :5] = 90
+    stats = ActivationStats.from_counts(counts, [100, 100], ["de", "en"])
+    mask = identify(
+        stats, top_rate=0.5, filter_rate=0.5, activation_bar_rate=0.5, controls_matched="rate"
+    )
+    assert mask.count("de") == 5
+    assert mask.neurons("random20-de").tolist() == [[0, n] for n in range(5, 10)]
+
+
+def crowded():
+    counts = np.full((2, 1, 10), 5)
+    counts[0, 0, :8] = 90
+    return ActivationStats.from_counts(counts, [100, 100], ["de", "en"])
+
+
+@pytest.mark.parametrize("matched", ["layer", "rate"])
+def test_too_few_neurons_for_controls(matched):
+    rates = {"top_rate": 0.8, "filter_rate": 0.5, "activation_bar_rate": 0.5}
+    mask = identify(crowded(), controls_matched=matched, **rates)
+    assert mask.count("de") == 8
+    assert mask.controls("de") == ()
+    assert "only 2 there" in mask.method.parameters["without_controls"]["de"]
+    with pytest.raises(IdentificationError, match=r"only 2 there.*--controls 0"):
+        identify(crowded(), controls=3, controls_matched=matched, **rates)
+    assert "without_controls" not in identify(crowded(), controls=0, **rates).method.parameters
+
+
+def test_method_parameters_are_stored_with_defaults_and_survive_the_file(tmp_path):
+    stats, _ = planted_statistics()
+    mask = identify(stats, top_rate=0.03, command="lsn-eval identify ...")
+    parameters = mask.method.parameters
+    assert parameters == {
+        "hookpoint": "mlp.act",
+        "top_rate": 0.03,
+        "filter_rate": 0.95,
+        "activation_bar_rate": 0.95,
+        "threshold": parameters["threshold"],
+        "activation_bar": parameters["threshold"],
+        "controls": 20,
+        "controls_matched": "layer",
+    }
+    provenance = mask.provenance
+    assert provenance["tokens"] == dict.fromkeys(LANGUAGES, TOKENS)
+    assert provenance["corpora"]["de"] == [{"source": "made up"}]
+    assert provenance["statistics"]["digest"] == stats.digest
+    assert provenance["versions"]["numpy"] == np.__version__
+    assert provenance["command"] == "lsn-eval identify ..."
+    mask.save(tmp_path / "mask.safetensors")
+    loaded = NeuronMask.load(tmp_path / "mask.safetensors")
+    assert loaded == mask
+    assert loaded.method == mask.method
+    assert loaded.provenance == provenance
+    assert loaded.model == mask.model
+
+
+def test_every_method_is_a_table_entry_with_a_source_and_recordable_defaults():
+    assert list(METHODS) == [
+        "lape", "lap", "lave", "act_prob_90p", "average_precision", "parameter_variation", "random",
+    ]  # fmt: skip
+    for name, method in METHODS.items():
+        assert "arXiv" in (method.__doc__ or ""), name
+        defaults = method_parameters(name).values()
+        json.dumps([value for value in defaults if value is not inspect.Parameter.empty])
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "parameter_variation"])
+def test_one_language_and_silent_languages_are_refused(method):
+    counts = np.ones((2, 1, 50), np.int64)
+    one = ActivationStats.from_counts(counts[:1], [9], ["de"])
+    with pytest.raises(IdentificationError, match="one language alone"):
+        identify(one, method)
+    silent = ActivationStats.from_counts(counts, [9, 0], ["de", "en"])
+    with pytest.raises(IdentificationError, match="no tokens were recorded for en"):
+        identify(silent, method)
+    with pytest.raises(IdentificationError, match="needs activation statistics"):
+        identify(None, method)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": "nonsense"}, "known are lape, lap"),
+        ({"min_probability": 0.5}, "lape has no parameter min_probability; it has hookpoint, top_"),
+        ({"top_rate": 1.5}, "between 0 and 1, not 1.5"),
+        ({"filter_rate": "0.9"}, "between 0 and 1, not '0.9'"),
+        ({"activation_bar_rate": float("nan")}, "between 0 and 1"),
+        ({"hookpoint": "attn.q"}, "'attn.q' is not in these statistics, which have mlp.act"),
+        ({"controls": -1}, "controls must be a whole number"),
+        ({"controls_matched": "colour"}, "layer, rate, not 'colour'"),
+        ({"method": "random", "seed": 2**32}, "below"),
+        ({"method": "parameter_variation"}, "needs before and tuned"),
+    ],
+)
+def test_errors_say_what_was_expected(arguments, message):
+    stats, _ = planted_statistics()
+    with pytest.raises(IdentificationError, match=message):
+        identify(stats, **arguments)
+
+
+def test_a_hookpoint_other_than_the_default_is_taken_when_it_is_the_only_one():
+    counts = np.full((2, 1, 100), 5)
+    counts[0, 0, 3] = 90
+    stats = ActivationStats.from_counts(counts, [100] * 2, ["de", "en"], hookpoint="mlp.down_in")
+    mask = identify(stats)
+    assert mask.hookpoints == ("mlp.down_in",)
+    assert found(mask)["de"] == [[0, 3]]

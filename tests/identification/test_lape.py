@@ -1,0 +1,194 @@
+"""LAPE against a slow reference written from the paper, and against published counts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from builders.reference import REFERENCE, needs_reference
+
+from lsn_eval.identification import IdentificationError, identify
+from lsn_eval.identification.entropy import language_entropy
+from lsn_eval.identification.selection import kth_value, lowest, probabilities
+from lsn_eval.statistics import ActivationStats
+
+
+def slow_lape(counts, tokens, top_rate, filter_rate, bar_rate):
+    """Tang et al. (2024), one neuron at a time. Returns neurons [(layer, neuron)] per language.
+
+    Probabilities and entropies are rounded to float32, as the published scripts compute them, so
+    that equal ones are equal.
+    """
+    languages, layers, width = counts.shape
+    p = {
+        (k, layer, neuron): float(np.float32(int(counts[k, layer, neuron]) / int(tokens[k])))
+        for k in range(languages)
+        for layer in range(layers)
+        for neuron in range(width)
+    }
+    ordered = sorted(p.values())
+
+    def quantile(rate):
+        return ordered[min(max(round(rate * len(ordered)), 1), len(ordered)) - 1]
+
+    threshold, bar = quantile(filter_rate), quantile(bar_rate)
+    ranked = []
+    for layer in range(layers):
+        for neuron in range(width):
+            mine = [p[k, layer, neuron] for k in range(languages)]
+            if not any(value > threshold for value in mine):
+                continue
+            shares = [value / math.fsum(mine) for value in mine]
+            entropy = -math.fsum(share * math.log(share) for share in shares if share > 0)
+            ranked.append((float(np.float32(entropy)), layer, neuron))
+    kept = sorted(ranked)[: round(top_rate * layers * width)]
+    return [
+        sorted((layer, neuron) for _, layer, neuron in kept if p[k, layer, neuron] > bar)
+        for k in range(languages)
+    ]
+
+
+def random_counts(seed):
+    """Counts with everything that goes wrong: ties, zeros, never-firing neurons, p above 1."""
+    generator = np.random.RandomState(seed)
+    languages, layers, width = generator.randint(2, 6), generator.randint(1, 5), 60
+    tokens = generator.choice([7, 40, 1000, 99991], size=languages)
+    rates = generator.beta(0.4, 1.2, size=(languages, layers, width))
+    rates[generator.uniform(size=rates.shape) < 0.2] = 0
+    rates[:, :, :6] = 0  # never fires
+    rates[:, :, 6:16] = rates[:1, :, 6:16]  # the same in every language
+    rates[:, :, 16:22] = rates[:, :, 22:28]  # ties between neurons
+    rates[:, :, 28:34] = rates[::-1, :, 22:28]  # the same rates, in other languages
+    counts = np.floor(rates * tokens[:, None, None]).astype(np.int64)
+    counts[0, 0, 40] = tokens[0] + 1
+    return counts, tokens
+
+
+@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize(
+    ("top_rate", "filter_rate", "bar_rate"),
+    [(0.01, 0.95, 0.95), (0.3, 0.5, 0.5), (0.2, 0.6, 0.8), (0.9, 0.7, 0.2), (1, 0, 0)],
+)
+def test_equals_slow_reference(seed, top_rate, filter_rate, bar_rate):
+    counts, tokens = random_counts(seed)
+    names = ["en", "de", "tr", "zh", "fr"][: len(tokens)]
+    mask = identify(
+        ActivationStats.from_counts(counts, tokens, names),
+        method="lape",
+        top_rate=top_rate,
+        filter_rate=filter_rate,
+        activation_bar_rate=bar_rate,
+    )
+    assert mask.languages == tuple(names)
+    for name, expected in zip(
+        names, slow_lape(counts, tokens, top_rate, filter_rate, bar_rate), strict=True
+    ):
+        assert [tuple(row) for row in mask.neurons(name).tolist()] == expected
+
+
+def published_counts():
+    torch = pytest.importorskip("torch")
+    loaded = [
+        torch.load(REFERENCE / "activations" / f"{name}.llama-7b.pt", weights_only=True)
+        for name in ("en", "de", "tr")
+    ]
+    counts = np.stack([entry["over_zero"].numpy() for entry in loaded])
+    return counts, [int(entry["n"]) for entry in loaded]
+
+
+@needs_reference
+def test_published_counts_give_the_published_figures():
+    counts, tokens = published_counts()
+    mask = identify(ActivationStats.from_counts(counts, tokens, ["en", "de", "tr"]))
+    assert {name: mask.count(name) for name in mask.languages} == {
+        "en": 80,
+        "de": 1186,
+        "tr": 2387,
+    }
+    assert mask.method.name == "lape"
+    assert mask.method.parameters["threshold"] == 0.6512024402618408
+    assert mask.method.parameters["activation_bar"] == 0.6512024402618408
+    union = {tuple(row) for name in mask.languages for row in mask.neurons(name).tolist()}
+    assert len(union) == round(0.01 * 32 * 11008)
+
+
+@needs_reference
+@pytest.mark.parametrize(
+    ("position", "threshold"),
+    [(0, 0.5280590057373047), (1, 0.6435436010360718), (2, 0.7302824854850769)],
+)
+def test_a_single_language_is_refused_though_it_has_a_threshold(position, threshold):
+    counts, tokens = published_counts()
+    name = ["en", "de", "tr"][position]
+    stats = ActivationStats.from_counts(counts[position][None], [tokens[position]], [name])
+    assert float(kth_value(probabilities(stats, "mlp.act"), 0.95)) == threshold
+    with pytest.raises(IdentificationError, match=f"one language alone.*{name}"):
+        identify(stats)
+
+
+@needs_reference
+def test_order_of_languages_does_not_matter():
+    counts, tokens = published_counts()
+    mask = identify(ActivationStats.from_counts(counts, tokens, ["en", "de", "tr"]), controls=0)
+    turned = identify(
+        ActivationStats.from_counts(counts[::-1], tokens[::-1], ["tr", "de", "en"]), controls=0
+    )
+    assert turned == mask
+    assert turned.languages == ("tr", "de", "en")
+
+
+def test_counts_from_2_to_the_24_up_divide_exactly():
+    count, tokens = 31817063, 74753033
+    assert np.float32(count) / np.float32(tokens) != np.float32(count / tokens)
+    stats = ActivationStats.from_counts(np.full((2, 1, 4), count), [tokens] * 2, ["de", "en"])
+    assert (probabilities(stats, "mlp.act") == np.float32(count / tokens)).all()
+
+
+def test_a_language_without_neurons_stays_in_the_mask():
+    counts = np.zeros((3, 2, 50), np.int64)
+    counts[:] = 10
+    counts[0, 1, 7] = 100
+    stats = ActivationStats.from_counts(counts, [100] * 3, ["de", "en", "vi"])
+    mask = identify(stats)
+    assert mask.languages == ("de", "en", "vi")
+    assert mask.neurons("de").tolist() == [[1, 7]]
+    assert mask.neurons("vi").shape == (0, 2)
+    assert mask.controls("de") == tuple(range(1, 21))
+    assert mask.controls("vi") == ()
+
+
+def test_fewer_neurons_pass_the_filter_than_top_rate_asks_for():
+    counts = np.ones((2, 1, 100), np.int64)
+    counts[0, 0, :5] = 100
+    stats = ActivationStats.from_counts(counts, [100, 100], ["de", "en"])
+    # The bar is below every probability; neurons that failed the filter stay out all the same.
+    mask = identify(stats, top_rate=0.5, filter_rate=0.97, activation_bar_rate=0.0)
+    assert mask.neurons("de").tolist() == [[0, n] for n in range(5)]
+
+
+def test_entropy_of_hand_made_values():
+    values = np.array([[1, 0.5, 0, 0.2], [0, 0.5, 0, 0.2], [0, 0, 0, 0.6]], np.float32)[:, None]
+    found = language_entropy(values)[0]
+    assert found[0] == 0
+    assert found[1] == np.float32(math.log(2))
+    assert np.isinf(found[2])
+    assert found[3] == pytest.approx(-(0.4 * math.log(0.2) + 0.6 * math.log(0.6)), rel=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0, 1e-9, 0.001, 0.05, 0.5, 0.95, 0.999, 1])
+def test_kth_value_is_torch_kthvalue(rate):
+    torch = pytest.importorskip("torch")
+    values = np.random.RandomState(0).randint(0, 50, size=(2, 3, 101)).astype(np.float32)
+    before = values.copy()
+    k = max(round(values.size * rate), 1)
+    expected = torch.from_numpy(values).flatten().kthvalue(k).values.item()
+    assert float(kth_value(values, rate)) == expected
+    assert (values == before).all()
+
+
+def test_lowest_breaks_ties_by_position_and_leaves_infinite_scores_out():
+    scores = np.array([[3, 1, 1, np.inf], [1, 0, 2, 1]])
+    assert lowest(scores, 3).tolist() == [1, 2, 5]
+    assert lowest(scores, 0).tolist() == []
+    assert lowest(scores, 99).tolist() == [0, 1, 2, 4, 5, 6, 7]

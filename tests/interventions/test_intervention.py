@@ -1,0 +1,360 @@
+"""What `intervene` does to a model, against forward passes written by hand."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from builders.activations import ACTIVATIONS
+from builders.models import VOCABULARY, WIDTH, tiny_mask, tiny_model
+from torch import nn
+from torch.nn import functional
+
+from lsn_eval import NeuronMask, intervene
+from lsn_eval.errors import HookpointError, InterventionError, LsnError, MaskError
+from lsn_eval.models.families import FAMILIES
+from lsn_eval.models.hookpoints import resolve
+from lsn_eval.models.layout import ModelLayout
+
+TOKENS = torch.randint(0, 256, (3, 9), generator=torch.Generator().manual_seed(3))
+
+
+def hidden_states(model: nn.Module, tokens: torch.Tensor = TOKENS) -> list[torch.Tensor]:
+    with torch.no_grad():
+        output = model(input_ids=tokens, output_hidden_states=True)
+    return [*output.hidden_states, output.logits]
+
+
+def assert_same(got: list[torch.Tensor], expected: list[torch.Tensor]) -> None:
+    assert len(got) == len(expected)
+    for left, right in zip(got, expected, strict=True):
+        assert torch.equal(left, right)
+
+
+def by_hand(family: str, layer: nn.Module, edit_act, edit_down_in):
+    """The MLP of a layer written out, with neurons edited at the two places."""
+    act = ACTIVATIONS.get(family, functional.silu)
+    mlp = layer.mlp
+
+    def gated(x):
+        down_in = edit_act(act(mlp.gate_proj(x))) * mlp.up_proj(x)
+        return mlp.down_proj(edit_down_in(down_in))
+
+    def gpt2(x):
+        return mlp.c_proj(edit_down_in(edit_act(mlp.act(mlp.c_fc(x)))))
+
+    def bloom(x, residual):
+        value = edit_down_in(edit_act(mlp.gelu_impl(mlp.dense_h_to_4h(x))))
+        return mlp.dense_4h_to_h(value) + residual
+
+    return {"gpt2": gpt2, "bloom": bloom}.get(family, gated)
+
+
+EDITS = {
+    "de:zero": lambda value, old, stored: torch.zeros_like(old),
+    "de:-0.75": lambda value, old, stored: torch.full_like(old, -0.75),
+    "de:mean": lambda value, old, stored: stored.to(old.dtype).expand_as(old),
+    "de:x0.5": lambda value, old, stored: old * 0.5,
+    "de:+1.5": lambda value, old, stored: old + 1.5,
+    "de:+mean": lambda value, old, stored: (old.float() + stored).to(old.dtype),
+}
+
+
+@pytest.mark.parametrize("hookpoint", ["mlp.act", "mlp.down_in"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_hidden_states_equal_a_forward_pass_written_by_hand(family, dtype, hookpoint):
+    model = tiny_model(family, dtype)
+    mask = tiny_mask(model, hookpoint)
+    path = next(p for p in FAMILIES[family].layers if has(model, p))
+    layers = model.get_submodule(path)
+    plain = hidden_states(model)
+    for condition, edit in EDITS.items():
+        with intervene(model, mask, condition) as report:
+            got = hidden_states(model)
+        assert report.overwritten == 10 * TOKENS.numel()
+        for number, layer in enumerate(layers):
+            indices = torch.tensor(mask.indices("de", hookpoint, number).tolist())
+            stored = torch.tensor(mask.values("de", hookpoint, number, "mean"))
+
+            def edited(value, indices=indices, stored=stored, edit=edit):
+                value = value.clone()
+                value[..., indices] = edit(value, value[..., indices], stored)
+                return value
+
+            keep = (edited, lambda v: v) if hookpoint == "mlp.act" else (lambda v: v, edited)
+            layer.mlp.forward = by_hand(family, layer, *keep)
+        assert_same(got, hidden_states(model))
+        for layer in layers:
+            del layer.mlp.forward
+        assert not torch.equal(got[-1], plain[-1])
+    assert_same(hidden_states(model), plain)
+
+
+def has(model: nn.Module, path: str) -> bool:
+    return resolve(model).sites["mlp.act"]["0"].module_name.startswith(path + ".")
+
+
+@pytest.mark.parametrize("hookpoint", ["attn.q", "attn.v", "mlp.up", "mlp.down"])
+def test_outputs_of_linear_layers_can_be_written_too(family, hookpoint):
+    model = tiny_model(family)
+    mask = tiny_mask(model, hookpoint)
+    site = resolve(model).site(hookpoint, "1")
+    seen = []
+    with intervene(model, mask, "de:0.25") as report:
+        handle = site.module.register_forward_hook(lambda m, a, out: seen.append(out))
+        hidden_states(model)
+        handle.remove()
+    columns = np.arange(site.extent) if site.columns is None else site.columns
+    written = columns[mask.indices("de", hookpoint, 1)]
+    assert (seen[0][..., written] == 0.25).all()
+    untouched = np.setdiff1d(np.arange(site.extent), written)
+    assert not (seen[0][..., untouched] == 0.25).any()
+    assert report.changed == report.overwritten == 10 * TOKENS.numel()
+
+
+def hooks_of(model: nn.Module) -> int:
+    return sum(
+        len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()
+    )
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_afterwards_the_model_is_bit_for_bit_as_before(family, fails):
+    model = tiny_model(family)
+    before, hooks = hidden_states(model), hooks_of(model)
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    if fails:
+        with (
+            pytest.raises(ZeroDivisionError),
+            intervene(model, tiny_mask(model), "de:zero/random1-fr:+mean"),
+        ):
+            hidden_states(model)
+            raise ZeroDivisionError
+    else:
+        with intervene(model, tiny_mask(model), "de:zero/random1-fr:+mean"):
+            assert not torch.equal(hidden_states(model)[-1], before[-1])
+    assert hooks_of(model) == hooks
+    assert_same(hidden_states(model), before)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, weights[name])
+
+
+def test_none_and_an_empty_mask_change_nothing(family, caplog):
+    model = tiny_model(family)
+    before = hidden_states(model)
+    empty = NeuronMask({"de": {}}, model=tiny_mask(model).model)
+    for mask, condition in ((tiny_mask(model), "none"), (tiny_mask(model), None), (empty, "de:1")):
+        with intervene(model, mask, condition) as report:
+            assert_same(hidden_states(model), before)
+        assert report.overwritten == 0
+    assert "de has no neurons in this mask" in caplog.text
+    assert report.to_json()["empty"] == ["de"]
+
+
+def test_a_tensor_that_the_model_made_is_never_written_in_place():
+    model = tiny_model("llama")
+    mask = tiny_mask(model)
+    seen = []
+    act = model.model.layers[0].mlp.act_fn
+    act.register_forward_hook(lambda module, args, output: seen.append((output, output.clone())))
+    with intervene(model, mask, "de:9"):
+        hidden_states(model)
+    for kept, copy in seen:
+        assert torch.equal(kept, copy)
+
+
+def test_gradients_flow_through_an_intervention():
+    model = tiny_model("llama")
+    with intervene(model, tiny_mask(model), "de:x0.5"):
+        model(input_ids=TOKENS).logits.sum().backward()
+    assert model.model.layers[0].mlp.gate_proj.weight.grad.abs().sum() > 0
+
+
+def test_report_counts_calls_overwritten_and_changed_values():
+    model = tiny_model("llama")
+    mask = tiny_mask(model)
+    with intervene(model, mask, "vi:zero/de:zero") as report:
+        hidden_states(model)
+        hidden_states(model, TOKENS[:1, :4])
+    positions = TOKENS.numel() + 4
+    shared = np.intersect1d(mask.indices("vi", "mlp.act", 1), mask.indices("de", "mlp.act", 1)).size
+    assert report.calls == 4
+    assert report.neurons == 12 - shared
+    assert report.overwritten == (12 - shared) * positions
+    assert report.changed == report.overwritten
+    assert report.to_json()["hookpoints"]["mlp.act"] == {
+        "neurons": 12 - shared,
+        "calls": 4,
+        "values_overwritten": (12 - shared) * positions,
+        "values_changed": (12 - shared) * positions,
+    }
+
+
+def test_where_terms_overlap_the_later_one_wins_and_the_overlap_is_counted():
+    model = tiny_model("llama")
+    mask = tiny_mask(model)
+    seen = []
+    with intervene(model, mask, "de:1/fr:2") as report:
+        act = model.model.layers[0].mlp.act_fn
+        handle = act.register_forward_hook(lambda module, args, output: seen.append(output))
+        hidden_states(model)
+        handle.remove()
+    de, fr = mask.indices("de", "mlp.act", 0), mask.indices("fr", "mlp.act", 0)
+    assert (seen[0][..., fr] == 2).all()
+    assert (seen[0][..., np.setdiff1d(de, fr)] == 1).all()
+    shared = sum(
+        np.intersect1d(mask.indices("de", "mlp.act", n), mask.indices("fr", "mlp.act", n)).size
+        for n in range(2)
+    )
+    assert shared >= 4
+    assert report.overlaps == {"de/fr": shared}
+
+
+def test_a_model_that_does_not_run_is_an_error_that_names_the_hookpoint():
+    model = tiny_model("llama")
+    with (
+        pytest.raises(InterventionError, match=r"mlp\.act of layer 0 .* never fired"),
+        intervene(model, tiny_mask(model), "de:zero"),
+    ):
+        pass
+
+
+def test_running_over_no_token_at_all_is_an_error():
+    model = tiny_model("llama")
+    with (
+        pytest.raises(InterventionError, match="wrote nothing"),
+        intervene(model, tiny_mask(model), "de:zero"),
+    ):
+        for layer in model.model.layers:
+            layer.mlp(torch.zeros(1, 0, 32))
+
+
+def functional_silu(mlp, x):
+    return mlp.down_proj(functional.silu(mlp.gate_proj(x)) * mlp.up_proj(x))
+
+
+def ignored_module(mlp, x):
+    mlp.act_fn(mlp.gate_proj(x))
+    return mlp.down_proj(functional.silu(mlp.gate_proj(x)) * mlp.up_proj(x))
+
+
+def fully_fused(mlp, x):
+    hidden = functional.silu(functional.linear(x, mlp.gate_proj.weight))
+    hidden = hidden * functional.linear(x, mlp.up_proj.weight)
+    return functional.linear(hidden, mlp.down_proj.weight)
+
+
+@pytest.mark.parametrize(
+    ("forward", "message"),
+    [
+        (functional_silu, r"down_proj ran and .*act_fn did not"),
+        (ignored_module, r"does not arrive at model\.layers\.0\.mlp\.down_proj"),
+        (fully_fused, r"never fired"),
+    ],
+)
+@pytest.mark.parametrize("condition", ["de:zero", "de:mean", "de:+0.5"])
+def test_an_mlp_that_goes_round_its_activation_module_is_refused(forward, message, condition):
+    model = tiny_model("llama")
+    for layer in model.model.layers:
+        layer.mlp.forward = forward.__get__(layer.mlp)
+    hidden_states(model)  # transformers leaves hooks of its own the first time
+    hooks = hooks_of(model)
+    with (
+        pytest.raises(InterventionError, match=message),
+        intervene(model, tiny_mask(model), condition),
+    ):
+        hidden_states(model)
+    assert hooks_of(model) == hooks
+
+
+def test_dead_neurons_are_warned_about_and_recorded(caplog):
+    model = tiny_model("gpt2")
+    for layer in model.transformer.h:
+        layer.mlp.act = nn.ReLU()
+        with torch.no_grad():
+            layer.mlp.c_fc.bias[:4] = -100.0
+    mask = NeuronMask(
+        {"de": {"mlp.act": {"0": [1, 2], "1": [0, 9]}}},
+        model=ModelLayout.numbered(2, {"mlp.act": WIDTH}, type="gpt2"),
+    )
+    with caplog.at_level(logging.WARNING), intervene(model, mask) as report:
+        hidden_states(model)
+    assert [site.layer for site in report.unchanged_sites] == ["0"]
+    assert report.to_json()["unchanged"] == ["mlp.act/0"]
+    assert "with the values that were there" in caplog.text
+    assert 0 < report.changed < report.overwritten
+
+
+def test_what_is_written_does_not_depend_on_batch_padding_or_order(family):
+    if family == "gemma3":
+        pytest.skip("its attention mask needs token types; gemma3_text is the same decoder")
+    model = tiny_model(family)
+    mask = tiny_mask(model)
+    lengths = [4, 9, 6]
+    alone = []
+    with intervene(model, mask, "de:zero/random2-vi:mean"):
+        for row, length in zip(TOKENS, lengths, strict=True):
+            alone.append(hidden_states(model, row[None, :length])[-1][0])
+        padded = torch.full((3, 9), 256)
+        attention = torch.zeros(3, 9, dtype=torch.long)
+        for number, length in enumerate(lengths):
+            padded[number, :length] = TOKENS[number, :length]
+            attention[number, :length] = 1
+        order = [2, 0, 1]
+        with torch.no_grad():
+            logits = model(input_ids=padded[order], attention_mask=attention[order]).logits
+    for position, number in enumerate(order):
+        got = logits[position, : lengths[number]]
+        torch.testing.assert_close(got, alone[number], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("mask_model", "message"),
+    [
+        (ModelLayout.numbered(2, {"mlp.act": WIDTH}, type="bloom"), "bloom model .* is a llama"),
+        (ModelLayout.numbered(3, {"mlp.act": WIDTH}), "3 layers, and the loaded model has 2"),
+        (ModelLayout.numbered(2, {"mlp.act": 64}), "64 neurons .* the loaded model has 48"),
+    ],
+)
+def test_a_mask_of_another_model_is_refused_before_anything_runs(mask_model, message):
+    mask = NeuronMask({"de": {"mlp.act": {"1": [3]}}}, model=mask_model)
+    model = tiny_model("llama")
+    with pytest.raises(MaskError, match=message), intervene(model, mask, "de:zero"):
+        pytest.fail("the block must not be entered")
+
+
+def test_a_hookpoint_that_the_model_does_not_have_is_refused():
+    mask = NeuronMask(
+        {"de": {"mlp.gate": {"1": [3]}}}, model=ModelLayout.numbered(2, {"mlp.gate": WIDTH})
+    )
+    with pytest.raises(LsnError, match=r"mlp\.gate, which this gpt2 model"):
+        intervene(tiny_model("gpt2"), mask, "de:zero").__enter__()
+
+
+def test_unsupported_models_are_refused():
+    with pytest.raises(HookpointError):
+        intervene(nn.Linear(2, 2), tiny_mask(tiny_model("llama")), "de:zero").__enter__()
+
+
+def test_without_a_condition_a_mask_of_one_language_means_zero():
+    model = tiny_model("llama")
+    one = tiny_mask(model).select(["de"])
+    with intervene(model, one) as report:
+        hidden_states(model)
+    assert report.condition == "de:zero"
+    with pytest.raises(LsnError, match="several languages"):
+        intervene(model, tiny_mask(model)).__enter__()
+
+
+def test_generation_runs_under_the_condition():
+    model = tiny_model("llama")
+    mask = tiny_mask(model)
+    kwargs = {"max_new_tokens": 12, "do_sample": False, "pad_token_id": VOCABULARY - 1}
+    plain = model.generate(TOKENS, **kwargs)
+    with intervene(model, mask, "de:4/fr:-4") as report:
+        steered = model.generate(TOKENS, **kwargs)
+    assert not torch.equal(plain, steered)
+    assert torch.equal(model.generate(TOKENS, **kwargs), plain)
+    assert report.calls == 2 * 12

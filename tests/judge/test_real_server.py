@@ -1,0 +1,132 @@
+"""The judge end to end, against a real OpenAI-compatible server: `transformers serve` on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from builders.scripted_server import KEY
+from transformers import AutoTokenizer
+from typer.testing import CliRunner
+
+from lsn_eval.cli import app
+from lsn_eval.judge import Answer, JudgeSession, JudgeSettings
+from lsn_eval.judge.spool import spool
+from lsn_eval.storage import shipped
+
+for package in ("fastapi", "uvicorn"):
+    pytest.importorskip(package, reason=f"transformers serve needs {package}")
+
+SERVE = "import sys; from transformers.cli.serve import Serve; Serve(device='cpu', port=int(sys.argv[1]))"
+CHAT_TEMPLATE = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
+GRADE = "Grade: 7"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> dict[str, str]:
+    """The embedded model, which answers nonsense, and the same biased to say `Grade: 7`."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in ("nonsense", "grades"):
+        shutil.copytree(shipped.demo_model_dir(), folder / name)
+        (folder / name / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    tokenizer = AutoTokenizer.from_pretrained(folder / "grades")
+    said = [*tokenizer.encode(GRADE), tokenizer.eos_token_id]
+    biases = [[said[: n + 1], 1000.0 * (n + 1)] for n in range(len(said))]
+    path = folder / "grades" / "generation_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sequence_bias": biases}))
+    return {name: str(folder / name) for name in ("nonsense", "grades")}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The address of a running server."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log"
+    environment = os.environ | {
+        "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
+        "LSN_EVAL_AUTOLOAD": "0",
+    }  # fmt: skip
+    environment.pop("OPENAI_API_KEY", None)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", SERVE, str(port)],
+            stdout=output, stderr=subprocess.STDOUT, env=environment,
+        )  # fmt: skip
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}/v1", log
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def answers(count: int) -> list[Answer]:
+    return [Answer(str(i), f"Was ist {i}?", f"{i} ist eine Zahl.") for i in range(count)]
+
+
+def test_nonsense_is_unjudged_and_grades_are_read(server, models, tmp_path: Path):
+    url, log = server
+    path = spool(tmp_path, "lsn_mvicuna_judged_de", answers(4))
+    shown = {}
+    for name, model in models.items():
+        result = CliRunner().invoke(
+            app,
+            ["judge", str(path), "--model", model, "--base-url", url, "--out", f"{name}.json",
+             "--attempts", "2", "--parameters", '{"temperature": 0, "max_tokens": 12}'],
+        )  # fmt: skip
+        assert result.exit_code == 0, result.output
+        shown[name] = json.loads((tmp_path / f"{name}.json").read_text())
+    (nonsense,), (graded,) = shown["nonsense"]["graded"], shown["grades"]["graded"]
+    assert (nonsense["judged"], nonsense["unjudged"], nonsense["mean_grade"]) == (0, 4, None)
+    assert shown["nonsense"]["usage"]["replies"] == 8
+    assert all(len(entry["replies"]) == 2 for entry in nonsense["grades"])
+    assert shown["nonsense"]["usage"]["completion_tokens"] > 0
+    assert (graded["judged"], graded["unjudged"], graded["mean_grade"]) == (4, 0, 7.0)
+    assert [entry["replies"] for entry in graded["grades"]] == [[GRADE]] * 4
+    assert shown["grades"]["usage"]["prompt_tokens"] > 400
+    for file in (*tmp_path.rglob("*"), log):
+        assert file.is_dir() or KEY.encode() not in file.read_bytes()
+
+
+def test_a_repeat_asks_the_server_nothing(server, models, tmp_path):
+    url, log = server
+    settings = JudgeSettings(
+        model=models["grades"], base_url=url, concurrency=2,
+        parameters={"temperature": 0, "max_tokens": 12},
+    )  # fmt: skip
+    lines = []
+    for _ in range(2):
+        with JudgeSession(settings, tmp_path) as session:
+            assert [grade.grade for grade in session.grade(answers(3))] == [7, 7, 7]
+        lines.append(log.read_text().count("POST /v1/chat/completions"))
+    assert session.usage.cached == 3
+    assert lines[0] == lines[1] > 0

@@ -1,0 +1,204 @@
+"""Overlap within a mask, difference between masks, random masks, and the figure."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from lsn_eval.errors import LsnError, MaskError
+from lsn_eval.identification import IdentificationError
+from lsn_eval.identification.random_masks import random_like, random_mask
+from lsn_eval.masks.comparison import (
+    difference_table,
+    language_overlap,
+    layer_distribution,
+    mask_difference,
+)
+from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.masks.names import MaskMethod
+from lsn_eval.models.layout import ModelLayout
+from lsn_eval.plotting.mask_figures import mask_figure
+from lsn_eval.plotting.saving import save_figure
+
+MODEL = ModelLayout.numbered(3, {"mlp.act": 20, "attn.q": 8})
+
+
+def made(neurons, languages=None):
+    return NeuronMask(neurons, model=MODEL, languages=languages, method=MaskMethod("made"))
+
+
+FIRST = made(
+    {
+        "de": {"mlp.act": {"0": [1, 2, 3], "2": [4]}, "attn.q": {"0": [1]}},
+        "fr": {"mlp.act": {"0": [2, 3, 9], "1": [4]}},
+        "vi": {},
+        "zh": {},
+    },
+    ["de", "fr", "vi", "zh"],
+)
+SECOND = made({"de": {"mlp.act": {"0": [3, 7], "1": [4]}}, "tr": {"attn.q": {"1": [1, 2]}}})
+
+
+def test_overlap_of_languages():
+    overlap = language_overlap(FIRST)
+    assert overlap.counts.tolist() == [[5, 2, 0, 0], [2, 4, 0, 0], [0] * 4, [0] * 4]
+    assert overlap.jaccard[0, 1] == 2 / 7
+    assert overlap.jaccard[0, 0] == 1
+    assert overlap.jaccard[0, 2] == 0
+    assert math.isnan(overlap.jaccard[2, 3])
+    assert json.loads(json.dumps(overlap.as_json()))["jaccard"][2][3] is None
+    assert language_overlap(FIRST, "attn.q").counts[0].tolist() == [1, 0, 0, 0]
+
+
+def test_neurons_of_equal_number_in_other_layers_and_hookpoints_are_not_shared():
+    mask = made(
+        {"de": {"mlp.act": {"0": [1]}}, "fr": {"mlp.act": {"1": [1]}, "attn.q": {"0": [1]}}}
+    )
+    assert language_overlap(mask).counts.tolist() == [[1, 0], [0, 2]]
+
+
+def test_distribution_over_layers():
+    assert layer_distribution(FIRST, "mlp.act").tolist() == [[3, 0, 1], [3, 1, 0], [0] * 3, [0] * 3]
+    assert layer_distribution(FIRST, "attn.q").sum() == 1
+
+
+def test_difference_of_masks():
+    difference = mask_difference(FIRST, SECOND)
+    figures = {
+        entry.language: (
+            entry.first,
+            entry.second,
+            entry.only_first,
+            entry.only_second,
+            entry.shared,
+        )
+        for entry in difference.by_language
+    }
+    assert figures == {
+        "de": (5, 3, 4, 2, 1),
+        "fr": (4, 0, 4, 0, 0),
+        "vi": (0, 0, 0, 0, 0),
+        "zh": (0, 0, 0, 0, 0),
+        "tr": (0, 2, 0, 2, 0),
+    }
+    assert difference.by_language[0].jaccard == 1 / 7
+    assert math.isnan(difference.by_language[2].jaccard)
+    assert difference.only_in_first == ("fr", "vi", "zh")
+    assert difference.only_in_second == ("tr",)
+    assert not difference.same
+    by_place = {(entry.language, entry.hookpoint): entry for entry in difference.by_hookpoint}
+    assert by_place["de", "mlp.act"].shared == 1
+    assert by_place["de", "attn.q"].first == 1
+    document = json.loads(json.dumps(difference.as_json()))
+    assert document["languages"][0]["only_first"] == 4
+    assert document["languages"][2]["jaccard"] is None
+    row = next(line for line in difference_table(difference).splitlines() if "| de" in line)
+    assert [cell.strip() for cell in row.split("|")][1:-1] == [
+        "de", "all", "5", "3", "4", "2", "1", "0.143",
+    ]  # fmt: skip
+
+
+def test_difference_with_itself():
+    difference = mask_difference(FIRST, FIRST)
+    assert difference.same
+    assert [entry.jaccard for entry in difference.by_language[:2]] == [1, 1]
+    assert difference.only_in_first == difference.only_in_second == ()
+
+
+def test_masks_of_different_models_are_not_compared():
+    other = NeuronMask(
+        {"de": {"mlp.act": {"0": [1]}}}, model=ModelLayout.numbered(2, {"mlp.act": 20})
+    )
+    with pytest.raises(MaskError, match="different models"):
+        mask_difference(FIRST, other)
+    strange = NeuronMask(
+        {"xx": {"mlp.act": {"0": [1]}}}, model=ModelLayout.numbered(2, {"mlp.act": 20})
+    )
+    with pytest.raises(MaskError, match="different models"):
+        mask_difference(FIRST, strange)
+
+
+def test_random_mask_like_another():
+    like = random_like(FIRST, 3)
+    assert like.languages == FIRST.languages
+    for language in FIRST.languages:
+        assert like.layer_counts(language) == FIRST.layer_counts(language)
+        for at, layer in like.places(language):
+            owned = np.concatenate([FIRST.indices(name, at, layer) for name in FIRST.languages])
+            assert not np.intersect1d(like.indices(language, at, layer), owned).size
+    assert like.method.parameters == {"like": FIRST.digest, "seed": 3}
+    assert random_like(FIRST, 3) == like
+    assert random_like(FIRST, 4) != like
+    with pytest.raises(MaskError, match="numbered from 1"):
+        random_like(FIRST, 0)
+
+
+def test_random_mask_takes_over_a_stored_control_that_was_drawn_otherwise():
+    neurons = {"de": {"mlp.act": {"0": [1]}}, "random1-de": {"mlp.act": {"0": [15]}}}
+    other = {"de": {"mlp.act": {"0": [1]}}, "random1-de": {"mlp.act": {"0": [16]}}}
+    for mask, stored in ((made(neurons), 15), (made(other), 16)):
+        assert random_like(mask, 1).neurons("de").tolist() == [[0, stored]]
+
+
+def test_random_mask_takes_over_the_values_of_a_stored_control():
+    with_controls = FIRST.with_controls(2)
+    by_layer = {
+        layer: {"mean": with_controls.indices("random2-fr", at, layer) + 0.5}
+        for at, layer in with_controls.places("random2-fr")
+    }
+    values = {"random2-fr": {"mlp.act": by_layer}}
+    like = random_like(with_controls.with_values(values), 2)
+    at, layer = like.places("fr")[-1]
+    expected = like.indices("fr", at, layer) + np.float32(0.5)
+    assert (like.values("fr", at, layer, "mean") == expected).all()
+
+
+def test_random_mask_of_a_shape():
+    mask = random_mask(["de", "fr"], layers=4, width=100, top_rate=0.05, seed=2, model_type="llama")
+    assert [mask.count(language) for language in mask.languages] == [10, 10]
+    assert language_overlap(mask).counts[0, 1] == 0
+    assert mask.model.type == "llama"
+    with pytest.raises(MaskError, match="hookpoint"):
+        random_mask(["de"], layers=1, width=4, hookpoint="nowhere")
+    with pytest.raises(IdentificationError, match="top_rate"):
+        random_mask(["de"], layers=1, width=4, top_rate=2)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"),
+    [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")],
+)
+def test_figure_files(tmp_path, suffix, start):
+    path = tmp_path / f"mask.{suffix}"
+    save_figure(mask_figure(FIRST), path)
+    assert path.read_bytes().startswith(start)
+
+
+def test_figure_shows_every_count():
+    figure = mask_figure(FIRST)
+    maps, side = figure.subfigs
+    heat_maps = [axes for axes in maps.axes if axes.images and axes.get_title()]
+    assert [axes.get_title() for axes in heat_maps] == [
+        "neurons per layer at mlp.act",
+        "neurons per layer at attn.q",
+    ]
+    assert (
+        heat_maps[0].images[0].get_array().tolist() == layer_distribution(FIRST, "mlp.act").tolist()
+    )
+    assert heat_maps[0].get_yticklabels()[0].get_text() == "de (4)"
+    overlap = next(axes for axes in side.axes if axes.get_title())
+    assert [text.get_text() for text in overlap.texts][:4] == ["5", "2", "0", "0"]
+
+
+def test_figure_of_an_empty_mask(tmp_path):
+    save_figure(mask_figure(made({"de": {}})), tmp_path / "empty.png")
+
+
+def test_figure_errors(tmp_path):
+    with pytest.raises(LsnError, match=r"\.png"):
+        save_figure(mask_figure(FIRST), tmp_path / "mask.gif")
+    with pytest.raises(LsnError, match="create it first"):
+        save_figure(mask_figure(FIRST), tmp_path / "nowhere" / "mask.png")

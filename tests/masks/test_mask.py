@@ -1,0 +1,197 @@
+"""Masks: what they hold, what they refuse, their algebra, controls and digest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lsn_eval import NeuronMask
+from lsn_eval.errors import MaskError
+from lsn_eval.masks.names import MaskMethod
+from lsn_eval.models.layout import ModelLayout
+
+MODEL = ModelLayout.numbered(3, {"mlp.act": 10, "mlp.down_in": 10}, type="llama", name="tiny")
+GOOD = {"de": {"mlp.act": {"0": [1, 4], "2": [9]}}, "fr": {"mlp.act": {"0": [4, 5]}}, "it": {}}
+
+
+def mask(neurons=None, **kwargs) -> NeuronMask:
+    return NeuronMask(GOOD if neurons is None else neurons, **{"model": MODEL} | kwargs)
+
+
+def test_neurons_come_by_language_name_sorted_with_layer_and_index():
+    made = mask()
+    assert made.languages == ("de", "fr", "it")
+    assert made.neurons("de").tolist() == [[0, 1], [0, 4], [2, 9]]
+    assert made.neurons("it").shape == (0, 2)
+    assert made.count("de") == 3
+    assert made.layer_counts("fr") == {"mlp.act": [2, 0, 0]}
+    assert made.indices("de", "mlp.act", 1).size == 0
+    assert made.places("de") == (("mlp.act", "0"), ("mlp.act", "2"))
+
+
+def test_several_hookpoints_must_be_named():
+    made = mask({"de": {"mlp.act": {"0": [1]}, "mlp.down_in": {"1": [2]}}})
+    assert made.neurons("de", "mlp.down_in").tolist() == [[1, 2]]
+    with pytest.raises(MaskError, match=r"several hookpoints \(mlp\.act, mlp\.down_in\)"):
+        made.neurons("de")
+
+
+def test_layers_come_in_the_order_of_the_model_and_not_of_their_names():
+    model = ModelLayout.numbered(12, {"mlp.act": 5})
+    made = NeuronMask({"de": {"mlp.act": {"10": [0], "9": [1], "2": [2]}}}, model=model)
+    assert [layer for _, layer in made.places("de")] == ["2", "9", "10"]
+    assert made.neurons("de").tolist() == [[2, 2], [9, 1], [10, 0]]
+
+
+@pytest.mark.parametrize(
+    ("neurons", "kwargs", "message"),
+    [
+        ({"de": {"mlp.act": {"0": [10]}}}, {}, "neuron 10 is outside the width; 0 to 9"),
+        ({"de": {"mlp.act": {"0": [-1, 2]}}}, {}, "neuron -1 is outside the width"),
+        ({"de": {"mlp.act": {"0": [3, 3]}}}, {}, "de/mlp.act/0: neuron 3 stands twice"),
+        ({"de": {"mlp.act": {"0": [3, 2]}}}, {}, "neuron 2 stands out of order"),
+        ({"de": {"mlp.act": {"0": [0.5]}}}, {}, "whole numbers"),
+        ({"de": {"mlp.act": {"0": [[1]]}}}, {}, "whole numbers"),
+        ({"de": {"mlp.act": {"3": [1]}}}, {}, "no layer '3'; it has 0 to 2"),
+        ({"de": {"mlp.tct": {"0": [1]}}}, {}, "hookpoint must be one of mlp.act, mlp.down_in"),
+        ({"de": {"attn.q": {"0": [1]}}}, {}, "does not say how wide attn.q is"),
+        ({"none": {}}, {}, "no language name"),
+        ({"d/e": {}}, {}, "no language name"),
+        ({"": {}}, {}, "no language name"),
+        ({"de": {}}, {"languages": ["random1-de"]}, "name of a control"),
+        ({"de": {}}, {"languages": ["de", "de"]}, "named twice"),
+        ({}, {}, "without languages"),
+        ({"de": {"mlp.act": {"0": [1]}}}, {"languages": ["fr"]}, "'de' has neurons and is not"),
+        ({"de": {}, "random1-fr": {}}, {}, "random1-fr: 'fr' is not in this mask"),
+        (GOOD | {"random1-de": {"mlp.act": {"0": [0, 2]}}}, {}, "as many neurons as de in every"),
+        (GOOD | {"random1-de": {"mlp.act": {"0": [0, 5], "2": [1]}}}, {}, "neuron 5 belongs to fr"),
+    ],
+)  # fmt: skip
+def test_a_mask_that_contradicts_itself_cannot_be_made(neurons, kwargs, message):
+    with pytest.raises(MaskError) as caught:
+        mask(neurons, **kwargs)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"0": {"mean": [1.0]}}, "[1] values for 2 neurons"),
+        ({"0": {"mode": [1.0, 2.0]}}, "statistic must be one of mean, median"),
+        ({"0": {"mean": [1.0, np.nan]}}, "not a finite number"),
+        ({"1": {"mean": [1.0]}}, "values for 0 neurons"),
+    ],
+)
+def test_values_must_fit_the_neurons(values, message):
+    with pytest.raises(MaskError) as caught:
+        mask(values={"de": {"mlp.act": values}})
+    assert message in str(caught.value)
+
+
+def test_an_unknown_language_is_an_error_that_lists_them():
+    for ask in (mask().neurons, mask().count, mask().controls):
+        with pytest.raises(MaskError, match="'es' is not in this mask; its languages are de, fr"):
+            ask("es")
+
+
+def test_the_digest_covers_neurons_and_values_and_nothing_else():
+    first = mask()
+    assert first == mask(method=MaskMethod("lape", {"top_rate": 0.01}), provenance={"a": 1})
+    assert first == mask(GOOD | {"de": {"mlp.act": {"0": [1, 4], "1": [], "2": [9]}}})
+    assert first != mask(GOOD | {"de": {"mlp.act": {"0": [1, 3], "2": [9]}}})
+    assert first != mask({"fr": GOOD["de"], "de": GOOD["fr"], "it": {}})
+    values = {"fr": {"mlp.act": {"0": {"mean": [1.0, 2.0]}}}}
+    assert first != mask(values=values)
+    assert mask(values=values).statistics("fr") == ("mean",)
+    assert mask(values=values).statistics("de") == ()
+
+
+def test_arrays_of_a_mask_cannot_be_changed():
+    with pytest.raises(ValueError, match="read-only"):
+        mask().indices("de", "mlp.act", 0)[0] = 2
+
+
+def test_union_difference_and_overlap_go_language_by_language():
+    a = mask(values={"de": {"mlp.act": {"0": {"mean": [1.0, 4.0]}, "2": {"mean": [9.0]}}}})
+    b = mask(
+        {"de": {"mlp.act": {"0": [0, 4], "1": [7]}}, "es": {"mlp.act": {"0": [4]}}},
+        values={"de": {"mlp.act": {"0": {"mean": [0.0, 4.0]}, "1": {"mean": [7.0]}}}},
+    )
+    union, difference, overlap = a | b, a - b, a & b
+    assert union.languages == ("de", "fr", "it", "es")
+    assert union.neurons("de").tolist() == [[0, 0], [0, 1], [0, 4], [1, 7], [2, 9]]
+    assert union.values("de", "mlp.act", 0, "mean").tolist() == [0.0, 1.0, 4.0]
+    assert union.neurons("es").tolist() == [[0, 4]]
+    assert difference.neurons("de").tolist() == [[0, 1], [2, 9]]
+    assert difference.values("de", "mlp.act", 0, "mean").tolist() == [1.0]
+    assert difference.neurons("fr").tolist() == [[0, 4], [0, 5]]
+    assert overlap.languages == ("de",)
+    assert overlap.neurons("de").tolist() == [[0, 4]]
+    assert union.method.name == "union"
+    assert union.method.parameters["of"] == [a.digest, b.digest]
+
+
+def test_values_that_two_masks_contradict_each_other_on_are_dropped():
+    a = mask(values={"fr": {"mlp.act": {"0": {"mean": [1.0, 2.0], "max": [3.0, 4.0]}}}})
+    b = mask(values={"fr": {"mlp.act": {"0": {"mean": [1.0, 5.0], "max": [3.0, 4.0]}}}})
+    assert (a | b).statistics("fr") == ("max",)
+
+
+def test_masks_of_different_models_are_not_combined():
+    other = NeuronMask(GOOD, model=ModelLayout.numbered(4, {"mlp.act": 10}))
+    with pytest.raises(MaskError, match="the union of masks of different models"):
+        mask() | other
+    wider = NeuronMask(GOOD, model=ModelLayout.numbered(3, {"mlp.act": 11}))
+    with pytest.raises(MaskError, match="both must be of one model"):
+        mask() - wider
+
+
+def test_controls_match_layer_by_layer_and_hold_no_neuron_of_any_language():
+    model = ModelLayout.numbered(3, {"mlp.act": 200, "mlp.down_in": 50})
+    generator = np.random.RandomState(0)
+
+    def pick(width, count):
+        return np.sort(generator.permutation(width)[:count])
+
+    neurons = {
+        language: {
+            "mlp.act": {"0": pick(200, 30), "2": pick(200, 10)},
+            "mlp.down_in": {"1": pick(50, 5)},
+        }
+        for language in ("de", "fr", "vi")
+    }
+    made = NeuronMask(neurons, model=model).with_controls(20)
+    assert made.controls("fr") == tuple(range(1, 21))
+    drawn = set()
+    for number in range(1, 21):
+        who = f"random{number}-de"
+        for place in made.places("de"):
+            indices = made.indices(who, *place)
+            assert indices.size == made.indices("de", *place).size
+            for language in made.languages:
+                assert not np.intersect1d(indices, made.indices(language, *place)).size
+        drawn.add(made.neurons(who, "mlp.act").tobytes())
+    assert len(drawn) == 20, "controls must be independent of each other"
+    assert made == NeuronMask(neurons, model=model).with_controls(20)
+    # Written down so that the draw can never change silently: masks in the field depend on it.
+    assert made.indices("random1-de", "mlp.down_in", 1).tolist() == [0, 22, 23, 34, 36]
+
+
+def test_select_keeps_the_controls_of_the_languages_it_keeps():
+    model = ModelLayout.numbered(1, {"mlp.act": 50})
+    made = NeuronMask({"de": {"mlp.act": {"0": [1]}}, "fr": {"mlp.act": {"0": [2]}}}, model=model)
+    chosen = made.with_controls(2).select(["fr"])
+    assert chosen.who == ("fr", "random1-fr", "random2-fr")
+    with pytest.raises(MaskError, match="'es' is not in this mask"):
+        made.select(["es"])
+
+
+def test_masks_need_no_torch():
+    code = (
+        "import sys, lsn_eval; lsn_eval.NeuronMask; lsn_eval.Condition; import lsn_eval.masks.files;"
+        "assert 'torch' not in sys.modules and 'lm_eval' not in sys.modules, 'heavy'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,107 @@
+"""From documents to rows of tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lsn_eval.errors import RecordingError
+from lsn_eval.recording.packing import RowSettings, RowStream, batches, tokenize_with
+from lsn_eval.recording.texts import Document, is_held_out
+
+
+def by_letter(texts):
+    """A tokenizer of our own: one token a character."""
+    return [[ord(character) % 200 for character in text] for text in texts]
+
+
+def rows_of(texts, **settings) -> tuple[list[list[int]], RowStream]:
+    stream = RowStream("de", texts, by_letter, RowSettings(**settings))
+    return [row.tolist() for row in stream], stream
+
+
+def test_packing_concatenates_and_cuts() -> None:
+    texts = ["abc", "", "defgh", "ij", "k"]
+    letters = by_letter(["abcdefghijk"])[0]
+    rows, stream = rows_of(texts, length=4)
+    assert rows == [letters[:4], letters[4:8]]  # the rest does not fill a row
+    assert (stream.rows, stream.tokens) == (2, 8)
+    rows, stream = rows_of(texts, length=2, limit=5)
+    assert rows == [letters[:2], letters[2:4]]
+    assert stream.documents == 3  # "abc", "" and the one that was cut
+
+
+def test_packing_over_many_groups() -> None:
+    texts = [f"text {number} " for number in range(1000)]
+    rows, stream = rows_of(texts, length=7)
+    letters = by_letter(["".join(texts)])[0]
+    assert [token for row in rows for token in row] == letters[: len(letters) // 7 * 7]
+    assert stream.documents == 1000
+
+
+def test_one_text_a_row() -> None:
+    rows, stream = rows_of(["abc", "", "defgh", "ij"], length=4, pack=False)
+    assert [len(row) for row in rows] == [3, 4, 2]
+    assert stream.documents == 3
+    rows, _ = rows_of(["abc", "defgh", "ij"], length=4, pack=False, limit=5)
+    assert [len(row) for row in rows] == [3, 2]
+
+
+def test_token_ids_become_rows() -> None:
+    tokens = torch.arange(10)
+    assert rows_of(tokens, length=4)[0] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert rows_of(tokens.reshape(5, 2), length=4)[0] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert rows_of(tokens.reshape(5, 2), length=4, pack=False)[0][1] == [2, 3]
+    with pytest.raises(RecordingError, match="cannot be split into documents"):
+        rows_of(tokens, length=4, hold_out=True)
+    with pytest.raises(RecordingError, match="a LongTensor"):
+        rows_of(torch.zeros(4), length=2)
+
+
+def test_held_out_documents_are_never_recorded() -> None:
+    documents = [Document(f"text {number}", f"id {number}") for number in range(500)]
+    seen = []
+    stream = RowStream(
+        "de",
+        documents,
+        lambda texts: seen.extend(texts) or by_letter(texts),
+        RowSettings(length=8, hold_out=True),
+    )
+    list(stream)
+    expected = [d.text for d in documents if not is_held_out(d.identity)]
+    assert seen == expected
+    assert len(expected) < 500
+
+
+@pytest.mark.parametrize(
+    ("texts", "settings", "message"),
+    [
+        (["abc"], {"length": 4}, "3 tokens, which do not fill one row of 4"),
+        ([], {"length": 4}, "texts of de are empty"),
+        ([], {"length": 4, "pack": False, "hold_out": True}, "held out for evaluation"),
+        ("abc", {"length": 1}, "one string"),
+        ([b"abc"], {"length": 1}, "a string was expected"),
+        (["a"], {"length": 0}, "at least 1 token"),
+        (["a"], {"length": 4, "limit": 3}, "do not fill one row"),
+    ],
+)
+def test_rows_that_cannot_be(texts, settings, message: str) -> None:
+    with pytest.raises(RecordingError, match=message):
+        rows_of(texts, **settings)
+
+
+def test_the_digest_covers_cuts_and_tokens() -> None:
+    digests = set()
+    for texts, length in ((["abcd"], 2), (["abcd"], 4), (["abce"], 4)):
+        digests.add(rows_of(texts, length=length)[1].sha256)
+    assert len(digests) == 3
+    assert rows_of(["ab", "cd"], length=4)[1].sha256 == rows_of(["abcd"], length=4)[1].sha256
+
+
+def test_special_tokens_are_added_on_request(tokenizer) -> None:
+    assert tokenize_with(tokenizer, True)(["a"]) == tokenize_with(tokenizer, False)(["a"])
+
+
+def test_batches() -> None:
+    assert [len(batch) for batch in batches([np.zeros(1, int)] * 7, 3)] == [3, 3, 1]

@@ -1,0 +1,320 @@
+"""Recording against a plain loop, on every family; padding, precision, provenance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from builders.models import tiny_model
+from builders.plain_recording import TEXTS, assert_equals_loop, packed, plain_loop
+from torch import nn
+
+from lsn_eval.errors import LsnError, RecordingError
+from lsn_eval.recording import record
+from lsn_eval.recording.observing import Batch, Observer
+from lsn_eval.recording.recorded_model import RecordedModel
+from lsn_eval.recording.texts import Document, is_held_out
+from lsn_eval.statistics import ActivationStats
+from lsn_eval.statistics.quantiles import QUANTILES
+
+HOOKPOINTS = ["mlp.act", "mlp.down_in", "attn.k", "attn.q", "mlp.down"]
+
+
+def test_equals_a_plain_loop_on_every_family(family: str, tokenizer) -> None:
+    model = tiny_model(family)
+    stats = record(model, tokenizer, TEXTS, hookpoints=HOOKPOINTS, length=32, batch_size=4)
+    assert set(stats.hookpoints) == set(HOOKPOINTS)
+    for language, texts in TEXTS.items():
+        loop = plain_loop(model, HOOKPOINTS, packed(tokenizer, texts, 32))
+        assert_equals_loop(stats, language, loop, 2e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("model_type", ["llama", "gpt2"])
+def test_equals_a_plain_loop_in_half_precision(model_type: str, dtype, tokenizer) -> None:
+    model = tiny_model(model_type, dtype)
+    stats = record(model, tokenizer, TEXTS, length=32, batch_size=1)
+    loop = plain_loop(model, ["mlp.act"], packed(tokenizer, TEXTS["de"], 32))
+    assert stats.provenance["dtype"] == str(dtype).removeprefix("torch.")
+    assert_equals_loop(stats, "de", loop, 1e-6)  # sums are in higher precision
+
+
+def test_counts_are_exact_and_alone(tokenizer) -> None:
+    model = tiny_model("llama")
+    stats = record(model, tokenizer, TEXTS, length=32, batch_size=1, statistics="counts")
+    assert stats.names("mlp.act") == ("positive",)
+    loop = plain_loop(model, ["mlp.act"], packed(tokenizer, TEXTS["fr"], 32))
+    np.testing.assert_array_equal(stats.get("mlp.act", "positive")[1], (loop["mlp.act"] > 0).sum(0))
+    everything = record(model, tokenizer, TEXTS, length=32, batch_size=1)
+    np.testing.assert_array_equal(
+        everything.get("mlp.act", "positive"), stats.get("mlp.act", "positive")
+    )
+
+
+def test_quantiles_of_more_tokens_than_the_sample(tokenizer) -> None:
+    model = tiny_model("llama")
+    stats = record(model, tokenizer, TEXTS, length=16, batch_size=4, sample_tokens=200)
+    values = plain_loop(model, ["mlp.act"], packed(tokenizer, TEXTS["fr"], 16))["mlp.act"]
+    assert len(values) > 600
+    for name, share in QUANTILES.items():
+        ranks = (values <= stats.get("mlp.act", name)[1]).mean(0)
+        assert np.abs(ranks - share).max() < 5 * np.sqrt(share * (1 - share) / 200)
+        assert np.abs(ranks - share).mean() < np.sqrt(share * (1 - share) / 200)
+
+
+# Texts in rows of their own ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model_type", ["llama", "bloom", "gpt2", "gemma2"])
+def test_padding_does_not_leak(model_type: str, tokenizer) -> None:
+    model = tiny_model(model_type)
+    texts = {"de": [text[: 3 + 5 * (n % 5)] for n, text in enumerate(TEXTS["de"])]}
+    options: dict[str, Any] = {
+        "pack": False, "per_text": True, "length": 64, "hookpoints": ["mlp.act", "attn.v"],
+    }  # fmt: skip
+    one, many = (record(model, tokenizer, texts, batch_size=size, **options) for size in (1, 16))
+    assert one.tokens == many.tokens == {"de": sum(len(text) for text in texts["de"])}
+    rows = [tokenizer(text)["input_ids"] for text in texts["de"]]
+    for hookpoint in options["hookpoints"]:
+        per_text = [plain_loop(model, [hookpoint], [row])[hookpoint].mean(0) for row in rows]
+        for layer in range(2):
+            expected = np.stack(per_text)[:, layer]
+            for stats in (one, many):
+                found = stats.responses(hookpoint, layer)
+                assert found.dtype == np.float16
+                np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+        for name in ("mean", "variance", "max"):
+            np.testing.assert_allclose(
+                one.get(hookpoint, name), many.get(hookpoint, name), rtol=2e-5, atol=2e-6
+            )
+    values = plain_loop(model, ["mlp.act"], rows)
+    assert_equals_loop(many, "de", values, 2e-5)
+
+
+def test_means_of_texts_agree_to_float32_rounding(tokenizer) -> None:
+    """What is stored is float16; before that, batches of 1 and 16 agree to 1e-6."""
+    model = tiny_model("llama")
+    recorded = RecordedModel(model, ["mlp.act"])
+    rows = [np.array(tokenizer(text[: 4 + n])["input_ids"]) for n, text in enumerate(TEXTS["de"])]
+    none = np.zeros(0, np.int64)
+    means: dict[int, list[torch.Tensor]] = {1: [], 16: []}
+    for size, kept in means.items():
+        observer = Observer(recorded.sites, moments=True, per_text=True)
+        with torch.no_grad(), observer.watching():
+            for start in range(0, len(rows), size):
+                batch = Batch.of(rows[start : start + size], start, 256, none)
+                observer.begin(batch, none)
+                recorded.run(batch.ids, batch.attention)
+                kept.append(observer._means["mlp.act", "1"])
+                observer.end()
+    assert torch.allclose(torch.cat(means[1]), torch.cat(means[16]), rtol=0, atol=1e-6)
+
+
+def test_special_tokens(tokenizer) -> None:
+    """A tokenizer that adds a beginning-of-sequence token, and one that does not."""
+    import copy
+
+    from tokenizers.processors import TemplateProcessing
+
+    with_bos = copy.deepcopy(tokenizer)
+    with_bos._tokenizer.post_processor = TemplateProcessing(
+        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 256)]
+    )
+    assert with_bos("a")["input_ids"][0] == 256
+    model = tiny_model("llama")
+    texts = {"de": ["abcd", "efghij"]}
+    kept: dict[str, Any] = {"length": 64, "batch_size": 2, "pack": False}
+    plain = record(model, tokenizer, texts, **kept)
+    assert plain.tokens["de"] == 10
+    counted = record(model, with_bos, texts, **kept)
+    assert counted.tokens["de"] == 12
+    skipped = record(model, with_bos, texts, skip_special_tokens=True, per_text=True, **kept)
+    assert skipped.tokens["de"] == 10
+    # The model saw the token that was not counted.
+    rows = [[256, *tokenizer(text)["input_ids"]] for text in texts["de"]]
+    loop = [plain_loop(model, ["mlp.act"], [row])["mlp.act"][1:] for row in rows]
+    assert_equals_loop(skipped, "de", {"mlp.act": np.concatenate(loop)}, 2e-5)
+    np.testing.assert_allclose(
+        skipped.responses("mlp.act", 0)[1], loop[1].mean(0)[0], rtol=1e-3, atol=1e-4
+    )
+    # Packed, no special token stands between texts unless it is asked for.
+    packs: dict[str, Any] = {"length": 5, "batch_size": 2}
+    assert record(model, with_bos, texts, **packs).digest == (
+        record(model, tokenizer, texts, **packs).digest
+    )
+    asked = record(model, with_bos, texts, special_tokens=True, **packs)
+    assert asked.tokens["de"] == 10
+    assert asked.digest != record(model, tokenizer, texts, **packs).digest
+
+
+def test_texts_of_special_tokens_alone_have_no_response(tokenizer) -> None:
+    texts = {"de": ["ab", "<|endoftext|>", "cd"]}
+    stats = record(
+        tiny_model("llama"), tokenizer, texts,
+        length=8, pack=False, per_text=True, skip_special_tokens=True, batch_size=2,
+    )  # fmt: skip
+    assert stats.texts is not None
+    assert stats.texts.index.tolist() == [0, 2]
+    assert stats.tokens == {"de": 4}
+
+
+def test_token_ids_need_no_tokenizer() -> None:
+    ids = torch.randint(0, 256, (100,), generator=torch.Generator().manual_seed(0))
+    model = tiny_model("llama")
+    stats = record(model, None, {"de": ids}, length=32, batch_size=2)
+    loop = plain_loop(model, ["mlp.act"], ids[:96].reshape(3, 32).tolist())
+    assert_equals_loop(stats, "de", loop, 2e-5)
+    with pytest.raises(RecordingError, match="token 999 is beyond the 257"):
+        record(model, None, {"de": ids + 999 - ids}, length=32)
+
+
+def test_held_out_documents(tokenizer) -> None:
+    documents = [Document(f"Satz {n}. ", f"id {n}") for n in range(60)]
+    recorded = [document.text for document in documents if not is_held_out(document.identity)]
+    model = tiny_model("llama")
+    split = record(model, tokenizer, {"de": documents}, length=16, batch_size=4, hold_out=True)
+    assert (
+        split.digest == record(model, tokenizer, {"de": recorded}, length=16, batch_size=4).digest
+    )
+    whole = record(model, tokenizer, {"de": documents}, length=16, batch_size=4)
+    assert whole.tokens["de"] > split.tokens["de"]
+    assert split.provenance["corpora"]["de"][0]["held_out"] is True
+
+
+# The model -----------------------------------------------------------------------------------
+
+
+def test_the_model_is_as_it_was(family: str, tokenizer) -> None:
+    model = tiny_model(family).train()
+    ids = torch.tensor([[1, 2, 3, 4]])
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.eval()
+    before = model(ids).logits
+    model.train()
+
+    def broken() -> Iterator[str]:
+        yield from ["some text "] * 300
+        raise OSError("the disk is gone")
+
+    record(model, tokenizer, TEXTS, length=16, batch_size=4)
+    with pytest.raises(OSError, match="the disk is gone"):
+        record(model, tokenizer, {"de": broken()}, length=16, batch_size=1)
+    assert model.training
+    assert all(module.training for module in model.modules())
+    for module in model.modules():
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, state[name])
+    model.eval()
+    assert torch.equal(model(ids).logits, before)
+
+
+def test_the_head_does_not_run(tokenizer) -> None:
+    model = tiny_model("llama")
+    calls = []
+    handle = model.lm_head.register_forward_hook(lambda *args: calls.append(1))
+    record(model, tokenizer, TEXTS, length=16, batch_size=4)
+    handle.remove()
+    assert not calls
+
+
+class _Bypass(nn.Module):
+    """An MLP that goes round its activation module, as a fused kernel does."""
+
+    def __init__(self, mlp: nn.Module) -> None:
+        super().__init__()
+        self.gate_proj, self.up_proj, self.down_proj = mlp.gate_proj, mlp.up_proj, mlp.down_proj
+        self.act_fn = mlp.act_fn
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        gate = torch.nn.functional.silu(self.gate_proj(hidden))
+        return self.down_proj(gate * self.up_proj(hidden))
+
+
+def test_a_site_that_never_fires_is_an_error(tokenizer) -> None:
+    model = tiny_model("llama")
+    model.model.layers[1].mlp = _Bypass(model.model.layers[1].mlp)
+    with pytest.raises(RecordingError, match="mlp.act of layer 1.*fired 0 times"):
+        record(model, tokenizer, TEXTS, length=16, batch_size=4)
+    record(model, tokenizer, TEXTS, length=16, batch_size=4, hookpoints=["mlp.down_in"])
+
+
+def test_values_that_overflow_are_an_error(tokenizer) -> None:
+    model = tiny_model("llama")
+    with torch.no_grad():
+        model.model.layers[1].mlp.gate_proj.weight[3] = float("nan")
+    with pytest.raises(RecordingError, match="mlp.act of layer 1.*no finite numbers.*texts of de"):
+        record(model, tokenizer, TEXTS, length=16, batch_size=4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hookpoints": ["mlp.gelu"]}, "hookpoint 'mlp.gelu' does not exist"),
+        ({"hookpoints": []}, "no hookpoint"),
+        ({"length": 65}, "beyond the 64 positions"),
+        ({"per_text": True}, "--one-text-per-row"),
+        ({"shard": (3, 2), "batch_size": 2}, "shard 3/2"),
+        ({"shard": (1, 2)}, "the same --batch-size"),
+        ({"batch_size": 0}, "batch size 0"),
+        ({"statistics": "mean"}, "all or counts"),
+        ({"tokens": 5}, "do not fill one row"),
+        ({"sample_tokens": 0}, "1 or more"),
+        ({"resume": True}, "resume needs the file"),
+        ({"out": "/nowhere/at/all/stats"}, "does not exist"),
+    ],
+)
+def test_settings_that_cannot_be(options: dict[str, Any], message: str, tokenizer) -> None:
+    with pytest.raises(LsnError, match=message):
+        record(tiny_model("llama"), tokenizer, TEXTS, **{"length": 16, **options})
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({}, "no texts were given"),
+        ({"none": ["a"]}, "a name such as"),
+        ({"a/b": ["a"]}, "a name such as"),
+        ({"de": []}, "texts of de are empty"),
+        ({"de": TEXTS["de"], "fr": TEXTS["de"]}, "recorded from the same texts"),
+    ],
+)
+def test_texts_that_cannot_be(texts: dict[str, Any], message: str, tokenizer) -> None:
+    with pytest.raises(LsnError, match=message):
+        record(tiny_model("llama"), tokenizer, texts, length=16)
+
+
+def test_texts_need_a_tokenizer() -> None:
+    with pytest.raises(RecordingError, match="texts need a tokenizer"):
+        record(tiny_model("llama"), None, TEXTS, length=16)
+
+
+def test_tokens_are_limited(tokenizer, caplog: pytest.LogCaptureFixture) -> None:
+    model = tiny_model("llama")
+    stats = record(model, tokenizer, TEXTS, length=16, batch_size=4, tokens=100)
+    assert stats.tokens == {"de": 96, "fr": 96}
+    assert not caplog.records
+    record(model, tokenizer, TEXTS, length=16, batch_size=4, tokens=600)
+    assert "the texts of de have 496 tokens, fewer than the 600 asked for" in caplog.text
+
+
+def test_what_is_written_names_where_it_is_from(tmp_path: Path, tokenizer) -> None:
+    out = tmp_path / "stats"
+    model = tiny_model("llama")
+    stats = record(model, tokenizer, TEXTS, out=out, length=16, batch_size=4, command="a b")
+    assert ActivationStats.load(out).digest == stats.digest
+    provenance = stats.provenance
+    assert provenance["command"] == "a b"
+    assert set(provenance["versions"]) == {"lsn_eval", "torch", "transformers", "tokenizers"}
+    assert len(provenance["weights_sha256"]) == 64
+    [corpus] = provenance["corpora"]["de"]
+    assert corpus["documents"] == 23
+    assert corpus["tokens"] == stats.tokens["de"] == corpus["rows"] * 16
+    assert stats.model.type == "llama"
+    json.dumps(dict(provenance))

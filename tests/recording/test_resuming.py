@@ -1,0 +1,209 @@
+"""Shards add up to one run, and a stopped recording goes on, to the last bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from builders.models import tiny_model
+from builders.plain_recording import TEXTS, assert_same
+
+from lsn_eval.errors import RecordingError
+from lsn_eval.recording import record
+from lsn_eval.recording.checkpoints import unfinished_folder
+from lsn_eval.statistics import ActivationStats
+
+
+@pytest.mark.parametrize("pack", [True, False])
+def test_shards_add_up_to_one_run(tmp_path: Path, tokenizer, pack: bool) -> None:
+    model = tiny_model("llama")
+    options: dict[str, Any] = {
+        "length": 16, "batch_size": 3, "sample_tokens": 150, "pack": pack, "per_text": not pack,
+    }  # fmt: skip
+    whole = record(model, tokenizer, TEXTS, **options)
+    shards = [record(model, tokenizer, TEXTS, shard=(n, 3), **options) for n in (2, 3, 1)]
+    merged = ActivationStats.merged(shards)
+    assert merged.languages == whole.languages
+    assert merged.tokens == whole.tokens
+    for name in whole.names("mlp.act"):
+        found, expected = merged.get("mlp.act", name), whole.get("mlp.act", name)
+        if name in ("mean", "variance"):
+            np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
+        else:
+            np.testing.assert_array_equal(found, expected)
+    if not pack:
+        for layer in (0, 1):
+            np.testing.assert_array_equal(
+                merged.responses("mlp.act", layer), whole.responses("mlp.act", layer)
+            )
+    [entry] = merged.provenance["corpora"]["de"]
+    [expected_entry] = whole.provenance["corpora"]["de"]
+    assert entry == expected_entry
+    with pytest.raises(ValueError, match="share tokens"):
+        shards[0].merge(shards[0])
+
+
+def test_more_shards_than_batches(tokenizer) -> None:
+    model = tiny_model("llama")
+    texts = {"de": TEXTS["de"][:3]}
+    options: dict[str, Any] = {"length": 16, "batch_size": 2}
+    shards = [record(model, tokenizer, texts, shard=(n, 4), **options) for n in range(1, 5)]
+    assert 0 in [shard.tokens["de"] for shard in shards]
+    merged = ActivationStats.merged(shards)
+    whole = record(model, tokenizer, texts, **options)
+    for name in ("positive", "max", "p10", "median", "p90"):
+        np.testing.assert_array_equal(merged.get("mlp.act", name), whole.get("mlp.act", name))
+
+
+class _Stopping:
+    """Texts that raise after `count` of them, once."""
+
+    source = "stopping"
+
+    def __init__(self, texts: list[str], count: int, error: type[BaseException]) -> None:
+        self.texts, self.count, self.error = texts, count, error
+
+    def __iter__(self) -> Iterator[str]:
+        for number, text in enumerate(self.texts):
+            if number == self.count:
+                raise self.error("stopped")
+            yield text
+
+
+MANY = {language: texts * 30 for language, texts in TEXTS.items()}
+
+
+@pytest.mark.parametrize("pack", [True, False])
+@pytest.mark.parametrize("stopped", ["de", "fr"])
+def test_resuming_gives_the_same_bits(tmp_path: Path, tokenizer, pack: bool, stopped: str) -> None:
+    model = tiny_model("llama")
+    options: dict[str, Any] = {
+        "length": 16, "batch_size": 8, "sample_tokens": 300, "pack": pack, "per_text": not pack,
+    }  # fmt: skip
+
+    def texts(count: int) -> dict[str, _Stopping]:
+        return {
+            language: _Stopping(many, count if language == stopped else -1, RuntimeError)
+            for language, many in MANY.items()
+        }
+
+    whole = record(model, tokenizer, texts(-1), out=tmp_path / "whole", **options)
+    out = tmp_path / "stats"
+    # A state after every batch, and none: then everything runs again.
+    for seconds in (0, 10**6):
+        for count in (300, 500):
+            with pytest.raises(RuntimeError, match="stopped"):
+                record(
+                    model, tokenizer, texts(count), out=out, resume=count > 300,
+                    checkpoint_seconds=seconds, **options,
+                )  # fmt: skip
+            assert not out.exists()
+        resumed = record(model, tokenizer, texts(-1), out=out, resume=True, **options)
+        assert_same(resumed, whole)
+        assert not unfinished_folder(out).exists()
+        assert out.read_bytes() == (tmp_path / "whole").read_bytes()
+        out.unlink()
+
+
+def test_what_resuming_refuses(tmp_path: Path, tokenizer) -> None:
+    model = tiny_model("llama")
+    out = tmp_path / "stats"
+    options: dict[str, Any] = {"out": out, "length": 16, "batch_size": 8, "checkpoint_seconds": 0}
+    with pytest.raises(RuntimeError, match="stopped"):
+        record(model, tokenizer, {"de": _Stopping(MANY["de"], 300, RuntimeError)}, **options)
+    texts = {"de": _Stopping(MANY["de"], -1, RuntimeError)}
+    with pytest.raises(RecordingError, match=r"unfinished recording is in .*--resume"):
+        record(model, tokenizer, texts, **options)
+    options["resume"] = True
+    for change, message in (
+        ({"length": 32}, "length was 16 and is now 32"),
+        ({"batch_size": 4}, "batch_size was 8 and is now 4"),
+        ({"hookpoints": ["attn.q"]}, "hookpoints was"),
+        ({"statistics": "counts"}, "statistics was all and is now counts"),
+    ):
+        with pytest.raises(RecordingError, match=message):
+            record(model, tokenizer, texts, **{**options, **change})
+    other = tiny_model("llama")
+    with torch.no_grad():
+        other.model.layers[0].mlp.up_proj.weight.mul_(2)
+    with pytest.raises(RecordingError, match="weights_sha256 was"):
+        record(other, tokenizer, texts, **options)
+    others = {"de": _Stopping([f"x{text}" for text in MANY["de"]], -1, RuntimeError)}
+    with pytest.raises(RecordingError, match="not those that were recorded before the stop"):
+        record(model, tokenizer, others, **options)
+    part = unfinished_folder(out) / "process-0"
+    part.mkdir()
+    with pytest.raises(RecordingError, match="launch as many"):
+        record(model, tokenizer, texts, **options)
+    part.rmdir()
+    record(model, tokenizer, texts, **options)
+    with pytest.raises(RecordingError, match="is finished, there is nothing to resume"):
+        record(model, tokenizer, texts, **options)
+
+
+def test_ctrl_c_saves_after_the_batch(tmp_path: Path, tokenizer, ctrl_c: None) -> None:
+    model = tiny_model("llama")
+    out = tmp_path / "stats"
+    options: dict[str, Any] = {"out": out, "length": 16, "batch_size": 2}
+
+    class Pressed(_Stopping):
+        def __iter__(self) -> Iterator[str]:
+            for number, text in enumerate(self.texts):
+                if number == 300:
+                    os.kill(os.getpid(), signal.SIGINT)
+                yield text
+
+    with pytest.raises(KeyboardInterrupt):
+        record(model, tokenizer, {"de": Pressed(MANY["de"], -1, RuntimeError)}, **options)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert (unfinished_folder(out) / "state").exists()
+    texts = {"de": _Stopping(MANY["de"], -1, RuntimeError)}
+    resumed = record(model, tokenizer, texts, resume=True, **options)
+    del options["out"]
+    assert_same(resumed, record(model, tokenizer, texts, **options))
+
+
+TO_KILL = """
+import sys, time
+sys.path[:0] = [{tests!r}]
+from builders.models import tiny_model
+from lsn_eval.recording import record
+import torch
+ids = torch.randint(0, 256, (40_000,), generator=torch.Generator().manual_seed(0))
+model = tiny_model("llama")
+model.model.embed_tokens.register_forward_hook(lambda *args: time.sleep(0.02))
+record(model, None, {{"de": ids}}, length=32, batch_size=4, sample_tokens=500,
+       checkpoint_seconds=0.1, out={out!r})
+"""
+
+
+def test_a_killed_recording_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "stats"
+    code = TO_KILL.format(tests=str(Path(__file__).parent), out=str(out))
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    state = unfinished_folder(out) / "state"
+    deadline = time.monotonic() + 60
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.25)  # into the batches after a saved state
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert state.exists()
+    assert not out.exists()
+    options: dict[str, Any] = {"length": 32, "batch_size": 4, "sample_tokens": 500}
+    texts = {"de": torch.randint(0, 256, (40_000,), generator=torch.Generator().manual_seed(0))}
+    model = tiny_model("llama")
+    resumed = record(model, None, texts, out=out, resume=True, **options)
+    whole = record(model, None, texts, out=tmp_path / "whole", **options)
+    assert_same(resumed, whole)
+    assert out.read_bytes() == (tmp_path / "whole").read_bytes()

@@ -1,0 +1,162 @@
+"""Reading texts, and splitting them into recorded and held out."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import json
+import lzma
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lsn_eval.errors import RecordingError
+from lsn_eval.recording.texts import (
+    DatasetTexts,
+    Document,
+    TextFiles,
+    document_identity,
+    find_files,
+    is_held_out,
+    read_tokens,
+)
+
+TEXTS = ["Grüße aus Köln", "你好，世界", "one two  three"]
+JSON_LINES = "".join(json.dumps({"id": str(n), "text": t}) + "\n" for n, t in enumerate(TEXTS))
+PLAIN = "\n".join(TEXTS)  # no final newline, as some published files
+
+
+def write(path: Path) -> Path:
+    suffixes = "".join(path.suffixes)
+    if path.suffix == ".parquet":
+        import pyarrow
+        import pyarrow.parquet
+
+        table = pyarrow.table({"id": ["0", "1", "2"], "text": TEXTS, "other": [1, 2, 3]})
+        pyarrow.parquet.write_table(table, path)
+        return path
+    content = (JSON_LINES if ".jsonl" in suffixes else PLAIN).encode()
+    if path.suffix == ".zst":
+        import pyarrow
+
+        with pyarrow.CompressedOutputStream(str(path), "zstd") as file:
+            file.write(content)
+        return path
+    packers = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+    path.write_bytes(packers.get(path.suffix, bytes)(content))
+    return path
+
+
+KINDS = ["a.txt", "a.jsonl", "a.parquet"] + [
+    f"a.{kind}.{packed}" for kind in ("txt", "jsonl") for packed in ("gz", "bz2", "xz", "zst")
+]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_file(tmp_path: Path, name: str) -> None:
+    files = TextFiles(str(write(tmp_path / name)))
+    documents = list(files)
+    assert [document.text for document in documents] == TEXTS
+    identities = TEXTS if ".txt" in name else ["0", "1", "2"]
+    assert [document.identity for document in documents] == identities
+    assert files.fraction() == 1
+    assert list(files) == documents  # read anew
+
+
+def test_folders_and_globs(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    write(tmp_path / "b.txt")
+    write(tmp_path / "deep" / "a.jsonl.gz")
+    (tmp_path / "README.md").write_text("no text")
+    (tmp_path / ".hidden.txt").write_text("no text")
+    assert [file.name for file in find_files(str(tmp_path))] == ["b.txt", "a.jsonl.gz"]
+    assert [d.text for d in TextFiles(str(tmp_path))] == TEXTS * 2
+    assert [file.name for file in find_files(str(tmp_path / "**" / "*.gz"))] == ["a.jsonl.gz"]
+
+
+def test_line_ends_are_kept_for_packing(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("﻿erste\r\n\n \nzweite".encode())
+    assert [d.text for d in TextFiles(str(path), line_ends=True)] == ["erste\r\n", "zweite"]
+    assert [d.text for d in TextFiles(str(path))] == ["erste", "zweite"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"x", "are read"),
+        ("a.txt", b"\xff\xfe", "line 1.*UTF-8 was expected"),
+        ("a.jsonl", b'{"text": "a"}\n{', "line 2: not JSON"),
+        ("a.jsonl", b'{"texts": "a"}', "no text in column 'text'; there is texts"),
+        ("a.jsonl", b'{"text": 3}', "no text in column 'text'"),
+        ("a.jsonl", b"[1]", "there is a list"),
+        ("a.jsonl.gz", b"no gzip", "damaged"),
+        ("a.txt.xz", b"no xz", "damaged"),
+        ("a.parquet", b"no parquet", "no parquet file"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RecordingError, match=message):
+        list(TextFiles(str(tmp_path / name)))
+
+
+@pytest.mark.parametrize("source", ["missing.txt", "*.txt", ""])
+def test_nothing_there(tmp_path: Path, source: str) -> None:
+    with pytest.raises(RecordingError, match=r"no file|holds no texts"):
+        find_files(str(tmp_path / source))
+
+
+def test_another_column(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"content": "x"}\n')
+    assert [d.text for d in TextFiles(str(tmp_path / "a.jsonl"), column="content")] == ["x"]
+
+
+def test_held_out_is_a_tenth_by_sha256() -> None:
+    identities = [str(number) for number in range(20_000)]
+    held = [identity for identity in identities if is_held_out(identity)]
+    assert 0.09 < len(held) / len(identities) < 0.11
+    first = int.from_bytes(hashlib.sha256(held[0].encode()).digest()[:8], "big")
+    assert first % 10 == 0
+    assert document_identity({"id": 12, "text": "x"}, "x") == "12"
+    assert document_identity({"text": "x"}, "x") == "x"
+    is_held_out("\ud800")  # a lone surrogate, as JSON can hold
+
+
+def test_a_dataset_is_streamed_with_its_configuration(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    configs = []
+    for language in ("de", "fr"):
+        lines = [{"id": f"{n}", "text": f"{language} {n}"} for n in range(5)]
+        (tmp_path / f"{language}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        configs.append(f"- config_name: v1.{language}\n  data_files: {language}.jsonl\n")
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n{''.join(configs)}---\n")
+    texts = DatasetTexts(f"{tmp_path}:v1.{{lang}}", "fr")
+    assert list(texts) == [Document(f"fr {n}", f"{n}") for n in range(5)]
+    assert texts.hold_out
+    assert not TextFiles(str(tmp_path / "de.jsonl")).hold_out
+    for wrong in (f"{tmp_path}:v2.{{lang}}", f"{tmp_path}/nowhere", "no/such-dataset-at-all"):
+        with pytest.raises(RecordingError, match="cannot be streamed"):
+            list(DatasetTexts(wrong, "fr"))
+    with pytest.raises(RecordingError, match="cannot be streamed"):
+        list(DatasetTexts(f"{tmp_path}:v1.{{lang}}", "fr", split="dev"))
+    with pytest.raises(RecordingError, match="there is id, text"):
+        list(DatasetTexts(f"{tmp_path}:v1.{{lang}}", "fr", column="body"))
+
+
+def test_token_tensors(tmp_path: Path) -> None:
+    path = tmp_path / "id.de.pt"
+    torch.save(torch.arange(10), path)
+    found = read_tokens(str(path))
+    np.testing.assert_array_equal(found.tokens, np.arange(10))
+    assert found.source == str(path)
+    for wrong in (torch.zeros(3), [1, 2], torch.zeros(1, 1, 1, dtype=torch.long)):
+        torch.save(wrong, path)
+        with pytest.raises(RecordingError, match="a LongTensor of token ids"):
+            read_tokens(str(path))
+    torch.save({"x": Path("/")}, path)
+    with pytest.raises(RecordingError, match="could run code"):
+        read_tokens(str(path))

@@ -1,0 +1,440 @@
+"""A report in a real browser: what it runs, loads, sorts and opens, and that it fits a phone."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from builders.report_results import GERMAN, sample, write_run, write_sweep
+
+from lsn_eval.reporting import write_report
+
+api = pytest.importorskip(
+    "playwright.sync_api", reason="the browser tests need the playwright package"
+)
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+pytestmark = pytest.mark.skipif(
+    BROWSER is None, reason="no chromium, chromium-browser or google-chrome on the path"
+)
+
+HOSTILE = (
+    '<script>window.pwned=1</script><img src=x onerror="window.pwned=2"></script></style><!--'
+    "<svg onload=window.pwned=3><a href=\"javascript:window.pwned=4\">x</a>' onclick='pwned=5"
+    "<iframe srcdoc='<script>parent.pwned=6</script>'></iframe>\u202eevil \x00 \ud800 "
+)
+SIZES = {"phone": (375, 800), "narrow": (360, 780), "desktop": (1280, 900)}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    """Ordinary results, and beside them a run whose every text is hostile."""
+    folder = tmp_path_factory.mktemp("report")
+    results = write_sweep(folder / "results", 6)
+    long = [sample(n, HOSTILE + GERMAN, (HOSTILE + GERMAN) * 6, 1.0, HOSTILE) for n in range(6)]
+    write_run(
+        folder / "results" / "hostile", "en:zero/de:p90", {"de": long},
+        perplexities={"de": 4.5, "zh": 71.25}, unchanged=[HOSTILE + "a" * 300], device=HOSTILE,
+        batch_size=HOSTILE,
+    )  # fmt: skip
+    out = folder / "report.html"
+    write_report([results], out)
+    return out
+
+
+class Visit:
+    """A page that is open, with everything that it said and asked for."""
+
+    def __init__(self, browser, report: Path, size: tuple[int, int], **options) -> None:
+        width, height = size
+        self.context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        self.page = self.context.new_page()
+        self.said: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.add_init_script(
+            "window.violations = [];"
+            "document.addEventListener('securitypolicyviolation',"
+            " (event) => window.violations.push(event.violatedDirective));"
+        )
+        self.page.goto(report.as_uri())
+
+    def overflow(self) -> int:
+        """Pixels that the page is wider than its window."""
+        return self.page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
+
+
+@pytest.fixture
+def visit(browser, report):
+    visits = []
+
+    def open_page(size: str = "desktop", **options) -> Visit:
+        visits.append(Visit(browser, report, SIZES[size], **options))
+        return visits[-1]
+
+    yield open_page
+    for opened in visits:
+        opened.context.close()
+
+
+def column(page, table: str, number: int) -> list[str]:
+    """What stands in a column, row by row."""
+    return page.eval_on_selector_all(
+        f"{table} tbody tr:not(.under)",
+        "(rows, n) => rows.map((row) => {"
+        " const cell = row.cells[n];"
+        " return (cell.querySelector('summary') || cell).textContent.trim(); })",
+        number,
+    )
+
+
+def values(page, table: str, number: int) -> list[float]:
+    return page.eval_on_selector_all(
+        f"{table} tbody tr:not(.under)",
+        "(rows, n) => rows.map((row) => Number(row.cells[n].dataset.value))",
+        number,
+    )
+
+
+PERPLEXITY = "#panel-2-1"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_it_is_quiet_and_alone(visit, report, size):
+    seen = visit(size)
+    seen.page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    seen.page.wait_for_timeout(200)
+    assert seen.said == []
+    assert [url for url in seen.requests if not url.startswith("data:")] == [report.as_uri()]
+    assert seen.page.evaluate("window.violations") == []
+
+
+def test_what_the_model_wrote_does_not_run(visit):
+    page = visit().page
+    assert page.evaluate("document.body.textContent.includes('window.pwned=1')")
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    page.wait_for_timeout(200)
+    assert page.evaluate("typeof window.pwned") == "undefined"
+    assert page.evaluate("document.scripts.length") == 1
+    assert page.evaluate("document.querySelectorAll('iframe, svg, object, form').length") == 0
+
+
+def test_the_policy_is_in_force(visit):
+    seen = visit()
+    seen.page.evaluate(
+        "() => { const s = document.createElement('script'); s.textContent = 'window.pwned=9';"
+        " document.body.append(s); const i = new Image(); i.src = 'https://example.org/x.png'; }"
+    )
+    seen.page.wait_for_timeout(200)
+    assert seen.page.evaluate("typeof window.pwned") == "undefined"
+    directives = seen.page.evaluate("window.violations")
+    assert any(name.startswith("script-src") for name in directives)
+    assert "img-src" in directives
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_page_never_scrolls_sideways(visit, size):
+    seen = visit(size)
+    assert seen.overflow() <= 0
+    seen.page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    assert seen.overflow() <= 0
+    seen.page.wait_for_timeout(300)  # rows with details come after the event
+    assert seen.page.locator("tr.opened").count() > 10
+    assert seen.overflow() <= 0
+    # A wide table scrolls in its own container.
+    if size != "desktop":
+        assert seen.page.eval_on_selector_all(
+            ".scroll", "(all) => all.some((one) => one.scrollWidth > one.clientWidth)"
+        )
+
+
+def test_the_first_column_stays_in_sight(visit):
+    page = visit("phone").page
+    page.eval_on_selector("#run-3", "(table) => { table.parentElement.scrollLeft = 200; }")
+    left, container = page.eval_on_selector(
+        "#run-3 tbody th",
+        "(cell) => [cell.getBoundingClientRect().left,"
+        " cell.closest('.scroll').getBoundingClientRect().left]",
+    )
+    assert abs(left - container) < 3
+
+
+def test_numbers_are_sorted_as_numbers_both_ways_and_back(visit):
+    page = visit().page
+    original = column(page, PERPLEXITY, 0)
+    button = page.locator(f"{PERPLEXITY} thead th").nth(2).locator("button")
+    head = page.locator(f"{PERPLEXITY} thead th").nth(2)
+    button.click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    up = values(page, PERPLEXITY, 2)
+    assert up == sorted(up)
+    assert len(set(up)) > 2
+    # As words "+100.0" stands before "+790.6", and both before "0.0" or "8.00".
+    assert up != [value for _, value in sorted(zip(column(page, PERPLEXITY, 2), up, strict=True))]
+    button.click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert values(page, PERPLEXITY, 2) == sorted(up, reverse=True)
+    button.click()
+    assert head.get_attribute("aria-sort") == "none"
+    assert column(page, PERPLEXITY, 0) == original
+
+
+def test_equal_rows_keep_their_order_and_controls_their_condition(visit):
+    page = visit().page
+    original = column(page, "#run-3", 0)
+    button = page.locator("#run-3 thead th").nth(7).locator("button")
+    button.click()
+    assert column(page, "#run-3", 0) == original  # one file each
+    page.locator("#run-3 thead th").nth(0).locator("button").click()
+    names = column(page, "#run-3", 0)
+    assert names == sorted(original)
+    rows = page.eval_on_selector_all(
+        "#run-3 tbody tr", "(rows) => rows.map((row) => row.cells[0].textContent.trim())"
+    )
+    place = rows.index("de:zero")
+    assert rows[place + 1].startswith("2 controls")
+
+
+def test_tables_are_sorted_from_the_keyboard(visit):
+    page = visit().page
+    head = page.locator(f"{PERPLEXITY} thead th").nth(1)
+    head.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    page.keyboard.press("Space")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert "descending" in page.locator("#said").text_content()
+
+
+SUMMARY = f"{PERPLEXITY} td details.more > summary"
+OPENED = f"{PERPLEXITY} tr.opened"
+BOXES = """([number, told]) => [number, told].map((one) => {
+  const box = one.getBoundingClientRect();
+  const frame = one.closest(".scroll").getBoundingClientRect();
+  return [box.left, box.right, frame.left, frame.right, one.scrollWidth - one.clientWidth, box.width];
+})"""
+
+
+def boxes(page, number):
+    told = page.locator(f"{OPENED} div").element_handle()
+    return page.evaluate(BOXES, [number.element_handle(), told])
+
+
+def test_details_open_by_keyboard_below_the_row(visit):
+    page = visit().page
+    summary = page.locator(SUMMARY).first
+    assert page.locator(OPENED).count() == 0
+    summary.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(OPENED)
+    told = page.locator(f"{OPENED} p")
+    assert told.count() == 1
+    assert " after " in told.text_content()
+    assert told.text_content().startswith("de ")  # its column
+    assert " after " in page.locator("#said").text_content()
+    row = summary.locator("xpath=ancestor::tr")
+    assert row.evaluate("(row) => row.nextElementSibling.className") == "opened"
+    # A second number of the row is told in the same place, and each closes alone.
+    row.locator("details.more > summary").nth(1).press("Enter")
+    api.expect(page.locator(f"{OPENED} p")).to_have_count(2)
+    assert page.locator(OPENED).count() == 1
+    summary.press("Enter")
+    api.expect(page.locator(f"{OPENED} p")).to_have_count(1)
+    assert page.locator(f"{OPENED} p").text_content().startswith("zh ")
+    row.locator("details.more > summary").nth(1).press("Enter")
+    api.expect(page.locator(OPENED)).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", ["phone", "narrow"])
+def test_a_detail_stays_in_sight_of_its_number_on_a_phone(visit, size):
+    seen = visit(size, has_touch=True, is_mobile=True)
+    page, width = seen.page, SIZES[size][0]
+    number = page.locator(SUMMARY).nth(1)
+    cell = number.locator("xpath=ancestor::td")
+    number.scroll_into_view_if_needed()
+    before = cell.evaluate("(cell) => cell.getBoundingClientRect().width")
+    number.tap()
+    page.wait_for_selector(OPENED)
+    page.wait_for_timeout(100)
+    assert cell.evaluate("(cell) => cell.getBoundingClientRect().width") == before
+    for scrolled in (0, 40, 10_000):
+        page.eval_on_selector(
+            PERPLEXITY, "(table, x) => { table.parentElement.scrollLeft = x; }", scrolled
+        )
+        (left, right, *_), told = boxes(page, number)
+        told_left, told_right, frame_left, frame_right, cut, _ = told
+        assert 0 <= frame_left <= told_left < told_right <= frame_right <= width
+        assert cut <= 0
+        if not scrolled:
+            assert 0 <= left < right <= frame_right
+    assert seen.overflow() <= 0
+
+
+def test_sorted_rows_keep_their_detail(visit):
+    page = visit().page
+    page.locator(SUMMARY).first.press("Enter")
+    page.wait_for_selector(OPENED)
+
+    def above() -> str:
+        return page.eval_on_selector(
+            OPENED, "(row) => row.previousElementSibling.cells[0].textContent.trim()"
+        )
+
+    condition = above()
+    places = set()
+    for _ in range(3):
+        page.locator(f"{PERPLEXITY} thead th").nth(2).locator("button").click()
+        assert above() == condition
+        places.add(page.eval_on_selector(OPENED, "(row) => row.rowIndex"))
+    assert len(places) > 1
+
+
+def test_details_show_on_hover(visit):
+    page = visit().page
+    summary = page.locator(f"{PERPLEXITY} td details.more > summary").first
+    assert not page.locator("#tip").is_visible()
+    summary.scroll_into_view_if_needed()
+    page.wait_for_timeout(200)  # scrolling hides it
+    summary.hover()
+    assert "after" in page.locator("#tip").text_content()
+    assert page.locator("#tip").is_visible()
+    page.keyboard.press("Escape")
+    assert not page.locator("#tip").is_visible()
+
+
+def test_long_answers_open(visit):
+    page = visit().page
+    passage = page.locator(".answer details.passage").first
+    assert not passage.locator(".text").is_visible()
+    passage.locator("summary").press("Enter")
+    assert passage.locator(".text").is_visible()
+    assert not passage.locator(".start").is_visible()
+
+
+def test_right_to_left_text_keeps_to_itself(visit):
+    page = visit().page
+    isolation = page.eval_on_selector(
+        ".answer .text", "(text) => getComputedStyle(text).unicodeBidi"
+    )
+    assert isolation in ("isolate", "plaintext", "isolate-override")
+    assert "\u202e" not in page.content()
+
+
+def test_signatures_are_copied(visit):
+    page = visit().page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("#signatures .copy").first.click()
+    page.wait_for_function("document.getElementById('said').textContent")
+    lines = page.evaluate("navigator.clipboard.readText()").splitlines()
+    assert len(lines) > 5
+    assert all(line.startswith("model:small|") for line in lines)
+
+
+def test_without_a_clipboard_the_text_is_selected(visit):
+    page = visit().page
+    page.evaluate(
+        "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }"
+    )
+    page.locator("#signatures .copy").first.click()
+    page.wait_for_function("document.getElementById('said').textContent === 'Selected'")
+    assert "model:small|" in page.evaluate("String(getSelection())")
+
+
+def test_without_scripts_everything_is_there(visit):
+    page = visit(java_script_enabled=False).page
+    assert page.locator("table").count() > 5
+    assert page.locator("button").count() == 0  # none that would do nothing
+    page.locator(f"{PERPLEXITY} td details.more > summary").first.click()
+    assert page.locator(f"{PERPLEXITY} td details.more .detail").first.is_visible()
+
+
+def test_the_skip_link_is_the_first_stop(visit):
+    page = visit().page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast(visit, scheme):
+    page = visit(color_scheme=scheme).page
+    worst = page.evaluate(CONTRAST)
+    assert worst["ratio"] >= 4.5, worst
+
+
+def test_figures_keep_a_white_ground_in_the_dark_and_scale(visit):
+    page = visit("phone", color_scheme="dark").page
+    found = page.eval_on_selector_all(
+        "figure img",
+        "(all) => all.map((one) => [getComputedStyle(one).backgroundColor, one.naturalWidth,"
+        " one.getBoundingClientRect().right])",
+    )
+    assert found
+    for ground, natural, right in found:
+        assert ground == "rgb(255, 255, 255)"
+        assert natural > 0  # it could be drawn
+        assert right <= 375
+
+
+def test_warnings_are_in_the_first_screen(visit):
+    for size in ("phone", "desktop"):
+        page = visit(size).page
+        bottom = page.eval_on_selector(".flag", "(one) => one.getBoundingClientRect().bottom")
+        assert bottom < SIZES[size][1]
+
+
+def test_paper_shows_what_is_folded(visit):
+    page = visit().page
+    page.evaluate("document.querySelectorAll('.more').forEach((d) => { d.open = true; })")
+    page.wait_for_timeout(300)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not(.more):not([open])").count() == 0
+    assert not page.locator("nav").is_visible()
+    # A4 between margins of a centimetre; what is wider would be cut.
+    page.set_viewport_size({"width": 718, "height": 1000})
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 718
+
+
+CONTRAST = """() => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => {
+    const [r, g, b] = numbers(colour).slice(0, 3).map((v) => {
+      const part = v / 255;
+      return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const colour = getComputedStyle(one).backgroundColor;
+      const parts = numbers(colour);
+      if (parts.length < 4 || parts[3] > 0) return colour;
+    }
+    return getComputedStyle(document.body).backgroundColor;
+  };
+  let worst = { ratio: 99 };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || element.tagName === "SCRIPT") continue;
+    if (!element.getClientRects().length) continue;
+    const [a, b] = [light(getComputedStyle(element).color), light(ground(element))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < worst.ratio) worst = { ratio, text: walker.currentNode.textContent.slice(0, 40), class: element.className };
+  }
+  return worst;
+}"""
+"""The least contrast of any text with what is behind it (WCAG 2.1, section 1.4.3)."""

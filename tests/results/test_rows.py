@@ -1,0 +1,186 @@
+"""Results files as tidy rows; the files are written here in lm-eval's own format."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+
+import pytest
+from builders.results_files import (
+    edited,
+    ppl,
+    task_results,
+    write_results,
+)
+
+from lsn_eval.results.rows import ResultsError, read_file, read_results
+
+
+def test_a_row_holds_the_number_and_what_it_was_measured_with(tmp_path):
+    path = write_results(
+        tmp_path, {ppl("de"): task_results(token_perplexity=5.5)}, condition="de:zero"
+    )
+    (row,) = read_results([tmp_path])
+    assert (row.file, row.model, row.task, row.language) == (path, "lsn_demo", ppl("de"), "de")
+    assert (row.condition, row.metric, row.filter, row.value) == ("de:zero", "token_perplexity", "none", 5.5)  # fmt: skip
+    assert row.stderr is None
+    assert row.higher_is_better is False
+    assert (row.version, row.shots, row.documents, row.date) == ("1.0", 0, 48, 1795166306.2)
+    assert row.signature == (
+        "model:lsn_demo|dtype:float32|mask:sha256-3986c9d8f34d|method:planted|condition:de:zero"
+        "|hookpoint:mlp.act|data:lsn_demo_ppl_de:1.0|v0.1.0"
+    )
+    assert (row.dtype, row.mask, row.method, row.hookpoint) == ("float32", "sha256-3986c9d8f34d", "planted", "mlp.act")  # fmt: skip
+    assert (row.unchanged, row.warnings, row.older) == ((), (), 0)
+
+
+@pytest.mark.parametrize(
+    "model_args",
+    [
+        {"pretrained": "org/model", "dtype": "float32"},
+        "pretrained=org/model,dtype=float32",
+    ],
+)
+def test_a_plain_run_of_hf_is_the_baseline_and_has_a_like_signature(tmp_path, model_args):
+    write_results(tmp_path, {"xnli_de": task_results(acc=(0.4, 0.01))}, condition=None, higher_is_better=True, model_args=model_args)  # fmt: skip
+    (row,) = read_results([tmp_path])
+    assert (row.model, row.condition, row.value, row.stderr) == ("org/model", "none", 0.4, 0.01)
+    assert row.higher_is_better is True
+    assert row.signature == (
+        "model:org/model|dtype:float32|mask:none|method:none|condition:none|hookpoint:none"
+        "|data:xnli_de:1.0|lm_eval:0.4.13"
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "kwargs", "language"),
+    [
+        ("lsn_x", {"language": "quz"}, "quz"),
+        ("xnli_de", None, "de"),
+        ("belebele_zho_Hans", None, "zho_Hans"),
+        ("hellaswag", None, None),
+        ("race_qa", None, None),
+        ("de", None, None),
+        ("lsn_demo_ppl", None, None),
+    ],
+)
+def test_the_language_is_the_stated_one_else_the_code_at_the_end_of_the_name(
+    tmp_path, task, kwargs, language
+):
+    path = write_results(tmp_path, {task: task_results(acc=0.5)})
+    edited(path, lambda document: document["configs"][task].update(dataset_kwargs=kwargs))
+    assert [row.language for row in read_file(path)] == [language]
+
+
+def test_filters_stay_apart_and_a_group_without_a_number_gives_no_row(tmp_path):
+    results = {
+        "gsm8k": {"alias": "gsm8k", "exact_match,strict-match": 0.1, "exact_match,flexible": 0.2,
+                  "exact_match_stderr,strict-match": 0.01},
+        "group": {"alias": "group"},
+    }  # fmt: skip
+    rows = read_file(write_results(tmp_path, results))
+    assert [(row.name, row.value, row.stderr) for row in rows] == [
+        ("exact_match,strict-match", 0.1, 0.01),
+        ("exact_match,flexible", 0.2, None),
+    ]
+
+
+@pytest.mark.parametrize("value", [math.nan, None, "N/A", " "])
+def test_what_is_no_number_is_nan_and_not_usable(tmp_path, value):
+    (row,) = read_file(write_results(tmp_path, {ppl("de"): task_results(token_perplexity=value)}))
+    assert math.isnan(row.value)
+    assert not row.usable
+
+
+def test_infinity_is_not_usable(tmp_path):
+    (row,) = read_file(write_results(tmp_path, {ppl("de"): task_results(byte_perplexity=math.inf)}))
+    assert not row.usable
+
+
+def test_an_intervention_that_changed_nothing_is_marked(tmp_path):
+    write_results(tmp_path, {ppl("de"): task_results(p=1.0)}, condition="de:zero", unchanged=["mlp.act/1"])  # fmt: skip
+    (row,) = read_results([tmp_path])
+    assert row.unchanged == ("mlp.act/1",)
+    assert row.warnings == ("every value written to mlp.act/1 was there already",)
+
+
+def test_the_newest_file_of_a_model_condition_and_task_wins(tmp_path):
+    for folder, date, value in (("a", 3.0, 30), ("b", 9.0, 90), ("c", 5.0, 50)):
+        write_results(tmp_path / folder, {ppl("de"): task_results(p=value)}, date=date)
+    write_results(tmp_path / "d", {ppl("en"): task_results(p=1)}, date=1.0)
+    write_results(tmp_path / "e", {ppl("de"): task_results(p=2)}, condition="de:zero", date=1.0)
+    rows = {(row.condition, row.task): row for row in read_results([tmp_path])}
+    assert {key: (row.value, row.older) for key, row in rows.items()} == {
+        ("none", ppl("de")): (90, 2),
+        ("none", ppl("en")): (1, 0),
+        ("de:zero", ppl("de")): (2, 0),
+    }
+    assert len(read_results([tmp_path], newest=False)) == 5
+
+
+def test_an_older_file_of_another_mask_is_left_out_with_a_warning(tmp_path):
+    results = {ppl("de"): task_results(p=1.0)}
+    write_results(tmp_path, results, condition="de:zero", date=1.0, digest="f" * 64)
+    write_results(tmp_path, results, condition="de:zero", date=2.0)
+    (row,) = read_results([tmp_path])
+    assert "sha256-3986c9d8f34d" in row.signature
+    (warning,) = row.warnings
+    assert "sha256-ffffffffffff" in warning
+
+
+def test_a_file_named_twice_is_read_once(tmp_path):
+    path = write_results(tmp_path / "x", {ppl("de"): task_results(p=1.0)})
+    rows = read_results([tmp_path, path, tmp_path / "x" / ".." / "x"])
+    assert [(row.value, row.older) for row in rows] == [(1.0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("\udcff", "cannot be read as JSON"),
+        ("[1]", "holds no JSON object"),
+        ('{"results": {}}', "has no 'configs'"),
+        ('{"results": {"a": 1}, "configs": {}, "config": {}}', "is damaged"),
+        ('{"results": {"a": {"m,none": 1}}, "configs": {}, "config": {"lsn": {"version": "1"}}}', "is damaged: KeyError 'condition'"),
+    ],
+)  # fmt: skip
+def test_what_is_no_results_file_is_an_error_that_names_it(tmp_path, content, message):
+    path = tmp_path / "results_x.json"
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ResultsError) as raised:
+        read_results([tmp_path])
+    assert str(path) in str(raised.value)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("field", ["condition", "model", "dtype"])
+def test_a_record_whose_names_are_no_text_is_an_error(tmp_path, field):
+    path = write_results(tmp_path, {ppl("de"): task_results(p=1.0)}, condition="de:zero")
+    document = json.loads(path.read_text())
+    record = document["config"]["lsn"]
+    if field == "condition":
+        record["condition"] = ["de:zero"]
+    else:
+        record["model"]["name" if field == "model" else "dtype"] = None
+    path.write_text(json.dumps(document))
+    with pytest.raises(ResultsError, match=f"damaged.*its {field} is"):
+        read_results([tmp_path])
+
+
+def test_no_file_and_no_path_are_errors(tmp_path):
+    with pytest.raises(ResultsError, match=r"holds no results_\*\.json"):
+        read_results([tmp_path])
+    with pytest.raises(ResultsError, match="does not exist"):
+        read_results([tmp_path / "absent"])
+
+
+def test_a_thousand_files_take_seconds(tmp_path):
+    results = {ppl(code): task_results(token_perplexity=3.0, acc=0.5) for code in ("de", "en", "zh", "ru", "ar", "nl")}  # fmt: skip
+    for number in range(1000):
+        write_results(tmp_path / str(number), results, condition=f"random{number}-de:zero")
+    start = time.perf_counter()
+    rows = read_results([tmp_path])
+    assert len(rows) == 12_000
+    assert time.perf_counter() - start < 5

@@ -1,0 +1,180 @@
+"""Adding up statistics, and the mix-ups that are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from builders.statistics import LAYERS, MODEL, assert_equal, statistics
+
+from lsn_eval.errors import StatisticsError
+from lsn_eval.models.layout import ModelLayout
+from lsn_eval.statistics import ActivationStats
+from lsn_eval.statistics.merging import combined_moments
+from lsn_eval.statistics.quantiles import QUANTILES
+
+
+def test_merging_equals_the_union() -> None:
+    parts = [statistics(seed, tokens) for seed, tokens in ((1, 30), (2, 500), (3, 1))]
+    merged = ActivationStats.merged(parts)
+    assert merged.tokens == {"de": 531, "fr": 531}
+    for hookpoint in merged.hookpoints:
+        for number, language in enumerate(merged.languages):
+            union = np.concatenate([p.samples[language].values[hookpoint] for p in parts])
+            wide = union.astype(np.float64)
+            of = {name: merged.get(hookpoint, name)[number] for name in merged.names(hookpoint)}
+            np.testing.assert_array_equal(of["positive"], (wide > 0).sum(0))
+            np.testing.assert_array_equal(of["max"], wide.max(0))
+            np.testing.assert_allclose(of["mean"], wide.mean(0), rtol=1e-12, atol=1e-14)
+            np.testing.assert_allclose(of["variance"], wide.var(0), rtol=1e-12)
+            for name, share in QUANTILES.items():
+                np.testing.assert_allclose(
+                    of[name], np.quantile(wide, share, axis=0), rtol=1e-5, atol=1e-6
+                )
+
+
+def test_merging_does_not_depend_on_the_order() -> None:
+    a, b, c = (statistics(seed, 200) for seed in range(3))
+    one = a.merge(b).merge(c)
+    other = c.merge(a + b).keep(languages=one.languages)
+    for hookpoint in one.hookpoints:
+        for name in one.names(hookpoint):
+            if name in ("mean", "variance"):
+                np.testing.assert_allclose(
+                    one.get(hookpoint, name), other.get(hookpoint, name), rtol=1e-12, atol=1e-15
+                )
+            else:
+                np.testing.assert_array_equal(one.get(hookpoint, name), other.get(hookpoint, name))
+
+
+def test_variance_far_from_zero_does_not_cancel() -> None:
+    values = 1e6 + np.random.default_rng(0).normal(size=(40, 3))
+    halves = [values[:15], values[15:]]
+    mean, variance = combined_moments(
+        [15, 25], [half.mean(0) for half in halves], [half.var(0) for half in halves]
+    )
+    np.testing.assert_allclose(mean, values.mean(0), rtol=1e-14)
+    np.testing.assert_allclose(variance, values.var(0), rtol=1e-9)
+
+
+def test_languages_are_put_together() -> None:
+    whole = statistics(languages=("de", "fr", "vi"), texts=True)
+    parts = [whole.keep(languages=[language]) for language in whole.languages]
+    assert_equal(ActivationStats.merged(parts), whole)
+    mixed = ActivationStats.merged(parts[::-1])
+    assert mixed.languages == ("vi", "fr", "de")
+    np.testing.assert_array_equal(
+        mixed.responses("mlp.act", 0)[-3:], whole.responses("mlp.act", 0)[:3]
+    )
+
+
+def test_texts_of_shards_go_back_into_their_order() -> None:
+    odd, even = statistics(1, texts=True), statistics(2, texts=True)
+    merged = odd.merge(even)
+    assert merged.texts is not None
+    assert merged.texts.index.tolist() == [0, 1, 2, 3, 4, 5] * 2
+    found = merged.responses("attn.q", 0)
+    np.testing.assert_array_equal(found[0:6:2], even.responses("attn.q", 0)[:3])
+    np.testing.assert_array_equal(found[1:6:2], odd.responses("attn.q", 0)[:3])
+    with pytest.raises(StatisticsError, match="record all of them with --per-text, or none"):
+        odd.merge(statistics(3))
+
+
+def test_mix_ups_are_errors() -> None:
+    a, b = statistics(1), statistics(2)
+    models = [
+        (ModelLayout.numbered(LAYERS, MODEL.widths, type="bloom", name="tiny"), "type is llama"),
+        (ModelLayout.numbered(LAYERS, MODEL.widths, type="llama", name="other"), "name is tiny"),
+        (ModelLayout.numbered(LAYERS, MODEL.widths, revision="x"), None),
+    ]
+    for model, message in models:
+        other = replace(b, model=model)
+        if message is None:
+            assert a.merge(other).model.revision == "x"
+            continue
+        with pytest.raises(StatisticsError, match=f"different models: {message}"):
+            a.merge(other)
+    wide = ActivationStats.from_counts(np.zeros((1, LAYERS, 6), int), [1], ["de"])
+    deep = ActivationStats.from_counts(np.zeros((1, 3, 6), int), [1], ["de"])
+    for other, message in ((wide, "width of mlp.act is 5"), (deep, "layers is 2")):
+        with pytest.raises(StatisticsError, match=message):
+            a.merge(other)
+    with pytest.raises(StatisticsError, match="different hookpoints"):
+        a.merge(replace(b, arrays={"attn.q": b.arrays["attn.q"]}))
+    with pytest.raises(StatisticsError, match="dtype is float32 in one and bfloat16"):
+        a.merge(replace(b, provenance={"dtype": "bfloat16"}))
+    with pytest.raises(StatisticsError, match=r"--keep positive,max$"):
+        a.merge(b.keep(statistics=["positive", "max"]))
+    with pytest.raises(StatisticsError, match="length is 4 in one and 8"):
+        replace(a, provenance={"settings": {"length": 4}}).merge(
+            replace(b, provenance={"settings": {"length": 8}})
+        )
+    with pytest.raises(StatisticsError, match="at least one"):
+        ActivationStats.merged([])
+
+
+def test_the_same_weights_may_have_two_names() -> None:
+    here, there = (
+        replace(
+            statistics(seed),
+            model=ModelLayout.numbered(LAYERS, MODEL.widths, name=name),
+            provenance={"weights_sha256": weights},
+        )
+        for seed, name, weights in ((1, "/a/tiny", "x"), (2, "/b/tiny", "x"))
+    )
+    here.merge(there)
+    with pytest.raises(StatisticsError, match="digest of the weights"):
+        here.merge(replace(there, provenance={"weights_sha256": "y"}))
+
+
+def test_quantiles_need_their_sample() -> None:
+    a, b = statistics(1), replace(statistics(2), samples={})
+    with pytest.raises(StatisticsError, match="--keep-sample"):
+        a.merge(b)
+    names = ["positive", "mean", "variance", "max"]
+    assert a.keep(statistics=names).merge(b.keep(statistics=names)).tokens["de"] == 200
+
+
+def shard(seed: int, number: int, of: int, batch_size: int = 4) -> ActivationStats:
+    corpus = {"texts_sha256": "t", "shard": [number, of], "batch_size": batch_size}
+    return statistics(seed, corpus=corpus)
+
+
+def test_shards_become_a_whole() -> None:
+    parts = [shard(number, number, 3) for number in (3, 1, 2)]
+    assert len(parts[0].merge(parts[1]).provenance["corpora"]["de"]) == 2
+    [entry] = ActivationStats.merged(parts).provenance["corpora"]["de"]
+    assert (entry["shard"], entry["tokens"], entry["rows"]) == ([1, 1], 300, 3)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        ((1, 2), (1, 2), "share tokens"),
+        ((1, 2), (3, 4), "share tokens"),
+        ((1, 1), (2, 5), "share tokens"),
+        ((1, 2), (2, 4), None),
+        ((1, 2, 4), (2, 2, 8), "batches of 4 and of 8"),
+    ],
+)
+def test_tokens_count_once(a: tuple[int, ...], b: tuple[int, ...], message: str | None) -> None:
+    left, right = shard(1, *a), shard(2, *b)
+    if message is None:
+        left.merge(right)
+        return
+    with pytest.raises(StatisticsError, match=message):
+        left.merge(right)
+
+
+def test_one_corpus_is_of_one_language() -> None:
+    corpus = [{"texts_sha256": "t", "tokens": 1}]
+    a = replace(statistics(1, languages=("de",)), provenance={"corpora": {"de": corpus}})
+    b = replace(statistics(2, languages=("fr",)), provenance={"corpora": {"fr": corpus}})
+    with pytest.raises(StatisticsError, match="fr and de were recorded from the same texts"):
+        a.merge(b)
+
+
+def test_a_token_sampled_twice_is_an_error() -> None:
+    with pytest.raises(StatisticsError, match="the same texts; add each shard once"):
+        statistics(1).merge(statistics(1))

@@ -1,0 +1,37 @@
+"""Where a file cannot be written, it is said, and nothing is left."""
+
+from __future__ import annotations
+
+import pytest
+
+from lsn_eval.errors import MaskError
+from lsn_eval.storage.whole_files import whole_file
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("afile/mask", "afile is a file, and .*afile/mask cannot be inside it; name a folder"),
+        ("empty", "empty is a folder; the name of a file to write was expected"),
+        ("nowhere/mask", "the folder .*nowhere does not exist; create it first"),
+    ],
+)
+def test_a_place_that_can_hold_no_file(name, said, tmp_path):
+    (tmp_path / "afile").write_text("kept")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MaskError, match=said), whole_file(tmp_path / name, MaskError):
+        pass
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["afile", "empty"]
+    assert (tmp_path / "afile").read_text() == "kept"
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path):
+    target = tmp_path / "mask"
+    with whole_file(target, MaskError) as file:
+        file.write(b"new")
+        assert not target.exists()
+    assert target.read_bytes() == b"new"
+    with pytest.raises(ZeroDivisionError), whole_file(target, MaskError) as file:
+        file.write(b"half")
+        _ = 1 / 0
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"new"]

@@ -1,0 +1,399 @@
+"""`lsn-eval sweep`: every condition as if `lm_eval` had run alone, and what becomes of the rest."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import typer
+from lm_eval.api.instance import Instance
+from typer.testing import CliRunner
+
+from lsn_eval.cli.sweep import sweep
+from lsn_eval.conditions import Condition
+from lsn_eval.errors import LsnError
+from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.sweeping import progress
+from lsn_eval.sweeping.evaluation import Evaluation
+from lsn_eval.sweeping.folder import folder_name
+from lsn_eval.sweeping.progress import AnswerCounter, SweepBar
+from lsn_eval.sweeping.settings import SweepError, SweepSettings, parse_seed, read_file
+from lsn_eval.sweeping.sweep import quiet, run_sweep
+
+LM_EVAL = Path(sys.executable).with_name("lm_eval")
+CONDITIONS = ("none", "de:zero")
+TIMES = {"date", "total_evaluation_time_seconds"}
+
+DATA = '''
+import random
+import numpy as np
+from datasets import Dataset
+
+def load(**settings):
+    rows = [{"question": f"Was ist {n} und {n + 1}?", "answer": n % 3} for n in range(24)]
+    return {"train": Dataset.from_list(rows[:16]), "test": Dataset.from_list(rows[16:])}
+
+def prompt(doc):
+    """Tasks may use the global generators while requests are built."""
+    return f"{random.randrange(1000)} {np.random.randint(1000)} {doc['question']}"
+'''
+SHARED = """
+custom_dataset: !function sweep_data.load
+training_split: train
+fewshot_split: train
+test_split: test
+doc_to_text: !function sweep_data.prompt
+metadata: {version: 1.0}
+"""
+CHOICE = """
+task: sweep_choice
+output_type: multiple_choice
+doc_to_choice: [ja, nein, nie]
+doc_to_target: answer
+"""
+SAMPLED = """
+task: sweep_sampled
+output_type: generate_until
+doc_to_target: "{{answer}}"
+generation_kwargs: {until: ["\\n"], max_gen_toks: 12, do_sample: true, temperature: 1.0}
+metric_list: [{metric: exact_match}]
+"""
+TASKS = ("sweep_choice", "sweep_sampled")
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("tasks")
+    (folder / "sweep_data.py").write_text(DATA)
+    (folder / "choice.yaml").write_text(CHOICE + SHARED)
+    (folder / "sampled.yaml").write_text(SAMPLED + SHARED)
+    return folder
+
+
+def settings(folder: Path | None = None, **given) -> SweepSettings:
+    small = {"tasks": ("lsn_demo_ppl_de",), "limit": 2} if folder is None else {"tasks": TASKS}
+    return SweepSettings(
+        model="lsn_demo", mask="demo/planted", dtype="float32", device="cpu", batch_size="4",
+        **{**small, "include_path": folder and str(folder), **given},
+    )  # fmt: skip
+
+
+def written(folder: Path) -> tuple[dict, dict[str, str]]:
+    """A results file and its samples, without what tells the time."""
+    (path,) = folder.rglob("results_*.json")
+    # lm-eval writes the functions of a few-shot configuration with their addresses.
+    results = json.loads(re.sub(r" at 0x[0-9a-f]+>", ">", path.read_text("utf-8")))
+    samples = {
+        file.name.rpartition("_")[0]: file.read_text("utf-8")
+        for file in path.parent.glob("samples_*.jsonl")
+    }
+    return {name: value for name, value in results.items() if name not in TIMES}, samples
+
+
+def test_few_shot_and_sampled_generation_equal_two_fresh_processes(tasks, tmp_path):
+    started = {}
+    for condition in CONDITIONS:
+        model_args = f"pretrained=lsn_demo,mask=demo/planted,condition={condition},dtype=float32"
+        options = {
+            "--model": "lsn_hf", "--model_args": model_args, "--tasks": ",".join(TASKS),
+            "--include_path": tasks, "--num_fewshot": "2", "--batch_size": "4", "--device": "cpu",
+            "--output_path": tmp_path / "alone" / folder_name(Condition.parse(condition)),
+        }  # fmt: skip
+        arguments = [str(part) for pair in options.items() for part in pair]
+        started[condition] = subprocess.Popen(
+            [LM_EVAL, *arguments, "--log_samples"],
+            env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    chosen = settings(tasks, conditions=CONDITIONS, num_fewshot=2)
+    outcome = run_sweep(chosen, tmp_path / "swept", progress=False)
+    assert not outcome.failed
+    answers = {}
+    for condition, process in started.items():
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, said.decode()
+        name = folder_name(Condition.parse(condition))
+        (swept, swept_samples), (alone, alone_samples) = (
+            written(tmp_path / way / name) for way in ("swept", "alone")
+        )
+        assert swept_samples == alone_samples
+        assert swept == alone
+        answers[condition] = swept_samples["samples_sweep_sampled"]
+        assert swept["config"]["model"] == swept["model_source"] == "lsn_hf"
+        assert swept["configs"]["sweep_choice"]["num_fewshot"] == 2
+    assert answers["none"] != answers["de:zero"]
+
+
+def finished_before(out: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in out.rglob("results_*.json")}
+
+
+def never(*args, **kwargs):
+    raise AssertionError("the model was loaded")
+
+
+def test_finished_conditions_are_skipped_and_changed_arguments_refused(tmp_path, monkeypatch):
+    run_sweep(settings(conditions=CONDITIONS), tmp_path, progress=False)
+    before = finished_before(tmp_path)
+    assert len(before) == 2
+    outcome = run_sweep(settings(conditions=("de:zero", "ru:zero")), tmp_path, progress=False)
+    assert outcome.skipped == ["de:zero"]
+    assert list(outcome.finished) == ["de:zero", "ru:zero"]
+    assert len(finished_before(tmp_path)) == 3
+    monkeypatch.setattr(Evaluation, "load", never)
+    run_sweep(settings(conditions=CONDITIONS), tmp_path, progress=False)
+    assert before.items() <= finished_before(tmp_path).items()
+    for name, value, said in [
+        ("limit", 3.0, "limit was 2.*and is 3"),
+        ("tasks", ("lsn_demo_ppl_ru",), "tasks was .*ppl_de.* and is .*ppl_ru"),
+        ("seed", (7,), "seed was .*1234.* and is .*7"),
+        ("num_fewshot", 1, "num_fewshot was null and is 1"),
+        ("metadata", {"a": 1}, "metadata was"),
+        ("model_args", {"add_bos_token": True}, "model_args was"),
+    ]:
+        with pytest.raises(SweepError, match=said):
+            run_sweep(settings(conditions=CONDITIONS, **{name: value}), tmp_path)
+    results = next(iter((tmp_path / "de_zero").rglob("results_*.json")))
+    other = json.loads(results.read_text("utf-8"))
+    other["config"]["lsn"]["mask"]["digest"] = "0" * 64
+    results.write_text(json.dumps(other), "utf-8")
+    with pytest.raises(SweepError, match="has mask '000"):
+        run_sweep(settings(conditions=CONDITIONS), tmp_path)
+    (tmp_path / "sweep.json").unlink()
+    with pytest.raises(SweepError, match="no sweep wrote"):
+        run_sweep(settings(conditions=CONDITIONS), tmp_path)
+
+
+@pytest.fixture
+def command():
+    app = typer.Typer()
+    app.command()(sweep)
+
+    def run(*arguments: str):
+        return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
+
+    return run
+
+
+def options(out: Path, *more: str) -> list[str]:
+    return [
+        "--model", "lsn_demo", "--mask", "demo/planted", "--tasks", "lsn_demo_ppl_de",
+        "--dtype", "float32", "--device", "cpu", "--limit", "2", "--out", str(out), *more,
+    ]  # fmt: skip
+
+
+def test_a_failed_condition_is_recorded_and_the_rest_goes_on(command, tmp_path, monkeypatch):
+    evaluate = Evaluation.evaluate
+
+    def fails_for_german(self, condition, folder, **given):
+        (folder / "half").write_text("")
+        if str(condition) == "de:zero":
+            raise RuntimeError("out of memory")
+        return evaluate(self, condition, folder, **given)
+
+    arguments = options(tmp_path, "--conditions", "none,de:zero,ru:zero")
+    monkeypatch.setattr(Evaluation, "evaluate", fails_for_german)
+    done = command(*arguments)
+    assert done.exit_code == 1
+    assert "1 failed" in done.stdout
+    assert "out of memory" in done.stdout
+    record = json.loads((tmp_path / "de_zero" / "failed.json").read_text("utf-8"))
+    assert record == {"condition": "de:zero", "error": "RuntimeError", "reason": "out of memory"}
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "de_zero", "none", "ru_zero", "sweep.json"
+    ]  # fmt: skip
+    monkeypatch.setattr(Evaluation, "evaluate", evaluate)
+    done = command(*arguments)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.count("finished before") == 2
+    assert not (tmp_path / "de_zero" / "failed.json").exists()
+
+
+def test_an_interrupt_leaves_what_is_finished(command, tmp_path, monkeypatch):
+    evaluate = Evaluation.evaluate
+
+    def interrupted(self, condition, folder, **given):
+        evaluate(self, condition, folder, **given)
+        if condition.terms:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Evaluation, "evaluate", interrupted)
+    done = command(*options(tmp_path, "--conditions", "none,de:zero"))
+    assert done.exit_code == 130
+    assert f"finished conditions are in {tmp_path}" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["none", "sweep.json"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"conditions": ("none", "xx:zero")}, "'xx'.*is not in the mask"),
+        ({"conditions": ("de:nothing",)}, "de:nothing"),
+        ({"conditions": ("de:0", "de:zero")}, "de:zero is named twice"),
+        ({"conditions": ("none",), "tasks": ("no_such_task",)}, "no_such_task"),
+        ({"conditions": ("none",), "tasks": ()}, "no tasks"),
+        ({"conditions": ("none",), "each": "zero"}, "both were given"),
+        ({}, "neither was given"),
+        ({"conditions": ("none",), "controls": 2}, "together with"),
+        ({"conditions": ("none",), "mask": "no_such_mask"}, "no_such_mask"),
+        ({"conditions": ("none",), "metadata": {"api_key": "sk-1"}}, "looks like a secret"),
+        ({"conditions": ("none",), "model_args": {"condition": "de:zero"}}, "--conditions"),
+    ],
+)
+def test_what_cannot_be_run_is_said_before_the_model_is_loaded(given, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(Evaluation, "load", never)
+    with pytest.raises(LsnError, match=said):
+        run_sweep(SweepSettings(**{
+            "model": "lsn_demo", "mask": "demo/planted", "tasks": ("lsn_demo_ppl_de",), **given
+        }), tmp_path / "out")  # fmt: skip
+    assert not (tmp_path / "out").exists()
+
+
+def test_each_language_with_its_controls():
+    mask = NeuronMask.load("demo/planted")
+    conditions = settings(each="x0.5", controls=2).conditions_of(mask)
+    first = mask.languages[0]
+    assert len(conditions) == 1 + 6 + 6 * 2
+    assert list(map(str, conditions[:2])) == ["none", f"{first}:x0.5"]
+    assert list(map(str, conditions[7:9])) == [f"random1-{first}:x0.5", f"random2-{first}:x0.5"]
+
+
+def test_a_file_of_settings_and_the_command_line_over_it(command, tmp_path):
+    file = tmp_path / "sweep.yaml"
+    file.write_text(
+        "model: lsn_demo\nmask: demo/planted\ntasks: [lsn_demo_ppl_de]\nconditions:\n- none\n"
+        "- de:zero\nbatch_size: 4\nlimit: 5\nmodel_args: {add_bos_token: false}\nseed: 3\n"
+    )
+    read = SweepSettings.from_mapping({**read_file(file), "limit": 2, "dtype": None}, "here")
+    assert (read.limit, read.batch_size, read.seed) == (2.0, "4", (3,))
+    assert read.conditions == ("none", "de:zero")
+    assert read.model_args == {"add_bos_token": False}
+    arguments = ("--file", str(file), "--limit", "1", "--conditions", "ru:zero", "--out")
+    done = command(*arguments, str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    config = written(tmp_path / "out")[0]["config"]
+    assert (config["limit"], config["random_seed"], config["batch_size"]) == (1.0, 3, "4")
+    for text, said in [
+        ("model: m\ntask: t\n", "task is no setting"),
+        ("model: m\nmask: k\ntasks: t\nconditions:\n- de: zero\n", "no space after the colon"),
+        ("model: m\nmask: k\n", "tasks is missing"),
+        ("model: m\nmask: k\ntasks: t\nlimit: many\n", "limit is 'many'"),
+        ("- model\n", "holds no settings"),
+        ("a: [", "is no YAML"),
+    ]:
+        file.write_text(text)
+        with pytest.raises(SweepError, match=said):
+            SweepSettings.from_mapping(read_file(file), str(file))
+
+
+def test_seeds():
+    assert parse_seed("0,None,2,3") == (0, None, 2, 3)
+    assert parse_seed([1, None, 2, 3]) == (1, None, 2, 3)
+    assert parse_seed(5) == (5,)
+    for wrong in ("1,2", "many", ""):
+        with pytest.raises(SweepError, match="one number, or four"):
+            parse_seed(wrong)
+
+
+def test_names_of_folders():
+    assert folder_name(Condition.parse("de:zero/random1-ru:x0.5")) == "de_zero+random1-ru_x0.5"
+    long = [Condition.parse("/".join(f"l{n}:zero" for n in range(m))) for m in (40, 41)]
+    names = set(map(folder_name, long))
+    assert len(names) == 2
+    assert all(len(name) <= 120 for name in names)
+
+
+def test_warnings_come_through_once_and_other_noise_does_not(capfd):
+    with quiet():
+        for _ in range(2):
+            logging.getLogger("lsn_eval.somewhere").warning("mind this")
+        print("a progress bar", file=sys.stderr)
+        os.write(2, b"fatal: not a git repository")
+    said = capfd.readouterr().err
+    assert said.count("mind this") == 1
+    assert "progress" not in said
+    assert "git" not in said
+
+
+def test_lm_eval_warns_of_a_limit_once(tmp_path, monkeypatch, capfd, request):
+    harness = logging.getLogger("lm_eval")
+    for logger in (logging.getLogger(), harness):
+        monkeypatch.setattr(logger, "handlers", [])  # those of the test run
+    level = harness.level
+    harness.setLevel(logging.WARNING)  # lm-eval's `verbosity` stays for the process
+    request.addfinalizer(lambda: harness.setLevel(level))
+    run_sweep(settings(conditions=CONDITIONS), tmp_path, progress=False)
+    assert capfd.readouterr().err.count("ONLY BE USED FOR TESTING") == 1
+
+
+def test_progress_says_what_is_being_done_and_none_is_silent(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(progress, "_BETWEEN", 0)
+    chosen = settings(conditions=CONDITIONS)
+    run_sweep(chosen, tmp_path / "shown")
+    said = capfd.readouterr().err
+    for text in ("loading", "1/2 none, loglikelihood_rolling 1/2", "none, loglikelihood_rolling 2/2",
+                 "2/2 de:zero, loglikelihood_rolling 2/2", "100%", "<00:0"):  # fmt: skip
+        assert text in said, text
+    assert ": :" not in said
+    run_sweep(chosen, tmp_path / "silent", progress=False)
+    said = capfd.readouterr().err  # lm-eval warns of --limit
+    assert not re.search(r"loading|none|\d%|\r", said), said
+
+
+def test_time_left_counts_what_is_answered_ahead(monkeypatch):
+    monkeypatch.setattr(progress, "_BETWEEN", 0)
+    bar = SweepBar(4, io.StringIO(), shown=True)
+    shares = []
+    bar.begin("none")
+    for done, ahead in ((1, 3), (5, 15), (10, 30)):
+        bar.answered("generate_until", {"generate_until": done}, {"generate_until": 10}, ahead)
+        shares.append(bar._bar.n)
+    bar.end()
+    assert shares == [0.4, 2.0, 4.0]
+    bar.begin("de:zero")
+    bar.answered("generate_until", {"generate_until": 5}, {"generate_until": 10}, 25)
+    assert bar._bar.n == 4, "it does not go back"
+    bar.close()
+
+
+def test_time_left_is_not_shown_before_it_can_be_estimated(monkeypatch):
+    monkeypatch.setattr(progress, "_BETWEEN", 0)
+    screen = io.StringIO()
+    bar = SweepBar(4, screen, shown=True)
+    bar.begin("none")
+    for done in (1, 19):
+        bar.answered("loglikelihood", {"loglikelihood": done}, {"loglikelihood": 100}, 0)
+    assert "loglikelihood 19/100" in screen.getvalue()
+    assert "<" not in screen.getvalue()
+    bar.answered("loglikelihood", {"loglikelihood": 20}, {"loglikelihood": 100}, 0)
+    assert re.search(r"20/100: .*<\d\d:\d\d\]", screen.getvalue())
+    bar.close()
+
+
+def test_answers_are_counted_by_kind():
+    told = []
+    counter = AnswerCounter(lambda *answer: told.append((answer[0], dict(answer[1]), answer[2])))
+    kinds = ["loglikelihood", "generate_until", "generate_until"]
+    instances = [Instance(kind, {}, (), 0, ("task", 0, 2)) for kind in kinds]
+    totals = {"loglikelihood": 2, "generate_until": 4}
+    for _ in range(2):
+        counter.start([SimpleNamespace(instances=instances)])
+        counter.add_partial("generate_until", None, "text")
+        counter.add_partial("loglikelihood", None, 0.0)
+        assert told[-2:] == [
+            ("generate_until", {"generate_until": 1}, totals),
+            ("loglikelihood", {"generate_until": 1, "loglikelihood": 1}, totals),
+        ]
+
+
+def test_help_has_an_example(command):
+    assert "Example:" in command("--help").stdout

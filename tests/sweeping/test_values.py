@@ -1,0 +1,107 @@
+"""Values that no sweep can run with are said at once: nothing is loaded, nothing is left."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from lsn_eval.cli import app
+from lsn_eval.sweeping.evaluation import Evaluation
+from lsn_eval.sweeping.settings import SweepError, SweepSettings
+from lsn_eval.sweeping.values import missing_device
+
+WRONG = [
+    ("--batch-size", "foo", "batch_size is 'foo'; a whole number from 1 on, such as 16, or auto"),
+    ("--batch-size", "0", "batch_size is '0'"),
+    ("--batch-size", "auto:many", "batch_size is 'auto:many'"),
+    ("--dtype", "float33", "dtype is 'float33'; one of auto, float32, bfloat16"),
+    ("--device", "foo", "device is 'foo'; cpu, cuda, cuda:1"),
+    ("--device", "cpu:0", "device is 'cpu:0'"),
+    ("--device", "cuda:77", "device is 'cuda:77', and PyTorch finds"),
+    ("--limit", "-1", "limit is -1.0; a number above 0"),
+    ("--limit", "0", "limit is 0.0; a number above 0"),
+    ("--limit", "nan", "limit is nan; a number above 0"),
+    ("--gen-kwargs", "nonsense", "--gen-kwargs 'nonsense': k=v,k=v or a JSON object was expected"),
+    ("--metadata", "a=1,zzz", "--metadata 'a=1,zzz': k=v,k=v or a JSON object was expected"),
+    ("--metadata", "=1", "metadata is {'': 1}; names with values"),
+    ("--include-path", "nope", "include_path is 'nope'; a folder that exists was expected"),
+    ("--file", "nope.yaml", "nope.yaml cannot be read (No such file or directory); a YAML file"),
+    ("--file", ".", ". cannot be read (Is a directory); a YAML file"),
+]
+
+
+def sweep(*arguments: object):
+    return CliRunner().invoke(app, [
+        "sweep", "--model", "lsn_demo", "--mask", "demo/planted", "--tasks", "lsn_demo_ppl_de",
+        "--conditions", "none", *map(str, arguments),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(("option", "value", "said"), WRONG)
+def test_wrong_values(option, value, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = sweep("--out", "out", option, value)
+    assert done.exit_code == 2, done.exception
+    assert done.stderr.startswith("lsn-eval: error: ")
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_values_in_python_and_from_a_file():
+    for given in ({"batch_size": "auto"}, {"batch_size": "auto:4"}, {"limit": 0.5}, {"dtype": "auto"},
+                  {"device": "cuda:1"}, {"gen_kwargs": {"seed": 1}}):  # fmt: skip
+        SweepSettings(model="m", mask="k", tasks=("t",), each="zero", **given)
+    for given in ({"max_batch_size": 0}, {"num_fewshot": -1}, {"gen_kwargs": {1: 2}}):
+        with pytest.raises(SweepError, match=f"{next(iter(given))} is .* was expected"):
+            SweepSettings(model="m", mask="k", tasks=("t",), each="zero", **given)
+
+
+def test_devices_that_are_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert missing_device("cpu") is None
+    assert missing_device(None) is None
+    assert missing_device("cuda") == (
+        "device is 'cuda', and PyTorch finds none of the kind cuda here; give another --device, "
+        "such as cpu"
+    )
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert missing_device("cuda") is missing_device("cuda:1") is None
+    assert "finds 2 of the kind cuda" in str(missing_device("cuda:2"))
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [("afile", "afile is a file; a folder"), ("afile/x", "afile is a file; a folder")],
+)
+@pytest.mark.parametrize("command", ["sweep", "demo"])
+def test_a_file_where_the_folder_should_be(command, out, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "afile").write_text("kept")
+    done = sweep("--out", out) if command == "sweep" else CliRunner().invoke(
+        app, ["demo", "--out", out]
+    )  # fmt: skip
+    assert done.exit_code == 2, done.exception
+    assert said in done.stderr
+    assert "Errno" not in done.stderr
+    assert (tmp_path / "afile").read_text() == "kept"
+
+
+def test_what_cannot_be_loaded_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    done = sweep("--out", out, "--device", "cpu", "--model-args", "no_such_argument=1")
+    assert done.exit_code == 2
+    assert "model and tasks cannot be loaded: TypeError" in done.stderr
+    assert "no_such_argument" in done.stderr
+    assert not out.exists()
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Evaluation, "load", interrupted)
+    done = sweep("--out", out, "--device", "cpu")
+    assert done.exit_code == 130
+    assert "interrupted; nothing is finished; go on with" in done.stderr
+    assert not out.exists()

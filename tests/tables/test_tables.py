@@ -1,0 +1,479 @@
+"""Tables of a comparison: what cells say, which signs they bear, and every format of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from html.parser import HTMLParser
+
+import pytest
+from builders.results import LANGUAGES, compared, write_run, write_sweep
+from builders.results_files import edited
+
+from lsn_eval.comparing import Draws
+from lsn_eval.errors import LsnError
+from lsn_eval.tables import Cell, Table, change_table, own_table
+from lsn_eval.tables.formats import _width, latex, markdown, page, render, terminal
+from lsn_eval.tables.leaderboard import leaderboard
+from lsn_eval.tables.numbers import p_value, percent, plain, selectivity, signed
+from lsn_eval.tables.tidy_files import as_csv, as_json, tidy
+from lsn_eval.tables.views import default_show, parse_show
+
+DRAWS = Draws(resamples=200, permutations=199)
+
+
+def texts(table: Table) -> dict[str, list[str]]:
+    return {row[0].text.strip(): [cell.marked for cell in row[1:]] for row in table.rows}
+
+
+def values(table: Table) -> dict[str, list[float | None]]:
+    return {row[0].text.strip(): [cell.value for cell in row[1:]] for row in table.rows}
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A comparison and the same numbers in a spreadsheet: a CSV of condition, language, value."""
+    folder = tmp_path_factory.mktemp("sweep")
+    data = write_sweep(folder, documents=40)
+    lines = ["condition,language,value"]
+    for (condition, language), pairs in data.items():
+        over = sum(-loglikelihood for loglikelihood, _ in pairs)
+        lines.append(f"{condition},{language},{math.exp(over / sum(t for _, t in pairs))!r}")
+    sheet = {
+        (row["condition"], row["language"]): float(row["value"])
+        for row in csv.DictReader(io.StringIO("\n".join(lines)))
+    }
+    return compared(folder), sheet
+
+
+def mean(numbers):
+    return sum(numbers) / len(numbers)
+
+
+def geometric(numbers):
+    product = 1.0
+    for number in numbers:
+        product *= number
+    return product ** (1 / len(numbers))
+
+
+@pytest.mark.parametrize("show", ["value", "difference", "relative", "ratio", "ppxc"])
+def test_a_table_equals_a_spreadsheet(swept, show):
+    comparison, sheet = swept
+    table = change_table(comparison.panels[0], DRAWS, show)
+    assert table.columns == ("condition", *LANGUAGES, "mean")
+    found = values(table)
+    none = [sheet["none", language] for language in LANGUAGES]
+    shown = [f"{x}:zero" for x in LANGUAGES]
+    for condition in [*shown, *(["none"] if show == "value" else [])]:
+        after = [sheet[condition, language] for language in LANGUAGES]
+        ratios = [a / b for a, b in zip(after, none, strict=True)]
+        differences = [a - b for a, b in zip(after, none, strict=True)]
+        expected = {
+            "value": [*after, geometric(after)],
+            "difference": [*differences, mean(differences)],
+            "ppxc": [*differences, mean(differences)],
+            "relative": [*(r - 1 for r in ratios), geometric(ratios) - 1],
+            "ratio": [*ratios, geometric(ratios)],
+        }[show]
+        assert found[condition] == pytest.approx(expected)
+    if show != "value":
+        assert found["(none)"] == pytest.approx([*none, geometric(none)])
+    said = "arithmetic" if show in ("difference", "ppxc") else "geometric"
+    assert f"mean: {said}, over the languages, not tested" in table.notes
+
+
+def test_cells_are_written_with_their_sign_and_interval(swept):
+    comparison, sheet = swept
+    panel = comparison.panels[0]
+    change = panel.change("de:zero", "de")
+    percents = 100 * (sheet["de:zero", "de"] / sheet["none", "de"] - 1)
+    assert texts(change_table(panel, DRAWS))["de:zero"][1] == f"{percents:+.1f}"
+    cell = change_table(panel, DRAWS, intervals=True).rows[2][2]
+    low, high = (100 * math.expm1(end) for end in change.interval)
+    assert cell.text == f"{percents:+.1f} [{low:+.1f}, {high:+.1f}]"
+    assert f"p = {change.p:.2g}" in cell.detail
+    assert "over 40 documents; 2 controls" in cell.detail
+
+
+def test_controls_are_a_range_or_rows(swept):
+    comparison, sheet = swept
+    panel = comparison.panels[0]
+    row = next(r for r in change_table(panel, DRAWS, "ratio").rows if r[0].text == "  2 controls")
+    ratios = [sheet[f"random{k}-en:zero", "de"] / sheet["none", "de"] for k in (1, 2)]
+    assert row[2].text == f"{min(ratios):.2f} to {max(ratios):.2f}"
+    assert row[-1].text == ""
+    every = values(change_table(panel, DRAWS, "ratio", all_controls=True))
+    assert every["random2-en:zero"][1] == pytest.approx(ratios[1])
+    assert "2 controls" not in every
+
+
+def test_a_control_that_is_missing_or_refused_is_seen_in_the_range(tmp_path):
+    write_sweep(tmp_path, documents=40)
+    files = [next((tmp_path / f"random{k}-de_zero").glob("results_*")) for k in (1, 2)]
+    edited(files[0], lambda d: d["results"].pop("ppl_en"))
+    edited(files[1], lambda d: d["versions"].update(ppl_zh=2.0))
+    found = texts(change_table(compared(tmp_path).panels[0], DRAWS))
+    assert found["2 controls"][0].endswith(" to " + found["2 controls"][0].split()[-1])
+    rows = change_table(compared(tmp_path).panels[0], DRAWS).rows
+    place = next(n for n, row in enumerate(rows) if row[0].text == "de:zero") + 1
+    assert re.fullmatch(r"\S+ to \S+ \(1\)", rows[place][1].marked)
+    assert re.fullmatch(r"\S+ to \S+ \(1\)!", rows[place][3].marked)
+
+
+def test_signs_say_what_is_undecided_refused_and_unchanged(tmp_path):
+    items = {
+        "none": [1, 0] * 20,
+        "de:zero": [0, 1] * 20,
+        "en:zero": [1, 0] * 20,
+        "zh:zero": [0] * 40,
+    }
+    for condition, answers in items.items():
+        edit = None if condition != "zh:zero" else (lambda d: d["versions"].update(a_de=9))
+        tasks = {f"a_{x}": {"acc": answers} for x in ("de", "en")}
+        write_run(tmp_path / condition[:2], condition, tasks, edit=edit)
+    table = change_table(compared(tmp_path).panels[0], DRAWS)
+    found = texts(table)
+    assert found["de:zero"] == ["0.000~", "0.000~", "0.000"]
+    assert found["en:zero"] == ["0.000=", "0.000=", "0.000"]
+    assert found["zh:zero"] == ["-0.500", "!", "!"] or found["zh:zero"] == ["!", "-0.500", "!"]
+    notes = "\n".join(table.notes)
+    for said in ("~ the 95% interval", "= the same number", "! no change or mean", "task version"):
+        assert said in notes
+    shown = texts(change_table(compared(tmp_path).panels[0], DRAWS, "value"))
+    assert "0.000!" in shown["zh:zero"]
+    assert shown["zh:zero"][-1] == "!"
+    assert shown["none"] == ["0.500", "0.500", "0.500"]
+
+
+def test_a_ratio_to_zero_is_refused_and_the_sign_explained(tmp_path):
+    write_run(tmp_path / "a", "none", {"a_de": {"acc": [0, 0]}})
+    write_run(tmp_path / "b", "de:zero", {"a_de": {"acc": [1, 0]}})
+    table = change_table(compared(tmp_path).panels[0], DRAWS, "relative")
+    assert texts(table)["de:zero"] == ["!"]
+    assert any(note.startswith("! no change") for note in table.notes)
+    assert table.rows[0][1].detail == "no ratio to 0"
+
+
+def test_what_is_no_number_is_marked_in_values_and_changes(tmp_path):
+    write_sweep(tmp_path, conditions=["none", "de:zero"])
+    file = next((tmp_path / "de_zero").glob("results_*"))
+    edited(file, lambda d: d["results"]["ppl_de"].update({"token_perplexity,none": math.nan}))
+    panel = compared(tmp_path).panels[0]
+    assert texts(change_table(panel, DRAWS, "value"))["de:zero"][1:] == [
+        "nan!", texts(change_table(panel, DRAWS, "value"))["de:zero"][2], "!",
+    ]  # fmt: skip
+    assert texts(change_table(panel, DRAWS))["de:zero"][1] == "!"
+    assert json.loads(as_json(compared(tmp_path)))["numbers"][4]["value"] is None
+
+
+def test_own_table_has_the_numbers_of_the_panel(swept):
+    comparison, _ = swept
+    panel = comparison.panels[0]
+    table = own_table(panel, DRAWS)
+    assert [row[0].text for row in table.rows] == [f"{x}:zero" for x in LANGUAGES]
+    for language, row in zip(LANGUAGES, table.rows, strict=True):
+        change, found = (
+            panel.change(f"{language}:zero", language),
+            panel.selectivity[f"{language}:zero"],
+        )
+        assert row[2].value == change.shift
+        assert row[2].text == f"{100 * math.expm1(change.shift):+.1f} %"
+        assert row[4].value == change.p_holm
+        assert row[5].text.endswith("% (2)")
+        assert row[6].value == change.control_p
+        assert row[7].text == f"{found.value:+.3f}"
+        assert row[8].text == f"[{found.interval[0]:+.3f}, {found.interval[1]:+.3f}]"
+        assert row[9].text == "0.33"
+    assert table.notes[-1] == str(DRAWS)
+
+
+def test_without_samples_no_table_speaks_of_draws(tmp_path):
+    write_sweep(tmp_path, samples=False)
+    comparison = compared(tmp_path)
+    tables = [own_table(comparison.panels[0], DRAWS), *leaderboard(comparison)]
+    for table in tables:
+        assert not any("resamples" in note for note in table.notes)
+        assert any("ithout" in note and "samples" in note for note in table.notes)
+
+
+def test_own_table_keeps_what_is_refused_and_says_where_selectivity_is_missing(tmp_path):
+    write_sweep(tmp_path)
+    file = next((tmp_path / "de_zero").glob("results_*"))
+    edited(file, lambda d: d["versions"].update(ppl_de=2.0))
+    table = own_table(compared(tmp_path).panels[0], DRAWS)
+    assert texts(table)["de:zero"] == ["de", "!", *[""] * 7]
+    assert any("selectivity is given for 2 of 3 conditions" in note for note in table.notes)
+    assert own_table(compared(tmp_path / "none").panels[0], DRAWS) is None
+
+
+def test_an_unknown_or_senseless_view_is_an_error(tmp_path):
+    with pytest.raises(LsnError, match="'colour' cannot be shown; there are value, difference"):
+        parse_show(["colour"])
+    write_run(tmp_path / "a", "none", {"a_de": {"acc": [0, 1]}})
+    panel = compared(tmp_path).panels[0]
+    assert default_show(panel) == "value"
+    with pytest.raises(LsnError, match="PPXC is a change of perplexity; acc is none"):
+        change_table(panel, DRAWS, "ppxc")
+
+
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [(0.12345, "0.123"), (3.14159, "3.14"), (12345.6, "12,346"), (-0.0001, "-0.000"), (None, ""),
+     (3.2e12, "3.2e+12"), (math.inf, "inf"), (9999.994, "9999.99")],
+)  # fmt: skip
+def test_plain_numbers(number, written):
+    assert plain(number) == written
+
+
+def test_signed_numbers_percents_and_p_values():
+    assert [signed(x) for x in (0.5, -0.5, 0.0, -0.00001, 2.0)] == ["+0.500", "-0.500", "0.000", "0.000", "+2.00"]  # fmt: skip
+    assert [selectivity(x) for x in (0.5, -0.0004, 0.0)] == ["+0.500", "0.000", "0.000"]
+    assert [percent(x) for x in (0.0004, -0.0004, 1.959, -0.05, 3e9)] == ["0.0", "0.0", "+195.9", "-5.0", "+3e+11"]  # fmt: skip
+    assert [p_value(x) for x in (1.0, 0.05, 0.0036, 0.00012, 0.00001, None)] == ["1", "0.05", "0.0036", "0.00012", "1e-05", ""]  # fmt: skip
+
+
+# --- leaderboard
+
+
+def board(root, *, draws=DRAWS, **given):
+    return leaderboard(compared(root, draws=draws, **given))
+
+
+def test_the_leaderboard_orders_models_and_masks_by_selectivity(tmp_path):
+    write_sweep(tmp_path / "a", effect=0.3)
+    write_sweep(
+        tmp_path / "b", effect=0.6, digest="f" * 64, conditions=[f"{x}:zero" for x in LANGUAGES]
+    )
+    write_sweep(tmp_path / "c", effect=0.9, model="org/other")
+    comparison = compared(tmp_path)
+    (table,) = leaderboard(comparison)
+    assert [row[0].text for row in table.rows] == ["org/other", "org/model", "org/model"]
+    assert [row[1].text[7:11] for row in table.rows] == ["3986", "ffff", "3986"]
+    for row, panel in zip(
+        table.rows, [comparison.panels[2], comparison.panels[1], comparison.panels[0]], strict=True
+    ):
+        overall = panel.overall["zero"]
+        assert row[7].value == overall.selectivity == pytest.approx(overall.own - overall.others)
+        assert row[4].value == pytest.approx(
+            geometric([panel.change("none", x).row.value for x in LANGUAGES])
+        )
+        assert row[5].text == f"{100 * math.expm1(overall.own):+.1f} %"
+    assert table.rows[1][9].text == ""
+    assert table.rows[0][9].text.endswith("(2)")
+
+
+def test_accuracies_that_fall_are_as_selective_as_those_that_rise(tmp_path):
+    for model, hits in (("org/small", 30), ("org/large", 5)):
+        for condition in ("none", "de:zero"):
+            tasks = {
+                f"a_{x}": {
+                    "acc": [
+                        float(n < (hits if (condition, x) == ("de:zero", "de") else 40))
+                        for n in range(48)
+                    ]
+                }
+                for x in ("de", "en")
+            }
+            write_run(tmp_path / model / condition[:2], condition, tasks, model=model)
+    (table,) = board(tmp_path)
+    assert [row[0].text for row in table.rows] == ["org/large", "org/small"]
+    assert table.rows[0][7].text == f"{-35 / 48:+.3f}"
+
+
+@pytest.mark.parametrize(
+    ("edit", "name"),
+    [
+        (lambda d: d.update(versions=dict.fromkeys(d["versions"], 2.0)), "task version"),
+        (lambda d: d.update(lm_eval_version="0.5"), "lm_eval"),
+        (lambda d: [n.update(effective=5) for n in d["n-samples"].values()], "documents"),
+        (lambda d: d.update(task_hashes=dict.fromkeys(d["results"], "2" * 64)), "prompts"),
+    ],
+)
+def test_models_measured_with_something_else_have_tables_of_their_own(tmp_path, edit, name):
+    hashed = lambda d: d.update(task_hashes=dict.fromkeys(d["results"], "1" * 64))  # noqa: E731
+    write_sweep(tmp_path / "a", edit=hashed if name == "prompts" else None, samples=False)
+    write_sweep(tmp_path / "b", model="org/other", edit=edit, samples=False)
+    tables = board(tmp_path)
+    assert [len(table.rows) for table in tables] == [1, 1]
+    for table in tables:
+        assert f"not to be compared with the other table of this name: {name} differ" in table.notes
+
+
+def test_a_run_without_logged_samples_joins_the_one_with_the_same_settings(tmp_path):
+    write_sweep(
+        tmp_path / "a", edit=lambda d: d.update(task_hashes=dict.fromkeys(d["results"], "1" * 64))
+    )
+    write_sweep(tmp_path / "b", model="org/other", samples=False)
+    (table,) = board(tmp_path)
+    assert len(table.rows) == 2
+    assert "without samples of every cell there is no interval" in table.notes
+
+
+def test_other_tokenizers_are_marked_for_means_over_tokens_alone(tmp_path):
+    for metric in ("token_perplexity", "byte_perplexity"):
+        root = tmp_path / metric
+        write_sweep(root / "a", metric=metric)
+        write_sweep(
+            root / "b", metric=metric, model="org/other", edit=lambda d: d.update(max_length=9)
+        )
+        (table,) = board(root)
+        marked = {cell.mark for row in table.rows for cell in row[4:8]}
+        assert marked == ({"doubtful"} if metric == "token_perplexity" else {""})
+        assert any(note.startswith("? ") for note in table.notes) == (metric == "token_perplexity")
+
+
+def test_other_numbers_of_tokens_in_the_same_text_are_another_tokenizer(tmp_path):
+    write_sweep(tmp_path / "a")
+    write_sweep(tmp_path / "b", model="org/other", seed=1)
+    (table,) = board(tmp_path)
+    assert {cell.mark for cell in table.rows[0][4:8]} == {"doubtful"}
+
+
+def test_models_with_other_languages_are_apart_and_without_selectivity_it_is_an_error(tmp_path):
+    write_sweep(tmp_path / "a")
+    write_sweep(tmp_path / "b", model="org/other", languages=("en", "de"))
+    assert [len(table.rows) for table in board(tmp_path)] == [1, 1]
+    with pytest.raises(LsnError, match="a leaderboard needs conditions LANGUAGE:WHAT and none"):
+        board(tmp_path / "a" / "none")
+
+
+# --- formats
+
+HOSTILE = "a_b%c&d#e{f}g~h^i\\j<k>l$m|n`o*p[q]r\"s't\n\x1b[31m语言–é"
+
+
+def hostile_table() -> Table:
+    return Table(
+        HOSTILE, ("condition", HOSTILE), ((Cell(HOSTILE), Cell("1.0", 1.0, "undecided", HOSTILE)),),
+        notes=(HOSTILE,), signatures=(HOSTILE,),
+    )  # fmt: skip
+
+
+def test_latex_escapes_what_means_something_to_it():
+    text = latex([hostile_table()], [HOSTILE])
+    escaped = (
+        r"a\_b\%c\&d\#e\{f\}g\textasciitilde{}h\textasciicircum{}i\textbackslash{}j\textless{}k"
+        r"\textgreater{}l\$m\textbar{}n`o{*}p{[}q]r\"s't"
+    ).replace('\\"', '"')
+    assert text.count(escaped) == 5
+    assert "语言–é" in text
+    assert "\x1b" not in text
+    assert rf"\noindent\textbf{{Warning:}} {escaped}" in text
+    lines = text.splitlines()
+    assert lines.count(r"\toprule") == lines.count(r"\midrule") == lines.count(r"\bottomrule") == 1
+    row = next(line for line in lines if line.endswith(r"1.0$^{\sim}$ \\"))
+    assert row.count("&") - row.count(r"\&") == 1
+    # Nothing but the comments holds a bare special character.
+    for line in lines:
+        if not line.startswith("%"):
+            bare = re.sub(r"\\[_%&#{}$]", "", line)
+            assert not re.search(r"[%#]", bare)
+            assert bare.count("{") == bare.count("}")
+
+
+def test_latex_rows_do_not_start_with_what_an_end_of_row_would_read():
+    table = Table("t", ("a", "b"), ((Cell("[1]"), Cell("*")),))
+    assert r"{[}1] & {*} \\" in latex([table], [])
+
+
+def test_markdown_keeps_its_columns_and_escapes():
+    text = markdown([hostile_table()], [HOSTILE])
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 3
+    for row in rows:
+        assert len(re.findall(r"(?<!\\)\|", row)) == 3
+    assert "k\\>" in text
+    assert "\\<k" in text
+    assert "\\&d" in text
+    assert "\x1b" not in text
+    assert rows[1] == "| --- | ---: |"
+    assert [line for line in text.splitlines() if line.startswith("    ")] == ["    " + HOSTILE.replace("\n", "\ufffd").replace("\x1b", "\ufffd")]  # fmt: skip
+
+
+class Reader(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.text = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_html_holds_names_as_text_alone():
+    name = '<script>alert(1)</script>" onmouseover="x\' & <b>'
+    table = Table(name, ("c", name), ((Cell(name), Cell(name, 1.0, "refused", name)),), (name,), (name,))  # fmt: skip
+    reader = Reader()
+    reader.feed(page([table], [name]))
+    assert not [tag for tag, _ in reader.tags if tag in ("script", "b")]
+    assert not [attributes for _, attributes in reader.tags if "onmouseover" in attributes]
+    assert sum(name in text for text in reader.text) == 7
+    assert ("td", {"class": "refused", "title": name}) in reader.tags
+
+
+def test_terminal_columns_align_also_with_wide_characters_and_hold_no_escapes():
+    table = Table(
+        "t", ("condition", "任务"), ((Cell("语言任务"), Cell("1.0")), (Cell("ab"), Cell("22.0")))
+    )
+    lines = terminal([table], []).splitlines()[2:5]
+    assert [_width(line) for line in lines] == [15, 15, 15]
+    assert lines[1] == "语言任务    1.0".replace("    ", " " * 4)
+    text = terminal([hostile_table()], [HOSTILE])
+    assert "\x1b" not in text
+    assert len(text.splitlines()) == 10
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "latex", "html"])
+def test_every_format_shows_warnings_notes_marks_and_signatures(tmp_path, name):
+    for condition in ("none", "de:zero"):
+        write_run(tmp_path / condition[:2], condition, {"a_de": {"acc": [1, 0]}}, unchanged=["mlp.act/0"])  # fmt: skip
+    comparison = compared(tmp_path)
+    table = change_table(comparison.panels[0], DRAWS)
+    text = render([table], name, comparison.notes)
+    assert "likely no-op" in text
+    assert "was there already" in text
+    assert "0.000=" in text
+    assert "condition:de:zero" in text
+
+
+def test_csv_and_json_hold_every_number_once_with_warnings(tmp_path):
+    data = write_sweep(tmp_path / "a")
+    write_sweep(tmp_path / "b", conditions=["de:zero"], digest="f" * 64, effect=0.0)
+    tasks = {f"ppl_{x}": {"token_perplexity": data["none", x]} for x in LANGUAGES}
+    write_run(tmp_path / "c", "nl:zero", tasks, unchanged=["mlp.act/0"])
+    comparison = compared(tmp_path)
+    rows = list(csv.DictReader(io.StringIO(as_csv(comparison))))
+    assert len(rows) == len(tidy(comparison)) == 3 * (10 + 1 + 1)
+    keys = {(row["condition"], row["mask"], row["task"]) for row in rows}
+    assert len(keys) == len(rows)
+    (panel, *_) = comparison.panels
+    found = next(
+        r for r in rows if (r["condition"], r["language"], r["mask"][7:8]) == ("de:zero", "de", "3")
+    )
+    change = panel.change("de:zero", "de")
+    assert float(found["shift"]) == change.shift
+    assert (float(found["low"]), float(found["high"])) == change.interval
+    assert float(found["selectivity"]) == panel.selectivity["de:zero"].value
+    assert found["controls"] == "2"
+    dead = [row for row in rows if row["condition"] == "nl:zero"]
+    assert all("likely no-op" in row["warnings"] and "was there" in row["warnings"] for row in dead)
+    assert {row["mark"] for row in dead} == {"unchanged"}
+    document = json.loads(as_json(comparison))
+    assert document["notes"] == [*comparison.notes, *comparison.remarks]
+    assert document["test"] == {"resamples": 200, "permutations": 199, "seed": 0, "level": 0.95}
+    assert document["panels"][0]["notes"] == list(panel.notes)
+    assert document["panels"][0]["overall"]["zero"]["p"] == pytest.approx(1 / 3)
+
+
+def test_csv_survives_commas_quotes_and_line_breaks_in_names(tmp_path):
+    name = 'a,"b"\nc;d'
+    write_run(tmp_path, "none", {"t_de": {"acc": [1, 0]}}, model=name)
+    (row,) = csv.DictReader(io.StringIO(as_csv(compared(tmp_path))))
+    assert row["model"] == name
+    assert row["task"] == "t_de"
