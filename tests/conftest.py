@@ -11,11 +11,14 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import signal
 from collections.abc import Iterator
 
+from typing import TYPE_CHECKING
+
 import pytest
-import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from lsn_eval.models.families import FAMILIES
+
+if TYPE_CHECKING:
+    import transformers
 
 
 @pytest.fixture(params=sorted(FAMILIES))
@@ -35,6 +38,9 @@ def ctrl_c() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tokenizer() -> transformers.PreTrainedTokenizerFast:
     """One token a byte, and an end-of-text token; it adds no BOS."""
+    import transformers  # late: tests of results and tables need neither it nor torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {character: number for number, character in enumerate(alphabet)}
     vocabulary["<|endoftext|>"] = len(vocabulary)
