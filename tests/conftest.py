@@ -10,7 +10,6 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import signal
 from collections.abc import Iterator
-
 from typing import TYPE_CHECKING
 
 import pytest
