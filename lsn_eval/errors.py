@@ -4,9 +4,17 @@ Every error that bad input can cause derives from `LsnError`, so that a command 
 message alone. Anything else that surfaces is a bug of ours and keeps its traceback.
 """
 
+from lsn_eval.visible_text import shortened, visible
+
+LONGEST = 4000
+"""Characters of a message: it may quote a file."""
+
 
 class LsnError(ValueError):
-    """Base class of every error that a user can mend."""
+    """Base class of every error that a user can mend. A message shows every character it quotes."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(shortened(visible(str(message)), LONGEST))
 
 
 class MaskError(LsnError):

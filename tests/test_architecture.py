@@ -15,7 +15,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "lsn_eval"
 
 FLOORS = (
-    ("errors", "version"),
+    ("visible_text", "version"),
+    ("errors",),
     ("storage", "models"),
     ("masks", "results", "language_scores"),
     ("conditions", "statistics", "checking", "judge"),

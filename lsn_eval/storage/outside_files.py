@@ -1,0 +1,223 @@
+"""The one seam through which files of others are read: decoded, bounded, and of the types expected.
+
+Whatever is wrong with a file becomes the caller's own error, which names the place. What comes
+through is plain: valid Unicode, JSON no deeper than `DEEPEST` and no integer beyond a float.
+
+    document = read_json(path, MaskError)
+    for number, record in json_lines(path, ResultsError): ...
+    fields = Fields(document["model"], f"{path}: model", MaskError)
+    layers = fields.whole("layers", least=1, most=100_000)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
+
+from lsn_eval.errors import LsnError
+from lsn_eval.visible_text import shortened
+
+MOST_BYTES = 1 << 30
+"""Of a file that is read as a whole."""
+MOST_BYTES_OF_A_LINE = 1 << 26
+"""64 MiB: a logged sample with its prompt and all its answers takes a few."""
+DEEPEST = 64
+"""Containers within containers; lm-eval's files have about ten."""
+_LONGEST_INTEGER = 300
+"""Digits; a float ends at 309."""
+_BOM = b"\xef\xbb\xbf"
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def read_bytes(
+    path: str | os.PathLike[str], error: type[LsnError], most: int = MOST_BYTES
+) -> bytes:
+    """All of a file, if it is not larger than `most` bytes."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(most + 1)
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or cause
+        raise error(f"{os.fspath(path)} cannot be read ({reason})") from cause
+    if len(content) > most:
+        raise error(f"{os.fspath(path)} is larger than {most:,} bytes, more than such a file has")
+    return content
+
+
+def read_text(path: str | os.PathLike[str], error: type[LsnError], most: int = MOST_BYTES) -> str:
+    """A file as UTF-8, without a byte order mark."""
+    return decoded(read_bytes(path, error, most), os.fspath(path), error)
+
+
+def decoded(content: bytes, where: str, error: type[LsnError]) -> str:
+    """Bytes as UTF-8, without a byte order mark."""
+    try:
+        return content.removeprefix(_BOM).decode("utf-8")
+    except UnicodeDecodeError as cause:
+        raise error(
+            f"{where} is not UTF-8 (byte {cause.start}: {cause.reason}); convert it to UTF-8"
+        ) from cause
+
+
+def read_json(path: str | os.PathLike[str], error: type[LsnError], most: int = MOST_BYTES) -> Any:
+    """The JSON document of a file."""
+    return parse_json(read_text(path, error, most), os.fspath(path), error)
+
+
+def parse_json(text: str, where: str, error: type[LsnError]) -> Any:
+    """A JSON document; `NaN` and infinities are let through, as lm-eval writes them."""
+    try:
+        value = json.loads(text, parse_int=_integer)
+    except RecursionError:
+        raise error(f"{where}: JSON nested deeper than {DEEPEST} levels") from None
+    except ValueError as cause:
+        raise error(f"{where} cannot be read as JSON ({cause})") from cause
+    _check_depth(value, where, error)
+    if _ESCAPED_SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise error(f"{where} holds half a character (a lone surrogate) in \\u") from None
+    return value
+
+
+def json_lines(path: str | os.PathLike[str], error: type[LsnError]) -> Iterator[tuple[int, Any]]:
+    """The line number and the JSON document of every line that is not blank, one at a time."""
+    where = os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            for number, line in bounded_lines(file, where, error):
+                if line.strip():
+                    place = f"{where}, line {number}"
+                    yield number, parse_json(decoded(line, place, error), place, error)
+    except OSError as cause:
+        raise error(f"{where} cannot be read ({cause.strerror or cause})") from cause
+
+
+def bounded_lines(
+    file: BinaryIO, where: str, error: type[LsnError], most: int = MOST_BYTES_OF_A_LINE
+) -> Iterator[tuple[int, bytes]]:
+    """Lines with their numbers from 1, ends kept; one that is longer than `most` is an error
+    before it is in memory."""
+    number = 0
+    while line := file.readline(most + 1):
+        number += 1
+        if len(line) > most:
+            raise error(f"{where}, line {number} is longer than {most:,} bytes")
+        yield number, line
+
+
+def _integer(text: str) -> int:
+    if len(text) > _LONGEST_INTEGER:
+        raise ValueError(f"an integer of {len(text)} digits")
+    return int(text)
+
+
+def _check_depth(value: Any, where: str, error: type[LsnError]) -> None:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise error(f"{where}: JSON nested deeper than {DEEPEST} levels")
+
+
+class Fields:
+    """A JSON object whose fields are of the types that are asked for.
+
+    Every accessor raises the error that it was made with, naming the place, what stands there and
+    what was expected. With `default` a field may be missing or null.
+    """
+
+    def __init__(self, value: Any, where: str, error: type[LsnError]) -> None:
+        self.where = where
+        self.error = error
+        if not isinstance(value, Mapping):
+            self._refuse(value, "an object", where)
+        self.value: Mapping[str, Any] = value
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.value)
+
+    def text(self, name: str, default: Any = ...) -> Any:
+        """A text."""
+        return self._of(name, str, "a text", default)
+
+    def flag(self, name: str, default: Any = ...) -> Any:
+        """True or false."""
+        return self._of(name, bool, "true or false", default)
+
+    def whole(self, name: str, default: Any = ..., *, least: int = 0, most: int = 1 << 53) -> Any:
+        """A whole number between `least` and `most`."""
+        wanted = f"a whole number from {least} to {most}"
+        value = self._of(name, int, wanted, default)
+        if value is not default and (isinstance(value, bool) or not least <= value <= most):
+            self._refuse(value, wanted, name)
+        return value
+
+    def number(self, name: str, default: Any = ...) -> Any:
+        """A finite number, as a float."""
+        value = self._of(name, int | float, "a finite number", default)
+        if value is default:
+            return value
+        if isinstance(value, bool) or not math.isfinite(value):
+            self._refuse(value, "a finite number", name)
+        return float(value)
+
+    def texts(self, name: str, default: Any = ...) -> Any:
+        """A list of texts."""
+        value = self._of(name, list, "a list of texts", default)
+        if value is not default and not all(isinstance(entry, str) for entry in value):
+            self._refuse(value, "a list of texts", name)
+        return value
+
+    def list(self, name: str, default: Any = ...) -> Any:
+        """A list of anything."""
+        return self._of(name, list, "a list", default)
+
+    def mapping(self, name: str, default: Any = ...) -> Any:
+        """An object of anything."""
+        return self._of(name, dict, "an object", default)
+
+    def fields(self, name: str) -> Fields:
+        """An object whose own fields are asked for."""
+        return Fields(self.mapping(name), f"{self.where}: {name}", self.error)
+
+    def only(self, needed: Iterable[str], optional: Iterable[str] = ()) -> None:
+        """Raise unless it has the needed fields and no others than the optional ones."""
+        needed = set(needed)
+        missing = needed - set(self.value)
+        unknown = set(self.value) - needed - set(optional)
+        if missing:
+            raise self.error(f"{self.where} lacks {', '.join(sorted(missing))}")
+        if unknown:
+            names = ", ".join(sorted(map(str, unknown)))
+            raise self.error(f"{self.where} has {names}, which is unknown here")
+
+    def _of(self, name: str, kind: Any, wanted: str, default: Any) -> Any:
+        value = self.value.get(name)
+        if value is None:
+            if default is not ...:
+                return default
+            if name not in self.value:
+                raise self.error(f"{self.where} lacks {name}; {wanted} was expected")
+        if not isinstance(value, kind):
+            self._refuse(value, wanted, name)
+        return value
+
+    def _refuse(self, value: Any, wanted: str, name: str) -> None:
+        given = shortened(json.dumps(value, ensure_ascii=False, default=str), 80)
+        place = self.where if name == self.where else f"{self.where}: {name}"
+        raise self.error(f"{place} is {given}; {wanted} was expected")
