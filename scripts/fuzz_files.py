@@ -1,0 +1,528 @@
+"""Mutated files against every reader of files from outside.
+
+    python scripts/fuzz_files.py --files 20000 --seed 0
+
+A file is mutated (bytes flipped, cut, repeated; JSON values replaced by others; archives damaged)
+and read. It must end in one of the package's own errors, or be accepted with what a strict second
+reading, plain loops over the bytes, finds in it; in `SECONDS` and without `MEGABYTES` more memory.
+Anything else is printed and makes the exit status 1. `tests/end_to_end/test_mutated_files.py` runs
+a few hundred of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bz2
+import gzip
+import io
+import json
+import lzma
+import math
+import random
+import resource
+import signal
+import struct
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lsn_eval import ActivationStats, NeuronMask
+from lsn_eval.errors import LsnError
+from lsn_eval.models.layout import ModelLayout
+
+SECONDS = 10
+MEGABYTES = 2048
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A kind of file: a sound one, the code that reads it, and the second reading."""
+
+    name: str
+    suffix: str
+    content: bytes
+    read: Callable[[Path], Any]
+    agrees: Callable[[Path, Any], bool]
+    """Whether what was read is what stands in the file."""
+
+
+# Sound files -----------------------------------------------------------------------------------
+
+
+def _safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Tensors and our document, by the format's description: length, header, bytes."""
+    raw = path.read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    header = json.loads(raw[8 : 8 + length])
+    metadata = header.pop("__metadata__", {})
+    dtypes = {"I32": "<i4", "I64": "<i8", "F32": "<f4", "F64": "<f8", "F16": "<f2", "U64": "<u8"}
+    tensors = {
+        key: np.frombuffer(
+            raw[8 + length + entry["data_offsets"][0] : 8 + length + entry["data_offsets"][1]],
+            dtypes[entry["dtype"]],
+        ).reshape(entry["shape"])
+        for key, entry in header.items()
+    }
+    return tensors, json.loads(metadata["lsn_eval"])
+
+
+def _mask_file() -> bytes:
+    generator = np.random.RandomState(0)
+    neurons = {
+        who: {"mlp.act": {str(layer): np.sort(generator.permutation(40)[:5]) for layer in range(3)}}
+        for who in ("de", "fr")
+    }
+    mask = NeuronMask(neurons, model=ModelLayout.numbered(3, {"mlp.act": 48}, type="llama"))
+    mask = mask.with_controls(1)
+    values = {
+        who: {"mlp.act": {str(n): {"mean": generator.normal(size=5)} for n in range(3)}}
+        for who in mask.who
+    }
+    return _saved(mask.with_values(values), ".safetensors")
+
+
+def _statistics_file() -> bytes:
+    generator = np.random.RandomState(0)
+    stats = ActivationStats.from_counts(
+        generator.randint(0, 900, size=(2, 3, 16)),
+        np.array([1000, 900]),
+        ("de", "fr"),
+        "mlp.act",
+        ModelLayout.numbered(3, {"mlp.act": 16}, type="llama"),
+    )
+    return _saved(stats, ".safetensors")
+
+
+def _saved(artefact: Any, suffix: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"sound{suffix}"
+        artefact.save(path)
+        return path.read_bytes()
+
+
+def _mask_agrees(path: Path, mask: NeuronMask) -> bool:
+    tensors, document = _safetensors(path)
+    named = {key for key, _ in mask.items()}
+    return (
+        named == set(tensors)
+        and all(np.array_equal(array, tensors[key]) for key, array in mask.items())
+        and list(mask.languages) == document["languages"]
+        and mask.digest == document["digest"]
+        and len(mask.model.layers) == document["model"]["layers"]
+        and dict(mask.model.widths) == document["model"]["widths"]
+        and all(np.isfinite(array).all() for _, array in mask.items())
+        and all(
+            (np.diff(a) > 0).all() and a[0] >= 0 for _, a in mask.items() if a.dtype.kind == "i"
+        )
+    )
+
+
+def _statistics_agree(path: Path, stats: ActivationStats) -> bool:
+    tensors, document = _safetensors(path)
+    tokens = document["tokens"]
+    return (
+        list(stats.languages) == document["languages"]
+        and dict(stats.tokens) == tokens
+        and stats.digest == document["digest"]
+        and len(stats.model.layers) == document["model"]["layers"]
+        and {f"{at}/{name}" for at in stats.hookpoints for name in stats.names(at)}
+        == {key for key in tensors if not key.startswith(("sample/", "text/"))}
+        and all(
+            np.array_equal(stats.arrays[at][name], tensors[f"{at}/{name}"], equal_nan=True)
+            for at in stats.hookpoints
+            for name in stats.names(at)
+        )
+        and all(
+            stats.arrays[at]["positive"][number].min() >= 0
+            for at in stats.hookpoints
+            for number in range(len(stats.languages))
+        )
+    )
+
+
+def _torch_file(content: Any) -> bytes:
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def _torch_plain(path: Path) -> Any:
+    import torch
+
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _published_mask() -> bytes:
+    import torch
+
+    return _torch_file([[torch.tensor([1, 5, 9]), torch.tensor([2])] for _ in range(2)])
+
+
+def _published_mask_agrees(path: Path, mask: NeuronMask) -> bool:
+    plain = _torch_plain(path)
+    return all(
+        sorted(indices.tolist()) == mask.indices(language, "mlp.act", layer).tolist()
+        for language, by_layer in zip(("de", "fr"), plain, strict=True)
+        for layer, indices in enumerate(by_layer)
+    )
+
+
+def _counts_file() -> bytes:
+    import torch
+
+    return _torch_file({"n": torch.tensor(50), "over_zero": torch.arange(12).reshape(3, 4)})
+
+
+def _counts_agree(path: Path, stats: ActivationStats) -> bool:
+    plain = _torch_plain(path)
+    return stats.tokens["de"] == int(plain["n"]) and np.array_equal(
+        stats.arrays["mlp.act"]["positive"][0], plain["over_zero"].numpy()
+    )
+
+
+def _token_file() -> bytes:
+    import torch
+
+    return _torch_file(torch.arange(64).reshape(4, 16))
+
+
+# JSON ------------------------------------------------------------------------------------------
+
+
+def _results_document() -> dict[str, Any]:
+    record = {
+        "version": "0.1.0",
+        "condition": "de:zero",
+        "model": {"name": "tiny", "dtype": "float32"},
+        "mask": {"digest": "ab" * 32, "method": "lape", "languages": ["de", "fr"]},
+        "neurons_per_layer": {"mlp.act": {"0": 3, "1": 2}},
+        "seen": {
+            "hookpoints": {"mlp.act": {"values_overwritten": 10, "values_changed": 9}},
+            "unchanged": [],
+        },
+    }
+    return {
+        "results": {"lsn_wikippl_de": {"alias": "x", "ppl,none": 3.5, "ppl_stderr,none": "N/A"}},
+        "configs": {"lsn_wikippl_de": {"task": "lsn_wikippl_de", "metadata": {"version": 1.0}}},
+        "versions": {"lsn_wikippl_de": 1.0},
+        "n-shot": {"lsn_wikippl_de": 0},
+        "n-samples": {"lsn_wikippl_de": {"original": 9, "effective": 4}},
+        "higher_is_better": {"lsn_wikippl_de": {"ppl": False}},
+        "config": {"model": "lsn_hf", "model_args": {"pretrained": "tiny"}, "lsn": record},
+        "date": 1.0,
+        "lm_eval_version": "0.4.13",
+    }
+
+
+def _results_agree(path: Path, rows: Any) -> bool:
+    document = json.loads(path.read_bytes())
+    for row in rows:
+        value = document["results"][row.task][f"{row.metric},{row.filter}"]
+        number = float(value) if isinstance(value, int | float) else math.nan
+        if not (row.value == number or (math.isnan(row.value) and math.isnan(number))):
+            return False
+    return True
+
+
+def _samples_content() -> bytes:
+    lines = [
+        {
+            "doc_id": number, "doc": {"text": "x", "question": "why?"}, "target": "t",
+            "arguments": {"gen_args_0": {"arg_0": "prompt", "arg_1": {}}},
+            "resps": [["an answer"]], "filtered_resps": ["an answer"], "filter": "none",
+            "metrics": ["acc"], "acc": number % 2 / 1, "doc_hash": "a", "prompt_hash": "b",
+            "target_hash": "c",
+        }
+        for number in range(4)
+    ]  # fmt: skip
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+
+
+def _lines(path: Path) -> list[Any]:
+    text = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
+
+
+def _baseline_content() -> bytes:
+    from lsn_eval.checking.baseline_files import baseline_text
+    from lsn_eval.checking.baselines import make_baseline
+    from lsn_eval.results.rows import read_results
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "results_1.json"
+        path.write_text(json.dumps(_results_document()))
+        return baseline_text(make_baseline(read_results([path]))).encode()
+
+
+def _baseline_agrees(path: Path, baseline: Any) -> bool:
+    entries = json.loads(path.read_bytes())["values"]
+    return [
+        (value.model, value.condition, value.task, value.metric, value.value)
+        for value in baseline.values
+    ] == [(e["model"], e["condition"], e["task"], e["metric"], float(e["value"])) for e in entries]
+
+
+# Readers ---------------------------------------------------------------------------------------
+
+TEXTS = "Der erste Satz.\nDie zweite Zeile mit ü.\n\nNoch eine.\n".encode()
+JSON_TEXTS = b'{"text": "Der erste Satz.", "id": "1"}\n{"text": "Noch einer.", "id": 2}\n'
+
+
+ENDINGS = {"gzip": ".gz", "bz2": ".bz2", "lzma": ".xz"}
+TASK_ROWS = b'{"question": "a", "answer": 1}\n{"question": "b", "answer": 2}\n'
+
+
+def _plain_texts(path: Path) -> list[str]:
+    raw = path.read_bytes()
+    for ending, open_ in (
+        (".gz", gzip.decompress),
+        (".bz2", bz2.decompress),
+        (".xz", lzma.decompress),
+    ):
+        if path.name.endswith(ending):
+            raw = open_(raw)
+    text = raw.removeprefix(b"\xef\xbb\xbf").decode()
+    if ".jsonl" in path.name:
+        texts = [json.loads(line)["text"] for line in text.split("\n") if line.strip()]
+        return [one for one in texts if one.strip()]
+    return [line.rstrip("\r\n") for line in text.split("\n") if line.strip()]
+
+
+def readers() -> list[Reader]:
+    """Every kind of file that is read from outside."""
+    from lsn_eval.checking.baseline_files import read_baseline
+    from lsn_eval.judge.saved import load_saved
+    from lsn_eval.lm_tasks.local_data import read_json_lines
+    from lsn_eval.masks.imports import import_rucaibox
+    from lsn_eval.recording.texts import TextFiles, read_tokens
+    from lsn_eval.results.rows import read_results
+    from lsn_eval.results.samples import read_samples
+    from lsn_eval.statistics.imports import import_counts
+
+    def texts(path: Path) -> list[str]:
+        return [document.text for document in TextFiles(str(path))]
+
+    def same_texts(path: Path, read: list[str]) -> bool:
+        return read == _plain_texts(path)
+
+    def published_mask(path: Path) -> NeuronMask:
+        return import_rucaibox(path, languages=("de", "fr"), layers=2, width=16)
+
+    def samples(path: Path) -> Any:
+        results = path.with_name("results_2026.json")
+        path.rename(path.with_name("samples_task_2026.jsonl"))
+        try:
+            return list(read_samples(results, "task"))
+        finally:
+            path.with_name("samples_task_2026.jsonl").rename(path)
+
+    def same_samples(path: Path, read: Any) -> bool:
+        plain = sorted((line["doc_id"], line["acc"]) for line in _lines(path))
+        return [(sample.document[0], sample.values["acc"]) for sample in read] == plain
+
+    def same_answers(path: Path, read: Any) -> bool:
+        return sorted(answer.answer for answer in read[0].answers) == sorted(
+            line["filtered_resps"][0] for line in _lines(path)
+        )
+
+    sound_mask, results = _mask_file(), json.dumps(_results_document(), indent=1).encode()
+    compressed = {
+        ".txt": TEXTS, ".jsonl": JSON_TEXTS, ".txt.gz": gzip.compress(TEXTS),
+        ".jsonl.xz": lzma.compress(JSON_TEXTS), ".txt.bz2": bz2.compress(TEXTS),
+    }  # fmt: skip
+    return [
+        Reader("mask", ".safetensors", sound_mask, NeuronMask.load, _mask_agrees),
+        Reader(
+            "statistics", ".safetensors", _statistics_file(), ActivationStats.load,
+            _statistics_agree,
+        ),
+        Reader("published mask", ".pth", _published_mask(), published_mask, _published_mask_agrees),
+        Reader(
+            "published counts", ".pt", _counts_file(),
+            lambda path: import_counts([path], ["de"]), _counts_agree,
+        ),
+        Reader(
+            "tokens", ".pt", _token_file(), lambda path: read_tokens(str(path)),
+            lambda path, read: np.array_equal(read.tokens, _torch_plain(path).numpy()),
+        ),
+        Reader("results", ".json", results, lambda p: read_results([p]), _results_agree),
+        Reader("samples", ".jsonl", _samples_content(), samples, same_samples),
+        Reader("saved answers", ".jsonl", _samples_content(), load_saved, same_answers),
+        Reader("baseline", ".json", _baseline_content(), read_baseline, _baseline_agrees),
+        Reader(
+            "task data", ".jsonl", TASK_ROWS,
+            lambda path: read_json_lines(path, ("question", "answer")),
+            lambda path, read: read == _lines(path),
+        ),
+        *(
+            Reader(f"texts{suffix}", suffix, content, texts, same_texts)
+            for suffix, content in compressed.items()
+        ),
+    ]  # fmt: skip
+
+
+# Mutations -------------------------------------------------------------------------------------
+
+ODD_VALUES = (
+    "null", "true", "-1", "0", "1e400", "NaN", "9" * 400, "2147483648", "[]", "{}", '""',
+    '"\\ud800"', '"\\u0000"', "[" * 3000 + "]" * 3000, '{"a":' * 500 + "1" + "}" * 500, '"de"',
+    "1.5", '"x/y"',
+)  # fmt: skip
+
+
+def mutated(content: bytes, choose: random.Random) -> bytes:
+    """One to three mutations of a file's bytes."""
+    for _ in range(choose.choice((1, 1, 1, 2, 3))):
+        content = choose.choice((_flip, _cut, _insert, _repeat, _replace_value, _replace_value))(
+            content, choose
+        )
+    return content
+
+
+def _flip(content: bytes, choose: random.Random) -> bytes:
+    changed = bytearray(content)
+    for _ in range(choose.randint(1, 4)):
+        if changed:
+            changed[choose.randrange(len(changed))] = choose.randrange(256)
+    return bytes(changed)
+
+
+def _cut(content: bytes, choose: random.Random) -> bytes:
+    start, end = sorted(choose.randint(0, len(content)) for _ in range(2))
+    return content[:start] if choose.random() < 0.5 else content[:start] + content[end:]
+
+
+def _insert(content: bytes, choose: random.Random) -> bytes:
+    place = choose.randint(0, len(content))
+    piece = choose.choice((b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"\n", b"{", b'"', b"\x1b[2J"))
+    return content[:place] + piece * choose.choice((1, 1, 50)) + content[place:]
+
+
+def _repeat(content: bytes, choose: random.Random) -> bytes:
+    start = choose.randint(0, len(content))
+    piece = content[start : start + choose.randint(1, 200)]
+    return content[:start] + piece * choose.choice((2, 20)) + content[start:]
+
+
+def _replace_value(content: bytes, choose: random.Random) -> bytes:
+    """A JSON value somewhere in the file by an odd one; the header of a safetensors file, too."""
+    head, text, tail = b"", content, b""
+    if len(content) > 8 and content[8:9] == b"{":
+        (length,) = struct.unpack("<Q", content[:8])
+        head, text, tail = content[:8], content[8 : 8 + length], content[8 + length :]
+    ends = [place for place in range(len(text)) if text[place : place + 1] in (b":", b",", b"[")]
+    if not ends:
+        return _flip(content, choose)
+    start = choose.choice(ends) + 1
+    end = next((p for p in range(start, len(text)) if text[p : p + 1] in b",]}"), len(text))
+    odd = choose.choice(ODD_VALUES)
+    quoted = text[max(0, start - 3) : start + 2].count(b"\\") > 0  # JSON within a JSON text
+    value = odd.replace("\\", "\\\\").replace('"', '\\"') if quoted else odd
+    text = text[:start] + value.encode() + text[end:]
+    return (struct.pack("<Q", len(text)) + text + tail) if head else text
+
+
+# Running ---------------------------------------------------------------------------------------
+
+
+class TooLong(Exception):
+    """A reader that did not come to an end."""
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    def stop(*_: Any) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def outcome(reader: Reader, path: Path) -> str:
+    """`refused`, `accepted`, or what is wrong with how the reader took the file."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        with _bounded():
+            read = reader.read(path)
+    except LsnError:
+        return "refused"
+    except TooLong:
+        return f"not done after {SECONDS} s"
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}: {error}"[
+            :300
+        ]
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) // 1024
+    if grown > MEGABYTES:
+        return f"{grown} MB of memory"
+    try:
+        same = reader.agrees(path, read)
+    except Exception as error:
+        return f"accepted, and the second reading fails: {type(error).__name__}: {error}"[:300]
+    return "accepted" if same else "accepted with other content than the file's"
+
+
+def fuzz(files: int, seed: int, folder: Path, only: str = "") -> tuple[Counter[Any], list[str]]:
+    """Counts by reader and outcome, and a line for every file that ended badly (kept there)."""
+    counts: Counter[Any] = Counter()
+    wrong = []
+    chosen = [reader for reader in readers() if only in reader.name]
+    for reader in chosen:
+        sound = folder / f"sound{reader.suffix}"
+        sound.write_bytes(reader.content)
+        if (found := outcome(reader, sound)) != "accepted":
+            wrong.append(f"{reader.name}: a sound file: {found}")
+    for number in range(files):
+        reader = chosen[number % len(chosen)]
+        choose = random.Random(f"{seed}/{number}")
+        path = folder / f"mutated{reader.suffix}"
+        path.write_bytes(mutated(reader.content, choose))
+        found = outcome(reader, path)
+        counts[reader.name, found if found in ("refused", "accepted") else "wrong"] += 1
+        if found not in ("refused", "accepted"):
+            kept = folder / f"wrong_{seed}_{number}{reader.suffix}"
+            path.rename(kept)
+            wrong.append(f"{reader.name}, {kept}: {found}")
+    return counts, wrong
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="part of a reader's name")
+    parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "mutated_files")
+    given = parser.parse_args()
+    given.keep.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    counts, wrong = fuzz(given.files, given.seed, given.keep, given.only)
+    print("| reader | files | refused | accepted and confirmed | wrong |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name in dict.fromkeys(name for name, _ in counts):
+        row = [counts[name, kind] for kind in ("refused", "accepted", "wrong")]
+        print(f"| {name} | {sum(row)} | {' | '.join(map(str, row))} |")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"\n{given.files} files, {time.monotonic() - began:.0f} s, peak memory {peak} MB")
+    print("\n".join(wrong))
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
