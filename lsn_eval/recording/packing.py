@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording.texts import Document, is_held_out, token_array
+from lsn_eval.statistics.document_sketch import DocumentSketch
 
 TOKENIZED_TOGETHER = 256
 """Documents handed to the tokenizer at a time: fast tokenizers share them among their threads."""
@@ -84,6 +85,7 @@ class RowStream:
         self.rows = 0
         self.tokens = 0
         self.documents = 0
+        self.sketch = DocumentSketch()
         self._texts = texts
         self._tokenize = tokenize
         self._unused = 0
@@ -116,10 +118,11 @@ class RowStream:
         room = None if limit is None else limit // length * length
         seen = 0
         rest = np.zeros(0, np.int64)
-        for group in self._token_lists():
-            starts = seen + np.cumsum([0, *map(len, group)])
-            self.documents += int((starts[:-1] < (starts[-1] if room is None else room)).sum())
-            seen = int(starts[-1])
+        for texts, group in self._tokenized():
+            for text, ids in zip(texts, group, strict=True):
+                if room is None or seen < room:
+                    self._account(text)
+                seen += len(ids)
             rest = np.concatenate([rest, *(np.asarray(ids, np.int64) for ids in group)])
             while rest.size >= length:
                 yield rest[:length]
@@ -130,18 +133,24 @@ class RowStream:
 
     def _single(self) -> Iterator[Row]:
         limit = self.settings.limit
-        for group in self._token_lists():
-            for ids in group:
+        for texts, group in self._tokenized():
+            for text, ids in zip(texts, group, strict=True):
                 row = np.asarray(ids, np.int64)[: self.settings.length]
                 if limit is not None:
                     row = row[: limit - self.tokens]
                 if row.size:
-                    self.documents += 1
+                    self._account(text)
                     yield row
                 if limit is not None and self.tokens >= limit:
                     return
 
-    def _token_lists(self) -> Iterator[Sequence[Sequence[int] | Row]]:
+    def _account(self, text: str | bytes) -> None:
+        self.documents += 1
+        # Line ends, which only packing keeps, make no other document.
+        self.sketch.add(text.strip().encode() if isinstance(text, str) else text)
+
+    def _tokenized(self) -> Iterator[tuple[Sequence[str | bytes], Sequence[Sequence[int] | Row]]]:
+        """Texts and their tokens; token ids that were given stand for texts of their own."""
         if hasattr(self._texts, "shape"):
             tokens = token_array(self._texts, f"the texts of {self.language}")
             if self.settings.hold_out:
@@ -149,13 +158,17 @@ class RowStream:
                     f"the texts of {self.language} are token ids, which cannot be split into "
                     "documents; leave out --hold-out"
                 )
-            yield [tokens] if tokens.ndim == 1 else list(tokens)
+            rows: list[Row] = list(tokens)
+            if tokens.ndim == 1:
+                cuts = range(self.settings.length, tokens.size, self.settings.length)
+                rows = np.split(tokens, cuts) if self.settings.pack else [tokens]
+            yield [row.astype("<i4").tobytes() for row in rows], rows
             return
         if self._tokenize is None:
             raise RecordingError("texts need a tokenizer; give one, or token ids")
         texts = self._recorded()
         while group := list(islice(texts, TOKENIZED_TOGETHER)):
-            yield self._tokenize(group)
+            yield group, self._tokenize(group)
 
     def _recorded(self) -> Iterator[str]:
         if isinstance(self._texts, str):

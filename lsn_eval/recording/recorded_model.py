@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -109,13 +107,3 @@ class RecordedModel:
                     return max(1, size // 2)
                 size *= 2
         return size
-
-    def fingerprint(self) -> str:
-        """A digest of some weights of every parameter: tells checkpoints of one name apart."""
-        sha = hashlib.sha256()
-        for name, parameter in self.full.named_parameters():
-            sha.update(f"{name} {list(parameter.shape)}\n".encode())
-            if parameter.device.type != "meta":
-                some = parameter.detach().flatten()[:16].float().cpu().numpy()
-                sha.update(np.ascontiguousarray(some, "<f4").tobytes())
-        return sha.hexdigest()

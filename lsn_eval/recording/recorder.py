@@ -24,6 +24,7 @@ from torch import nn
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.masks.names import LANGUAGE_NAME
+from lsn_eval.models.weights import weights_fingerprint
 from lsn_eval.recording.checkpoints import ARGUMENTS, Checkpoints, unfinished_folder
 from lsn_eval.recording.language_recording import LanguageRecording
 from lsn_eval.recording.packing import RowSettings, RowStream, tokenize_with
@@ -242,7 +243,7 @@ class _Recording:
         return {
             "corpora": stats.provenance["corpora"],
             "dtype": self.model.dtype,
-            "weights_sha256": started["compared"]["weights_sha256"],
+            "weights_fingerprint": started["compared"]["weights_fingerprint"],
             "tokenizer": getattr(self.tokenizer, "name_or_path", None),
             "settings": {
                 "length": self.length,
@@ -263,7 +264,7 @@ class _Recording:
             "compared": {
                 "model": self.model.described.name,
                 "model_type": self.model.described.type,
-                "weights_sha256": self.model.fingerprint(),
+                "weights_fingerprint": weights_fingerprint(self.model.full),
                 "dtype": self.model.dtype,
                 "texts": {language: _source(texts) for language, texts in self.texts.items()},
                 "processes": self.processes.count,

@@ -74,7 +74,12 @@ def _check_alike(first: ActivationStats, other: ActivationStats) -> None:
     mine, theirs = first.model, other.model
     facts: list[tuple[str, Any, Any]] = [("layers", mine.layers, theirs.layers)]
     facts.append(("type", mine.type, theirs.type))
-    weights = [stats.provenance.get("weights_sha256") for stats in (first, other)]
+    weights = [stats.provenance.get("weights_fingerprint") for stats in (first, other)]
+    if any(weights) and any("weights_sha256" in stats.provenance for stats in (first, other)):
+        raise StatisticsError(
+            "one was recorded by a version of lsn_eval that looked at a part of the weights alone, "
+            "so that nobody can tell whether both are of the same ones; record it anew"
+        )
     if all(weights):
         # The same weights may lie at another path on another machine.
         facts.append(("the digest of the weights", weights[0], weights[1]))

@@ -9,6 +9,7 @@ import torch
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording.packing import RowSettings, RowStream, batches, tokenize_with
 from lsn_eval.recording.texts import Document, is_held_out
+from lsn_eval.statistics.document_sketch import shared_documents
 
 
 def by_letter(texts):
@@ -57,6 +58,23 @@ def test_token_ids_become_rows() -> None:
         rows_of(tokens, length=4, hold_out=True)
     with pytest.raises(RecordingError, match="a LongTensor"):
         rows_of(torch.zeros(4), length=2)
+
+
+def test_whatever_is_cut_from_a_text_shares_its_documents() -> None:
+    texts = [f"text {number}\n" for number in range(900)]
+    tokens = torch.randint(0, 200, (9000,), generator=torch.Generator().manual_seed(0))
+
+    def sketch(texts, **settings) -> list[int]:
+        return rows_of(texts, **{"length": 8, **settings})[1].sketch.hashes
+
+    whole = sketch(texts)
+    cuts = [sketch(texts, limit=2000), sketch(texts[450:]), sketch(texts, length=5)]
+    stripped = [text.strip() for text in texts]
+    cuts += [sketch(stripped, pack=False), sketch(stripped[100:], limit=1000)]
+    assert [shared_documents(whole, cut) for cut in cuts] == [1] * 5
+    assert shared_documents(whole, sketch([f"other {text}" for text in texts])) == 0
+    cuts = [sketch(tokens, limit=800), sketch(tokens[4496:])]
+    assert [shared_documents(sketch(tokens), cut) for cut in cuts] == [1] * 2
 
 
 def test_held_out_documents_are_never_recorded() -> None:

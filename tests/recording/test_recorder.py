@@ -312,9 +312,10 @@ def test_what_is_written_names_where_it_is_from(tmp_path: Path, tokenizer) -> No
     provenance = stats.provenance
     assert provenance["command"] == "a b"
     assert set(provenance["versions"]) == {"lsn_eval", "torch", "transformers", "tokenizers"}
-    assert len(provenance["weights_sha256"]) == 64
+    assert len(provenance["weights_fingerprint"]) == 64
     [corpus] = provenance["corpora"]["de"]
-    assert corpus["documents"] == 23
+    assert corpus["documents"] == len(corpus["document_sketch"]) == 23
+    assert corpus["tokens_asked"] is None
     assert corpus["tokens"] == stats.tokens["de"] == corpus["rows"] * 16
     assert stats.model.type == "llama"
     json.dumps(dict(provenance))

@@ -135,7 +135,7 @@ def test_what_resuming_refuses(tmp_path: Path, tokenizer) -> None:
     other = tiny_model("llama")
     with torch.no_grad():
         other.model.layers[0].mlp.up_proj.weight.mul_(2)
-    with pytest.raises(RecordingError, match="weights_sha256 was"):
+    with pytest.raises(RecordingError, match="weights_fingerprint was"):
         record(other, tokenizer, texts, **options)
     others = {"de": _Stopping([f"x{text}" for text in MANY["de"]], -1, RuntimeError)}
     with pytest.raises(RecordingError, match="not those that were recorded before the stop"):

@@ -119,13 +119,15 @@ def test_the_same_weights_may_have_two_names() -> None:
         replace(
             statistics(seed),
             model=ModelLayout.numbered(LAYERS, MODEL.widths, name=name),
-            provenance={"weights_sha256": weights},
+            provenance={"weights_fingerprint": weights},
         )
         for seed, name, weights in ((1, "/a/tiny", "x"), (2, "/b/tiny", "x"))
     )
     here.merge(there)
     with pytest.raises(StatisticsError, match="digest of the weights"):
-        here.merge(replace(there, provenance={"weights_sha256": "y"}))
+        here.merge(replace(there, provenance={"weights_fingerprint": "y"}))
+    with pytest.raises(StatisticsError, match="a part of the weights alone.*record it anew"):
+        here.merge(replace(there, provenance={"weights_sha256": "x"}))
 
 
 def test_quantiles_need_their_sample() -> None:
