@@ -31,11 +31,11 @@ from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lsn_eval.identification import identify
-from lsn_eval.masks.comparison import markdown_table
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.recording import count_above_thresholds, record
 from lsn_eval.statistics import ActivationStats
 from lsn_eval.storage.shipped import demo_model_dir
+from lsn_eval.wording.text_tables import markdown_table
 
 Texts = dict[str, list[str]]
 Scores = dict[str, dict[str, float]]

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lsn_eval"
 
 FLOORS = (
     ("visible_text", "version"),
-    ("errors",),
+    ("errors", "wording"),
     ("storage", "models"),
     ("masks", "results", "language_scores"),
     ("conditions", "statistics", "checking", "judge"),

@@ -15,6 +15,8 @@ from typing import Any
 
 from lsn_eval.checking.baselines import Baseline, Gate, Value, chosen, data_parts, run_parts
 from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.wording.lists import listed
+from lsn_eval.wording.numbers import exact
 
 _Key = tuple[str, str, str, str]
 
@@ -157,7 +159,7 @@ def _changed_tasks(
             if change:
                 entry = {"model": model, "task": task, **before}
                 yield Finding(
-                    Verdict.CHANGED_SIGNATURE, f"{change} (under {_listed(conditions)})", model,
+                    Verdict.CHANGED_SIGNATURE, f"{change} (under {listed(conditions, 3)})", model,
                     task=task, line=baseline.line(entry),
                 )  # fmt: skip
 
@@ -207,7 +209,7 @@ def _compare(value: Value, row: Row, line: int | None) -> Finding:
     elif abs(move) <= allowed:
         verdict, message = Verdict.OK, ""
     else:
-        message = f"{_number(value.value)} -> {_number(row.value)} ({_change(value.value, move)})"
+        message = f"{exact(value.value)} -> {exact(row.value)} ({_change(value.value, move)})"
         worse = value.worse == "both" or (value.worse == "higher") == (move > 0)
         verdict = Verdict.REGRESSION if worse else Verdict.IMPROVED
     side = {"both": "+-", "higher": "+", "lower": "-"}[value.worse]
@@ -331,14 +333,5 @@ def _change(value: float, move: float) -> str:
     return f"{move:+.4g}" if value == 0 else f"{move / abs(value):+.2%}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.6g}"
-
-
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def _listed(names: Sequence[str], most: int = 3) -> str:
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest

@@ -10,6 +10,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from lsn_eval.checking.checks import Finding, Verdict
+from lsn_eval.wording.numbers import exact
+from lsn_eval.wording.text_tables import aligned
 
 _QUIET = (Verdict.OK, Verdict.GATE_MET)
 # What XML 1.0 cannot hold, not even escaped.
@@ -24,7 +26,7 @@ def table(findings: Sequence[Finding]) -> str:
     rows = [
         [
             str(finding.verdict), finding.condition, finding.task, finding.metric,
-            _number(finding.expected), _number(finding.found) + ("*" if finding.unchanged else ""),
+            exact(finding.expected), exact(finding.found) + ("*" if finding.unchanged else ""),
             finding.allowed, finding.message,
         ]
         for finding in shown
@@ -33,7 +35,7 @@ def table(findings: Sequence[Finding]) -> str:
         header.insert(1, "model")
         for row, finding in zip(rows, shown, strict=True):
             row.insert(1, finding.model)
-    lines = [*_aligned([header, *rows]), ""] if rows else []
+    lines = [*aligned([header, *rows]), ""] if rows else []
     if any(finding.unchanged for finding in shown):
         lines += ["* the intervention overwrote values with what was there: dead neurons?", ""]
     return "\n".join([*lines, summary(findings)])
@@ -118,19 +120,6 @@ def sentence(finding: Finding) -> str:
     what = f"{' '.join(filter(None, names))}: {finding.verdict}"
     allowed = f" (allowed {finding.allowed})" if finding.allowed else ""
     return f"{what}: {finding.message}{allowed}" if finding.message else f"{what}{allowed}"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    rows = [[" ".join(cell.split()) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
 
 
 def _from_here(path: Path) -> str:

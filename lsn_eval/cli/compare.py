@@ -41,7 +41,7 @@ def compare(
         str | None,
         typer.Option(
             "--format",
-            help="terminal, markdown, csv, json, latex or html.",
+            help="terminal, markdown, csv, json or latex.",
             show_default="by the suffix of --out, else terminal",
         ),
     ] = None,
@@ -79,9 +79,13 @@ def compare(
     from lsn_eval.errors import LsnError
     from lsn_eval.results.rows import read_results
     from lsn_eval.storage.whole_files import whole_file
-    from lsn_eval.tables.formats import FORMATS, SUFFIXES, printable
+    from lsn_eval.tables.formats import FORMATS, SUFFIXES
+    from lsn_eval.visible_text import one_line
+    from lsn_eval.wording.lists import counted
 
     suffix = "" if out is None else out.suffix.lower()
+    if output_format == "html" or suffix in (".html", ".htm"):
+        raise LsnError("tables are no pages: 'lsn-eval report RESULTS --out FILE.html' writes HTML")
     chosen = output_format or SUFFIXES.get(suffix, "terminal")
     if chosen not in FORMATS:
         raise LsnError(f"--format {chosen!r}: one of {', '.join(FORMATS)} was expected")
@@ -117,8 +121,9 @@ def compare(
     with whole_file(out, LsnError) as file:
         file.write(text.encode())
     for note in (*comparison.notes, *comparison.remarks):
-        print(f"WARNING: {printable(note)}")
-    print(f"{len(comparison.rows)} numbers of {len({row.file for row in rows})} files in {out}")
+        print(f"WARNING: {one_line(note)}")
+    files = counted(len({row.file for row in rows}), "file")
+    print(f"{counted(len(comparison.rows), 'number')} of {files} in {out}")
 
 
 def _chosen_rows(rows: Sequence[Row], patterns: Sequence[str]) -> list[Row]:

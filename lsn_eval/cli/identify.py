@@ -167,7 +167,7 @@ def _describe(mask: NeuronMask, path: Path) -> dict[str, Any]:
 
 
 def _show(mask: NeuronMask, path: Path, point: dict[str, Any]) -> None:
-    from lsn_eval.masks.comparison import markdown_table
+    from lsn_eval.wording.text_tables import markdown_table
 
     for name, value in point.items():
         print(f"{name} {value}")

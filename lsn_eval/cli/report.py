@@ -47,7 +47,8 @@ def report(
     Example: lsn-eval report sweep/ --out report.html
     """
     from lsn_eval.reporting import ReportOptions, write_report
-    from lsn_eval.tables.formats import printable
+    from lsn_eval.visible_text import one_line
+    from lsn_eval.wording.lists import counted
 
     options = ReportOptions(
         samples=samples,
@@ -58,8 +59,7 @@ def report(
     )
     written = write_report(results, out, options)
     for caution in written.cautions:
-        print(printable(f"{caution.title}: {caution.text}"), file=sys.stderr)
-    print(printable(written.headline))
-    files = "1 file" if written.files == 1 else f"{written.files} files"
-    panels = "1 panel" if written.panels == 1 else f"{written.panels} panels"
+        print(one_line(f"{caution.title}: {caution.text}"), file=sys.stderr)
+    print(one_line(written.headline))
+    files, panels = counted(written.files, "file"), counted(written.panels, "panel")
     print(f"written to {out}: {files}, {panels}")

@@ -15,6 +15,7 @@ from lsn_eval.comparing.scores import Kind, Scale, Scores, scores
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION, ResultsError, Row
 from lsn_eval.results.samples import Sample, read_samples
+from lsn_eval.wording.lists import listed
 
 APART = ("mask", "dtype")
 """For `read_results`: what a comparison keeps apart besides model, condition and task."""
@@ -144,11 +145,9 @@ def _remarks(rows: Sequence[Row]) -> Iterator[str]:
     older = {(row.file, row.task): row.older for row in rows if row.older}
     if older:
         places = [f"{row.condition} on {row.task}" for row in rows if row.older]
-        named = ", ".join(list(dict.fromkeys(places))[:3])
-        more = len(dict.fromkeys(places)) - 3
         yield (
             f"{sum(older.values())} older results of the same model, condition and task were left "
-            f"out, the newest counts: {named}{f' and {more} more' if more > 0 else ''}"
+            f"out, the newest counts: {listed(dict.fromkeys(places), 3)}"
         )
 
 

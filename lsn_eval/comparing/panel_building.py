@@ -14,6 +14,7 @@ from lsn_eval.comparing.selectivity import selectivities
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION, Row
 from lsn_eval.results.settings import OF_A_LANGUAGE, differing
+from lsn_eval.wording.lists import listed
 
 ROUNDING = 1e-3
 """Relative change that another batch size may give without any cause."""
@@ -234,14 +235,8 @@ def _named(places: Sequence[Place], conditions: Sequence[str], languages: Sequen
     of_languages = [x for x in languages if any(place[1] == x for place in places)]
     whole = len(there) == len(of_conditions) * len(of_languages)
     if len(there) > 1 and whole:
-        return f"{_listed(of_conditions)} on {_listed(of_languages)}"
-    return _listed([f"{condition} on {language}" for condition, language in places])
-
-
-def _listed(names: Sequence[str], most: int = 6) -> str:
-    if len(names) <= most:
-        return ", ".join(names)
-    return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
+        return f"{listed(of_conditions)} on {listed(of_languages)}"
+    return listed([f"{condition} on {language}" for condition, language in places])
 
 
 def _languages(rows: Sequence[Row]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 from lsn_eval.comparing import Panel
 from lsn_eval.comparing.panels import Change
 from lsn_eval.errors import LsnError
-from lsn_eval.tables.numbers import p_value
+from lsn_eval.wording.numbers import p_value
 
 DIAGONAL_AT_LEAST = 0.05
 OFF_DIAGONAL_BELOW = 1 / 5

@@ -26,11 +26,12 @@ from torch import nn
 
 from lsn_eval.conditions import UNSET, Condition, InterventionPlan, Unset, plan
 from lsn_eval.errors import InterventionError
-from lsn_eval.interventions.report import InterventionReport, SiteReport, listed
+from lsn_eval.interventions.report import InterventionReport, SiteReport
 from lsn_eval.interventions.witnesses import Witness
 from lsn_eval.interventions.writers import Writer
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.hookpoints import Site, resolve
+from lsn_eval.wording.lists import listed
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ class Intervention:
         ):
             if wrong:
                 raise InterventionError(
-                    f"condition '{self.plan.condition}' was to write {listed(wrong)}, which "
+                    f"condition '{self.plan.condition}' was to write {listed(wrong, 3)}, which "
                     f"{what}: the numbers would be those of an unchanged model. Either the model "
                     "did not run, or it does not call these modules (a fused kernel?): load it "
                     "without one"

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from lsn_eval.wording.lists import listed
+
 logger = logging.getLogger(__name__)
 
 
@@ -83,7 +85,7 @@ class InterventionReport:
             logger.warning(
                 "condition '%s' overwrote %s with the values that were there: dead neurons?",
                 self.condition,
-                listed(self.unchanged_sites),
+                listed(self.unchanged_sites, 3),
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -104,8 +106,3 @@ class InterventionReport:
             "overlaps": dict(self.overlaps),
             "empty": list(self.empty),
         }
-
-
-def listed(sites: list[SiteReport], most: int = 3) -> str:
-    rest = f" and {len(sites) - most} more" if len(sites) > most else ""
-    return ", ".join(map(str, sites[:most])) + rest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.hookpoints import HOOKPOINTS
+from lsn_eval.wording.text_tables import markdown_table
 
 
 def jaccard(shared: int, first: int, second: int) -> float:
@@ -181,24 +181,6 @@ def difference_table(difference: MaskDifference) -> str:
         index = "-" if np.isnan(entry.jaccard) else f"{entry.jaccard:.3f}"
         rows.append([entry.language, entry.hookpoint, *map(str, numbers), index])
     return markdown_table(rows)
-
-
-def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows, the first of them the heading, aligned to be read in a terminal too."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        return f"| {' | '.join(padded)} |"
-
-    rule = [
-        "-" * width if column == 0 else "-" * (width - 1) + ":"
-        for column, width in enumerate(widths)
-    ]
-    return "\n".join([line(rows[0]), line(rule), *map(line, rows[1:])])
 
 
 def _plain(number: float) -> float | None:

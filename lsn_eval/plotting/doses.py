@@ -11,6 +11,7 @@ from lsn_eval.comparing.panels import own_language
 from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION
+from lsn_eval.wording.lists import listed
 
 By = Literal["scale", "value", "added", "neurons"]
 BASELINE_AT: dict[By, float] = {"scale": 1.0, "added": 0.0}
@@ -104,10 +105,8 @@ def curves_by(panels: Sequence[Panel], by: By) -> list[Family]:
             )
     if max(_steps(family, by) for family in found) < 2:
         there = [f"{family.name} at {_listed(family.doses)}" for family in found]
-        more = f" and {len(there) - 6} more" if len(there) > 6 else ""
         raise LsnError(
-            f"one single dose by {by} makes no curve: there are {', '.join(there[:6])}{more}. "
-            f"{_remedy(by)}"
+            f"one single dose by {by} makes no curve: there are {listed(there)}. {_remedy(by)}"
         )
     return found
 

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from lsn_eval.plotting.style import settings
+from lsn_eval.wording.lists import listed
 
 BASE = "DejaVu Sans"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -224,4 +225,4 @@ def _named(characters: Iterable[str]) -> str:
         f"{letter} (U+{ord(letter):04X} {unicodedata.name(letter, 'without a name')})"
         for letter in sorted(characters)
     ]
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    return listed(names)

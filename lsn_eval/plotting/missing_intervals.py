@@ -10,6 +10,7 @@ from typing import Any
 from lsn_eval.comparing import Change, Panel
 from lsn_eval.comparing.paired import FEW
 from lsn_eval.results.rows import NO_CONDITION
+from lsn_eval.wording.lists import listed
 
 UNTESTED: Mapping[str, Any] = MappingProxyType(
     {
@@ -73,9 +74,8 @@ def reasons(panels: Sequence[Panel]) -> list[str]:
                 if is_untested(change) and not _explained(panel, change)
             ]
             if silent:
-                more = f" and {len(silent) - 5} more" if len(silent) > 5 else ""
                 found.append(
-                    f"{', '.join(silent[:5])}{more}: no interval, the samples of it or of none "
+                    f"{listed(silent, 5)}: no interval, the samples of it or of none "
                     "were not logged (--log_samples)"
                 )
     return list(dict.fromkeys(found))

@@ -17,7 +17,7 @@ from lsn_eval.reporting.own_changes import (
     written_shift,
 )
 from lsn_eval.results.rows import NO_CONDITION
-from lsn_eval.tables.numbers import p_value
+from lsn_eval.wording.numbers import p_value
 
 MOST_NAMED = 3
 """Metrics of which a largest change is named, and reasons; the panels' own sentences have all."""

@@ -10,7 +10,7 @@ from lsn_eval.comparing.panels import growth, own_language
 from lsn_eval.conditions import Condition
 from lsn_eval.masks.names import CONTROL_NAME
 from lsn_eval.results.rows import NO_CONDITION
-from lsn_eval.tables.numbers import p_value, percent, signed, span
+from lsn_eval.wording.numbers import p_value, percent, signed, span
 
 
 @dataclass(frozen=True)

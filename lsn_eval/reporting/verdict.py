@@ -16,7 +16,7 @@ from lsn_eval.reporting.own_changes import (
     written_shift,
 )
 from lsn_eval.results.rows import NO_CONDITION
-from lsn_eval.tables.numbers import p_value
+from lsn_eval.wording.numbers import p_value
 
 
 @dataclass(frozen=True)

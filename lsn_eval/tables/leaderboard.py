@@ -9,8 +9,8 @@ from lsn_eval.comparing import Comparison, Draws, Panel
 from lsn_eval.comparing.panels import Overall, growth, strength
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION
-from lsn_eval.tables.numbers import interval, p_value, percent, plain, selectivity, signed
 from lsn_eval.tables.table import Cell, Mark, Table
+from lsn_eval.wording.numbers import interval, p_value, percent, plain, selectivity, signed
 
 OF_THE_MODEL = frozenset(
     {

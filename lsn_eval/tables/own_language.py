@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from lsn_eval.comparing import Draws, Panel, Selectivity
 from lsn_eval.comparing.panels import own_language
-from lsn_eval.tables.numbers import interval, p_value, selectivity, span
 from lsn_eval.tables.table import Cell, Table
 from lsn_eval.tables.views import default_show, detail, mark, meanings, shift_writer
+from lsn_eval.wording.numbers import interval, p_value, selectivity, span
 
 
 def own_table(panel: Panel, draws: Draws) -> Table | None:

@@ -11,8 +11,9 @@ from lsn_eval.comparing import Change, Draws, Panel
 from lsn_eval.comparing.panels import growth
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION
-from lsn_eval.tables.numbers import interval, p_value, percent, plain, signed, span
 from lsn_eval.tables.table import Cell, Mark, Table
+from lsn_eval.wording.lists import counted
+from lsn_eval.wording.numbers import interval, p_value, percent, plain, signed, span
 
 Show = Literal["value", "difference", "relative", "ratio", "ppxc"]
 SHOWN: dict[Show, str] = {
@@ -169,11 +170,9 @@ def detail(change: Change, draws: Draws) -> str:
         holm = "" if change.p_holm is None else f", Holm {p_value(change.p_holm)}"
         parts.append(f"p = {p_value(change.p)}{holm} over {change.documents} documents")
     if change.controls and change.control_p is not None:
-        write = shift_writer(change.scale)
-        reach = span(list(change.controls.values()), write)
-        parts.append(
-            f"{_controls(len(change.controls))} {reach}, rank p = {p_value(change.control_p)}"
-        )
+        reach = span(list(change.controls.values()), shift_writer(change.scale))
+        many = counted(len(change.controls), "control")
+        parts.append(f"{many} {reach}, rank p = {p_value(change.control_p)}")
     return "; ".join([*parts, *change.obstacles, *change.row.warnings])
 
 
@@ -208,10 +207,6 @@ def _mean(panel: Panel, condition: str, show: Show) -> Cell:
     return Cell(_written(number, show), number)
 
 
-def _controls(number: int) -> str:
-    return "1 control" if number == 1 else f"{number} controls"
-
-
 def _control_row(panel: Panel, condition: str, show: Show, mean: bool) -> tuple[Cell, ...]:
     """From the smallest to the largest of the controls, language by language."""
     names = panel.controls[condition]
@@ -234,9 +229,11 @@ def _control_row(panel: Panel, condition: str, show: Show, mean: bool) -> tuple[
         # A control that was measured and left out of the span must not go unseen.
         left_out = len(known) < sum(change is not None for change in changes)
         cells.append(
-            Cell(text, largest, "refused" if left_out else "", detail=_controls(len(known)))
+            Cell(
+                text, largest, "refused" if left_out else "", detail=counted(len(known), "control")
+            )
         )
-    label = _controls(len(names))
+    label = counted(len(names), "control")
     return (Cell(f"  {label}", detail=", ".join(names)), *cells, *([Cell("")] if mean else []))
 
 

@@ -265,6 +265,8 @@ def test_tasks_are_chosen_by_name_pattern_or_family(sweep):
     ("arguments", "said"),
     [
         (["--format", "pdf"], "one of terminal, markdown"),
+        (["--format", "html"], "'lsn-eval report RESULTS --out FILE.html' writes HTML"),
+        (["--out", "page.html"], "'lsn-eval report RESULTS"),
         (["--by", "task"], "condition or model was expected"),
         (["--out", "x.doc"], "an ending that says the format was expected: .txt"),
         (["--out", "x.md", "--format", "csv"], "x.md does not end as csv does"),

@@ -7,7 +7,6 @@ import io
 import json
 import math
 import re
-from html.parser import HTMLParser
 
 import pytest
 from builders.results import LANGUAGES, compared, write_run, write_sweep
@@ -16,11 +15,12 @@ from builders.results_files import edited
 from lsn_eval.comparing import Draws
 from lsn_eval.errors import LsnError
 from lsn_eval.tables import Cell, Table, change_table, own_table
-from lsn_eval.tables.formats import _width, latex, markdown, page, render, terminal
+from lsn_eval.tables.formats import latex, markdown, render, terminal
 from lsn_eval.tables.leaderboard import leaderboard
-from lsn_eval.tables.numbers import p_value, percent, plain, selectivity, signed
 from lsn_eval.tables.tidy_files import as_csv, as_json, tidy
 from lsn_eval.tables.views import default_show, parse_show
+from lsn_eval.visible_text import one_line
+from lsn_eval.wording.text_tables import markdown_text
 
 DRAWS = Draws(resamples=200, permutations=199)
 
@@ -220,22 +220,6 @@ def test_an_unknown_or_senseless_view_is_an_error(tmp_path):
         change_table(panel, DRAWS, "ppxc")
 
 
-@pytest.mark.parametrize(
-    ("number", "written"),
-    [(0.12345, "0.123"), (3.14159, "3.14"), (12345.6, "12,346"), (-0.0001, "-0.000"), (None, ""),
-     (3.2e12, "3.2e+12"), (math.inf, "inf"), (9999.994, "9999.99")],
-)  # fmt: skip
-def test_plain_numbers(number, written):
-    assert plain(number) == written
-
-
-def test_signed_numbers_percents_and_p_values():
-    assert [signed(x) for x in (0.5, -0.5, 0.0, -0.00001, 2.0)] == ["+0.500", "-0.500", "0.000", "0.000", "+2.00"]  # fmt: skip
-    assert [selectivity(x) for x in (0.5, -0.0004, 0.0)] == ["+0.500", "0.000", "0.000"]
-    assert [percent(x) for x in (0.0004, -0.0004, 1.959, -0.05, 3e9)] == ["0.0", "0.0", "+195.9", "-5.0", "+3e+11"]  # fmt: skip
-    assert [p_value(x) for x in (1.0, 0.05, 0.0036, 0.00012, 0.00001, None)] == ["1", "0.05", "0.0036", "0.00012", "1e-05", ""]  # fmt: skip
-
-
 # --- leaderboard
 
 
@@ -380,56 +364,21 @@ def test_latex_rows_do_not_start_with_what_an_end_of_row_would_read():
     assert r"{[}1] & {*} \\" in latex([table], [])
 
 
-def test_markdown_keeps_its_columns_and_escapes():
+def test_markdown_escapes_every_part_of_a_table():
     text = markdown([hostile_table()], [HOSTILE])
-    rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(rows) == 3
-    for row in rows:
-        assert len(re.findall(r"(?<!\\)\|", row)) == 3
-    assert "k\\>" in text
-    assert "\\<k" in text
-    assert "\\&d" in text
-    assert "\x1b" not in text
-    assert rows[1] == "| --- | ---: |"
-    assert [line for line in text.splitlines() if line.startswith("    ")] == ["    " + HOSTILE.replace("\n", "\ufffd").replace("\x1b", "\ufffd")]  # fmt: skip
+    assert text.count(markdown_text(HOSTILE)) == 5
+    starts = ["**Warning:**", "**a\\_b", "| condition", "- a\\_b", "Measured with", "    a_b"]
+    assert [a.startswith(b) for a, b in zip(text.split("\n\n"), starts, strict=True)] == [True] * 6
+    assert [line for line in text.splitlines() if line.startswith("    ")] == ["    " + one_line(HOSTILE)]  # fmt: skip
 
 
-class Reader(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.tags, self.text = [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
-def test_html_holds_names_as_text_alone():
-    name = '<script>alert(1)</script>" onmouseover="x\' & <b>'
-    table = Table(name, ("c", name), ((Cell(name), Cell(name, 1.0, "refused", name)),), (name,), (name,))  # fmt: skip
-    reader = Reader()
-    reader.feed(page([table], [name]))
-    assert not [tag for tag, _ in reader.tags if tag in ("script", "b")]
-    assert not [attributes for _, attributes in reader.tags if "onmouseover" in attributes]
-    assert sum(name in text for text in reader.text) == 7
-    assert ("td", {"class": "refused", "title": name}) in reader.tags
-
-
-def test_terminal_columns_align_also_with_wide_characters_and_hold_no_escapes():
-    table = Table(
-        "t", ("condition", "任务"), ((Cell("语言任务"), Cell("1.0")), (Cell("ab"), Cell("22.0")))
-    )
-    lines = terminal([table], []).splitlines()[2:5]
-    assert [_width(line) for line in lines] == [15, 15, 15]
-    assert lines[1] == "语言任务    1.0".replace("    ", " " * 4)
+def test_the_terminal_gets_no_line_or_escape_of_a_name():
     text = terminal([hostile_table()], [HOSTILE])
     assert "\x1b" not in text
     assert len(text.splitlines()) == 10
 
 
-@pytest.mark.parametrize("name", ["terminal", "markdown", "latex", "html"])
+@pytest.mark.parametrize("name", ["terminal", "markdown", "latex"])
 def test_every_format_shows_warnings_notes_marks_and_signatures(tmp_path, name):
     for condition in ("none", "de:zero"):
         write_run(tmp_path / condition[:2], condition, {"a_de": {"acc": [1, 0]}}, unchanged=["mlp.act/0"])  # fmt: skip

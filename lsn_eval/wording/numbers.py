@@ -1,4 +1,4 @@
-"""How numbers are written in tables."""
+"""How numbers are written wherever a reader meets them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def plain(number: float | None) -> str:
     if size >= 10_000_000:
         return f"{number:.3g}"
     return f"{number:,.0f}" if size >= 10_000 else f"{number:.2f}" if size >= 1 else f"{number:.3f}"
+
+
+def exact(number: float | None) -> str:
+    """Six significant digits: where a small difference is the point."""
+    return "" if number is None else f"{number:.6g}"
 
 
 def signed(number: float) -> str:

@@ -1,0 +1,1 @@
+"""How numbers, lists, counts and tables of text are written: one style for every room."""
