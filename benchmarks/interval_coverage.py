@@ -23,8 +23,9 @@ import numpy as np
 from numpy.random import Generator
 
 from lsn_eval.comparing.corpus_scores import readings
+from lsn_eval.comparing.kinds import MEAN, PERPLEXITY, Kind, Numbers
 from lsn_eval.comparing.paired import Draws, bootstrapped, bounds, paired_change
-from lsn_eval.comparing.scores import MEAN, PERPLEXITY, Kind, Numbers, Scores
+from lsn_eval.comparing.scores import Scores
 
 LANGUAGES = 6
 POPULATION = 200_000

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lsn_eval.comparing.kinds import Kind, Scale
 from lsn_eval.comparing.no_ops import no_ops
 from lsn_eval.comparing.paired import Draws
 from lsn_eval.comparing.panel_building import build_panel
 from lsn_eval.comparing.panels import Panel
-from lsn_eval.comparing.scores import Kind, Scale, Scores, scores
+from lsn_eval.comparing.scores import Scores, scores
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION, ResultsError, Row
 from lsn_eval.results.samples import Sample, read_samples

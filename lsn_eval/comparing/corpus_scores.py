@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sacrebleu.metrics import BLEU, CHRF, TER
 
-from lsn_eval.comparing.scores import Kind, Numbers
+from lsn_eval.comparing.kinds import Kind, Numbers
 
 CHECKED = 50
 """Sentences for which the formulas have to give what sacrebleu gives."""

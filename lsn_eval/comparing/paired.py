@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lsn_eval.comparing.scores import Numbers, Scores
+from lsn_eval.comparing.kinds import Numbers
+from lsn_eval.comparing.scores import Scores
 from lsn_eval.errors import LsnError
 
 UNDEFINED = 0.01

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lsn_eval.comparing.scores import Scale
+from lsn_eval.comparing.kinds import Scale
 from lsn_eval.conditions import Condition
 from lsn_eval.masks.names import CONTROL_NAME
 from lsn_eval.results.rows import NO_CONDITION, Row

@@ -1,52 +1,32 @@
 """A metric's documents as columns of numbers whose sums give the metric.
 
-Every statistic here is a function of sums over documents, so that a bootstrap or a randomisation
-is one matrix product. Which function it is, the samples do not say: it is the one that gives the
+Which statistic of those sums the metric is, the samples do not say: it is the one that gives the
 value in the results file.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lsn_eval.comparing.kinds import (
+    BITS,
+    MEAN,
+    MEAN_PERPLEXITY,
+    PERPLEXITY,
+    RATIO,
+    Kind,
+    Numbers,
+    Scale,
+)
 from lsn_eval.results.samples import Document, Sample
 
-Numbers = NDArray[np.float64]
-Scale = Literal["log", "linear"]
-"""Where changes are taken: of the logarithm for perplexities, of the value for the rest."""
 REPRODUCED = 1e-6
 """Relative difference allowed between a value worked out from samples and the results file's."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How a metric follows from sums over documents."""
-
-    name: str
-    scale: Scale
-    on_scale: Callable[[Numbers], Numbers]
-    """[..., column] sums to [...] values on the scale; NaN where they are not defined."""
-
-    def value(self, sums: Numbers) -> float:
-        """The metric."""
-        with np.errstate(all="ignore"):
-            moved = float(self.on_scale(sums))
-        return math.exp(min(moved, 700.0)) if self.scale == "log" else moved
-
-    def on(self, scale: Scale) -> Kind:
-        """The same statistic on another scale."""
-        inner = self.on_scale
-        if scale == self.scale:
-            return self
-        if scale == "log":
-            return Kind(self.name, scale, lambda sums: np.log(inner(sums)))
-        return Kind(self.name, scale, lambda sums: np.exp(inner(sums)))
 
 
 @dataclass(frozen=True)
@@ -110,18 +90,6 @@ def scores(
             return found
         first = first or found
     return first
-
-
-def _quotient(sums: Numbers) -> Numbers:
-    total = sums[..., 1]
-    return np.where(total == 0, np.nan, sums[..., 0] / np.where(total == 0, 1.0, total))
-
-
-MEAN = Kind("mean", "linear", _quotient)
-RATIO = Kind("ratio of sums", "linear", _quotient)
-MEAN_PERPLEXITY = Kind("exp of the negative mean", "log", _quotient)
-PERPLEXITY = Kind("perplexity", "log", _quotient)
-BITS = Kind("bits per unit", "linear", lambda sums: _quotient(sums) / math.log(2))
 
 
 def _readings(items: list[Any], metric: str) -> Iterator[tuple[Kind, Numbers]]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lsn_eval.comparing.kinds import Numbers, Scale
 from lsn_eval.comparing.paired import Draws, bootstrapped, bounds
 from lsn_eval.comparing.panels import (
     Overall,
@@ -20,7 +21,7 @@ from lsn_eval.comparing.panels import (
     rank_p_value,
     strength,
 )
-from lsn_eval.comparing.scores import Numbers, Scale, Scores
+from lsn_eval.comparing.scores import Scores
 from lsn_eval.masks.names import CONTROL_NAME
 from lsn_eval.results.rows import NO_CONDITION
 

@@ -13,6 +13,7 @@ from sacrebleu.significance import PairedTest
 from scipy import stats
 
 from lsn_eval.comparing.corpus_scores import _together, readings
+from lsn_eval.comparing.kinds import MEAN, PERPLEXITY, Kind
 from lsn_eval.comparing.paired import (
     Draws,
     _swaps,
@@ -23,7 +24,7 @@ from lsn_eval.comparing.paired import (
     paired_change,
     same_responses,
 )
-from lsn_eval.comparing.scores import MEAN, PERPLEXITY, Kind, Scores
+from lsn_eval.comparing.scores import Scores
 from lsn_eval.errors import LsnError
 
 

@@ -7,7 +7,8 @@ import math
 
 import pytest
 
-from lsn_eval.comparing.scores import MEAN, RATIO, scores
+from lsn_eval.comparing.kinds import MEAN, RATIO
+from lsn_eval.comparing.scores import scores
 from lsn_eval.results.rows import ResultsError
 from lsn_eval.results.samples import Sample, read_samples, samples_path
 

@@ -1,0 +1,56 @@
+"""`Kind`: how a metric follows from sums over documents.
+
+Every statistic here is a function of sums, so that a bootstrap or a randomisation of a whole table
+is matrix products with the same draws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+Scale = Literal["log", "linear"]
+"""Where changes are taken: of the logarithm for perplexities, of the value for the rest."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a metric follows from sums over documents."""
+
+    name: str
+    scale: Scale
+    on_scale: Callable[[Numbers], Numbers]
+    """[..., column] sums to [...] values on the scale; NaN where they are not defined."""
+
+    def value(self, sums: Numbers) -> float:
+        """The metric."""
+        with np.errstate(all="ignore"):
+            moved = float(self.on_scale(sums))
+        return math.exp(min(moved, 700.0)) if self.scale == "log" else moved
+
+    def on(self, scale: Scale) -> Kind:
+        """The same statistic on another scale."""
+        inner = self.on_scale
+        if scale == self.scale:
+            return self
+        if scale == "log":
+            return Kind(self.name, scale, lambda sums: np.log(inner(sums)))
+        return Kind(self.name, scale, lambda sums: np.exp(inner(sums)))
+
+
+def _quotient(sums: Numbers) -> Numbers:
+    total = sums[..., 1]
+    return np.where(total == 0, np.nan, sums[..., 0] / np.where(total == 0, 1.0, total))
+
+
+MEAN = Kind("mean", "linear", _quotient)
+RATIO = Kind("ratio of sums", "linear", _quotient)
+MEAN_PERPLEXITY = Kind("exp of the negative mean", "log", _quotient)
+PERPLEXITY = Kind("perplexity", "log", _quotient)
+BITS = Kind("bits per unit", "linear", lambda sums: _quotient(sums) / math.log(2))
