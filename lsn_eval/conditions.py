@@ -35,6 +35,8 @@ _EXPECTED = (
     f"({', '.join(STATISTICS)}), xNUMBER to scale, or +NUMBER or +STATISTIC to add"
 )
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 class Unset(Enum):
     """The type of `UNSET`."""
@@ -79,6 +81,11 @@ class Term:
 def _number(text: str, term: str) -> float:
     if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
         raise ConditionError(f"{text!r} in {term!r} is no number: {_EXPECTED}")
+    if abs(float(text)) > _LARGEST:
+        raise ConditionError(
+            f"{text!r} in {term!r} is beyond {_LARGEST:.6g}, the largest number of float32, in "
+            "which values are kept; give a smaller one"
+        )
     return float(text)
 
 

@@ -7,11 +7,11 @@
 The model is changed by forward hooks alone, which live as long as the `with` block. A tensor that
 the model made is never written in place: whoever else holds it keeps what it was.
 
-Proof. Every site counts its calls, the values it overwrote and how many of them changed. In
-addition, the first time the model runs, a witness at each down projection that is fed by an
-intervened `mlp.act` compares what arrives there with what was written (times `mlp.up` in a gated
-MLP): a fused kernel or a functional call that goes round the activation module is an error then,
-and not a table of unchanged numbers.
+Proof. Every site counts its calls, the values it overwrote and how many of them changed; a call of
+its layer that runs past it is an error. At each down projection that is fed by an intervened
+`mlp.act`, a witness holds what arrives against what was written (times `mlp.up` in a gated MLP),
+once for each kind of shape: a fused kernel or a functional call that goes round the activation
+module, always or for some shapes only, is an error, and not a table of unchanged numbers.
 """
 
 from __future__ import annotations
@@ -19,65 +19,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from lsn_eval.conditions import UNSET, Condition, InterventionPlan, Unset, plan
 from lsn_eval.errors import InterventionError
+from lsn_eval.interventions.hooks import Hook
 from lsn_eval.interventions.report import InterventionReport, SiteReport
-from lsn_eval.interventions.witnesses import Witness
 from lsn_eval.interventions.writers import Writer
 from lsn_eval.masks.mask import NeuronMask
-from lsn_eval.models.hookpoints import Site, resolve
+from lsn_eval.models.hookpoints import resolve, unwrap
 from lsn_eval.wording.lists import listed
 
 logger = logging.getLogger(__name__)
-
-
-def hook_site(
-    stack: ExitStack, site: Site, written: Callable[[torch.Tensor], torch.Tensor]
-) -> None:
-    """Until `stack` closes, put `written(values)` in the place of the values [..., extent]."""
-    if site.side == "output":
-
-        def after(module: nn.Module, args: Any, output: Any) -> torch.Tensor:
-            return written(_single_tensor(output, site))
-
-        handle = site.module.register_forward_hook(after)
-    else:
-
-        def before(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-            if not args:
-                raise InterventionError(
-                    f"{site} got no positional input, so that it cannot be written; this model's "
-                    "MLP calls the module in another way than its family does"
-                )
-            return (written(_single_tensor(args[0], site)), *args[1:])
-
-        handle = site.module.register_forward_pre_hook(before)
-    stack.callback(handle.remove)
-
-
-def _counted(writer: Writer, report: SiteReport) -> Callable[[torch.Tensor], torch.Tensor]:
-    def written(values: torch.Tensor) -> torch.Tensor:
-        result, changed = writer(values)
-        report.count(values[..., 0].numel() * report.neurons, changed)
-        return result
-
-    return written
-
-
-def _single_tensor(value: Any, site: Site) -> torch.Tensor:
-    if not isinstance(value, torch.Tensor):
-        raise InterventionError(f"{site} is a {type(value).__name__}; one tensor was expected")
-    if value.shape[-1] != site.extent:
-        raise InterventionError(
-            f"{site} is {value.shape[-1]} wide and {site.extent} was expected: is the layer split "
-            "over devices (tensor parallelism)? Load the model without that"
-        )
-    return value
 
 
 class SiteCounts(NamedTuple):
@@ -89,29 +45,31 @@ class SiteCounts(NamedTuple):
 
 
 class Intervention:
-    """A condition on a loaded model, checked and ready to be switched on any number of times."""
+    """A condition on a loaded model, checked and ready to be switched on any number of times.
+
+    Raises:
+        LsnError: condition, mask and model do not fit, or a value is beyond the largest number of
+            the model's precision.
+    """
 
     def __init__(self, model: nn.Module, mask: NeuronMask, condition: Condition):
         self.plan: InterventionPlan = plan(mask, condition)
-        hookpoints = resolve(model)
-        mask.check_model(hookpoints)
-        self._writers: list[tuple[Site, Writer, SiteReport]] = []
-        self._witnesses: list[Witness] = []
+        self.hookpoints = resolve(model)
+        mask.check_model(self.hookpoints)
+        self._written: list[tuple[Hook, Writer]] = []
         self.report = InterventionReport(
             condition=str(self.plan.condition),
             overlaps=self.plan.overlaps,
             empty=self.plan.empty,
         )
         for (hookpoint, layer), write in self.plan.writes.items():
-            site = hookpoints.site(hookpoint, layer)
+            site = self.hookpoints.site(hookpoint, layer)
             writer = Writer(site, write)
-            site_report = SiteReport(hookpoint, layer, site.module_name, write.indices.size)
-            self.report.sites.append(site_report)
-            self._writers.append((site, writer, site_report))
-            # Columns written later at mlp.down_in no longer say what arrived from mlp.act; the
-            # witness is prepended, so it looks before they are written.
-            if hookpoint == "mlp.act":
-                self._witnesses.append(Witness(hookpoints, layer, writer))
+            writer.operands.check(unwrap(model).dtype)  # type: ignore[arg-type]
+            seen = SiteReport(hookpoint, layer, site.module_name, write.indices.size)
+            hook = Hook(self.hookpoints, site, writer.columns, _counted(writer, seen))
+            self.report.sites.append(seen)
+            self._written.append((hook, writer))
         for who in self.plan.empty:
             logger.warning(
                 "%s has no neurons in this mask: condition '%s' changes nothing there",
@@ -125,11 +83,6 @@ class Intervention:
         for (hookpoint, layer), write in self.plan.writes.items():
             counts.setdefault(hookpoint, {})[layer] = int(write.indices.size)
         return counts
-
-    @property
-    def sites(self) -> tuple[Site, ...]:
-        """Where this writes, in the order of `plan.writes` and of the report's sites."""
-        return tuple(site for site, _, _ in self._writers)
 
     def add_counts(self, counts: Sequence[SiteCounts]) -> None:
         """Add to the report what hooks elsewhere counted for this condition, site by site."""
@@ -147,42 +100,37 @@ class Intervention:
         """Write while the block runs. Leaving it, also by an exception, removes every hook.
 
         Raises:
-            InterventionError: on leaving normally, if a site never fired or wrote nothing within
-                this block.
+            InterventionError: in the block, where a write does not arrive; on leaving it normally,
+                if a layer ran past a site, or a site never fired, wrote nothing or wrote
+                infinities.
         """
-        before = [(site.calls, site.overwritten) for site in self.report.sites]
+        before = [site.overwritten for site in self.report.sites]
         with ExitStack() as stack:
-            for site, writer, site_report in self._writers:
-                hook_site(stack, site, _counted(writer, site_report))
-            for witness in self._witnesses:
-                if not witness.done:
-                    witness.install(stack)
+            for hook, _ in self._written:
+                hook.install(stack)
             yield self.report
-        self.check_fired(
-            [
-                SiteCounts(site.calls - calls, site.overwritten - overwritten, 0)
-                for site, (calls, overwritten) in zip(self.report.sites, before, strict=True)
-            ]
-        )
+        for hook, writer in self._written:
+            hook.check()
+            writer.operands.check_overflow()
+        empty = [
+            site
+            for site, overwritten in zip(self.report.sites, before, strict=True)
+            if site.overwritten == overwritten
+        ]
+        if empty:
+            raise InterventionError(
+                f"condition '{self.plan.condition}' wrote nothing at {listed(empty, 3)}: the model "
+                "ran over no token at all"
+            )
 
-    def check_fired(self, counts: Sequence[SiteCounts]) -> None:
-        """Hold what was counted, site by site, against what was to be written.
 
-        Raises:
-            InterventionError: a site never fired or wrote nothing.
-        """
-        seen = list(zip(self.report.sites, counts, strict=True))
-        for wrong, what in (
-            ([site for site, count in seen if not count.calls], "never fired"),
-            ([site for site, count in seen if not count.overwritten], "wrote nothing"),
-        ):
-            if wrong:
-                raise InterventionError(
-                    f"condition '{self.plan.condition}' was to write {listed(wrong, 3)}, which "
-                    f"{what}: the numbers would be those of an unchanged model. Either the model "
-                    "did not run, or it does not call these modules (a fused kernel?): load it "
-                    "without one"
-                )
+def _counted(writer: Writer, seen: SiteReport) -> Callable[[torch.Tensor], torch.Tensor]:
+    def written(values: torch.Tensor) -> torch.Tensor:
+        result, changed = writer(values)
+        seen.count(values[..., 0].numel() * seen.neurons, changed)
+        return result
+
+    return written
 
 
 @contextmanager

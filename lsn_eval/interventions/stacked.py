@@ -15,60 +15,50 @@ import torch
 
 from lsn_eval.conditions import Write
 from lsn_eval.errors import InterventionError
-from lsn_eval.interventions.intervention import Intervention, SiteCounts, hook_site
-from lsn_eval.interventions.writers import new_values
+from lsn_eval.interventions.hooks import Hook
+from lsn_eval.interventions.intervention import Intervention, SiteCounts
+from lsn_eval.interventions.writers import Operands, written_columns
 from lsn_eval.models.hookpoints import Site
+from lsn_eval.models.layout import Place
 
 
-class _StackedSite:
+class StackedWriter:
     """All conditions' writes at one site; a condition that does not write there has None."""
 
     def __init__(self, site: Site, writes: Sequence[Write | None]) -> None:
-        self.site = site
-        parts: dict[str, list[torch.Tensor]] = {
-            name: [] for name in ("condition", "column", "operand", "set", "scale")
-        }
+        self._site = site
         self._sizes = [0 if write is None else write.indices.size for write in writes]
-        for number, write in enumerate(writes):
-            if write is None:
-                continue
-            columns = write.indices if site.columns is None else site.columns[write.indices]
-            parts["condition"].append(torch.full((write.indices.size,), number))
-            parts["column"].append(torch.as_tensor(columns, dtype=torch.long))
-            parts["operand"].append(torch.as_tensor(write.operands))
-            parts["set"].append(torch.as_tensor(write.operations == "set"))
-            parts["scale"].append(torch.as_tensor(write.operations == "scale"))
-        self._parts = {name: torch.cat(tensors) for name, tensors in parts.items()}
-        self._only_sets = bool(self._parts["set"].all())
-        self._rows = 0
-        self._calls = self._positions = 0
-        self._changed: torch.Tensor | None = None
+        present = [write for write in writes if write is not None]
+        self.operands = Operands(site, present)
+        self.columns = torch.cat([written_columns(site, write) for write in present])
+        self._conditions = torch.arange(len(writes)).repeat_interleave(torch.tensor(self._sizes))
+        self.start(0)
 
     def start(self, rows: int) -> None:
+        """Count anew; `rows` is the rows of one condition."""
         self._rows = rows
         self._calls = self._positions = 0
-        self._changed = None
+        self._changed: torch.Tensor | None = None
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
         """A copy of `values` [conditions * rows, ..., neuron] with every condition's writes."""
         conditions = len(self._sizes)
         if values.ndim < 3 or values.shape[0] != conditions * self._rows:
             raise InterventionError(
-                f"{self.site} has the shape {list(values.shape)}; [{conditions} conditions x "
+                f"{self._site} has the shape {list(values.shape)}; [{conditions} conditions x "
                 f"{self._rows} rows, position, neuron] was expected, so that each row is under its "
                 "own condition. This model cannot generate for several conditions at once; give "
                 "--stack 0"
             )
-        parts = self._parts
-        if parts["column"].device != values.device:
-            parts = self._parts = {name: part.to(values.device) for name, part in parts.items()}
+        if self.columns.device != values.device:
+            self.columns = self.columns.to(values.device)
+            self._conditions = self._conditions.to(values.device)
         result = values.clone(memory_format=torch.contiguous_format)
         # [position, condition, neuron]: indexing the last two gives [position, written].
         view = result.view(conditions, -1, values.shape[-1]).transpose(0, 1)
-        place = (slice(None), parts["condition"], parts["column"])
+        place = (slice(None), self._conditions, self.columns)
         old = view[place]
-        kinds = None if self._only_sets else (parts["set"], parts["scale"])
-        new = new_values(old, parts["operand"], kinds)
+        new = self.operands.new_values(old)
         view[place] = new
         changed = (old != new).sum(0)
         self._changed = changed if self._changed is None else self._changed + changed
@@ -94,18 +84,17 @@ class StackedIntervention:
 
     def __init__(self, members: Sequence[Intervention | None]) -> None:
         self._members = list(members)
-        sites = {
-            place: site
-            for member in members
-            if member is not None
-            for place, site in zip(member.plan.writes, member.sites, strict=True)
-        }
-        self._sites = {
-            place: _StackedSite(
-                site, [None if one is None else one.plan.writes.get(place) for one in members]
-            )
-            for place, site in sites.items()
-        }
+        self._written: dict[Place, tuple[Hook, StackedWriter]] = {}
+        for member in members:
+            if member is None:
+                continue
+            for place in member.plan.writes:
+                if place not in self._written:
+                    site = member.hookpoints.site(*place)
+                    writes = [one.plan.writes.get(place) if one else None for one in members]
+                    writer = StackedWriter(site, writes)
+                    hook = Hook(member.hookpoints, site, writer.columns.unique(), writer)
+                    self._written[place] = hook, writer
         self._finished: dict[int, list[SiteCounts]] = {}
 
     @contextmanager
@@ -113,18 +102,18 @@ class StackedIntervention:
         """Write while the block runs, with fresh counts; `rows` is the rows of one condition.
 
         Raises:
-            InterventionError: a tensor whose first axis is not `conditions x rows`; or, on leaving
-                normally, a site that never fired or wrote nothing for one of the conditions.
+            InterventionError: a tensor whose first axis is not `conditions x rows`; or as
+                `Intervention.active` does.
         """
         self._finished = {}
         with ExitStack() as stack:
-            for site in self._sites.values():
-                site.start(rows)
-                hook_site(stack, site.site, site)
+            for hook, writer in self._written.values():
+                writer.start(rows)
+                hook.install(stack)
             yield
-        for number, member in enumerate(self._members):
-            if member is not None:
-                member.check_fired(self.counts(number))
+        for hook, writer in self._written.values():
+            hook.check()
+            writer.operands.check_overflow()
 
     def finish(self, condition: int) -> None:
         """What runs from now on is no longer counted for this condition."""
@@ -138,4 +127,4 @@ class StackedIntervention:
     def _now(self, condition: int) -> list[SiteCounts]:
         member = self._members[condition]
         writes = () if member is None else member.plan.writes
-        return [self._sites[place].counts(condition) for place in writes]
+        return [self._written[place][1].counts(condition) for place in writes]

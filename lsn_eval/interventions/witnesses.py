@@ -1,4 +1,4 @@
-"""Proof that a write at `mlp.act` arrives: a look at the down projection's input, once a layer."""
+"""Proof that a write at `mlp.act` arrives: a look at what the down projection is given."""
 
 from __future__ import annotations
 
@@ -9,70 +9,87 @@ import torch
 from torch import nn
 
 from lsn_eval.errors import InterventionError
-from lsn_eval.interventions.writers import Writer
 from lsn_eval.models.hookpoints import ModelHookpoints
 
 WITNESS_TOLERANCE = 1e-2
 """Relative difference allowed between a written value and what reaches the down projection:
 rounding in half precision is below it, an intervention that went nowhere is far above."""
 
+_REMEDY = "Load the model without the kernel, or use a mask at mlp.down_in"
+
 
 class Witness:
-    """Checks once that what was written at `mlp.act` of a layer reaches its down projection."""
+    """Holds what was written at `mlp.act` of a layer against what reaches its down projection.
 
-    def __init__(self, hookpoints: ModelHookpoints, layer: str, writer: Writer) -> None:
+    That something was written is looked at whenever the down projection runs, the values once for
+    each kind of shape: which kernel runs may depend on how many rows and positions there are. A
+    kind is the power of two that each of the two is below.
+
+    Args:
+        columns: [written], of the neurons that are compared.
+    """
+
+    def __init__(self, hookpoints: ModelHookpoints, layer: str, columns: torch.Tensor) -> None:
         self._act = hookpoints.site("mlp.act", layer)
         self._down = hookpoints.site("mlp.down_in", layer)
         self._up = hookpoints.site("mlp.up", layer) if hookpoints.gated else None
-        self._writer = writer
-        self._written: torch.Tensor | None = None
+        self._columns = columns
+        self._kinds: set[tuple[int, ...]] = set()
+        self.written: torch.Tensor | None = None
         self._factor: torch.Tensor | None = None
-        self.done = False
 
     def install(self, stack: ExitStack) -> None:
-        handles = [
-            self._act.module.register_forward_hook(self._after_act),
-            self._down.module.register_forward_pre_hook(self._before_down, prepend=True),
-        ]
+        """Look until `stack` closes; whoever writes puts the result into `written`."""
+        self.written = self._factor = None
+        # Prepended: columns that are written at mlp.down_in no longer say what arrived.
+        before = self._down.module.register_forward_pre_hook(self._before_down, prepend=True)
+        stack.callback(before.remove)
         if self._up is not None:
-            handles.append(self._up.module.register_forward_hook(self._after_up))
-        for handle in handles:
-            stack.callback(handle.remove)
+            stack.callback(self._up.module.register_forward_hook(self._after_up).remove)
 
-    def _after_act(self, module: nn.Module, args: Any, output: torch.Tensor) -> None:
-        if not self.done:
-            self._written = self._writer.columns(output)
+    def check_arrived(self) -> None:
+        """Raise InterventionError if something was written and the down projection did not run."""
+        if self.written is not None:
+            raise InterventionError(
+                f"{self._act.module_name} ran and {self._down.module_name} did not: this model's "
+                f"MLP goes round its down projection (a fused kernel?). {_REMEDY}"
+            )
 
     def _after_up(self, module: nn.Module, args: Any, output: torch.Tensor) -> None:
-        if not self.done:
-            self._factor = self._writer.columns(output)
+        self._factor = output
 
     def _before_down(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        if self.done:
-            return
-        if self._written is None:
+        written, factor = self.written, self._factor
+        self.written = self._factor = None
+        if written is None:
             raise InterventionError(
                 f"{self._down.module_name} ran and {self._act.module_name} did not: this model's "
                 "MLP goes round its activation module (a fused kernel or a functional call?), so "
-                "that mlp.act cannot be written. Load the model without the kernel, or use a mask "
-                "at mlp.down_in"
+                f"that mlp.act cannot be written. {_REMEDY}"
             )
-        expected = self._written.float()
+        kind = tuple(length.bit_length() for length in written.shape[:-1])
+        if kind in self._kinds:
+            return
+        expected = self._compared(written)
         if self._up is not None:
-            if self._factor is None:
+            if factor is None:
                 raise InterventionError(
                     f"{self._down.module_name} ran and {self._up.module_name} did not: this "
                     "model's MLP is not gated in the way of its family"
                 )
-            expected = (self._written * self._factor).float()
-        arrived = self._writer.columns(args[0]).float()
+            expected = expected * self._compared(factor)
+        arrived = self._compared(args[0]).float()
         if arrived.shape != expected.shape or not torch.allclose(
-            arrived, expected, rtol=WITNESS_TOLERANCE, atol=1e-6, equal_nan=True
+            arrived, expected.float(), rtol=WITNESS_TOLERANCE, atol=1e-6, equal_nan=True
         ):
             raise InterventionError(
-                f"what was written to {self._act} does not arrive at {self._down.module_name}: "
-                "this model's MLP does not use the output of its activation module (a fused "
-                "kernel?). Load the model without the kernel, or use a mask at mlp.down_in"
+                f"what was written to {self._act} does not arrive at {self._down.module_name} when "
+                f"a tensor of shape {list(written.shape)} is computed: this model's MLP does not "
+                f"use the output of its activation module there (a fused kernel?). {_REMEDY}"
             )
-        self.done = True
-        self._written = self._factor = None
+        self._kinds.add(kind)
+
+    def _compared(self, values: torch.Tensor) -> torch.Tensor:
+        if self._columns.device != values.device:
+            self._columns = self._columns.to(values.device)
+        return values.index_select(-1, self._columns)

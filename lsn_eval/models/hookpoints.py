@@ -70,6 +70,7 @@ class ModelHookpoints:
     model_type: str
     gated: bool
     sites: Mapping[str, Mapping[str, Site]]
+    layers: Mapping[str, nn.Module]
 
     @cached_property
     def layer_names(self) -> tuple[str, ...]:
@@ -149,7 +150,8 @@ def resolve(model: nn.Module) -> ModelHookpoints:
                 f"{hookpoint} is not alike in every layer of this {model_type} model (widths "
                 f"{sorted(widths)}); one width per hookpoint is supported"
             )
-    return ModelHookpoints(model_type, gated=family.gate is not None, sites=found)
+    by_name = {str(number): layer for number, layer in enumerate(layers)}
+    return ModelHookpoints(model_type, family.gate is not None, sites=found, layers=by_name)
 
 
 def _layers(model: nn.Module, model_type: str, family: Family) -> tuple[str, list[nn.Module]]:

@@ -21,7 +21,7 @@ from lsn_eval.harness.seeded_generation import seed_marker
 from lsn_eval.harness.stacked_decoding import StackedDecoding, can_decode
 from lsn_eval.harness.stacked_generation import StackedGeneration
 from lsn_eval.interventions.intervention import Intervention
-from lsn_eval.interventions.stacked import StackedIntervention, _StackedSite
+from lsn_eval.interventions.stacked import StackedIntervention, StackedWriter
 from lsn_eval.interventions.writers import Writer
 from lsn_eval.models.hookpoints import resolve
 from lsn_eval.sweeping.evaluation import Evaluation
@@ -239,7 +239,7 @@ def test_what_is_written_is_what_a_writer_alone_writes_bit_for_bit(dtype, hookpo
     members = [who and Intervention(model, mask, Condition.parse(who)) for who in whos]
     writes = [one and one.plan.writes.get((hookpoint, "1")) for one in members]
     site = resolve(model).site(hookpoint, "1")
-    stacked = _StackedSite(site, writes)
+    stacked = StackedWriter(site, writes)
     stacked.start(3)
     generator = torch.Generator().manual_seed(5)
     values = torch.randn(3 * len(whos), 6, site.extent, generator=generator).to(dtype)

@@ -237,7 +237,7 @@ def functional_silu(mlp, x):
 
 def ignored_module(mlp, x):
     mlp.act_fn(mlp.gate_proj(x))
-    return mlp.down_proj(functional.silu(mlp.gate_proj(x)) * mlp.up_proj(x))
+    return functional_silu(mlp, x)
 
 
 def fully_fused(mlp, x):
@@ -246,27 +246,113 @@ def fully_fused(mlp, x):
     return functional.linear(hidden, mlp.down_proj.weight)
 
 
-@pytest.mark.parametrize(
-    ("forward", "message"),
-    [
-        (functional_silu, r"down_proj ran and .*act_fn did not"),
-        (ignored_module, r"does not arrive at model\.layers\.0\.mlp\.down_proj"),
-        (fully_fused, r"never fired"),
-    ],
-)
-@pytest.mark.parametrize("condition", ["de:zero", "de:mean", "de:+0.5"])
-def test_an_mlp_that_goes_round_its_activation_module_is_refused(forward, message, condition):
-    model = tiny_model("llama")
+def ignored_and_fused(mlp, x):
+    mlp.act_fn(mlp.gate_proj(x))
+    return fully_fused(mlp, x)
+
+
+ROUND_THE_HOOKS = [
+    (functional_silu, r"down_proj ran and .*act_fn did not"),
+    (ignored_module, r"does not arrive at model\.layers\.0\.mlp\.down_proj"),
+    (fully_fused, r"never fired|fired in \d of \d+ calls of its layer"),
+    (ignored_and_fused, r"act_fn ran and .*down_proj did not"),
+]
+FOR = {
+    "every shape": lambda x: True,
+    "one token": lambda x: x.shape[1] == 1,
+    "several rows": lambda x: x.shape[0] > 1,
+    "many rows": lambda x: x.shape[0] >= 8,
+}
+
+
+def go_round(model: nn.Module, forward, when) -> None:
+    """Let the MLPs of a Llama take another path where `when` holds for their input."""
     for layer in model.model.layers:
-        layer.mlp.forward = forward.__get__(layer.mlp)
+        usual, other = layer.mlp.forward, forward.__get__(layer.mlp)
+        layer.mlp.forward = lambda x, usual=usual, other=other: (other if when(x) else usual)(x)
+
+
+@pytest.mark.parametrize("when", FOR)
+@pytest.mark.parametrize(("forward", "message"), ROUND_THE_HOOKS)
+@pytest.mark.parametrize("condition", ["de:zero", "de:mean", "de:+0.5"])
+def test_an_mlp_that_goes_round_its_activation_module_is_refused(forward, message, condition, when):
+    model = tiny_model("llama")
+    go_round(model, forward, FOR[when])
     hidden_states(model)  # transformers leaves hooks of its own the first time
     hooks = hooks_of(model)
     with (
         pytest.raises(InterventionError, match=message),
         intervene(model, tiny_mask(model), condition),
     ):
-        hidden_states(model)
+        if when == "every shape":
+            hidden_states(model)
+        for rows in (1, 2, 8):
+            options = {"max_new_tokens": 3, "do_sample": False, "pad_token_id": VOCABULARY - 1}
+            model.generate(TOKENS[:1].repeat(rows, 1), **options)
     assert hooks_of(model) == hooks
+
+
+def test_a_layer_that_runs_past_another_hookpoint_now_and_then_is_refused():
+    model = tiny_model("llama")
+    attention = model.model.layers[1].self_attn
+    projected = attention.q_proj
+    fused = nn.Module()
+    fused.forward = lambda x: functional.linear(x, projected.weight)
+    with (
+        pytest.raises(InterventionError, match=r"attn\.q of layer 1 .* fired in 1 of 2 calls"),
+        intervene(model, tiny_mask(model, "attn.q"), "de:zero"),
+    ):
+        hidden_states(model)
+        attention.q_proj = fused
+        hidden_states(model)
+
+
+HALF = torch.float16
+
+
+@pytest.mark.parametrize(
+    ("condition", "dtype", "message"),
+    [
+        ("de:70000", HALF, "70000 was to be written to mlp.act of layer 0 .* float16 is 65504"),
+        ("fr:1/de:-66000", HALF, "-66000 was to be written"),
+        ("de:p90", HALF, "100000 was to be written"),
+        ("de:3.4e38", torch.bfloat16, "of bfloat16 is 3.38953e"),
+        ("de:1e39", torch.float32, "'1e39' in 'de:1e39' is beyond 3.40282e"),
+        ("de:x-1e39", torch.float64, "beyond 3.40282e"),
+    ],
+)
+def test_a_value_beyond_the_precision_is_refused_before_anything_runs(condition, dtype, message):
+    model = tiny_model("llama", dtype)
+    mask = tiny_mask(model)
+    at = {"mlp.act": {place[1]: {"p90": np.full(5, 1e5)} for place in mask.places("de")}}
+    mask = mask.with_values({"de": at})
+    with pytest.raises(LsnError, match=message), intervene(model, mask, condition):
+        pytest.fail("the block must not be entered")
+
+
+@pytest.mark.parametrize("condition", ["de:x1e38", "de:+65000/fr:x0.5"])
+def test_what_scaling_and_adding_turn_into_infinity_is_an_error(condition):
+    model = tiny_model("llama", HALF)
+    model.model.layers[0].mlp.act_fn.register_forward_hook(lambda m, a, output: output + 1000)
+    with (
+        pytest.raises(InterventionError, match=r"made \d+ finite values of mlp.act of layer 0 "),
+        intervene(model, tiny_mask(model), condition) as report,
+    ):
+        hidden_states(model)
+    assert report.changed
+    with intervene(model, tiny_mask(model), "de:x2/fr:+1"):
+        hidden_states(model)
+
+
+def test_a_value_beyond_the_precision_of_another_tensor_than_the_weights_is_refused():
+    """Under autocast, say."""
+    model = tiny_model("llama")
+    model.model.layers[0].mlp.gate_proj.register_forward_hook(lambda m, a, output: output.half())
+    with (
+        pytest.raises(InterventionError, match="70000 .* float16"),
+        intervene(model, tiny_mask(model), "de:70000"),
+    ):
+        hidden_states(model)
 
 
 def test_dead_neurons_are_warned_about_and_recorded(caplog):
