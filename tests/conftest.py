@@ -8,9 +8,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import functools
 import signal
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -49,3 +51,36 @@ def tokenizer() -> transformers.PreTrainedTokenizerFast:
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=inner, eos_token="<|endoftext|>", pad_token="<|endoftext|>"
     )
+
+
+@pytest.fixture(scope="session")
+def task_index() -> None:
+    """lm-eval's own 14,000 task files are parsed once a process; it takes 15 s of one core."""
+    from lm_eval.tasks import _index
+
+    shipped = Path(_index.__file__).parent
+    parse = _index.load_yaml
+    parse_once = functools.cache(parse)  # lm-eval copies what it takes from the index
+
+    def load_yaml(path: Path, **options: bool) -> dict[str, Any]:
+        return (parse_once if shipped in path.parents else parse)(path, **options)
+
+    _index.load_yaml = load_yaml
+
+
+@pytest.fixture(scope="session")
+def finished_demo(
+    task_index: None, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Path:
+    """The folder of one finished demo with one control, the same for all workers; not to be
+    written to. Its `results` are those of a sweep of 13 conditions over 12 tasks."""
+    from filelock import FileLock
+
+    from lsn_eval.demo.demo import run_demo
+
+    ours = tmp_path_factory.getbasetemp()
+    folder = (ours if worker_id == "master" else ours.parent) / "finished_demo"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "report.html").is_file():  # the demo writes it last
+            run_demo(folder, controls=1)
+    return folder

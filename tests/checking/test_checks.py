@@ -617,7 +617,7 @@ def test_reading_results_needs_neither_numpy_nor_scipy():
 
 @pytest.mark.stock
 def test_real_results_pass_their_own_baseline_and_a_broken_intervention_does_not(
-    tmp_path, monkeypatch
+    task_index, tmp_path, monkeypatch
 ):
     from lsn_eval.harness.lsn_hf import LsnHF
     from lsn_eval.sweeping.settings import SweepSettings

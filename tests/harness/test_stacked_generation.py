@@ -28,6 +28,7 @@ from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.settings import SweepError, SweepSettings
 from lsn_eval.sweeping.sweep import run_sweep
 
+pytestmark = pytest.mark.usefixtures("task_index")
 needs_stacks = pytest.mark.skipif(
     not can_decode(), reason="this release of transformers takes no decoding loop"
 )

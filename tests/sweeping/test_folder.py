@@ -17,6 +17,8 @@ from lsn_eval.sweeping.folder import SweepFolder, results_in
 from lsn_eval.sweeping.settings import SweepError, SweepSettings
 from lsn_eval.sweeping.sweep import run_sweep
 
+pytestmark = pytest.mark.usefixtures("task_index")
+
 
 def settings(**given) -> SweepSettings:
     return SweepSettings(**{

@@ -28,6 +28,7 @@ from lsn_eval.sweeping.progress import AnswerCounter, SweepBar
 from lsn_eval.sweeping.settings import SweepError, SweepSettings, parse_seed, read_file
 from lsn_eval.sweeping.sweep import quiet, run_sweep
 
+pytestmark = pytest.mark.usefixtures("task_index")
 LM_EVAL = Path(sys.executable).with_name("lm_eval")
 CONDITIONS = ("none", "de:zero")
 TIMES = {"date", "total_evaluation_time_seconds"}

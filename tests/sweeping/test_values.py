@@ -11,6 +11,7 @@ from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.settings import SweepError, SweepSettings
 from lsn_eval.sweeping.values import missing_device
 
+pytestmark = pytest.mark.usefixtures("task_index")
 WRONG = [
     ("--batch-size", "foo", "batch_size is 'foo'; a whole number from 1 on, such as 16, or auto"),
     ("--batch-size", "0", "batch_size is '0'"),
