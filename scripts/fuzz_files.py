@@ -257,7 +257,7 @@ def _lines(path: Path) -> list[Any]:
 def _baseline_content() -> bytes:
     from lsn_eval.checking.baseline_files import baseline_text
     from lsn_eval.checking.baselines import make_baseline
-    from lsn_eval.results.rows import read_results
+    from lsn_eval.results import read_results
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "results_1.json"
@@ -306,7 +306,7 @@ def readers() -> list[Reader]:
     from lsn_eval.lm_tasks.local_data import read_json_lines
     from lsn_eval.masks.imports import import_rucaibox
     from lsn_eval.recording.texts import TextFiles, read_tokens
-    from lsn_eval.results.rows import read_results
+    from lsn_eval.results import read_results
     from lsn_eval.results.samples import read_samples
     from lsn_eval.statistics.imports import import_counts
 

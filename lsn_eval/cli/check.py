@@ -54,7 +54,7 @@ def check(
     from lsn_eval.checking.baseline_files import read_baseline, write_baseline
     from lsn_eval.checking.baselines import BaselineError, Tolerance, make_baseline
     from lsn_eval.checking.checks import check as check_rows
-    from lsn_eval.results.rows import read_results
+    from lsn_eval.results import read_results
     from lsn_eval.storage.whole_files import whole_file
 
     if not update and (tolerance is not None or metric):

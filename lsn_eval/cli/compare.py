@@ -74,10 +74,10 @@ def compare(
 
     Example: lsn-eval compare runs/ --by model --metric byte_perplexity --out board.md
     """
-    from lsn_eval.comparing import APART, Draws
+    from lsn_eval.comparing import Draws
     from lsn_eval.comparing import compare as compare_rows
     from lsn_eval.errors import LsnError
-    from lsn_eval.results.rows import read_results
+    from lsn_eval.results import read_results
     from lsn_eval.storage.whole_files import whole_file
     from lsn_eval.tables.formats import FORMATS, SUFFIXES
     from lsn_eval.visible_text import one_line
@@ -99,7 +99,7 @@ def compare(
     if by not in ("condition", "model"):
         raise LsnError(f"--by {by!r}: condition or model was expected")
     draws = Draws(resamples=resamples, permutations=permutations, seed=seed, level=level)
-    everything = read_results(results, apart=APART)
+    everything = read_results(results)
     rows = _chosen_rows(everything, task or [])
     if metric is None and chosen not in ("csv", "json"):
         rows = _first_metrics(rows)

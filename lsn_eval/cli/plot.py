@@ -236,10 +236,10 @@ def _languages(panels: Sequence[Panel]) -> set[str]:
 
 
 def _compared(paths: Sequence[Path], test: bool) -> Comparison:
-    from lsn_eval.comparing import APART, compare
-    from lsn_eval.results.rows import read_results
+    from lsn_eval.comparing import compare
+    from lsn_eval.results import read_results
 
-    comparison = compare(read_results(paths, apart=APART), test=test)
+    comparison = compare(read_results(paths), test=test)
     for note in comparison.notes:
         print(f"note: {note}", file=sys.stderr)
     return comparison

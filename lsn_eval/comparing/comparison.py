@@ -18,9 +18,6 @@ from lsn_eval.results.rows import NO_CONDITION, ResultsError, Row
 from lsn_eval.results.samples import Sample, read_samples
 from lsn_eval.wording.lists import listed
 
-APART = ("mask", "dtype")
-"""For `read_results`: what a comparison keeps apart besides model, condition and task."""
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -50,7 +47,7 @@ def compare(
     """Put every number beside its baseline, the same task under `none`.
 
     Args:
-        rows: from `read_results(paths, apart=APART)`.
+        rows: from `read_results(paths)`.
         draws: of bootstrap and randomisation.
         test: read the samples beside the files, for intervals and tests.
         allow: names of settings (`lsn_eval.results.settings`) that may differ from the baseline's.

@@ -9,10 +9,11 @@ from typing import Any
 
 from lsn_eval.comparing.kinds import Kind, Scale
 from lsn_eval.comparing.paired import FEW, Draws, holm, paired_change, same_responses
-from lsn_eval.comparing.panels import Change, Panel, controlled, own_language, ranked
+from lsn_eval.comparing.panels import Change, Panel, own_language, ranked
 from lsn_eval.comparing.scores import Scores
 from lsn_eval.comparing.selectivity import selectivities
 from lsn_eval.errors import LsnError
+from lsn_eval.results.controls import controlled
 from lsn_eval.results.rows import NO_CONDITION, Row
 from lsn_eval.results.settings import OF_A_LANGUAGE, differing
 from lsn_eval.wording.lists import listed

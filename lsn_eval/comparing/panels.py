@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from lsn_eval.comparing.kinds import Scale
 from lsn_eval.conditions import Condition
 from lsn_eval.masks.names import CONTROL_NAME
-from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.results.rows import Row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,21 +206,6 @@ def own_language(condition: str) -> str | None:
     whos = {term.who for term in Condition.parse(condition).terms}
     languages = {found[2] if (found := CONTROL_NAME.fullmatch(who)) else who for who in whos}
     return languages.pop() if len(languages) == 1 else None
-
-
-def controlled(condition: str) -> str | None:
-    """The condition that a control is the control of: `de:zero` for `random3-de:zero`."""
-    if condition == NO_CONDITION:
-        return None
-    terms = [term.partition(":") for term in condition.split("/")]
-    found = [CONTROL_NAME.fullmatch(who) for who, _, _ in terms]
-    matches = [match for match in found if match is not None]
-    # A term of true neurons, or another draw for every term, is no control of the whole.
-    if len(matches) < len(terms) or len({match[1] for match in matches}) > 1:
-        return None
-    return "/".join(
-        f"{match[2]}:{what}" for match, (_, _, what) in zip(matches, terms, strict=True)
-    )
 
 
 def strength(own: float, others: float, scale: Scale) -> float:

@@ -11,10 +11,10 @@ import json
 import shutil
 from pathlib import Path
 
-from lsn_eval.comparing import APART, Comparison, Panel, compare
+from lsn_eval.comparing import Comparison, Panel, compare
 from lsn_eval.demo.verdict import DemoVerdict
 from lsn_eval.errors import LsnError
-from lsn_eval.results.rows import read_results
+from lsn_eval.results import read_results
 from lsn_eval.storage.folder_lock import LOCK, only_writer
 from lsn_eval.storage.whole_files import whole_file
 from lsn_eval.sweeping.folder import ARGUMENTS, kept_arguments, refuse_file
@@ -54,7 +54,7 @@ def run_demo(out: Path, *, controls: int = 5) -> DemoVerdict:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in outcome.failed.items())
         raise LsnError(f"conditions of the demo failed: {reasons}")
 
-    comparison = compare(read_results([results], apart=APART))
+    comparison = compare(read_results([results]))
     verdict = DemoVerdict(_matrix(comparison))
     with whole_file(out / "matrix.json", LsnError) as file:
         file.write((json.dumps(verdict.to_json(), indent=2) + "\n").encode())

@@ -5,7 +5,7 @@
 Needs neither torch nor lm_eval.
 """
 
+from lsn_eval.reporting.errors import ReportError
 from lsn_eval.reporting.page import ReportOptions, Written, write_report
-from lsn_eval.results.run_files import ReportError
 
 __all__ = ["ReportError", "ReportOptions", "Written", "write_report"]

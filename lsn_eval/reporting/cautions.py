@@ -10,7 +10,8 @@ from typing import Any
 from lsn_eval.comparing import Change, Comparison
 from lsn_eval.reporting.failures import Failure
 from lsn_eval.results.rows import NO_CONDITION, Row
-from lsn_eval.results.run_files import RunFile, mapping
+from lsn_eval.results.run_files import RunFile
+from lsn_eval.results.settings import mapping
 
 MOST_ITEMS = 12
 """Cells that a caution names; the rest are counted."""

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lsn_eval.reporting.errors import ReportError
 from lsn_eval.reporting.reproduction import sweep_folder
-from lsn_eval.results.run_files import ReportError, RunFile, mapping
+from lsn_eval.results.run_files import RunFile
+from lsn_eval.results.settings import mapping
 from lsn_eval.storage.masked_secrets import masked
 
 FAILED = "failed.json"

@@ -13,8 +13,9 @@ from lsn_eval.language_scores import codes, load_identifier
 from lsn_eval.language_scores.identification import EMPTY, UNDETERMINED, Identifier
 from lsn_eval.reporting.logged_answers import Logged, read_answers
 from lsn_eval.reporting.plain_text import shortened
-from lsn_eval.results.run_files import RunFile, mapping
+from lsn_eval.results.run_files import RunFile
 from lsn_eval.results.samples import samples_path
+from lsn_eval.results.settings import mapping
 
 LONGEST = 4000
 """Characters kept of a prompt or an answer."""

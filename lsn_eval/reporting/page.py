@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lsn_eval.comparing import APART, Comparison, Panel, compare
-from lsn_eval.comparing.panels import controlled
+from lsn_eval.comparing import Comparison, Panel, compare
 from lsn_eval.reporting.cautions import Caution, cautions
+from lsn_eval.reporting.errors import ReportError
 from lsn_eval.reporting.failures import Failure, failures, with_results
 from lsn_eval.reporting.figures import MOST_FIGURES, ReportFigure, figures, moved
 from lsn_eval.reporting.generations import LONGEST, generations
@@ -20,8 +20,10 @@ from lsn_eval.reporting.rendering import rendered
 from lsn_eval.reporting.reproduction import commands
 from lsn_eval.reporting.runs import day_and_time, run_tables
 from lsn_eval.reporting.verdict import verdict
-from lsn_eval.results.rows import NO_CONDITION, Row, read_results
-from lsn_eval.results.run_files import ReportError, RunFile, read_run_files
+from lsn_eval.results import read_runs
+from lsn_eval.results.controls import controlled
+from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.results.run_files import RunFile, runs_of
 from lsn_eval.storage.masked_secrets import secret_texts, without
 from lsn_eval.storage.whole_files import whole_file
 from lsn_eval.tables import Table, change_table, own_table
@@ -87,12 +89,13 @@ def write_report(
             cannot be written. Nothing is left behind then.
     """
     _check(paths, out, options)
-    rows = read_results(with_results(paths), apart=APART)
-    if same := [row.file for row in rows if row.file.resolve() == out.resolve()]:
+    everything = read_runs(with_results(paths))
+    beside = [row for run in everything for row in run.rows]
+    if same := [run.path for run in everything if run.path.resolve() == out.resolve()]:
         raise ReportError(f"--out {out} is one of the results files ({same[0]}); give another")
-    everything, rows = rows, _chosen(rows, options)
-    found = read_run_files(rows)
-    comparison = compare(_hidden(rows, found), allow=options.allow, beside=everything)
+    rows = _chosen(beside, options)
+    found = runs_of(everything, rows)
+    comparison = compare(_hidden(rows, found), allow=options.allow, beside=beside)
     runs = _ordered(found, comparison)
     context = _context(comparison, runs, failures(paths, runs), options)
     context["own_command"] = shlex.join(_own_command(paths, options))

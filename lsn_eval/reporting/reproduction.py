@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lsn_eval.comparing.panels import controlled
-from lsn_eval.results.run_files import RunFile, mapping, scalar
+from lsn_eval.results.controls import controlled
+from lsn_eval.results.run_files import RunFile, scalar
+from lsn_eval.results.settings import mapping
 from lsn_eval.storage.masked_secrets import MASKED, masked, masked_arguments
 
 SWEEP = "sweep.json"

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from lsn_eval.comparing.panels import controlled
 from lsn_eval.reporting.plain_text import shortened
-from lsn_eval.results.run_files import RunFile, mapping, scalar
+from lsn_eval.results.controls import controlled
+from lsn_eval.results.run_files import RunFile, scalar
+from lsn_eval.results.settings import mapping
 from lsn_eval.storage.masked_secrets import masked
 from lsn_eval.tables import Cell, Table
 

@@ -1,23 +1,18 @@
-"""Results files of any lm-eval run, as tidy rows: one number a row, with what it was measured with.
-
-Read are lm-eval's own `results_*.json`, written under `lsn_hf` or any other model. Needs neither
-torch nor lm_eval, so that a regression check starts quickly.
-"""
+"""`Row`: one number of a results file, with what it was measured with."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from operator import attrgetter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lsn_eval.errors import LsnError
 from lsn_eval.results.languages import family_of, language_of
-from lsn_eval.results.settings import model_arguments, run_settings
-from lsn_eval.results.signatures import signature
+from lsn_eval.results.settings import mapping, model_arguments, run_settings
+from lsn_eval.results.signatures import DIGEST_CHARACTERS, signature
+from lsn_eval.storage.outside_files import Fields
 
 NO_CONDITION = "none"
 
@@ -89,104 +84,32 @@ class Row:
         return math.isfinite(self.value)
 
 
-def read_results(
-    paths: Sequence[Path], *, newest: bool = True, apart: Sequence[str] = ()
-) -> list[Row]:
-    """Rows of results files, and of those in folders at any depth, in the order of the paths.
-
-    Args:
-        paths: results files and folders.
-        newest: of files with the same model, condition and task, keep the one with the latest
-            `date`; the others are counted in `older`. False keeps all.
-        apart: further fields of a row, such as `mask`, that tell files apart.
+def rows_of(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:
+    """The rows of a document of lm-eval's that has results, configs and a config.
 
     Raises:
-        ResultsError: a path is not there, or a file is no results file of lm-eval.
+        ResultsError: what they were measured with cannot be read from it.
     """
-    rows = [row for path in _files(paths) for row in read_file(path)]
-    return _newest(rows, apart) if newest else rows
-
-
-def read_file(path: Path) -> list[Row]:
-    """Rows of one results file.
-
-    Raises:
-        ResultsError: it is no results file of lm-eval.
-    """
-    try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ResultsError(f"{path} cannot be read as JSON ({error}); {_EXPECTED}") from error
-    if not isinstance(document, dict):
-        raise ResultsError(f"{path} holds no JSON object; {_EXPECTED}")
-    for key in ("results", "configs", "config"):
-        if not isinstance(document.get(key), dict):
-            raise ResultsError(f"{path} has no {key!r}; {_EXPECTED}")
-    try:
-        return list(_rows(path, document))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ResultsError(
-            f"{path} is damaged: {type(error).__name__} {error}; {_EXPECTED}"
-        ) from error
-
-
-_EXPECTED = (
-    "expected was a results_*.json that lm-eval wrote with --output_path (not the samples beside "
-    "it)"
-)
-
-
-def _files(paths: Iterable[Path]) -> list[Path]:
-    found: dict[Path, Path] = {}
-    for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(path.rglob("results_*.json"))
-            if not inside:
-                raise ResultsError(f"the folder {path} holds no results_*.json at any depth")
-            for file in inside:
-                found.setdefault(file.resolve(), file)
-        elif path.is_file():
-            found.setdefault(path.resolve(), path)
-        else:
-            raise ResultsError(f"{path} does not exist; give results files of lm-eval or folders")
-    return list(found.values())
-
-
-def _newest(rows: list[Row], apart: Sequence[str]) -> list[Row]:
-    """Of the files with one (model, condition, task) the latest, with a count of the others."""
-    key_of = attrgetter("model", "condition", "task", *apart)
-    dates: dict[tuple[str, ...], dict[Path, tuple[float, str]]] = {}
-    for row in rows:
-        key = key_of(row)
-        dates.setdefault(key, {})[row.file] = (row.date, row.signature)
-    chosen = {}
-    for key, files in dates.items():
-        latest = max(files, key=lambda file: (files[file][0], file.name))
-        others = sorted({line for _, line in files.values()} - {files[latest][1]})
-        chosen[key] = (latest, len(files) - 1, others)
-    kept = []
-    for row in rows:
-        latest, older, lines = chosen[key_of(row)]
-        if row.file == latest:
-            extra = tuple(f"an older file was measured with {line}" for line in lines)
-            kept.append(replace(row, older=older, warnings=row.warnings + extra))
-    return kept
-
-
-def _rows(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:
-    config = document["config"]
-    record = config.get("lsn")
-    identity = _identity(document)
-    if odd := [name for name, value in identity.items() if not isinstance(value, str)]:
-        raise TypeError(f"its {odd[0]} is {identity[odd[0]]!r}, no text")
-    counts = ((record or {}).get("neurons_per_layer") or {}).values()
-    warnings, unchanged = [], tuple((record or {}).get("seen", {}).get("unchanged") or ())
-    if unchanged:
-        warnings.append(f"every value written to {', '.join(unchanged)} was there already")
+    run = _run(path, document)
     for task, metrics in document["results"].items():
-        version = str((document.get("versions") or {}).get(task))
-        directions = (document.get("higher_is_better") or {}).get(task) or {}
-        task_config = document["configs"].get(task) or {}
+        if not isinstance(metrics, dict):
+            raise ResultsError(f"{path}: the results of {task} are no object")
+        version = str(mapping(document.get("versions")).get(task))
+        directions = mapping(mapping(document.get("higher_is_better")).get(task))
+        task_config = mapping(document["configs"].get(task))
+        samples = mapping(mapping(document.get("n-samples")).get(task))
+        of_task = {
+            **run,
+            "file": path,
+            "task": task,
+            "language": language_of(task, task_config),
+            "version": version,
+            "signature": _signature(document, run, f"{task}:{version}"),
+            "shots": _count(mapping(document.get("n-shot")).get(task)),
+            "documents": _count(samples.get("effective")),
+            "group": bool(mapping(document.get("group_subtasks")).get(task)),
+            "settings": run_settings(document, task),
+        }
         for key, value in _in_order(metrics, task_config):
             metric, comma, filter_name = key.partition(",")
             number = _number(value)
@@ -195,91 +118,99 @@ def _rows(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:
             stderr = _number(metrics.get(f"{metric}_stderr,{filter_name}"))
             direction = directions.get(metric)
             yield Row(
-                file=path,
-                task=task,
-                language=language_of(task, task_config),
                 metric=metric,
                 filter=filter_name,
                 value=number,
                 stderr=stderr if stderr is not None and math.isfinite(stderr) else None,
                 higher_is_better=direction if isinstance(direction, bool) else None,
-                version=version,
-                signature=_signature(document, identity, f"{task}:{version}"),
-                date=float(document.get("date") or 0),
-                shots=_count((document.get("n-shot") or {}).get(task)),
-                documents=_count(
-                    ((document.get("n-samples") or {}).get(task) or {}).get("effective")
-                ),
-                unchanged=unchanged,
-                warnings=tuple(warnings),
-                group=bool((document.get("group_subtasks") or {}).get(task)),
-                nothing_changed=_nothing_changed(record or {}),
-                neurons=sum(sum(layers.values()) for layers in counts),
-                languages=tuple(((record or {}).get("mask") or {}).get("languages") or ()),
-                settings=run_settings(document, task),
-                model=identity["model"],
-                condition=identity["condition"],
-                dtype=identity["dtype"],
-                mask=identity["mask"],
-                method=identity["method"],
-                hookpoint=identity["hookpoint"],
+                **of_task,
             )
 
 
 def _in_order(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """The task's own order, its first metric first."""
-    listed = [entry.get("metric") for entry in config.get("metric_list") or ()]
-    order = {name: place for place, name in enumerate(listed)}
+    listed = config.get("metric_list")
+    names = [mapping(entry).get("metric") for entry in listed] if isinstance(listed, list) else []
+    order = {name: place for place, name in enumerate(names) if isinstance(name, str)}
     return sorted(
         metrics.items(), key=lambda item: order.get(item[0].partition(",")[0], len(order))
     )
 
 
-def _identity(document: Mapping[str, Any]) -> dict[str, str]:
-    """Model, condition and what else the signature names of a run."""
+def _run(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a row that are the same for the whole file."""
     config = document["config"]
-    record = config.get("lsn")
-    none = {"mask": "none", "method": "none", "hookpoint": "none"}
-    if record is None:
-        dtype = str(config.get("model_dtype") or "unknown").removeprefix("torch.")
-        name = _pretrained(config) or document.get("model_name") or config.get("model")
-        model = _with_adapters(name, config)
-        return {"model": model, "condition": NO_CONDITION, "dtype": dtype, **none}
-    parts = dict(part.partition(":")[::2] for part in signature(record).split("|"))
-    name = record["model"]["name"]
+    common = {"date": Fields(document, str(path), ResultsError).number("date", 0.0)}
+    if config.get("lsn") is None:
+        arguments = model_arguments(config)
+        names = (
+            arguments.get("pretrained"), arguments.get("model"), document.get("model_name"),
+            config.get("model"),
+        )  # fmt: skip
+        name = next((name for name in names if name), None)
+        if not isinstance(name, str):
+            raise ResultsError(f"{path} is damaged: its model is {name!r}, no text")
+        return {
+            **common,
+            "model": _with_adapters(name, config),
+            "condition": NO_CONDITION,
+            "dtype": str(config.get("model_dtype") or "unknown").removeprefix("torch."),
+            "mask": "none", "method": "none", "hookpoint": "none",
+        }  # fmt: skip
+    record = Fields(config["lsn"], f"{path} is damaged: config.lsn", ResultsError)
+    model = record.fields("model")
+    seen = Fields(record.mapping("seen", {}), f"{record.where}: seen", ResultsError)
+    mask = Fields(record.mapping("mask", {}), f"{record.where}: mask", ResultsError)
+    record.text("version")
+    identity = {"mask": "none", "method": "none", "hookpoint": "none"}
+    if record.text("condition") != NO_CONDITION:
+        identity = {
+            "mask": f"sha256-{mask.text('digest')[:DIGEST_CHARACTERS]}",
+            "method": mask.text("method"),
+            "hookpoint": "+".join(record.mapping("neurons_per_layer")) or "none",
+        }
+    layers = [
+        Fields(counts, f"{record.where}: neurons_per_layer", ResultsError)
+        for counts in record.mapping("neurons_per_layer", {}).values()
+    ]
+    hookpoints = [
+        Fields(counts, f"{seen.where}: hookpoints", ResultsError)
+        for counts in seen.mapping("hookpoints", {}).values()
+    ]
+    written, changed = (
+        sum(counts.whole(name, 0) for counts in hookpoints)
+        for name in ("values_overwritten", "values_changed")
+    )
+    unchanged = tuple(seen.texts("unchanged", []))
+    warning = f"every value written to {', '.join(unchanged)} was there already"
     return {
-        "model": _with_adapters(name, config) if isinstance(name, str) else name,
-        "condition": record["condition"],
-        "dtype": record["model"]["dtype"],
-        **{key: parts[key] for key in none},
+        **common,
+        "model": _with_adapters(model.text("name"), config),
+        "condition": record.text("condition"),
+        "dtype": model.text("dtype"),
+        **identity,
+        "neurons": sum(counts.whole(layer) for counts in layers for layer in counts),
+        "nothing_changed": bool(written) and not changed,
+        "languages": tuple(mask.texts("languages", [])),
+        "unchanged": unchanged,
+        "warnings": (warning,) if unchanged else (),
     }
 
 
-def _nothing_changed(record: Mapping[str, Any]) -> bool:
-    seen = ((record.get("seen") or {}).get("hookpoints") or {}).values()
-    written = sum(counts.get("values_overwritten") or 0 for counts in seen)
-    return bool(written) and not sum(counts.get("values_changed") or 0 for counts in seen)
-
-
-def _pretrained(config: Mapping[str, Any]) -> str | None:
-    arguments = model_arguments(config)
-    return arguments.get("pretrained") or arguments.get("model")
-
-
-def _with_adapters(name: Any, config: Mapping[str, Any]) -> str:
+def _with_adapters(name: str, config: Mapping[str, Any]) -> str:
     """A model with an adapter is another model than without, and than with another adapter."""
     arguments = model_arguments(config)
     adapters = [str(arguments[kind]) for kind in ("peft", "delta") if arguments.get(kind)]
     added = "".join(f"+{adapter}" for adapter in adapters)
-    return str(name) if str(name).endswith(added) else f"{name}{added}"
+    return name if name.endswith(added) else f"{name}{added}"
 
 
-def _signature(document: Mapping[str, Any], identity: Mapping[str, str], data: str) -> str:
+def _signature(document: Mapping[str, Any], run: Mapping[str, Any], data: str) -> str:
     record = document["config"].get("lsn")
     if record is not None:
         return signature(record, data=data)
     names = ("model", "dtype", "mask", "method", "condition", "hookpoint")
-    parts = [*(f"{name}:{identity[name]}" for name in names), f"data:{data}"]
+    parts = [*(f"{name}:{run[name]}" for name in names), f"data:{data}"]
     return "|".join([*parts, f"lm_eval:{document.get('lm_eval_version') or 'unknown'}"])
 
 
@@ -293,4 +224,4 @@ def _number(value: Any) -> float | None:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

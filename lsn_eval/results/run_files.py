@@ -1,35 +1,39 @@
-"""`RunFile`: what a results file says about its run, besides its numbers."""
+"""The one reader of results files: `RunFile`, what a file says about its run, with its rows.
+
+Read are lm-eval's own `results_*.json`, written under `lsn_hf` or any other model. Needs neither
+torch nor lm_eval, so that a regression check starts quickly.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lsn_eval.errors import LsnError
-from lsn_eval.results.rows import Row
+from lsn_eval.results.rows import ResultsError, Row, rows_of
+from lsn_eval.results.settings import mapping
+from lsn_eval.storage.outside_files import read_json
 
-
-class ReportError(LsnError):
-    """A report that cannot be made of what was given, or written where it was asked for."""
-
-
-_KEPT = (
+_OF_DOCUMENT = (
     "config", "versions", "n-shot", "n-samples", "group_subtasks", "date", "lm_eval_version",
     "transformers_version", "system_instruction", "chat_template_sha", "fewshot_as_multiturn",
 )  # fmt: skip
-_KEPT_OF_TASKS = ("output_type", "generation_kwargs", "metadata", "dataset_kwargs")
+_OF_TASKS = ("output_type", "generation_kwargs", "metadata", "dataset_kwargs")
+_EXPECTED = (
+    "expected was a results_*.json that lm-eval wrote with --output_path (not the samples beside "
+    "it)"
+)
 
 
 @dataclass(frozen=True)
 class RunFile:
-    """One results file. Only what a report shows is kept, so that a thousand fit into memory."""
+    """One results file. Only what is shown of it is kept, so that a thousand fit into memory."""
 
     path: Path
     rows: Sequence[Row]
-    """Its numbers; never none."""
+    """Its numbers."""
     document: Mapping[str, Any]
     tasks: Mapping[str, Mapping[str, Any]]
     """By name: a part of the task's configuration."""
@@ -71,32 +75,97 @@ class RunFile:
         return mapping(self.document.get(key)).get(task)
 
 
-def read_run_files(rows: Sequence[Row]) -> list[RunFile]:
-    """The files of these rows, in their order.
+def read_results(paths: Sequence[Path]) -> list[Row]:
+    """Rows of results files, and of those in folders at any depth, in the order of the paths.
+
+    Of files with the same model, condition, task, mask and dtype the one with the latest date
+    counts; the others are counted in `Row.older`.
 
     Raises:
-        ReportError: a file that could be read a moment ago no longer can.
+        ResultsError: a path is not there, or a file is no results file of lm-eval.
     """
+    return _newest([row for path in _files(paths) for row in read_file(path).rows])
+
+
+def read_runs(paths: Sequence[Path]) -> list[RunFile]:
+    """The same with what else the files say; a file without a row that counts is left out.
+
+    Raises:
+        ResultsError: a path is not there, or a file is no results file of lm-eval.
+    """
+    runs = [read_file(path) for path in _files(paths)]
+    return runs_of(runs, _newest([row for run in runs for row in run.rows]))
+
+
+def runs_of(runs: Sequence[RunFile], rows: Sequence[Row]) -> list[RunFile]:
+    """The files that these rows are of, with these rows alone."""
     by_file: dict[Path, list[Row]] = {}
     for row in rows:
         by_file.setdefault(row.file, []).append(row)
-    return [_read(path, members) for path, members in by_file.items()]
+    return [replace(run, rows=by_file[run.path]) for run in runs if run.path in by_file]
 
 
-def _read(path: Path, rows: list[Row]) -> RunFile:
-    try:
-        document = json.loads(path.read_bytes())
-        tasks = {
-            str(name): {key: config[key] for key in _KEPT_OF_TASKS if key in config}
-            for name, config in document["configs"].items()
-            if isinstance(config, dict)
-        }
-        return RunFile(path, rows, {key: document.get(key) for key in _KEPT}, tasks)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ReportError(
-            f"{path} cannot be read again ({type(error).__name__} {error}); has it changed since "
-            "the report began? Make the report again"
-        ) from error
+def read_file(path: Path) -> RunFile:
+    """One results file.
+
+    Raises:
+        ResultsError: it is no results file of lm-eval.
+    """
+    document = read_json(path, ResultsError)
+    if not isinstance(document, dict):
+        raise ResultsError(f"{path} holds no JSON object; {_EXPECTED}")
+    for key in ("results", "configs", "config"):
+        if not isinstance(document.get(key), dict):
+            raise ResultsError(f"{path} has no {key!r}; {_EXPECTED}")
+    tasks = {
+        name: {key: config[key] for key in _OF_TASKS if key in config}
+        for name, config in document["configs"].items()
+        if isinstance(config, dict)
+    }
+    shown = {key: document.get(key) for key in _OF_DOCUMENT}
+    return RunFile(path, list(rows_of(path, document)), shown, tasks)
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    found: dict[Path, Path] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(path.rglob("results_*.json"))
+            if not inside:
+                raise ResultsError(f"the folder {path} holds no results_*.json at any depth")
+            for file in inside:
+                found.setdefault(file.resolve(), file)
+        elif path.is_file():
+            found.setdefault(path.resolve(), path)
+        else:
+            raise ResultsError(f"{path} does not exist; give results files of lm-eval or folders")
+    return list(found.values())
+
+
+def _newest(rows: Sequence[Row]) -> list[Row]:
+    """Of the files with one (model, condition, task, mask, dtype) the latest."""
+
+    def key(row: Row) -> tuple[str, ...]:
+        return row.model, row.condition, row.task, row.mask, row.dtype
+
+    files: dict[tuple[str, ...], dict[Path, Row]] = {}
+    for row in rows:
+        files.setdefault(key(row), {})[row.file] = row
+    latest = {
+        place: max(of.values(), key=lambda row: (row.date, row.file.name))
+        for place, of in files.items()
+    }
+    counting = []
+    for row in rows:
+        place = key(row)
+        if row.file == latest[place].file:
+            there = {other.signature for other in files[place].values()} - {row.signature}
+            extra = tuple(f"an older file was measured with {line}" for line in sorted(there))
+            older = len(files[place]) - 1
+            if older:
+                row = replace(row, older=older, warnings=row.warnings + extra)
+            counting.append(row)
+    return counting
 
 
 def scalar(value: Any) -> str | int | float | None:
@@ -104,8 +173,3 @@ def scalar(value: Any) -> str | int | float | None:
     if value is None or isinstance(value, str | int | float):
         return value
     return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    """The value if it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from lsn_eval.storage.masked_secrets import masked
@@ -53,28 +53,32 @@ def run_settings(document: Mapping[str, Any], task: str) -> dict[str, str]:
     }
 
 
-def _members(
-    document: Mapping[str, Any], group: str, above: frozenset[str] = frozenset()
-) -> Sequence[str]:
-    """Tasks of a group, those of groups in it included."""
-    found: dict[str, None] = {}
-    for name in (document.get("group_subtasks") or {}).get(group) or ():
-        if name not in above:
-            inside = _members(document, name, above | {group})
-            found |= dict.fromkeys(inside or [name])
-    return sorted(found)
+def _members(document: Mapping[str, Any], group: str) -> list[str]:
+    """Tasks of a group, those of groups in it included; a group without any is a task."""
+    inside = mapping(document.get("group_subtasks"))
+    waiting, seen, tasks = [group], {group}, set()
+    while waiting:
+        name = waiting.pop()
+        below = inside.get(name)
+        members = [x for x in below if isinstance(x, str)] if isinstance(below, list) else []
+        if not members and name != group:
+            tasks.add(name)
+        waiting += [x for x in members if x not in seen]
+        seen |= set(members)
+    return sorted(tasks)
 
 
 def _of_task(document: Mapping[str, Any], task: str) -> dict[str, str]:
     config = document["config"]
-    task_config = document["configs"].get(task) or {}
-    shots = (document.get("n-shot") or {}).get(task)
-    effective = ((document.get("n-samples") or {}).get(task) or {}).get("effective")
+    task_config = mapping(document["configs"].get(task))
+    shots, samples, hashed, version = (
+        mapping(document.get(name)).get(task)
+        for name in ("n-shot", "n-samples", "task_hashes", "versions")
+    )
     generation = {
-        **(task_config.get("generation_kwargs") or {}),
-        **_mapping(config.get("gen_kwargs")),
+        **mapping(task_config.get("generation_kwargs")),
+        **_given(config.get("gen_kwargs")),
     }
-    hashed = (document.get("task_hashes") or {}).get(task)
     defined = {name: task_config.get(name) for name in _DEFINITION}
     shown = {name: task_config.get(name) for name in _OF_SHOTS}
     found: dict[str, Any] = {
@@ -83,12 +87,12 @@ def _of_task(document: Mapping[str, Any], task: str) -> dict[str, str]:
         "model arguments": _further_arguments(config) or None,
         "backend": "hf" if config.get("model") in _HUGGING_FACE else config.get("model"),
         "parameters": config.get("model_num_parameters"),
-        "lsn_eval": (config.get("lsn") or {}).get("version"),
-        "task version": (document.get("versions") or {}).get(task),
+        "lsn_eval": mapping(config.get("lsn")).get("version"),
+        "task version": version,
         "task definition": _digest(defined),
         "prompts": _short(hashed),
-        "data root": None if hashed else _mapping(task_config.get("metadata")).get("data_root"),
-        "documents": effective,
+        "data root": None if hashed else mapping(task_config.get("metadata")).get("data_root"),
+        "documents": mapping(samples).get("effective"),
         "few-shot examples": shots,
         "few-shot definition": _digest(shown) if shots else None,
         "few-shot seed": config.get("fewshot_seed") if shots else None,
@@ -142,8 +146,15 @@ def _further_arguments(config: Mapping[str, Any]) -> str:
     )
 
 
-def _mapping(given: Any) -> Mapping[str, Any]:
-    return given if isinstance(given, Mapping) else {"given": given} if given else {}
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _given(arguments: Any) -> Mapping[str, Any]:
+    return (
+        arguments if isinstance(arguments, Mapping) else {"given": arguments} if arguments else {}
+    )
 
 
 def _short(given: Any) -> str | None:

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from lsn_eval.comparing import Change, Comparison, Panel
-from lsn_eval.comparing.panels import controlled
+from lsn_eval.results.controls import controlled
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.tables.views import mark
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from builders.results_files import lsn_record
-from lsn_eval.comparing import APART, Comparison, Draws, compare
-from lsn_eval.results.rows import read_results
+from lsn_eval.comparing import Comparison, Draws, compare
+from lsn_eval.results import read_results
 
 LANGUAGES = ("en", "de", "zh")
 QUICK = Draws(resamples=200, permutations=199)
@@ -152,4 +152,4 @@ def write_sweep(
 
 
 def compared(*paths: Path, draws: Draws = QUICK, **given: Any) -> Comparison:
-    return compare(read_results(paths, apart=APART), draws=draws, **given)
+    return compare(read_results(paths), draws=draws, **given)

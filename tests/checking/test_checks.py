@@ -23,7 +23,7 @@ from lsn_eval.checking.baselines import BaselineError, Tolerance, make_baseline
 from lsn_eval.checking.checks import Finding, Verdict, check
 from lsn_eval.cli import _PlainErrors
 from lsn_eval.cli.check import check as command
-from lsn_eval.results.rows import read_results
+from lsn_eval.results import read_results
 
 BASE = {"en": 3.0, "de": 4.0, "zh": 5.0}
 GATES = [

@@ -23,8 +23,8 @@ from typer.testing import CliRunner
 
 from lsn_eval.cli import _PlainErrors
 from lsn_eval.cli.compare import compare as command
-from lsn_eval.comparing import APART, compare
-from lsn_eval.results.rows import read_results
+from lsn_eval.comparing import compare
+from lsn_eval.results import read_results
 from lsn_eval.tables.formats import FORMATS
 
 LM_EVAL = Path(sys.executable).with_name("lm_eval")
@@ -146,7 +146,7 @@ def upstream(tmp_path_factory) -> Path:
 
 @pytest.mark.stock
 def test_every_metric_of_upstream_is_compared_with_plain_hf_and_tested(upstream):
-    comparison = compare(read_results([upstream], apart=APART))
+    comparison = compare(read_results([upstream]))
     found = {(p.family, p.metric): p.change("de:zero", "de") for p in comparison.panels}
     assert set(found) == {
         ("up_choice_*", "acc"), ("up_choice_*", "acc_norm"),

@@ -8,7 +8,7 @@ import pytest
 from builders.results import QUICK, compared, write_run
 
 from lsn_eval.comparing import compare
-from lsn_eval.results.rows import read_results
+from lsn_eval.results import read_results
 from lsn_eval.tables import change_table
 from lsn_eval.tables.leaderboard import leaderboard
 

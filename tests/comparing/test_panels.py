@@ -12,9 +12,10 @@ from builders.results_files import edited
 from builders.translations import translations
 
 from lsn_eval.comparing import Draws, compare
-from lsn_eval.comparing.panels import controlled, own_language, rank_p_value, ranked
+from lsn_eval.comparing.panels import own_language, rank_p_value, ranked
 from lsn_eval.errors import LsnError
-from lsn_eval.results.rows import read_results
+from lsn_eval.results.controls import controlled
+from lsn_eval.results.run_files import read_file
 
 OWN = [f"{language}:zero" for language in LANGUAGES]
 
@@ -597,7 +598,7 @@ def test_the_same_draws_give_the_same_comparison(sweep):
 def test_rows_of_all_files_are_shown_newest_first_and_the_others_named(tmp_path):
     write_sweep(tmp_path, conditions=["none", "de:zero"])
     write_sweep(tmp_path, conditions=["de:zero"], effect=0.2, date=9.0)
-    rows = read_results([tmp_path], newest=False)
+    rows = [row for file in sorted(tmp_path.rglob("results_*")) for row in read_file(file).rows]
     (panel,) = compare(rows, draws=QUICK).panels
     assert panel.change("de:zero", "de").row.date == 9.0
     assert any("measured twice" in note for note in panel.notes)

@@ -121,7 +121,7 @@ def test_samples_are_read_in_the_order_of_the_documents_and_old_files_without_ha
 def test_a_broken_line_is_an_error_that_names_the_file(tmp_path, broken, place):
     lines = [json.dumps(LINE)]
     lines.insert(place, broken)
-    with pytest.raises(ResultsError, match=r"samples_t_2026-01-01\.jsonl cannot be read"):
+    with pytest.raises(ResultsError, match=r"samples_t_2026-01-01\.jsonl, line [12]"):
         read_samples(write(tmp_path, *lines), "t")
 
 

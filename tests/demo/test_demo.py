@@ -11,11 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from lsn_eval.cli import app
-from lsn_eval.comparing import APART, compare
+from lsn_eval.comparing import compare
 from lsn_eval.demo.demo import MATRIX, demo_text, run_demo
 from lsn_eval.demo.verdict import DemoVerdict
 from lsn_eval.errors import LsnError
-from lsn_eval.results.rows import read_results
+from lsn_eval.results import read_results
 from lsn_eval.storage.folder_lock import only_writer
 
 LANGUAGES = ("en", "de", "nl", "ru", "ar", "zh")
@@ -24,7 +24,7 @@ CONTROL = "random1-{}:zero"
 
 @pytest.fixture(scope="module")
 def demo(finished_demo) -> tuple[DemoVerdict, Path]:
-    comparison = compare(read_results([finished_demo / "results"], apart=APART))
+    comparison = compare(read_results([finished_demo / "results"]))
     (panel,) = (p for p in comparison.panels if (p.family, p.metric) == MATRIX)
     return DemoVerdict(panel), finished_demo
 
@@ -83,7 +83,7 @@ def test_the_matrix_in_the_readme_is_what_the_demo_prints(demo):
 
 def test_what_is_printed_is_what_compare_prints(demo):
     verdict, out = demo
-    comparison = compare(read_results([out / "results"], apart=APART))
+    comparison = compare(read_results([out / "results"]))
     text = demo_text(comparison, verdict)
     assert str(verdict) in text
     for language in LANGUAGES:

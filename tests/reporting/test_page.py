@@ -17,15 +17,14 @@ from builders.report_results import CHINESE, ENGLISH, GERMAN, sample, write_run,
 from typer.testing import CliRunner
 
 from lsn_eval.cli import app
-from lsn_eval.comparing import APART, compare
+from lsn_eval.comparing import compare
 from lsn_eval.errors import LsnError
 from lsn_eval.reporting import ReportError, ReportOptions, write_report
 from lsn_eval.reporting.plain_text import plain_text
 from lsn_eval.reporting.rendering import MARKS, sort_value
 from lsn_eval.reporting.reproduction import evaluation_command, sweep_command
 from lsn_eval.reporting.verdict import verdict
-from lsn_eval.results.rows import read_results
-from lsn_eval.results.run_files import read_run_files
+from lsn_eval.results import read_results, read_runs
 from lsn_eval.tables import Cell
 from lsn_eval.tables.table import SIGNS
 
@@ -98,7 +97,7 @@ def test_the_sections_come_in_order(page):
 
 
 def test_the_verdict_counts_what_the_numbers_say(sweep):
-    comparison = compare(read_results([sweep], apart=APART))
+    comparison = compare(read_results([sweep]))
     found = verdict(comparison)
     assert found.headline.startswith("In accuracy and token_perplexity, a condition")
     assert "its own language more than any other in 4 of 4 cases" in found.headline
@@ -115,7 +114,7 @@ def test_the_verdict_counts_what_the_numbers_say(sweep):
 
 
 def test_the_verdict_counts_each_task_once(sweep):
-    comparison = compare(read_results([sweep], apart=APART))
+    comparison = compare(read_results([sweep]))
     further = [replace(panel, metric=f"other_{panel.metric}") for panel in comparison.panels]
     both = replace(comparison, panels=(*comparison.panels, *further))
     assert verdict(both).headline == verdict(comparison).headline
@@ -125,7 +124,7 @@ def test_the_verdict_counts_each_task_once(sweep):
 def test_a_larger_change_elsewhere_is_not_counted(tmp_path):
     write_run(tmp_path / "a", "none", perplexities={"de": 5.0, "zh": 8.0})
     write_run(tmp_path / "b", "de:zero", perplexities={"de": 5.5, "zh": 16.0})
-    found = verdict(compare(read_results([tmp_path], apart=APART)))
+    found = verdict(compare(read_results([tmp_path])))
     assert "in 0 of 1 case;" in found.headline
     assert "no random controls were evaluated" in found.headline
     assert "Largest change elsewhere: +100.0 % (zh under de:zero)." in " ".join(found.panels[0][1])
@@ -469,7 +468,7 @@ SWEEP = {
 
 
 def runs_of(folder):
-    return read_run_files(read_results([folder], apart=APART))
+    return read_runs([folder])
 
 
 def test_lm_eval_reads_the_command_back(tmp_path):

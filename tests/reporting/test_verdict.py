@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from builders.report_results import GERMAN, sample, write_run
 
-from lsn_eval.comparing import APART, compare
+from lsn_eval.comparing import compare
 from lsn_eval.reporting import ReportOptions, write_report
 from lsn_eval.reporting.verdict import Verdict, verdict
-from lsn_eval.results.rows import read_results
+from lsn_eval.results import read_results
 
 LANGUAGES = ("de", "en", "nl")
 
@@ -26,7 +26,7 @@ def write(folder: Path, condition: str, *right: int, samples: bool = True) -> No
 
 
 def found(folder: Path) -> Verdict:
-    return verdict(compare(read_results([folder], apart=APART)))
+    return verdict(compare(read_results([folder])))
 
 
 def cautions(folder: Path) -> dict[str, str]:

@@ -14,7 +14,9 @@ from builders.results_files import (
     write_results,
 )
 
-from lsn_eval.results.rows import ResultsError, read_file, read_results
+from lsn_eval.results import read_results
+from lsn_eval.results.rows import ResultsError
+from lsn_eval.results.run_files import read_file
 
 
 def test_a_row_holds_the_number_and_what_it_was_measured_with(tmp_path):
@@ -70,7 +72,7 @@ def test_the_language_is_the_stated_one_else_the_code_at_the_end_of_the_name(
 ):
     path = write_results(tmp_path, {task: task_results(acc=0.5)})
     edited(path, lambda document: document["configs"][task].update(dataset_kwargs=kwargs))
-    assert [row.language for row in read_file(path)] == [language]
+    assert [row.language for row in read_file(path).rows] == [language]
 
 
 def test_filters_stay_apart_and_a_group_without_a_number_gives_no_row(tmp_path):
@@ -79,7 +81,7 @@ def test_filters_stay_apart_and_a_group_without_a_number_gives_no_row(tmp_path):
                   "exact_match_stderr,strict-match": 0.01},
         "group": {"alias": "group"},
     }  # fmt: skip
-    rows = read_file(write_results(tmp_path, results))
+    rows = read_file(write_results(tmp_path, results)).rows
     assert [(row.name, row.value, row.stderr) for row in rows] == [
         ("exact_match,strict-match", 0.1, 0.01),
         ("exact_match,flexible", 0.2, None),
@@ -88,13 +90,17 @@ def test_filters_stay_apart_and_a_group_without_a_number_gives_no_row(tmp_path):
 
 @pytest.mark.parametrize("value", [math.nan, None, "N/A", " "])
 def test_what_is_no_number_is_nan_and_not_usable(tmp_path, value):
-    (row,) = read_file(write_results(tmp_path, {ppl("de"): task_results(token_perplexity=value)}))
+    (row,) = read_file(
+        write_results(tmp_path, {ppl("de"): task_results(token_perplexity=value)})
+    ).rows
     assert math.isnan(row.value)
     assert not row.usable
 
 
 def test_infinity_is_not_usable(tmp_path):
-    (row,) = read_file(write_results(tmp_path, {ppl("de"): task_results(byte_perplexity=math.inf)}))
+    (row,) = read_file(
+        write_results(tmp_path, {ppl("de"): task_results(byte_perplexity=math.inf)})
+    ).rows
     assert not row.usable
 
 
@@ -116,17 +122,23 @@ def test_the_newest_file_of_a_model_condition_and_task_wins(tmp_path):
         ("none", ppl("en")): (1, 0),
         ("de:zero", ppl("de")): (2, 0),
     }
-    assert len(read_results([tmp_path], newest=False)) == 5
 
 
-def test_an_older_file_of_another_mask_is_left_out_with_a_warning(tmp_path):
+@pytest.mark.parametrize("other", [{"digest": "f" * 64}, {"dtype": "float16"}])
+def test_two_masks_and_two_dtypes_under_one_condition_both_count(tmp_path, other):
     results = {ppl("de"): task_results(p=1.0)}
-    write_results(tmp_path, results, condition="de:zero", date=1.0, digest="f" * 64)
+    write_results(tmp_path, results, condition="de:zero", date=1.0, **other)
+    write_results(tmp_path, results, condition="de:zero", date=2.0)
+    assert [(row.date, row.older) for row in read_results([tmp_path])] == [(1.0, 0), (2.0, 0)]
+
+
+def test_an_older_file_that_was_measured_with_something_else_is_left_out_with_a_warning(tmp_path):
+    results = {ppl("de"): task_results(p=1.0)}
+    write_results(tmp_path, results, condition="de:zero", date=1.0, version=2.0)
     write_results(tmp_path, results, condition="de:zero", date=2.0)
     (row,) = read_results([tmp_path])
-    assert "sha256-3986c9d8f34d" in row.signature
     (warning,) = row.warnings
-    assert "sha256-ffffffffffff" in warning
+    assert "data:lsn_demo_ppl_de:2.0" in warning
 
 
 def test_a_file_named_twice_is_read_once(tmp_path):
@@ -139,11 +151,12 @@ def test_a_file_named_twice_is_read_once(tmp_path):
     ("content", "message"),
     [
         ("{", "cannot be read as JSON"),
-        ("\udcff", "cannot be read as JSON"),
+        ("\udcff", "is not UTF-8"),
+        ("[" * 100_000, "nested deeper"),
         ("[1]", "holds no JSON object"),
         ('{"results": {}}', "has no 'configs'"),
-        ('{"results": {"a": 1}, "configs": {}, "config": {}}', "is damaged"),
-        ('{"results": {"a": {"m,none": 1}}, "configs": {}, "config": {"lsn": {"version": "1"}}}', "is damaged: KeyError 'condition'"),
+        ('{"results": {"a": 1}, "configs": {}, "config": {"model": "hf"}}', "the results of a are no object"),
+        ('{"results": {"a": {"m,none": 1}}, "configs": {}, "config": {"lsn": {"version": "1"}}}', "is damaged: config.lsn lacks model"),
     ],
 )  # fmt: skip
 def test_what_is_no_results_file_is_an_error_that_names_it(tmp_path, content, message):
@@ -165,7 +178,7 @@ def test_a_record_whose_names_are_no_text_is_an_error(tmp_path, field):
     else:
         record["model"]["name" if field == "model" else "dtype"] = None
     path.write_text(json.dumps(document))
-    with pytest.raises(ResultsError, match=f"damaged.*its {field} is"):
+    with pytest.raises(ResultsError, match="is damaged: config.lsn"):
         read_results([tmp_path])
 
 
