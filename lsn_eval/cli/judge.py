@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,7 +41,9 @@ def judge(
     attempts: Annotated[
         int, typer.Option(help="How often to ask for a reply that can be read.", min=1)
     ] = 3,
-    timeout: Annotated[float, typer.Option(help="Seconds of silence until a retry.")] = 120.0,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds of silence until a retry; a request may take five times.")
+    ] = 120.0,
     retries: Annotated[int, typer.Option(help="Retries of a failed request.", min=0)] = 6,
     price_input: Annotated[
         float | None, typer.Option(help="Your price per million tokens sent, for the cost.")
@@ -63,6 +66,7 @@ def judge(
     from lsn_eval.judge.saved import load_saved
     from lsn_eval.judge.session import JudgeSession
     from lsn_eval.judge.settings import JudgeSettings, Prices
+    from lsn_eval.storage.outside_files import parse_json
 
     if (price_input is None) != (price_output is None):
         raise JudgeError("a cost needs both --price-input and --price-output")
@@ -73,7 +77,9 @@ def judge(
         raise JudgeError(f"--pairwise compares two runs and {len(results)} were given")
     if not out.parent.is_dir() or out.is_dir():
         raise JudgeError(f"{out} cannot be written: its folder does not exist, or it is one")
-    given: dict[str, Any] = {} if parameters is None else {"parameters": _parameters(parameters)}
+    given: dict[str, Any] = {}
+    if parameters is not None:
+        given["parameters"] = parse_json(parameters, "--parameters", JudgeError)
     settings = JudgeSettings(
         model=model, base_url=base_url, concurrency=concurrency, attempts=attempts,
         timeout=timeout, retries=retries, **given,
@@ -84,18 +90,6 @@ def judge(
             _write(session, _compare(session, runs[0], runs[1]), out, prices)
         else:
             _write(session, _grade(session, [saved for run in runs for saved in run]), out, prices)
-
-
-def _parameters(text: str) -> dict[str, Any]:
-    from lsn_eval.judge.errors import JudgeError
-
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise JudgeError(f"--parameters is no JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise JudgeError("--parameters: a JSON object was expected")
-    return found
 
 
 def _grade(session: JudgeSession, saved: list[SavedAnswers]) -> list[Graded]:
@@ -149,7 +143,7 @@ def _write(session: JudgeSession, graded: Any, out: Path, prices: Any) -> None:
     from lsn_eval.judge import report
     from lsn_eval.judge.errors import JudgeError
     from lsn_eval.judge.prompts import GRADE, PAIR
-    from lsn_eval.judge.spool import write_whole
+    from lsn_eval.storage.whole_files import whole_file
 
     if session.stopped is not None:
         raise JudgeError(
@@ -160,10 +154,14 @@ def _write(session: JudgeSession, graded: Any, out: Path, prices: Any) -> None:
     judged = session.as_json(PAIR if paired else GRADE)
     usage = session.usage.as_json(prices)
     content = report.document(judged, usage, graded)
-    write_whole(out, (json.dumps(content, indent=2, ensure_ascii=True) + "\n").encode())
+    with whole_file(out, JudgeError) as file:
+        file.write((json.dumps(content, indent=2, ensure_ascii=True) + "\n").encode())
     print(report.pair_table(graded) if paired else report.grade_table(graded))
     print()
     print("\n".join(report.notes(session, graded)))
     if "cost" in usage:
         print(f"cost {usage['cost']:.4f}")
     print(f"written to {out}")
+    if not any(entry.summary.judged for entry in graded):
+        print("lsn-eval: error: nothing could be graded; why is said above", file=sys.stderr)
+        raise typer.Exit(1)

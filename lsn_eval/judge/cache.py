@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lsn_eval.judge.errors import JudgeError
+from lsn_eval.storage.outside_files import Fields, parse_json
 
 FILE = "replies.sqlite"
 _FORMAT = 1
@@ -73,12 +74,21 @@ class ReplyCache:
             ) from error
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """The value stored under `key`."""
+        """The reply stored under `key`: its text, why it ended, and its counts of tokens."""
         with self._used(), self._lock:
             row = self._connection.execute(
-                "SELECT value FROM replies WHERE key = ?", (key,)
+                "SELECT CAST(value AS TEXT) FROM replies WHERE key = ?", (key,)
             ).fetchone()
-        return None if row is None else json.loads(row[0])
+        if row is None:
+            return None
+        where = f"a reply in {self.path}"
+        reply = Fields(parse_json(str(row[0]), where, JudgeError), where, JudgeError)
+        return {
+            "text": reply.text("text"),
+            "finish_reason": reply.text("finish_reason", None),
+            "prompt_tokens": reply.whole("prompt_tokens", None),
+            "completion_tokens": reply.whole("completion_tokens", None),
+        }
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
         """Store, and be on disk when this returns."""

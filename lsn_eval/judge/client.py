@@ -2,6 +2,9 @@
 
 The client's own retries are switched off: they would not send again after a reply that is no JSON,
 could not be told to stop, and start at half a second whatever the server is.
+
+Requests run in an event loop in a thread of its own, because only there can one be ended wherever
+it is: a server that sends a byte now and then never runs into a time-out of reading.
 """
 
 from __future__ import annotations
@@ -13,18 +16,26 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from lsn_eval.judge.errors import JudgeError
 from lsn_eval.judge.keys import VARIABLE, Key, RedactingFilter
 from lsn_eval.judge.settings import JudgeSettings
+from lsn_eval.storage.outside_files import Fields, decoded, parse_json
+from lsn_eval.visible_text import one_line, shortened
 
 log = logging.getLogger(__name__)
 
 LONGEST_DELAY = 60.0
 LONGEST_RETRY_AFTER = 300.0
+MOST_BYTES = 1 << 22
+"""Of a reply: 4 MiB. A long one has some ten thousand."""
+PATIENCE = 5
+"""A request may take so many times the time-out, whatever has come by then."""
+_MOST_TOKENS = 1 << 40
 _AGAIN = frozenset({408, 409, 425, 429})
 _HOPELESS = frozenset({401, 403, 404})
 _MESSAGE_CHARACTERS = 300
@@ -73,20 +84,32 @@ class JudgeClient:
             )
         try:
             import openai
+            from anyio.from_thread import start_blocking_portal
         except ImportError as error:
             raise JudgeError(
                 "the judge needs the package openai; run: pip install 'lsn-eval[judge]'"
             ) from error
         self._openai = openai
         self._settings = settings
-        self._client = openai.OpenAI(
-            api_key=self._key.reveal(),
-            base_url=settings.endpoint,
-            timeout=settings.timeout,
-            max_retries=0,
-        )
-        self._logs = RedactingFilter(self._key)
-        self._logs.attach()
+        try:
+            self._client = openai.AsyncOpenAI(
+                api_key=self._key.reveal(),
+                base_url=settings.endpoint,
+                timeout=settings.timeout,
+                max_retries=0,
+                # What is packed cannot be bounded before it is unpacked.
+                default_headers={"Accept-Encoding": "identity"},
+                http_client=openai.DefaultAsyncHttpxClient(event_hooks={"response": [_bound]}),
+            )
+        except Exception as error:
+            reason = f"the endpoint {settings.endpoint!r} cannot be used ({error})"
+            raise JudgeError(self._key.redact(reason)) from None
+        self._open = ExitStack()
+        self._portal = self._open.enter_context(start_blocking_portal())
+        logs = RedactingFilter(self._key)
+        logs.attach()
+        self._open.callback(logs.detach)
+        self._open.callback(self._portal.call, self._client.close)
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self.sent = 0
@@ -105,8 +128,7 @@ class JudgeClient:
 
     def close(self) -> None:
         """Close connections."""
-        self._client.close()
-        self._logs.detach()
+        self._open.close()
 
     def complete(self, messages: list[dict[str, str]]) -> Reply:
         """The judge's reply.
@@ -140,26 +162,41 @@ class JudgeClient:
     def _send(self, messages: list[dict[str, str]]) -> Reply:
         with self._lock:
             self.sent += 1
-        failure: Exception
+        answer = self._portal.call(self._answer, messages)
+        if isinstance(answer, Exception):
+            # Outside the handler, so that no traceback shows the client's exception: its text is
+            # the server's, which may repeat the key.
+            raise answer
+        return answer
+
+    async def _answer(self, messages: list[dict[str, str]]) -> Reply | Exception:
+        from anyio import fail_after
+
+        longest = PATIENCE * self._settings.timeout
         try:
-            response = self._client.chat.completions.with_raw_response.create(
-                model=self._settings.model,
-                messages=messages,  # type: ignore[arg-type]
-                # The endpoint's own names, so that none has to be known to the client.
-                extra_body=dict(self._settings.parameters),
-            )
-            return self._read(response.text)
+            with fail_after(longest):
+                response = await self._client.chat.completions.with_raw_response.create(
+                    model=self._settings.model,
+                    messages=messages,  # type: ignore[arg-type]
+                    # The endpoint's own names, so that none has to be known to the client.
+                    extra_body=dict(self._settings.parameters),
+                )
+            return self._read(response.content)
+        except JudgeError:
+            return _Transient("reply is no chat completion")
+        except TimeoutError:
+            return RequestFailed(f"no whole reply within {longest:g} s")
+        except RequestFailed as error:
+            return error
         except self._openai.APIStatusError as error:
-            failure = self._status(error)
+            return self._status(error)
         except self._openai.APITimeoutError:
-            failure = _Transient("time-out")
+            return _Transient("time-out")
         except self._openai.APIConnectionError:
-            failure = _Transient("connection failed")
-        except self._openai.OpenAIError as error:
-            failure = RequestFailed(self._short(str(error)))
-        # Outside the handler, so that no traceback shows the client's exception: its text is the
-        # server's, which may repeat the key.
-        raise failure
+            return _Transient("connection failed")
+        except Exception as error:
+            # What a server sends may break any layer of the client, with errors of its own.
+            return RequestFailed(self._short(f"{type(error).__name__}: {error}"))
 
     def _status(self, error: Any) -> Exception:
         code = int(error.status_code)
@@ -178,33 +215,53 @@ class JudgeClient:
 
     def _short(self, text: str) -> str:
         # First without the key, then cut: a cut could leave a part of it.
-        flat = " ".join(self._key.redact(text).split())
-        return flat[:_MESSAGE_CHARACTERS]
+        return shortened(one_line(self._key.redact(text)), _MESSAGE_CHARACTERS)
 
-    def _read(self, body: str) -> Reply:
-        try:
-            answer = json.loads(self._key.redact(body))
-            choice = answer["choices"][0]
-            text = choice["message"].get("content")
-        except (ValueError, LookupError, TypeError, AttributeError):
-            raise _Transient("reply is no chat completion") from None
-        usage = answer.get("usage")
-        usage = usage if isinstance(usage, dict) else {}
+    def _read(self, body: bytes) -> Reply:
+        if len(body) >= MOST_BYTES:
+            raise RequestFailed(f"the reply is longer than {MOST_BYTES:,} bytes")
+        where = "reply"
+        answer = Fields(
+            parse_json(decoded(body, where, JudgeError), where, JudgeError), where, JudgeError
+        )
+        choices = answer.list("choices")
+        choice = Fields(choices[0] if choices else None, "choice", JudgeError)
+        text = choice.fields("message").value.get("content")
+        usage = answer.value.get("usage")
+        counts = usage if isinstance(usage, Mapping) else {}
         return Reply(
-            text=text if isinstance(text, str) else "",
-            finish_reason=_text(choice.get("finish_reason")),
-            model=_text(answer.get("model")),
-            prompt_tokens=_count(usage.get("prompt_tokens")),
-            completion_tokens=_count(usage.get("completion_tokens")),
+            text=self._text(text) or "",
+            finish_reason=self._text(choice.value.get("finish_reason")),
+            model=self._text(answer.value.get("model")),
+            prompt_tokens=_count(counts.get("prompt_tokens")),
+            completion_tokens=_count(counts.get("completion_tokens")),
         )
 
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    def _text(self, value: Any) -> str | None:
+        return self._key.redact(value) if isinstance(value, str) else None
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
+    return value if known else None
+
+
+async def _bound(response: Any) -> None:
+    """Before a reply is read: no more of it than `MOST_BYTES`, as the UTF-8 that JSON is."""
+    response.encoding = "utf-8"
+    response.headers.pop("content-encoding", None)
+    whole = response.aiter_raw
+
+    async def beginning(chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        left = MOST_BYTES
+        async for piece in whole(chunk_size):
+            yield piece[:left]
+            left -= len(piece)
+            if left <= 0:
+                break
+        await response.aclose()
+
+    response.aiter_raw = beginning
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -218,7 +275,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         except ValueError:
             try:
                 seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-            except ValueError:
+            except (ValueError, TypeError, OverflowError):
                 continue
         if 0 <= seconds < float("inf"):
             return seconds

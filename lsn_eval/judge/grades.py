@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from lsn_eval.judge.prompts import reader
+
 LOWEST, HIGHEST = 1, 10
 RESAMPLES = 2000
 SEED = 0
 LEVEL = 0.95
 
-_GRADE = re.compile(r"[\s*_#`>-]*grade\s*[*_`]*\s*[::]\s*[*_`]*\s*([0-9]{1,2})(?:\s*/\s*10)?[\s*_`.]*", re.I)  # fmt: skip  # noqa: E501
+_read = reader("grade", r"[0-9]{1,2}(?:\s*/\s*10)?")
 
 
 def read_grade(reply: str) -> int | None:
     """The number on the last line, `Grade: 7`; None where that line is anything else."""
-    lines = reply.strip().splitlines()
-    found = _GRADE.fullmatch(lines[-1]) if lines else None
-    grade = int(found[1]) if found else None
+    value = _read(reply)
+    grade = None if value is None else int(value.partition("/")[0])
     return grade if grade is not None and LOWEST <= grade <= HIGHEST else None
 
 
@@ -58,10 +59,7 @@ class GradeSummary:
     def of(grades: Sequence[Grade]) -> GradeSummary:
         """The summary of `grades`."""
         judged = [grade.grade for grade in grades if grade.grade is not None]
-        reasons: dict[str, int] = {}
-        for grade in grades:
-            if grade.grade is None:
-                reasons[str(grade.reason)] = reasons.get(str(grade.reason), 0) + 1
+        reasons = Counter(str(grade.reason) for grade in grades if grade.grade is None)
         return GradeSummary(
             judged=len(judged),
             unjudged=len(grades) - len(judged),

@@ -1,7 +1,7 @@
 """The key: read from the environment, never stored, cut out of all that comes back.
 
 Some servers repeat the key in an error message or a reply; what is logged, cached or raised passes
-`Key.redact` first.
+`Key.redact` first, after it was decoded.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import logging
 import os
 
 from lsn_eval.judge.errors import JudgeError
+from lsn_eval.storage.masked_secrets import without
 
 VARIABLE = "OPENAI_API_KEY"
 SECRET_LENGTH = 12
 """Shorter keys are placeholders for servers that want none; cutting out `x` would spoil text."""
 
-_LOGGERS = ("openai", "httpx", "httpcore")
-"""The client's, by the start of their names; at debug level they log what a server sends."""
+_LOGGERS = ("openai", "httpx", "httpcore", "asyncio", "lsn_eval.judge")
+"""The client's and ours, by the start of their names; some log what a server sends."""
 
 
 class Key:
@@ -52,10 +53,8 @@ class Key:
         return self._value
 
     def redact(self, text: str) -> str:
-        """`text` without the key."""
-        if len(self._value) < SECRET_LENGTH:
-            return text
-        return text.replace(self._value, "[key]")
+        """The text with `***` for the key, however it is escaped, and all that looks like one."""
+        return without(text, [self._value] if len(self._value) >= SECRET_LENGTH else [])
 
     def __repr__(self) -> str:
         return "Key(...)"
@@ -70,26 +69,27 @@ class RedactingFilter(logging.Filter):
     def __init__(self, key: Key) -> None:
         super().__init__()
         self._key = key
-        self._attached: list[logging.Logger] = []
+        self._loggers: list[logging.Logger] = []
 
     def attach(self) -> None:
         """To each logger there is: a filter does not see what a logger below another one logs."""
-        for name in list(logging.root.manager.loggerDict):
-            if name.startswith(_LOGGERS):
-                logger = logging.getLogger(name)
-                logger.addFilter(self)
-                self._attached.append(logger)
+        names = [name for name in logging.root.manager.loggerDict if name.startswith(_LOGGERS)]
+        self._loggers = [logging.getLogger(name) for name in names]
+        for logger in self._loggers:
+            logger.addFilter(self)
 
     def detach(self) -> None:
         """From all of them."""
-        for logger in self._attached:
+        for logger in self._loggers:
             logger.removeFilter(self)
-        self._attached.clear()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Lets every record pass, without the key."""
-        message = record.getMessage()
-        redacted = self._key.redact(message)
-        if redacted != message:
-            record.msg, record.args = redacted, ()
+        """Lets every record pass, without the key in its message, its traceback or its fields."""
+        record.msg, record.args = record.getMessage(), ()
+        if record.exc_info:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+            record.exc_info = None
+        for name, value in vars(record).items():
+            if isinstance(value, str):
+                setattr(record, name, self._key.redact(value))
         return True

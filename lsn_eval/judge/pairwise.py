@@ -6,7 +6,6 @@ judge that favours a position then wins nobody anything.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from scipy import stats
 
 from lsn_eval.judge.answers import Answer
 from lsn_eval.judge.errors import JudgeError
+from lsn_eval.judge.prompts import reader
 
-_VERDICT = re.compile(r"[\s*_#`>-]*verdict\s*[*_`]*\s*[::]\s*[*_`]*\s*(a|b|tie)[\s*_`.]*", re.I)
+_read = reader("verdict", "a|b|tie")
 
 FIRST, SECOND, TIE, SPLIT, SAME, UNJUDGED = (
     "first", "second", "tie", "orders_disagree", "same_answer", "unjudged",
@@ -26,11 +26,8 @@ FIRST, SECOND, TIE, SPLIT, SAME, UNJUDGED = (
 
 def read_verdict(reply: str) -> str | None:
     """`A`, `B` or `tie` on the last line, `Verdict: A`; None where that line is anything else."""
-    lines = reply.strip().splitlines()
-    found = _VERDICT.fullmatch(lines[-1]) if lines else None
-    if found is None:
-        return None
-    return "tie" if found[1].lower() == "tie" else found[1].upper()
+    value = (_read(reply) or "").lower()
+    return {"a": "A", "b": "B", "tie": "tie"}.get(value)
 
 
 @dataclass(frozen=True)
@@ -72,15 +69,18 @@ class PairSummary:
     """95 % Wilson score interval."""
     p_value: float | None
     """Two-sided exact binomial test of a win rate of one half (a sign test: ties left out)."""
+    reasons: dict[str, int]
+    """Why questions are unjudged, and how many."""
 
     @staticmethod
     def of(comparisons: Sequence[Comparison]) -> PairSummary:
         """The summary of `comparisons`."""
         seen = Counter(comparison.result for comparison in comparisons)
         counts = {name: seen[name] for name in (FIRST, SECOND, TIE, SPLIT, SAME, UNJUDGED)}
+        reasons = dict(Counter(c.reason for c in comparisons if c.reason is not None))
         decided = counts[FIRST] + counts[SECOND]
         if not decided:
-            return PairSummary(counts, None, None, None)
+            return PairSummary(counts, None, None, None, reasons)
         test = stats.binomtest(counts[FIRST], decided)
         wilson = test.proportion_ci(0.95, method="wilson")
         return PairSummary(
@@ -88,7 +88,13 @@ class PairSummary:
             counts[FIRST] / decided,
             (float(wilson.low), float(wilson.high)),
             float(test.pvalue),
+            reasons,
         )
+
+    @property
+    def judged(self) -> int:
+        """Questions that have a result."""
+        return sum(self.counts.values()) - self.counts[UNJUDGED]
 
     @property
     def ties(self) -> int:

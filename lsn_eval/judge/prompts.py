@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 DIGEST_CHARACTERS = 12
+_LONGEST_LINE = 200
+"""Characters of the line that a reply ends with: a word, a colon, a value, and what adorns them."""
 
 
 @dataclass(frozen=True)
@@ -121,3 +124,26 @@ Verdict: A, B or tie""",
     reminder="End your reply with the line 'Verdict: A', 'Verdict: B' or 'Verdict: tie', and write "
     "nothing after it.",
 )
+
+
+def reader(word: str, values: str) -> Callable[[str], str | None]:
+    """What reads the last line of a reply, `WORD: VALUE`; None where that line is anything else.
+
+    Judges write it in Markdown, with a full-width colon, and in brackets.
+
+    Args:
+        word: that the line begins with, in any case.
+        values: a regular expression of what may follow.
+    """
+    line = re.compile(
+        rf"[\s*_#`>-]*{word}[\s*_`]*[:：][\s*_`]*(\[*)({values})(\]*)[\s*_`.。]*", re.I
+    )
+
+    def read(reply: str) -> str | None:
+        lines = reply.strip().splitlines()
+        if not lines or len(lines[-1]) > _LONGEST_LINE:
+            return None
+        ending = line.fullmatch(lines[-1])
+        return ending[2] if ending and len(ending[1]) == len(ending[3]) else None
+
+    return read

@@ -11,6 +11,7 @@ from lsn_eval.judge.pairwise import Comparison, PairSummary
 from lsn_eval.judge.prompts import GRADE, PAIR
 from lsn_eval.judge.saved import SavedAnswers
 from lsn_eval.judge.session import JudgeSession, judge_signature
+from lsn_eval.visible_text import one_line
 
 FORMAT = "lsn_judge"
 VERSION = 1
@@ -86,29 +87,28 @@ def document(
 
 def grade_table(graded: Sequence[Graded]) -> str:
     """Markdown: a row a task and run."""
-    rows = [["task", "condition", "answers", "judged", "unjudged", "grade", "95 % interval"]]
-    for entry in graded:
-        summary = entry.summary
-        rows.append([
-            entry.saved.task, entry.saved.name, str(len(entry.grades)), str(summary.judged),
-            str(summary.unjudged), _number(summary.mean), _interval(summary.interval),
-        ])  # fmt: skip
-    return _table(rows)
+    return _table(
+        ["task", "condition", "answers", "judged", "unjudged", "grade", "95 % interval"],
+        [
+            [entry.saved.task, entry.saved.name, len(entry.grades), summary.judged,
+             summary.unjudged, _number(summary.mean), _interval(summary.interval)]
+            for entry in graded for summary in [entry.summary]
+        ],
+    )  # fmt: skip
 
 
 def pair_table(compared: Sequence[Compared]) -> str:
     """Markdown: a row a task."""
-    rows = [["task", "first", "second", "wins", "losses", "ties", "unjudged", "win rate",
-             "95 % interval", "p"]]  # fmt: skip
-    for entry in compared:
-        summary = entry.summary
-        shown = summary.as_json()
-        rows.append([
-            entry.first.task, entry.first.name, entry.second.name, str(shown["wins"]),
-            str(shown["losses"]), str(shown["ties"]), str(shown["unjudged"]),
-            _number(summary.win_rate), _interval(summary.interval), _number(summary.p_value),
-        ])  # fmt: skip
-    return _table(rows)
+    return _table(
+        ["task", "first", "second", "wins", "losses", "ties", "unjudged", "win rate",
+         "95 % interval", "p"],
+        [
+            [entry.first.task, entry.first.name, entry.second.name,
+             *(summary.as_json()[name] for name in ("wins", "losses", "ties", "unjudged")),
+             _number(summary.win_rate), _interval(summary.interval), _number(summary.p_value)]
+            for entry in compared for summary in [entry.summary]
+        ],
+    )  # fmt: skip
 
 
 def notes(session: JudgeSession, graded: Sequence[Graded | Compared]) -> list[str]:
@@ -119,13 +119,11 @@ def notes(session: JudgeSession, graded: Sequence[Graded | Compared]) -> list[st
     for entry in graded:
         sides = [entry.saved] if isinstance(entry, Graded) else [entry.first, entry.second]
         lines += [f"{side.name}: {side.signature or side.source}|{judged_with}" for side in sides]
-        if isinstance(entry, Graded):
-            lines += [
-                f"{entry.saved.task}, {entry.saved.name}: {count} unjudged: {reason}"
-                for reason, count in entry.summary.reasons.items()
-            ]
-    lines.append(str(session.usage))
-    return lines
+        who = ", ".join([sides[0].task, *(side.name for side in sides)])
+        lines += [
+            f"{who}: {count} unjudged: {reason}" for reason, count in entry.summary.reasons.items()
+        ]
+    return [*map(one_line, lines), str(session.usage)]
 
 
 def _number(value: float | None) -> str:
@@ -136,7 +134,7 @@ def _interval(value: tuple[float, float] | None) -> str:
     return "-" if value is None else f"{value[0]:.3f} to {value[1]:.3f}"
 
 
-def _table(rows: list[list[str]]) -> str:
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    cells.insert(1, ["---"] * len(rows[0]))
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+def _table(header: list[str], rows: list[list[Any]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    cells = [[one_line(str(cell)).replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)

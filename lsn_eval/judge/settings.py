@@ -29,7 +29,7 @@ class JudgeSettings:
     concurrency: int = 8
     """Requests under way at a time."""
     timeout: float = 120.0
-    """Seconds without a byte until a request counts as failed."""
+    """Seconds without a byte until a request counts as failed; five times that for all of it."""
     retries: int = 6
     """How often a failed request is sent again."""
     first_delay: float = 1.0
@@ -59,9 +59,14 @@ class JudgeSettings:
             )
         url = self.endpoint
         if url is not None:
-            parts = urlsplit(url)
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
-                raise JudgeError(f"the endpoint {parts.hostname or url!r} is no http(s) address")
+            try:
+                parts = urlsplit(url)
+                usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+            except ValueError:
+                usable = False
+            if not usable or not url.isprintable() or " " in url:
+                raise JudgeError("the endpoint is no http(s) address; one such as "
+                                 "http://localhost:8000/v1 was expected")  # fmt: skip
             if parts.username or parts.password or parts.query:
                 raise JudgeError(
                     f"the endpoint at {parts.hostname} carries a user, a password or a query, "

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lsn_eval.judge.answers import Answer
+from lsn_eval.judge.errors import JudgeError
+from lsn_eval.storage.whole_files import whole_file
 
 _DIGEST_CHARACTERS = 12
 
@@ -29,20 +31,10 @@ def spool(folder: Path, task: str, answers: Sequence[Answer]) -> Path:
     content = "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
     digest = hashlib.sha256(content).hexdigest()[:_DIGEST_CHARACTERS]
     path = folder / f"{task}.{digest}.jsonl"
-    write_whole(path, content)
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(path, JudgeError) as file:
+        file.write(content)
+        # The judge is asked for hours: by then it has to be there whatever happens.
+        file.flush()
+        os.fsync(file.fileno())
     return path
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there complete or not at all, and on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -18,6 +19,8 @@ _INSIDE = re.compile(
 """A key within a longer text, such as a header."""
 _IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+:[^/\s@]+(?=@)")
 """User and password of an address."""
+_SLASHES = r"\\\\{0,14}"
+"""Backslashes of a text that was escaped up to four times."""
 
 
 def masked(value: Any, name: str = "") -> Any:
@@ -62,10 +65,37 @@ def secret_texts(value: Any, name: str = "") -> Iterator[str]:
 
 
 def without(text: str, hidden: Iterable[str]) -> str:
-    """The text with `***` for these and for every other key in it."""
+    """The text with `***` for these and for every other key in it.
+
+    They are found however their characters are written: escaped as in JSON (`\\/`, `\\u0073`, also
+    twice), in an address (`%73`), as a literal (`\\x73`) or in HTML (`&#115;`).
+    """
     for secret in sorted(filter(None, hidden), key=len, reverse=True):
-        text = text.replace(secret, MASKED)
+        text = _written(secret).sub(MASKED, text)
     return _inside(text)
+
+
+@functools.lru_cache(maxsize=64)
+def _written(secret: str) -> re.Pattern[str]:
+    return re.compile("".join(f"(?:{_character(letter)})" for letter in secret))
+
+
+def _character(letter: str) -> str:
+    # Every alternative begins with a fixed character and no flag is set: the search then jumps from
+    # one such character to the next, so that a large page costs little.
+    utf16, utf8, code = letter.encode("utf-16-be").hex(), letter.encode().hex(), ord(letter)
+    return "|".join((
+        re.escape(letter),
+        _SLASHES + re.escape(letter),
+        "".join(f"{_SLASHES}u{_hex(utf16[at : at + 4])}" for at in range(0, len(utf16), 4)),
+        f"{_SLASHES}x{_hex(utf8)}",
+        "".join(f"%(?:25)*{_hex(utf8[at : at + 2])}" for at in range(0, len(utf8), 2)),
+        f"&#(?:0*{code}|[xX]0*{_hex(f'{code:x}')});",
+    ))  # fmt: skip
+
+
+def _hex(digits: str) -> str:
+    return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in digits)
 
 
 def _named(name: str) -> bool:

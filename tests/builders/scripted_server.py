@@ -7,12 +7,17 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-KEY = "sk-test-9f8e7d6c5b4a39281706"
+from lsn_eval.judge import Answer, JudgeSession, JudgeSettings
+from lsn_eval.judge.grades import Grade
+
+KEY = "sk-test/9f8e7d6c5b4a39281706"
 """Looks like a key, and is looked for in everything that is written."""
 
 Act = str | tuple[Any, ...]
@@ -86,13 +91,19 @@ class ScriptedServer:
     def _act(self, handler: BaseHTTPRequestHandler, act: Act) -> None:
         kind, *rest = act if isinstance(act, tuple) else ("reply", act)
         if kind == "reply":
-            self._send(handler, 200, completion(*rest), {})
+            self._send(handler, completion(*rest))
         elif kind == "raw":
-            self._send(handler, 200, rest[0], {})
+            self._send(handler, *rest)
+        elif kind == "wire":
+            # Piece by piece, head and all; a number is a pause in seconds.
+            handler.close_connection = True
+            for piece in rest[0]():
+                if isinstance(piece, bytes):
+                    handler.wfile.write(piece)
+                elif self.released.wait(piece):
+                    break
         elif kind == "status":
-            code, headers, said = (*rest, {}, "")[:3] if len(rest) < 2 else (*rest, "")[:3]
-            body = json.dumps({"error": {"message": said or f"status {code}"}}).encode()
-            self._send(handler, code, body, headers)
+            self._refuse(handler, *rest)
         elif kind == "cut":
             handler.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"id":')
             handler.wfile.flush()
@@ -111,7 +122,10 @@ class ScriptedServer:
 
     @staticmethod
     def _send(
-        handler: BaseHTTPRequestHandler, code: int, body: bytes, headers: dict[str, str]
+        handler: BaseHTTPRequestHandler,
+        body: bytes,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        code: int = 200,
     ) -> None:
         handler.send_response(code)
         for name, value in {"Content-Type": "application/json", **headers}.items():
@@ -119,6 +133,16 @@ class ScriptedServer:
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         handler.wfile.write(body)
+
+    def _refuse(
+        self,
+        handler: BaseHTTPRequestHandler,
+        code: int,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        message: str = "",
+    ) -> None:
+        body = json.dumps({"error": {"message": message or f"status {code}"}}).encode()
+        self._send(handler, body, headers, code)
 
     @contextmanager
     def running(self) -> Iterator[ScriptedServer]:
@@ -141,3 +165,22 @@ def always(act: Act) -> ScriptedServer:
 def asked(body: dict[str, Any]) -> str:
     """The user's message of a request."""
     return body["messages"][-1]["content"]
+
+
+def answers(count: int) -> list[Answer]:
+    """Different answers to different questions."""
+    return [Answer(str(i), f"question {i}?", f"answer {i}") for i in range(count)]
+
+
+def session(server: ScriptedServer, folder: Path, **options: Any) -> JudgeSession:
+    """A session with a server, quicker than a user's."""
+    quick = {"model": "judge", "base_url": server.url, "timeout": 2.0, "first_delay": 0.02}
+    return JudgeSession(JudgeSettings(**(quick | options)), folder)
+
+
+def graded(
+    server: ScriptedServer, folder: Path, to_grade: list[Answer], **options: Any
+) -> tuple[list[Grade], JudgeSession]:
+    """The grades, and the closed session."""
+    with session(server, folder, **options) as judge:
+        return judge.grade(to_grade), judge

@@ -191,7 +191,7 @@ def runs(tmp_path) -> Path:
         (("one", "--out", "no/such/g.json"), "cannot be written"),
         (("one", "--out", "empty"), "cannot be written"),
         (("one", "--price-input", "1"), "needs both"),
-        (("one", "--parameters", "{"), "--parameters is no JSON"),
+        (("one", "--parameters", "{"), "--parameters cannot be read as JSON"),
         (("one", "--parameters", "[1]"), "a JSON object was expected"),
         (("one", "--timeout", "0"), "timeout=0"),
         (("one", "--base-url", "localhost:1"), "no http"),
@@ -232,6 +232,21 @@ def test_a_judge_that_breaks_off_leaves_no_partial_file_and_goes_on_later(runs):
         result = judge("two", "--model", "gpt", "--base-url", server.url)
         assert result.exit_code == 0
         assert server.requests == 2
+
+
+@pytest.mark.parametrize("options", [(), ("two.jsonl", "--pairwise")])
+def test_nothing_graded_is_a_failure_with_a_reason_and_a_file(runs, options):
+    (runs / "two.jsonl").write_text(json.dumps(row(0, "c")) + "\n" + json.dumps(row(1, "d")))
+    with always("\x1b[2J I cannot say.").running() as server:
+        result = judge(
+            "one", *options, "--model", "gpt", "--base-url", server.url, "--attempts", 1,
+        )  # fmt: skip
+    assert result.exit_code == 1
+    assert result.output.count("nothing could be graded") == 1
+    assert "2 unjudged: unreadable reply" in result.output
+    assert json.loads((runs / "graded.json").read_text())["usage"]["replies"] == 2 + 2 * bool(
+        options
+    )
 
 
 def test_a_prompt_stands_for_a_question_that_the_document_lacks(tmp_path):

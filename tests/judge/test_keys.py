@@ -5,36 +5,43 @@ from __future__ import annotations
 import json
 import logging
 import pickle
-from pathlib import Path
+import re
+import urllib.parse
 
 import pytest
-from builders.scripted_server import KEY, ScriptedServer, always, asked
+from builders.scripted_server import KEY, ScriptedServer, always, answers, asked, graded, session
 
 from lsn_eval.judge import Answer, JudgeError, JudgeSession, JudgeSettings
 from lsn_eval.judge.keys import Key
 
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-
-
-def grade(server: ScriptedServer, folder: Path, to_grade: list[Answer]):
-    settings = JudgeSettings(model="judge", base_url=server.url, timeout=2, first_delay=0.02)
-    with JudgeSession(settings, folder) as session:
-        return session.grade(to_grade), session
+ESCAPED = {
+    "plain": KEY,
+    "slash": KEY.replace("/", "\\/"),
+    "unicode": KEY.replace("s", "\\u0073"),
+    "all": "".join(f"\\u{ord(letter):04X}" for letter in KEY),
+}
+"""The key as JSON may spell it."""
 
 
-def test_the_key_is_in_no_log_cache_error_or_reply(tmp_path, caplog, capfd, monkeypatch):
+@pytest.mark.parametrize("spelled", ESCAPED.values(), ids=ESCAPED)
+def test_the_key_is_in_no_log_cache_error_or_reply(tmp_path, caplog, capfd, monkeypatch, spelled):
+    message = b'{"error": {"message": "%s"}}' % spelled.encode()
+    address = "/v1/" + urllib.parse.quote(KEY, safe="")
+
     def script(number, body):
         text = asked(body)
         if "question 0?" in text:
-            return f"Your key is {KEY}.\nGrade: 2"
+            said = json.dumps(f"Your key is {KEY}.\nGrade: 2").replace(
+                json.dumps(KEY)[1:-1], spelled
+            )
+            return ("raw", b'{"choices": [{"message": {"content": %s}}], "model": "%s"}'
+                    % (said.encode(), spelled.encode()))  # fmt: skip
         if "question 1?" in text:
-            return ("status", 400, {"x-echo": KEY}, f"bad request with {KEY}")
+            return ("raw", message, {"x-echo": KEY, "x-request-id": KEY}, 400)
         if "question 2?" in text:
-            return ("status", 500, {}, f"crashed on {KEY}") if number < 6 else "Grade: 3"
+            return ("raw", message, {}, 500) if number < 6 else "Grade: 3"
+        if "question 3?" in text:
+            return ("raw", b"", {"Location": address}, 307)
         return "Grade: 3"
 
     monkeypatch.setenv("OPENAI_LOG", "debug")
@@ -42,23 +49,34 @@ def test_the_key_is_in_no_log_cache_error_or_reply(tmp_path, caplog, capfd, monk
     for name in ("openai", "lsn_eval", "httpx2", "httpx"):
         logging.getLogger(name).setLevel(logging.DEBUG)
     with ScriptedServer(script).running() as server:
-        grades, session = grade(
-            server, tmp_path, [Answer(str(i), f"question {i}?", "a") for i in range(4)]
-        )
-    assert [g.grade for g in grades] == [2, None, 3, 3]
-    with always(("status", 401, {}, f"Incorrect API key provided: {KEY}")).running() as server:
-        refused, session = grade(server, tmp_path, [Answer("9", "new", "new")])
-    assert "Incorrect API key provided: [key]" in session.stopped
+        grades, judge = graded(server, tmp_path, answers(5))
+    assert [g.grade for g in grades] == [2, None, 3, None, 3]
+    with always(("raw", message, {}, 401)).running() as server:
+        refused, stopped = graded(server, tmp_path, [Answer("9", "new", "new")])
+    assert "***" in stopped.stopped
     assert "lsn_eval.judge" in caplog.text
     assert "openai" in caplog.text
     out, err = capfd.readouterr()
-    written = [caplog.text, out, err, repr(grades), repr(refused), repr(vars(session))]
-    written += [repr(session.settings), json.dumps(session.usage.as_json())]
-    for file in tmp_path.rglob("*"):
-        written.append(file.read_bytes().decode("utf-8", "replace"))
-    for text in written:
-        assert KEY not in text
-        assert KEY[:16] not in text
+    shown = [caplog.text, out, err, repr(grades), repr(refused), repr(vars(judge)), stopped.stopped]
+    shown += [repr(judge.settings), json.dumps(judge.usage.as_json()), repr(caplog.records)]
+    shown += [repr([vars(record) for record in caplog.records])]
+    shown += [file.read_bytes().decode("utf-8", "replace") for file in tmp_path.rglob("*.*")]
+    for text in shown:
+        assert (
+            re.sub(r"\\+u00(..)", lambda found: chr(int(found[1], 16)), text).count(KEY[8:20]) == 0
+        )
+        assert urllib.parse.quote(KEY, safe="") not in text
+
+
+def test_a_logged_exception_is_shown_without_the_key(tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    with always("Grade: 4").running() as server, session(server, tmp_path):
+        try:
+            raise ValueError(f"refused {KEY}")
+        except ValueError:
+            logging.getLogger("openai._base_client").exception("%s", [KEY], extra={"url": KEY})
+    assert "ValueError: refused ***" in caplog.text
+    assert KEY not in repr(vars(caplog.records[-1]))
 
 
 def test_a_key_neither_prints_nor_pickles():
@@ -98,7 +116,10 @@ def test_an_unusable_key_is_refused_without_showing_it(tmp_path, monkeypatch, va
         ({"parameters": [1]}, "a JSON object"),
         ({"parameters": {"n": 2, "stream": True}}, "may not set n, stream"),
         ({"base_url": "ftp://x/v1"}, "no http"),
-        ({"base_url": f"https://me:{KEY}@host/v1"}, "at host carries a user"),
+        ({"base_url": "http://[::1"}, "no http"),
+        ({"base_url": "http://host:port/v1"}, "no http"),
+        ({"base_url": f"https://me:{KEY}@host/v1"}, "no http"),
+        ({"base_url": f"https://me:{KEY[:7]}@host/v1"}, "at host carries a user"),
         ({"base_url": f"https://host/v1?key={KEY}"}, "at host carries"),
     ],
 )
@@ -108,15 +129,21 @@ def test_settings_that_make_no_sense(options, message):
     assert KEY not in str(caught.value)
 
 
-def test_the_key_may_not_be_among_what_is_written(tmp_path):
+@pytest.mark.parametrize("key", [KEY, urllib.parse.quote(KEY, safe=""), "x" + KEY])
+def test_the_key_may_not_be_among_what_is_written(tmp_path, key):
     with pytest.raises(JudgeError, match="take it out") as caught:
-        JudgeSession(JudgeSettings(model="judge", parameters={"user": KEY}), tmp_path)
+        JudgeSession(JudgeSettings(model="judge", parameters={"user": key}), tmp_path)
     assert KEY not in str(caught.value)
+
+
+def test_an_endpoint_that_the_client_refuses(tmp_path):
+    with pytest.raises(JudgeError, match="cannot be used"):
+        JudgeSession(JudgeSettings(model="judge", base_url="http://xn--\u00b5/v1"), tmp_path)
 
 
 def test_redacting_ends_with_the_session(tmp_path):
     with always("Grade: 4").running() as server:
-        grade(server, tmp_path, [Answer("0", "q", "a")])
+        graded(server, tmp_path, answers(1))
     for name in logging.root.manager.loggerDict:
         logger = logging.getLogger(name)
         assert not [f for f in logger.filters if "Redacting" in type(f).__name__]

@@ -6,9 +6,9 @@ import itertools
 import re
 
 import pytest
-from builders.scripted_server import KEY, ScriptedServer, always, asked
+from builders.scripted_server import ScriptedServer, always, asked, session
 
-from lsn_eval.judge import Answer, JudgeError, JudgeSession, JudgeSettings
+from lsn_eval.judge import Answer, JudgeError
 from lsn_eval.judge.pairwise import (
     Comparison,
     PairSummary,
@@ -24,6 +24,8 @@ from lsn_eval.judge.pairwise import (
         ("A says more.\nVerdict: A", "A"),
         ("**Verdict: b**", "B"),
         ("Verdict: Tie.", "tie"),
+        ("Verdict：A", "A"),
+        ("Verdict: [[B]]", "B"),
         ("Verdict: A, B or tie", None),
         ("Verdict: C", None),
         ("Verdict: A\nor not", None),
@@ -58,14 +60,12 @@ def pairs(count: int) -> list[tuple[Answer, Answer]]:
     ]
 
 
-def compare(server, folder, to_compare, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    settings = JudgeSettings(model="judge", base_url=server.url, timeout=2, first_delay=0.02)
-    with JudgeSession(settings, folder) as session:
-        return session.compare(to_compare), session
+def compare(server, folder, to_compare):
+    with session(server, folder) as judge:
+        return judge.compare(to_compare), judge
 
 
-def test_each_pair_is_asked_in_both_orders(tmp_path, monkeypatch):
+def test_each_pair_is_asked_in_both_orders(tmp_path):
     def script(number, body):
         """Favours `first`, but sees a tie at 1, always says A at 2, and mumbles at 3."""
         text = asked(body)
@@ -80,26 +80,26 @@ def test_each_pair_is_asked_in_both_orders(tmp_path, monkeypatch):
 
     same = [(Answer("5", "q5", "equal"), Answer("5", "q5", "equal"))]
     with ScriptedServer(script).running() as server:
-        found, session = compare(server, tmp_path, pairs(5) + same, monkeypatch)
+        found, judge = compare(server, tmp_path, pairs(5) + same)
         assert [c.result for c in found] == [
             "first", "tie", "orders_disagree", "unjudged", "first", "same_answer",
         ]  # fmt: skip
         assert found[3].reason == "none of 3 replies could be read"
         assert server.requests == 10 + 2
-        assert session.usage.replies == 12
-        again, _ = compare(server, tmp_path, pairs(5) + same, monkeypatch)
+        assert judge.usage.replies == 12
+        again, _ = compare(server, tmp_path, pairs(5) + same)
         assert again == found
         assert server.requests == 12
         swapped = [(second, first) for first, second in pairs(5)]
-        assert [c.result for c in compare(server, tmp_path, swapped, monkeypatch)[0]] == [
+        assert [c.result for c in compare(server, tmp_path, swapped)[0]] == [
             "second", "tie", "orders_disagree", "unjudged", "second",
         ]  # fmt: skip
         assert server.requests == 12, "the same two requests in the other order"
 
 
-def test_a_judge_that_favours_a_position_decides_nothing(tmp_path, monkeypatch):
+def test_a_judge_that_favours_a_position_decides_nothing(tmp_path):
     with always("Verdict: A").running() as server:
-        found, _ = compare(server, tmp_path, pairs(6), monkeypatch)
+        found, _ = compare(server, tmp_path, pairs(6))
     summary = PairSummary.of(found)
     assert (summary.ties, summary.win_rate, summary.interval) == (6, None, None)
 

@@ -13,12 +13,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from builders.scripted_server import KEY
+from builders.scripted_server import KEY, answers
 from transformers import AutoTokenizer
 from typer.testing import CliRunner
 
 from lsn_eval.cli import app
-from lsn_eval.judge import Answer, JudgeSession, JudgeSettings
+from lsn_eval.judge import JudgeSession, JudgeSettings
 from lsn_eval.judge.spool import spool
 from lsn_eval.storage import shipped
 
@@ -84,13 +84,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     monkeypatch.chdir(tmp_path)
-
-
-def answers(count: int) -> list[Answer]:
-    return [Answer(str(i), f"Was ist {i}?", f"{i} ist eine Zahl.") for i in range(count)]
 
 
 def test_nonsense_is_unjudged_and_grades_are_read(server, models, tmp_path: Path):
@@ -103,7 +97,8 @@ def test_nonsense_is_unjudged_and_grades_are_read(server, models, tmp_path: Path
             ["judge", str(path), "--model", model, "--base-url", url, "--out", f"{name}.json",
              "--attempts", "2", "--parameters", '{"temperature": 0, "max_tokens": 12}'],
         )  # fmt: skip
-        assert result.exit_code == 0, result.output
+        assert result.exit_code == (1 if name == "nonsense" else 0), result.output
+        assert ("nothing could be graded" in result.output) == (name == "nonsense")
         shown[name] = json.loads((tmp_path / f"{name}.json").read_text())
     (nonsense,), (graded,) = shown["nonsense"]["graded"], shown["grades"]["graded"]
     assert (nonsense["judged"], nonsense["unjudged"], nonsense["mean_grade"]) == (0, 4, None)

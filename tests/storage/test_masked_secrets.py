@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import urllib.parse
+
 import pytest
 
 from lsn_eval.results.settings import run_settings
-from lsn_eval.storage.masked_secrets import masked
+from lsn_eval.storage.masked_secrets import masked, without
 
 
 @pytest.mark.parametrize(
@@ -23,6 +26,35 @@ from lsn_eval.storage.masked_secrets import masked
 )
 def test_masked(given, expected):
     assert masked(given) == expected
+
+
+SECRET = "sk-a/b_C=ü"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        SECRET,
+        SECRET.replace("/", "\\/"),
+        SECRET.replace("s", "\\u0073"),
+        SECRET.replace("/", "\\u002F"),
+        json.dumps(SECRET),
+        json.dumps(json.dumps(json.dumps(SECRET.replace("b", "\\u0062")))),
+        "".join(f"\\u{ord(letter):04x}" for letter in SECRET),
+        urllib.parse.quote(SECRET, safe=""),
+        urllib.parse.quote(urllib.parse.quote(SECRET, safe="")),
+        SECRET.replace("-", "%2d"),
+        SECRET.replace("s", "\\x73"),
+        SECRET.replace("s", "&#115;").replace("k", "&#x6B;"),
+    ],
+)
+def test_a_secret_is_found_however_it_is_written(written):
+    assert without(f"key={written}&x", [SECRET]).strip('key=&x"\\') == "***"
+
+
+def test_what_is_no_secret_stays():
+    text = "sk-a/b %73k-A/b_C=ü \\u0073k"
+    assert without(text, [SECRET, ""]) == text
 
 
 @pytest.mark.parametrize("as_text", [False, True])
