@@ -17,7 +17,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lsn_eval"
 FLOORS = (
     ("visible_text", "version"),
     ("errors", "wording"),
-    ("storage", "models"),
+    ("storage",),
+    ("models",),
     ("masks", "language_scores"),
     ("results",),
     ("conditions", "statistics", "checking", "judge"),

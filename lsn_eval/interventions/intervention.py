@@ -55,12 +55,13 @@ class Intervention:
     def __init__(self, model: nn.Module, mask: NeuronMask, condition: Condition):
         self.plan: InterventionPlan = plan(mask, condition)
         self.hookpoints = resolve(model)
-        mask.check_model(self.hookpoints)
+        doubts = mask.check_model(self.hookpoints)
         self._written: list[tuple[Hook, Writer]] = []
         self.report = InterventionReport(
             condition=str(self.plan.condition),
             overlaps=self.plan.overlaps,
             empty=self.plan.empty,
+            doubts=doubts if self.plan.writes else (),
         )
         for (hookpoint, layer), write in self.plan.writes.items():
             site = self.hookpoints.site(hookpoint, layer)
@@ -70,6 +71,8 @@ class Intervention:
             hook = Hook(self.hookpoints, site, writer.columns, _counted(writer, seen))
             self.report.sites.append(seen)
             self._written.append((hook, writer))
+        for doubt in self.report.doubts:
+            logger.warning("%s", doubt)
         for who in self.plan.empty:
             logger.warning(
                 "%s has no neurons in this mask: condition '%s' changes nothing there",

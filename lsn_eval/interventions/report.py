@@ -57,6 +57,8 @@ class InterventionReport:
     """Neurons that belong to two terms, by "EARLIER/LATER"; the later one wrote them."""
     empty: tuple[str, ...] = ()
     """Languages or controls of the condition that have no neurons in the mask."""
+    doubts: tuple[str, ...] = ()
+    """What speaks against the mask having been made with this model."""
 
     @property
     def neurons(self) -> int:
@@ -105,4 +107,5 @@ class InterventionReport:
             "unchanged": [f"{site.hookpoint}/{site.layer}" for site in self.unchanged_sites],
             "overlaps": dict(self.overlaps),
             "empty": list(self.empty),
+            **({"doubts": list(self.doubts)} if self.doubts else {}),
         }

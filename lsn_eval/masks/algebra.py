@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from lsn_eval.errors import MaskError
+from lsn_eval.masks.content import MaskContent
 from lsn_eval.masks.names import STATISTICS, MaskMethod
 from lsn_eval.models.layout import ModelLayout, Place
-
-if TYPE_CHECKING:
-    from lsn_eval.masks.mask import NeuronMask
 
 Operation = Literal["union", "difference", "overlap"]
 _SETS: dict[str, Callable[..., Any]] = {
@@ -24,17 +22,14 @@ _SETS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _by_place(mask: NeuronMask, language: str) -> Mapping[Place, NDArray[np.int32]]:
-    if language not in mask.languages:
-        return {}
-    return {place: mask.indices(language, *place) for place in mask.places(language)}
-
-
-def combine(mask: NeuronMask, other: NeuronMask, operation: Operation) -> NeuronMask:
+def combine(mask: MaskContent, other: MaskContent, operation: Operation) -> MaskContent:
     """Languages and neurons by `operation`; controls are dropped, as they match no more.
 
     A statistic is kept where both masks that hold a neuron agree on it, and dropped otherwise:
     it would be of another corpus or another model.
+
+    Raises:
+        MaskError: they are of different models.
     """
     mine, theirs = mask.model, other.model
     widths_differ = any(
@@ -46,37 +41,41 @@ def combine(mask: NeuronMask, other: NeuronMask, operation: Operation) -> Neuron
             f"the {operation} of masks of different models was asked for: {_described(mine)} and "
             f"{_described(theirs)}; both must be of one model"
         )
+    languages = list(mask.languages)
     if operation == "union":
         languages = list(dict.fromkeys(mask.languages + other.languages))
-    elif operation == "difference":
-        languages = list(mask.languages)
-    else:
+    elif operation == "overlap":
         languages = [language for language in mask.languages if language in other.languages]
-    neurons: dict[str, dict[str, dict[str, ArrayLike]]] = {}
-    values: dict[str, dict[str, dict[str, dict[str, ArrayLike]]]] = {}
+    neurons: dict[str, dict[Place, NDArray[np.int32]]] = {}
+    values: dict[str, dict[Place, dict[str, NDArray[np.float32]]]] = {}
     for language in languages:
         a, b = _by_place(mask, language), _by_place(other, language)
-        for hookpoint, layer in dict.fromkeys([*a, *b]):
-            left, right = (side.get((hookpoint, layer), np.zeros(0, np.int32)) for side in (a, b))
+        for place in dict.fromkeys([*a, *b]):
+            left, right = (side.get(place, np.zeros(0, np.int32)) for side in (a, b))
             combined = _SETS[operation](left, right)
-            neurons.setdefault(language, {}).setdefault(hookpoint, {})[layer] = combined
-            kept = values.setdefault(language, {}).setdefault(hookpoint, {}).setdefault(layer, {})
-            for statistic in STATISTICS:
-                place = (language, hookpoint, layer)
-                array = _shared((mask, other), place, statistic, combined)
-                if array is not None:
-                    kept[statistic] = array
-    return type(mask)(
+            neurons.setdefault(language, {})[place] = combined
+            values.setdefault(language, {})[place] = {
+                statistic: array
+                for statistic in STATISTICS
+                if (array := _shared((mask, other), (language, *place), statistic, combined))
+                is not None
+            }
+    return MaskContent(
+        replace(mine, widths={**theirs.widths, **mine.widths}),
+        tuple(languages),
+        MaskMethod(operation, {"of": [mask.digest, other.digest]}),
+        {},
         neurons,
-        model=replace(mine, widths={**theirs.widths, **mine.widths}),
-        languages=languages,
-        method=MaskMethod(operation, {"of": [mask.digest, other.digest]}),
-        values=values,
+        values,
     )
 
 
+def _by_place(mask: MaskContent, language: str) -> Mapping[Place, NDArray[np.int32]]:
+    return mask.at_places(language) if language in mask.languages else {}
+
+
 def _shared(
-    masks: tuple[NeuronMask, NeuronMask],
+    masks: tuple[MaskContent, MaskContent],
     place: tuple[str, str, str],
     statistic: str,
     wanted: NDArray[np.int32],

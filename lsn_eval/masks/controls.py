@@ -3,43 +3,53 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import MaskError
+from lsn_eval.masks.content import MaskContent
 from lsn_eval.models.layout import Place
 
-if TYPE_CHECKING:
-    from lsn_eval.masks.mask import NeuronMask
 
-
-def draw_control(mask: NeuronMask, language: str, number: int) -> dict[Place, NDArray[np.int32]]:
+def draw_control(mask: MaskContent, language: str, number: int) -> dict[Place, NDArray[np.int32]]:
     """Control `number` for `language`: as many random neurons at every hookpoint and layer,
     none of any language, the same for the same mask and number on every machine.
-
-    The generator is `numpy.random.RandomState`, whose stream NumPy keeps for good; it is
-    seeded with number, language, hookpoint and layer.
 
     Raises:
         MaskError: a layer has fewer neurons left than the language has there.
     """
     drawn = {}
-    for hookpoint, layer in mask.places(language):
-        indices = mask.indices(language, hookpoint, layer)
-        is_free = np.ones(mask.model.widths[hookpoint], dtype=bool)
-        for other in mask.languages:
-            is_free[mask.indices(other, hookpoint, layer)] = False
-        free = np.flatnonzero(is_free)
-        if free.size < indices.size:
-            raise MaskError(
-                f"random{number}-{language} cannot be drawn: {language} has {indices.size} "
-                f"neurons at {hookpoint} of layer {layer}, and only {free.size} there belong "
-                "to no language; use a mask with fewer neurons"
-            )
-        seed = hashlib.sha256(f"{number}/{language}/{hookpoint}/{layer}".encode()).digest()
-        generator = np.random.RandomState(int.from_bytes(seed[:4], "little"))
-        chosen = generator.permutation(free)[: indices.size]
-        drawn[hookpoint, layer] = np.sort(chosen).astype(np.int32)
+    for place in mask.places(language):
+        free = free_neurons(mask, language, number, place)
+        generator = seeded(number, language, *place)
+        chosen = generator.permutation(free)[: mask.indices(language, *place).size]
+        drawn[place] = np.sort(chosen).astype(np.int32)
     return drawn
+
+
+def free_neurons(
+    mask: MaskContent, language: str, number: int, place: Place
+) -> NDArray[np.signedinteger]:
+    """Neurons [neuron] of no language at one place, from which a control of `language` is drawn.
+
+    Raises:
+        MaskError: they are fewer than the language has there.
+    """
+    is_free = np.ones(mask.model.widths[place[0]], dtype=bool)
+    for other in mask.languages:
+        is_free[mask.indices(other, *place)] = False
+    free, wanted = np.flatnonzero(is_free), mask.indices(language, *place).size
+    if free.size < wanted:
+        raise MaskError(
+            f"random{number}-{language} cannot be drawn: {language} has {wanted} neurons at "
+            f"{place[0]} of layer {place[1]}, and only {free.size} there belong to no language; "
+            "use a mask with fewer neurons"
+        )
+    return free
+
+
+def seeded(*names: str | int) -> np.random.RandomState:
+    """A generator seeded with what it is for; NumPy keeps the stream of this one for good."""
+    digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
+    return np.random.RandomState(int.from_bytes(digest[:4], "little"))

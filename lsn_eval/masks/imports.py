@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lsn_eval.errors import MaskError
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.masks.names import MaskMethod
 from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
 from lsn_eval.models.layout import ModelLayout
-from lsn_eval.storage.whole_files import load_plain_tensors
+from lsn_eval.storage.tensor_files import load_plain_tensors, whole_numbers
 
 
 def import_rucaibox(
@@ -35,7 +33,7 @@ def import_rucaibox(
 
     Raises:
         MaskError: the file does not have as many languages or layers, or an index is outside the
-            width, out of order or doubled.
+            width or doubled.
     """
     if hookpoint not in HOOKPOINTS:
         raise MaskError(f"hookpoint {hookpoint!r}: one of {', '.join(HOOKPOINTS)} was expected")
@@ -51,30 +49,22 @@ def import_rucaibox(
             f"{source} holds {len(content)} languages and {len(languages)} were named "
             f"({', '.join(languages)}); name them all, in file order"
         )
-    neurons: dict[str, dict[str, dict[str, NDArray[Any]]]] = {}
     for language, by_layer in zip(languages, content, strict=True):
         if len(by_layer) != layers:
             raise MaskError(
                 f"{source}: {language} has {len(by_layer)} layers and --layers says {layers}"
             )
-        neurons[language] = {hookpoint: {}}
-        for layer, indices in enumerate(by_layer):
-            where = f"{source}: {language}, layer {layer}"
-            try:
-                array = np.asarray(indices)
-            except (TypeError, ValueError, RuntimeError) as error:
-                raise MaskError(f"{where}: neuron indices were expected ({error})") from error
-            if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-                raise MaskError(
-                    f"{where}: a list of whole numbers was expected, not {array.dtype} of shape "
-                    f"{list(array.shape)}"
+    neurons = {
+        language: {
+            hookpoint: {
+                str(layer): np.sort(
+                    whole_numbers(indices, f"{source}: {language}, layer {layer}", 1, MaskError)
                 )
-            if array.size and not (array.min() >= 0 and array.max() < width):
-                wrong = int(array.min() if array.min() < 0 else array.max())
-                raise MaskError(
-                    f"{where}: neuron {wrong} is outside the width; 0 to {width - 1} were expected"
-                )
-            neurons[language][hookpoint][str(layer)] = np.sort(array)
+                for layer, indices in enumerate(by_layer)
+            }
+        }
+        for language, by_layer in zip(languages, content, strict=True)
+    }
     return NeuronMask(
         neurons,
         model=ModelLayout.numbered(layers, {hookpoint: width}, name=name, type=model_type),

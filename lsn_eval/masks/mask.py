@@ -6,41 +6,26 @@ exists is a mask that can be used. The file format is in `lsn_eval/masks/files.p
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lsn_eval.errors import MaskError
-from lsn_eval.masks import algebra, controls
+from lsn_eval.masks.algebra import combine
 from lsn_eval.masks.checks import check_mask, check_model
+from lsn_eval.masks.content import MaskContent, nested
+from lsn_eval.masks.controls import draw_control
+from lsn_eval.masks.files import find_mask, read_mask, write_mask
 from lsn_eval.masks.names import CONTROL_NAME, STATISTICS, MaskMethod
-from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS, ModelHookpoints
+from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, ModelHookpoints
 from lsn_eval.models.layout import ModelLayout, Place
+from lsn_eval.storage.tensor_files import whole_numbers
 
 
-def _canonical_indices(indices: ArrayLike, where: str) -> NDArray[np.int32]:
-    array = np.asarray(indices)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise MaskError(
-            f"{where}: a list of whole numbers was expected, not {array.dtype} of shape "
-            f"{list(array.shape)}"
-        )
-    steps = np.diff(array.astype(np.int64))
-    if array.size and (steps <= 0).any():
-        wrong = "twice" if (steps == 0).any() else "out of order"
-        at = int(array[1:][steps <= 0][0])
-        raise MaskError(f"{where}: neuron {at} stands {wrong}; indices must be sorted and unique")
-    canonical = array.astype(np.int32)
-    canonical.setflags(write=False)
-    return canonical
-
-
-class NeuronMask:
+class NeuronMask(MaskContent):
     """Neurons per language, hookpoint and layer, with what is known about them.
 
     Args:
@@ -69,23 +54,17 @@ class NeuronMask:
         values: Mapping[str, Mapping[str, Mapping[str, Mapping[str, ArrayLike]]]] | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
-        self.model = model
-        self.method = method or MaskMethod("unknown")
-        self.provenance: dict[str, Any] = dict(provenance or {})
         if languages is None:
             languages = [who for who in neurons if not CONTROL_NAME.fullmatch(who)]
-        self.languages: tuple[str, ...] = tuple(languages)
-        self._neurons: dict[str, dict[Place, NDArray[np.int32]]] = {
-            language: {} for language in self.languages
-        }
+        neurons_of: dict[str, dict[Place, NDArray[np.int32]]] = {name: {} for name in languages}
         for who, by_hookpoint in neurons.items():
-            places = self._neurons.setdefault(who, {})
+            places = neurons_of.setdefault(who, {})
             for hookpoint, by_layer in by_hookpoint.items():
-                for layer, given in by_layer.items():
-                    indices = _canonical_indices(given, f"{who}/{hookpoint}/{layer}")
+                for layer, array in by_layer.items():
+                    indices = _canonical_indices(array, f"{who}/{hookpoint}/{layer}")
                     if indices.size:
                         places[hookpoint, layer] = indices
-        self._values: dict[str, dict[Place, dict[str, NDArray[np.float32]]]] = {}
+        values_of: dict[str, dict[Place, dict[str, NDArray[np.float32]]]] = {}
         for who, value_hookpoints in (values or {}).items():
             for hookpoint, value_layers in value_hookpoints.items():
                 for layer, statistics in value_layers.items():
@@ -93,38 +72,31 @@ class NeuronMask:
                         canonical = np.array(array, dtype=np.float32)
                         canonical.setflags(write=False)
                         if canonical.size:
-                            by_place = self._values.setdefault(who, {})
+                            by_place = values_of.setdefault(who, {})
                             by_place.setdefault((hookpoint, layer), {})[statistic] = canonical
-        check_mask(self, self._neurons, self._values)
+        super().__init__(
+            model=model,
+            languages=tuple(languages),
+            method=method or MaskMethod("unknown"),
+            provenance=dict(provenance or {}),
+            neurons_of=neurons_of,
+            values_of=values_of,
+        )
+        check_mask(self)
+
+    @staticmethod
+    def of(content: MaskContent) -> NeuronMask:
+        """The mask of this content; raises MaskError if it contradicts itself."""
+        return NeuronMask(
+            {who: nested(places) for who, places in content.neurons_of.items()},
+            model=content.model,
+            languages=content.languages,
+            method=content.method,
+            values={who: nested(places) for who, places in content.values_of.items()},
+            provenance=content.provenance,
+        )
 
     # What it holds ---------------------------------------------------------------------------
-
-    @property
-    def who(self) -> tuple[str, ...]:
-        """Every language in order, then every stored control."""
-        return tuple(self._neurons)
-
-    @cached_property
-    def hookpoints(self) -> tuple[str, ...]:
-        """Hookpoints that some language has neurons at; those of the model's widths if none has."""
-        used = {hookpoint for places in self._neurons.values() for hookpoint, _ in places}
-        return tuple(
-            hookpoint for hookpoint in HOOKPOINTS if hookpoint in (used or self.model.widths)
-        )
-
-    def places(self, who: str) -> tuple[Place, ...]:
-        """Hookpoints and layers at which `who` has neurons, in the model's order."""
-        position = {layer: number for number, layer in enumerate(self.model.layers)}
-        return tuple(
-            sorted(
-                self._of(who),
-                key=lambda place: (HOOKPOINTS.index(place[0]), position[place[1]]),
-            )
-        )
-
-    def indices(self, who: str, hookpoint: str, layer: str | int) -> NDArray[np.int32]:
-        """Sorted neuron indices [neuron] of `who` at one place; empty where it has none."""
-        return self._of(who).get((hookpoint, str(layer)), np.zeros(0, np.int32))
 
     def neurons(self, who: str, hookpoint: str | None = None) -> NDArray[np.int64]:
         """Layer and neuron index [neuron, 2] of every neuron of `who`, sorted.
@@ -146,10 +118,6 @@ class NeuronMask:
         ]
         return np.concatenate(rows).astype(np.int64) if rows else np.zeros((0, 2), np.int64)
 
-    def count(self, who: str) -> int:
-        """Number of neurons of `who` over all hookpoints and layers."""
-        return sum(indices.size for indices in self._of(who).values())
-
     def layer_counts(self, who: str) -> dict[str, list[int]]:
         """Neurons per layer, in the model's order, for each hookpoint of the mask."""
         return {
@@ -161,21 +129,16 @@ class NeuronMask:
 
     def statistics(self, who: str) -> tuple[str, ...]:
         """Statistics stored for every neuron of `who`."""
-        by_place = self._values.get(who, {})
-        stored = [set(by_place.get(place, {})) for place in self._of(who)]
+        stored = [set(self.stored(who, *place)) for place in self.at_places(who)]
         common = set.intersection(*stored) if stored else set()
         return tuple(statistic for statistic in STATISTICS if statistic in common)
-
-    def stored(self, who: str, hookpoint: str, layer: str | int) -> Mapping[str, Any]:
-        """Every stored statistic at one place, by name, each float32 [neuron]."""
-        return self._values.get(who, {}).get((hookpoint, str(layer)), {})
 
     def values(
         self, who: str, hookpoint: str, layer: str | int, statistic: str
     ) -> NDArray[np.float32]:
         """Stored values [neuron] of one statistic, in the order of `indices`."""
         try:
-            return self._values[who][hookpoint, str(layer)][statistic]
+            return self.stored(who, hookpoint, layer)[statistic]
         except KeyError:
             stored = ", ".join(self.statistics(who)) or "no statistics"
             raise MaskError(
@@ -185,29 +148,9 @@ class NeuronMask:
 
     def controls(self, language: str) -> tuple[int, ...]:
         """Numbers of the controls stored for `language`."""
-        self._of(language)
-        matches = (CONTROL_NAME.fullmatch(who) for who in self._neurons)
+        self.at_places(language)
+        matches = map(CONTROL_NAME.fullmatch, self.who)
         return tuple(sorted(int(m[1]) for m in matches if m and m[2] == language))
-
-    def items(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Every array with its key in the file, `WHO/HOOKPOINT/LAYER[/STAT]`, sorted by key."""
-        arrays: dict[str, NDArray[Any]] = {}
-        for who, places in self._neurons.items():
-            for (hookpoint, layer), indices in places.items():
-                key = f"{who}/{hookpoint}/{layer}"
-                arrays[key] = indices
-                stored = self.stored(who, hookpoint, layer)
-                arrays |= {f"{key}/{statistic}": array for statistic, array in stored.items()}
-        yield from sorted(arrays.items())
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 over neurons and values, not over the metadata; the same for equal masks."""
-        sha = hashlib.sha256()
-        for key, array in self.items():
-            sha.update(f"{key} {array.dtype.str} {array.size}\n".encode())
-            sha.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
-        return sha.hexdigest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, NeuronMask) and self.digest == other.digest
@@ -223,15 +166,15 @@ class NeuronMask:
 
     def union(self, other: NeuronMask) -> NeuronMask:
         """For each language of either mask, the neurons of one or the other."""
-        return algebra.combine(self, other, "union")
+        return NeuronMask.of(combine(self, other, "union"))
 
     def difference(self, other: NeuronMask) -> NeuronMask:
         """For each language of this mask, its neurons that `other` does not give it."""
-        return algebra.combine(self, other, "difference")
+        return NeuronMask.of(combine(self, other, "difference"))
 
     def overlap(self, other: NeuronMask) -> NeuronMask:
         """For each language of both masks, the neurons that are in both."""
-        return algebra.combine(self, other, "overlap")
+        return NeuronMask.of(combine(self, other, "overlap"))
 
     __or__, __sub__, __and__ = union, difference, overlap
 
@@ -251,86 +194,92 @@ class NeuronMask:
             return (control[2] if control else who) in wanted
 
         return self._with(
-            {who: places for who, places in self._neurons.items() if belongs(who)},
-            {who: places for who, places in self._values.items() if belongs(who)},
-            languages=wanted,
+            {who: places for who, places in self.neurons_of.items() if belongs(who)},
+            {who: places for who, places in self.values_of.items() if belongs(who)},
+            languages=tuple(wanted),
         )
 
     # Controls --------------------------------------------------------------------------------
 
     def draw_control(self, language: str, number: int) -> dict[Place, NDArray[np.int32]]:
         """Control `number` for `language`, drawn afresh: see `lsn_eval.masks.controls`."""
-        return controls.draw_control(self, language, number)
+        return draw_control(self, language, number)
 
     def with_controls(self, count: int) -> NeuronMask:
         """The mask with controls 1 to `count` stored for every language that has neurons."""
-        neurons = {who: dict(places) for who, places in self._neurons.items()}
+        neurons = {who: dict(places) for who, places in self.neurons_of.items()}
         for language in self.languages:
             if self.count(language):
                 for number in range(1, count + 1):
                     who = f"random{number}-{language}"
                     neurons.setdefault(who, self.draw_control(language, number))
-        return self._with(neurons, self._values)
+        return self._with(neurons, self.values_of)
 
     def with_values(
         self, values: Mapping[str, Mapping[str, Mapping[str, Mapping[str, ArrayLike]]]]
     ) -> NeuronMask:
         """The mask with other stored statistics: `values[who][hookpoint][layer][statistic]`."""
-        by_place = {
-            who: {
-                (hookpoint, layer): statistics
-                for hookpoint, by_layer in by_hookpoint.items()
-                for layer, statistics in by_layer.items()
-            }
-            for who, by_hookpoint in values.items()
-        }
-        return self._with(self._neurons, by_place)
-
-    def _with(
-        self,
-        neurons: Mapping[str, Mapping[Place, ArrayLike]],
-        values: Mapping[str, Mapping[Place, Mapping[str, ArrayLike]]],
-        languages: Sequence[str] | None = None,
-    ) -> NeuronMask:
-        def nested(places: Mapping[Place, Any]) -> dict[str, dict[str, Any]]:
-            tree: dict[str, dict[str, Any]] = {}
-            for (hookpoint, layer), content in places.items():
-                tree.setdefault(hookpoint, {})[layer] = content
-            return tree
-
         return NeuronMask(
-            {who: nested(places) for who, places in neurons.items()},
+            {who: nested(places) for who, places in self.neurons_of.items()},
             model=self.model,
-            languages=self.languages if languages is None else languages,
+            languages=self.languages,
             method=self.method,
-            values={who: nested(places) for who, places in values.items()},
+            values=values,
             provenance=self.provenance,
         )
 
-    # Files -----------------------------------------------------------------------------------
+    def _with(
+        self,
+        neurons: Mapping[str, Mapping[Place, NDArray[np.int32]]],
+        values: Mapping[str, Mapping[Place, Mapping[str, NDArray[np.float32]]]],
+        languages: tuple[str, ...] | None = None,
+    ) -> NeuronMask:
+        languages = self.languages if languages is None else languages
+        return NeuronMask.of(
+            MaskContent(self.model, languages, self.method, self.provenance, neurons, values)
+        )
+
+    # Files and models ------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a safetensors file; it appears whole or not at all."""
-        from lsn_eval.masks.files import save_mask
-
-        save_mask(self, path)
+        write_mask(self, path)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> NeuronMask:
-        """Read and check a mask file, or a shipped mask by its name such as `demo/planted`."""
-        from lsn_eval.masks.files import load_mask
+        """Read a mask file, or a shipped mask by its name such as `demo/planted`, and check all of
+        it against itself.
 
-        return load_mask(path)
+        Raises:
+            MaskError: not a mask file, a newer format, or a file that contradicts itself.
+        """
+        source = find_mask(path)
+        content, digest = read_mask(source)
+        try:
+            mask = NeuronMask.of(content)
+        except MaskError as error:
+            raise MaskError(f"{source}: {error}") from error
+        if mask.digest != digest:
+            raise MaskError(
+                f"{source}: the neurons have digest {mask.digest[:12]} and the metadata says "
+                f"{digest[:12]}: the file was changed after it was written; make it again"
+            )
+        return mask
 
-    def check_model(self, hookpoints: ModelHookpoints) -> None:
+    def check_model(self, hookpoints: ModelHookpoints) -> tuple[str, ...]:
         """Hold the mask against a loaded model: see `lsn_eval.masks.checks.check_model`."""
-        check_model(self, hookpoints)
+        return check_model(self, hookpoints)
 
-    def _of(self, who: str) -> dict[Place, NDArray[np.int32]]:
-        if who not in self._neurons:
-            raise MaskError(self.unknown(who))
-        return self._neurons[who]
 
-    def unknown(self, who: str) -> str:
-        """An error text for a language that the mask does not have."""
-        return f"{who!r} is not in this mask; its languages are {', '.join(self.languages)}"
+def _canonical_indices(values: ArrayLike, where: str) -> NDArray[np.int32]:
+    array = whole_numbers(values, where, 1, MaskError)
+    steps = np.diff(array)
+    if (steps <= 0).any():
+        wrong = "twice" if (steps == 0).any() else "out of order"
+        at = int(array[1:][steps <= 0][0])
+        raise MaskError(f"{where}: neuron {at} stands {wrong}; indices must be sorted and unique")
+    if array.size and array[-1] > np.iinfo(np.int32).max:
+        raise MaskError(f"{where}: neuron {array[-1]} is outside any width")
+    canonical = array.astype(np.int32)
+    canonical.setflags(write=False)
+    return canonical

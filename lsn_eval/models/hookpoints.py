@@ -71,6 +71,10 @@ class ModelHookpoints:
     gated: bool
     sites: Mapping[str, Mapping[str, Site]]
     layers: Mapping[str, nn.Module]
+    name: str | None = None
+    """Name or path that the model was loaded from."""
+    revision: str | None = None
+    """Commit of the model's repository, where it was loaded from the Hub."""
 
     @cached_property
     def layer_names(self) -> tuple[str, ...]:
@@ -150,8 +154,14 @@ def resolve(model: nn.Module) -> ModelHookpoints:
                 f"{hookpoint} is not alike in every layer of this {model_type} model (widths "
                 f"{sorted(widths)}); one width per hookpoint is supported"
             )
-    by_name = {str(number): layer for number, layer in enumerate(layers)}
-    return ModelHookpoints(model_type, family.gate is not None, sites=found, layers=by_name)
+    return ModelHookpoints(
+        model_type,
+        gated=family.gate is not None,
+        sites=found,
+        layers={str(number): layer for number, layer in enumerate(layers)},
+        name=getattr(model.config, "_name_or_path", None) or None,
+        revision=getattr(model.config, "_commit_hash", None),
+    )
 
 
 def _layers(model: nn.Module, model_type: str, family: Family) -> tuple[str, list[nn.Module]]:

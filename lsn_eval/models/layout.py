@@ -6,8 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lsn_eval.storage.outside_files import Fields
+
 Place = tuple[str, str]
 """A hookpoint and a layer."""
+
+MOST_LAYERS, MOST_NEURONS = 100_000, 1 << 24
+"""More layers, or neurons a layer, than a file may claim: far beyond any model, and harmless."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,16 @@ class ModelLayout:
         return document
 
     @staticmethod
-    def from_json(document: Mapping[str, Any]) -> ModelLayout:
-        """The model that `to_json` wrote; ValueError if it contradicts itself."""
-        names = document.get("layer_names") or list(map(str, range(document["layers"])))
-        if len(names) != document["layers"]:
-            raise ValueError(f"it says {document['layers']} layers and names {len(names)}")
-        named = {name: document.get(name) for name in ("type", "name", "revision")}
-        return ModelLayout(tuple(names), document["widths"], **named)
+    def read(fields: Fields) -> ModelLayout:
+        """The model that `to_json` wrote; the fields' own error if it is none."""
+        count = fields.whole("layers", least=1, most=MOST_LAYERS)
+        names = fields.texts("layer_names", None) or list(map(str, range(count)))
+        if len(names) != count:
+            raise fields.error(f"{fields.where} says {count} layers and names {len(names)}")
+        sizes = fields.fields("widths")
+        widths = {name: sizes.whole(name, least=1, most=MOST_NEURONS) for name in sizes}
+        named = {name: fields.text(name, None) for name in ("type", "name", "revision")}
+        return ModelLayout(tuple(names), widths, **named)
 
     @staticmethod
     def numbered(layers: int, widths: Mapping[str, int], **named: str | None) -> ModelLayout:

@@ -18,7 +18,7 @@ from lsn_eval.recording.recorded_model import RecordedModel
 from lsn_eval.recording.run import Interruption
 from lsn_eval.recording.settings import RecordingSettings
 from lsn_eval.statistics import ActivationStats
-from lsn_eval.statistics.parts import TextResponses
+from lsn_eval.statistics.content import TextResponses
 from lsn_eval.statistics.quantiles import (
     SampleBuilder,
     TokenSample,
@@ -195,6 +195,7 @@ class LanguageRecording:
             "tokens": self.tokens,
             "tokens_asked": self.settings.tokens,
             "texts_sha256": self.stream.sha256,
+            "first_row_sha256": self.stream.first_row_sha256,
             "document_sketch": self.stream.sketch.hashes,
             "batch_size": self.batch_size,
             "held_out": self.stream.settings.hold_out,

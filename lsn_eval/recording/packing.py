@@ -86,6 +86,8 @@ class RowStream:
         self.tokens = 0
         self.documents = 0
         self.sketch = DocumentSketch()
+        self.first_row_sha256: str | None = None
+        """Of packed rows: whatever is cut off at the end, texts that begin alike have it."""
         self._texts = texts
         self._tokenize = tokenize
         self._unused = 0
@@ -101,6 +103,8 @@ class RowStream:
             self.rows += 1
             self.tokens += row.size
             self._sha.update(row.size.to_bytes(8, "little") + row.astype("<i4").tobytes())
+            if self.rows == 1 and self.settings.pack:
+                self.first_row_sha256 = self.sha256
             yield row
         if self.rows:
             return

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.storage.whole_files import load_plain_tensors
+from lsn_eval.storage.tensor_files import load_plain_tensors
 
 HELD_OUT_SHARE = 10
 """One document in so many is held out."""

@@ -8,52 +8,43 @@ The file format is in `lsn_eval/statistics/files.py`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lsn_eval.errors import StatisticsError
-from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
+from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT
 from lsn_eval.models.layout import ModelLayout
-from lsn_eval.statistics.parts import (
-    STATISTIC_DTYPES,
-    TextResponses,
-    check_statistics,
-    whole_numbers,
-)
-from lsn_eval.statistics.quantiles import QUANTILES, TokenSample
+from lsn_eval.statistics.checks import check_statistics, check_values
+from lsn_eval.statistics.content import STATISTIC_DTYPES, StatisticsContent
+from lsn_eval.statistics.files import read_statistics, write_statistics
+from lsn_eval.statistics.merging import merged
+from lsn_eval.statistics.quantiles import QUANTILES
+from lsn_eval.storage.tensor_files import whole_numbers
 
 RECORDING_ADVICE = "record it with 'lsn-eval record --statistics all'"
 
 
 @dataclass(frozen=True, eq=False)
-class ActivationStats:
+class ActivationStats(StatisticsContent):
     """Statistics of a model's neurons over texts of several languages.
 
     Raises:
         StatisticsError: it contradicts itself; the message says where.
     """
 
-    model: ModelLayout
-    languages: tuple[str, ...]
-    tokens: Mapping[str, int]
-    """Tokens counted, per language."""
-    arrays: Mapping[str, Mapping[str, NDArray[Any]]]
-    """`arrays[hookpoint][statistic]` [language, layer, neuron]; each may be absent."""
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    """Corpora, precision, settings, package versions, command; JSON-serialisable."""
-    samples: Mapping[str, TokenSample] = field(default_factory=dict)
-    """Per language, the sample of tokens that quantiles come from: what merging them needs."""
-    texts: TextResponses | None = None
-
     def __post_init__(self) -> None:
         check_statistics(self)
+
+    @staticmethod
+    def of(content: StatisticsContent) -> ActivationStats:
+        """The statistics of this content; raises StatisticsError if it contradicts itself."""
+        named = {field.name: getattr(content, field.name) for field in fields(content)}
+        return ActivationStats(**named)
 
     @staticmethod
     def from_counts(
@@ -71,8 +62,8 @@ class ActivationStats:
             tokens: int [language], the tokens seen.
             languages: their names, in the order of `counts`.
         """
-        positive = whole_numbers(counts, "counts", 3)
-        seen = whole_numbers(tokens, "tokens", 1)
+        positive = whole_numbers(counts, "counts", 3, StatisticsError)
+        seen = whole_numbers(tokens, "tokens", 1, StatisticsError)
         if positive.shape[0] != len(languages) or seen.shape[0] != len(languages):
             raise StatisticsError(
                 f"counts of {positive.shape[0]} languages and tokens of {seen.shape[0]} were given "
@@ -92,14 +83,6 @@ class ActivationStats:
         )
 
     # What it holds ---------------------------------------------------------------------------
-
-    @property
-    def hookpoints(self) -> tuple[str, ...]:
-        return tuple(hookpoint for hookpoint in HOOKPOINTS if hookpoint in self.arrays)
-
-    def names(self, hookpoint: str) -> tuple[str, ...]:
-        """Statistics there are of `hookpoint`."""
-        return tuple(name for name in STATISTIC_DTYPES if name in self._at(hookpoint))
 
     def get(self, hookpoint: str, name: str) -> NDArray[Any]:
         """One statistic [language, layer, neuron].
@@ -172,20 +155,6 @@ class ActivationStats:
             )
         return self.arrays[hookpoint]
 
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 over tokens and arrays, not over provenance, samples and single texts."""
-        sha = hashlib.sha256()
-        for language in self.languages:
-            sha.update(f"{language} {self.tokens[language]}\n".encode())
-        for hookpoint in self.hookpoints:
-            for name in self.names(hookpoint):
-                array = self.arrays[hookpoint][name]
-                sha.update(f"{hookpoint}/{name} {array.dtype.str} {list(array.shape)}\n".encode())
-                for by_layer in array:
-                    sha.update(by_layer.astype(array.dtype.newbyteorder("<")).tobytes())
-        return sha.hexdigest()
-
     def __repr__(self) -> str:
         tokens = ", ".join(f"{language}: {self.tokens[language]}" for language in self.languages)
         return f"ActivationStats({', '.join(self.hookpoints)}; tokens {tokens})"
@@ -241,21 +210,31 @@ class ActivationStats:
             StatisticsError: of different models, hookpoints, statistics or settings; a shard is
                 there twice; or one corpus goes by two languages.
         """
-        from lsn_eval.statistics.merging import merged
-
-        return merged(parts)
+        return ActivationStats.of(merged(parts))
 
     # Files -----------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a `.safetensors` file; it appears whole or not at all."""
-        from lsn_eval.statistics.files import save_statistics
-
-        save_statistics(self, path)
+        write_statistics(self, path)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> ActivationStats:
-        """Read a file; arrays stay memory-mapped until they are used."""
-        from lsn_eval.statistics.files import load_statistics
+        """Read a file and check all of it against itself; arrays stay memory-mapped.
 
-        return load_statistics(path)
+        Raises:
+            StatisticsError: not a statistics file, a newer format, or a file that contradicts
+                itself.
+        """
+        content, digest = read_statistics(path)
+        try:
+            stats = ActivationStats.of(content)
+            if stats.digest != digest:
+                raise StatisticsError(
+                    f"the statistics have digest {stats.digest[:12]} and the metadata says "
+                    f"{digest[:12]}: the file was changed after it was written; make it again"
+                )
+            check_values(stats)
+        except StatisticsError as error:
+            raise StatisticsError(f"{os.fspath(path)}: {error}") from error
+        return stats

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -19,23 +18,22 @@ from numpy.typing import NDArray
 
 from lsn_eval.errors import StatisticsError
 from lsn_eval.models.layout import ModelLayout
-from lsn_eval.statistics.activation_stats import ActivationStats
-from lsn_eval.statistics.parts import TextResponses
+from lsn_eval.statistics.content import StatisticsContent, TextResponses
+from lsn_eval.statistics.corpora import check_corpora
 from lsn_eval.statistics.quantiles import TokenSample
-from lsn_eval.storage.whole_files import METADATA_KEY, check_format, whole_file
+from lsn_eval.storage.tensor_files import DTYPES, document_text, read_tensors
+from lsn_eval.storage.whole_files import METADATA_KEY, whole_file
 
 FORMAT = "lsn_eval.stats"
 FORMAT_VERSION = 1
 
-# The dtypes of the safetensors format that these files use, and their NumPy names.
-_DTYPES = {"I64": "<i8", "F64": "<f8", "F32": "<f4", "F16": "<f2", "U64": "<u8", "I32": "<i4"}
-_NAMES = {np.dtype(numpy): name for name, numpy in _DTYPES.items()}
+_NAMES = {np.dtype(numpy): name for name, numpy in DTYPES.items()}
 _CHUNK = 64 << 20
 
 
-def metadata_document(stats: ActivationStats) -> dict[str, Any]:
-    """The JSON document of a statistics file."""
-    return {
+def write_statistics(stats: StatisticsContent, path: str | os.PathLike[str]) -> None:
+    """Write `stats`; the file appears whole or not at all, and equal ones give equal bytes."""
+    document = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "model": stats.model.to_json(),
@@ -45,16 +43,11 @@ def metadata_document(stats: ActivationStats) -> dict[str, Any]:
         "digest": stats.digest,
         "provenance": dict(stats.provenance),
     }
-
-
-def save_statistics(stats: ActivationStats, path: str | os.PathLike[str]) -> None:
-    """Write `stats`; the file appears whole or not at all, and equal ones give equal bytes."""
-    document = json.dumps(metadata_document(stats), ensure_ascii=False, sort_keys=True)
     with whole_file(path, StatisticsError) as file:
-        _write(file, _tensors(stats), {METADATA_KEY: document})
+        _write(file, _tensors(stats), {METADATA_KEY: document_text(document)})
 
 
-def _tensors(stats: ActivationStats) -> dict[str, NDArray[Any]]:
+def _tensors(stats: StatisticsContent) -> dict[str, NDArray[Any]]:
     tensors: dict[str, NDArray[Any]] = {}
     for hookpoint in stats.hookpoints:
         for name in stats.names(hookpoint):
@@ -64,7 +57,7 @@ def _tensors(stats: ActivationStats) -> dict[str, NDArray[Any]]:
         for hookpoint, values in sample.values.items():
             tensors[f"sample/{language}/{hookpoint}"] = values
     if stats.texts is not None:
-        numbers = [stats.language_index(language) for language in stats.texts.languages]
+        numbers = [stats.languages.index(language) for language in stats.texts.languages]
         tensors["text/language"] = np.array(numbers, np.int32)
         tensors["text/index"] = stats.texts.index
         for hookpoint in stats.hookpoints:
@@ -91,7 +84,7 @@ def _write(
     file.write(len(text).to_bytes(8, "little") + text)
     for array in tensors.values():
         for part in _slices(array):
-            file.write(np.ascontiguousarray(part).astype(_DTYPES[_NAMES[array.dtype]]).tobytes())
+            file.write(np.ascontiguousarray(part).astype(DTYPES[_NAMES[array.dtype]]).tobytes())
 
 
 def _slices(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -100,130 +93,120 @@ def _slices(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
         yield array[start : start + rows]
 
 
-def load_statistics(path: str | os.PathLike[str]) -> ActivationStats:
-    """Read a statistics file and check it against itself; arrays stay memory-mapped.
+def read_statistics(path: str | os.PathLike[str]) -> tuple[StatisticsContent, str]:
+    """What a statistics file says, arrays memory-mapped, and the digest that it says it has.
 
     Raises:
-        StatisticsError: not a statistics file, a newer format, or a file that contradicts itself.
+        StatisticsError: not a statistics file, one of a newer format, or one whose samples or
+            texts do not fit the rest.
     """
-    source = Path(path)
-    tensors, metadata = _map(source)
-    try:
-        return _read(json.loads(metadata[METADATA_KEY]), tensors)
-    except KeyError as error:
-        raise StatisticsError(
-            f"{source} is no lsn_eval statistics file: it lacks {error}; write one with "
-            "'lsn-eval record' or 'lsn-eval stats import'"
-        ) from error
-    except StatisticsError as error:
-        raise StatisticsError(f"{source}: {error}") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise StatisticsError(f"{source}: the metadata cannot be read ({error})") from error
-
-
-def _map(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Every tensor of a safetensors file, memory-mapped, and the file's metadata."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        # Checks the header against the size of the file, without reading the tensors.
-        with safe_open(path, framework="numpy"):
-            pass
-        with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length))
-    except (SafetensorError, OSError) as error:
-        raise StatisticsError(
-            f"{path} is not a safetensors file ({error}); if it is one of the published .pt files "
-            "of counts, convert it with 'lsn-eval stats import'"
-        ) from error
-    metadata = header.pop("__metadata__", {})
-    tensors: dict[str, NDArray[Any]] = {}
-    for key, entry in header.items():
-        if entry["dtype"] not in _DTYPES:
-            raise StatisticsError(
-                f"{path}: tensor {key!r} is {entry['dtype']}, which no statistics are"
-            )
-        dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(entry["shape"])
-        start = 8 + length + entry["data_offsets"][0]
-        empty = 0 in shape  # cannot be mapped
-        tensors[key] = (
-            np.zeros(shape, dtype) if empty else np.memmap(path, dtype, "r", start, shape)
-        )
-    return tensors, metadata
-
-
-def _read(document: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> ActivationStats:
-    check_format(document, FORMAT, FORMAT_VERSION, StatisticsError)
-    model = ModelLayout.from_json(document["model"])
-    arrays: dict[str, dict[str, NDArray[Any]]] = {}
+    tensors, document = read_tensors(
+        path, FORMAT, FORMAT_VERSION, StatisticsError,
+        "write one with 'lsn-eval record', and convert published .pt files of counts with "
+        "'lsn-eval stats import'",
+    )  # fmt: skip
+    model = ModelLayout.read(document.fields("model"))
+    languages = document.texts("languages")
+    tokens, sizes = document.fields("tokens"), document.fields("samples")
+    of_what: dict[str, dict[str, NDArray[Any]]] = {}
     for key, tensor in tensors.items():
-        hookpoint, _, name = key.partition("/")
-        if hookpoint not in ("sample", "text"):
-            arrays.setdefault(hookpoint, {})[name] = tensor
-    stats = ActivationStats(
+        head, _, rest = key.partition("/")
+        of_what.setdefault(head, {})[rest] = tensor
+    sampled = _Tensors(os.fspath(path), "sample", of_what.pop("sample", {}), model)
+    single = _Tensors(os.fspath(path), "text", of_what.pop("text", {}), model)
+    content = StatisticsContent(
         model=model,
-        languages=tuple(document["languages"]),
-        tokens=document["tokens"],
-        arrays=arrays,
-        provenance=document["provenance"],
+        languages=tuple(languages),
+        tokens={language: tokens.whole(language) for language in tokens},
+        arrays=of_what,
+        provenance=document.mapping("provenance"),
         samples={
-            language: _sample(language, size, model, tuple(arrays), tensors)
-            for language, size in document["samples"].items()
+            language: sampled.sample(language, sizes.whole(language), tuple(of_what))
+            for language in sizes
         },
-        texts=_texts(document["languages"], model, tuple(arrays), tensors),
+        texts=single.responses(languages, tuple(of_what)),
     )
-    if stats.digest != document["digest"]:
+    for kind in (sampled, single):
+        kind.check_all_taken()
+    if unknown := set(content.samples) - set(languages):
         raise StatisticsError(
-            f"the statistics have digest {stats.digest[:12]} and the metadata says "
-            f"{document['digest'][:12]}: the file was changed after it was written; make it again"
+            f"{os.fspath(path)} has a sample of {min(unknown)}, no language of it"
         )
-    return stats
+    check_corpora(document)
+    return content, document.text("digest")
 
 
-def _sample(
-    language: str,
-    size: int,
-    model: ModelLayout,
-    hookpoints: Sequence[str],
-    tensors: Mapping[str, NDArray[Any]],
-) -> TokenSample:
-    keys = tensors[f"sample/{language}/keys"]
-    values = {hookpoint: tensors[f"sample/{language}/{hookpoint}"] for hookpoint in hookpoints}
-    for hookpoint, array in values.items():
-        expected = (keys.size, len(model.layers), model.widths[hookpoint])
-        if array.shape != expected or keys.size > size:
+class _Tensors:
+    """The tensors of one kind, each of which has to be what the others say it is."""
+
+    def __init__(
+        self, path: str, kind: str, tensors: dict[str, NDArray[Any]], model: ModelLayout
+    ) -> None:
+        self.path, self.kind, self.tensors, self.model = path, kind, tensors, model
+        self.taken: set[str] = set()
+
+    def take(self, name: str, dtype: type, *shape: int | None) -> NDArray[Any]:
+        """The tensor; None is an axis of any length."""
+        where = f"{self.path}: {self.kind}/{name}"
+        if name not in self.tensors:
+            raise StatisticsError(f"{where} is missing")
+        array = self.tensors[name]
+        fits = len(shape) == array.ndim and all(
+            wanted in (None, there) for wanted, there in zip(shape, array.shape, strict=True)
+        )
+        if not fits or array.dtype != dtype:
             raise StatisticsError(
-                f"sample/{language}/{hookpoint} is {list(array.shape)}; {list(expected)} [token, "
-                f"layer, neuron] of at most {size} tokens was expected"
+                f"{where} is {array.dtype} {list(array.shape)}; {np.dtype(dtype)} "
+                f"{['any' if axis is None else axis for axis in shape]} was expected"
             )
-    return TokenSample(size, keys, values)
+        self.taken.add(name)
+        return array
 
+    def sample(self, language: str, size: int, hookpoints: Sequence[str]) -> TokenSample:
+        keys = self.take(f"{language}/keys", np.uint64, None)
+        if keys.size > size or (keys[1:] <= keys[:-1]).any():
+            raise StatisticsError(
+                f"{self.path}: sample/{language}/keys holds {keys.size} keys; at most {size}, "
+                "ascending, were expected"
+            )
+        shape = (keys.size, len(self.model.layers))
+        values = {
+            hookpoint: self.take(
+                f"{language}/{hookpoint}", np.float16, *shape, self.model.widths.get(hookpoint, -1)
+            )
+            for hookpoint in hookpoints
+        }
+        return TokenSample(size, keys, values)
 
-def _texts(
-    languages: Sequence[str],
-    model: ModelLayout,
-    hookpoints: Sequence[str],
-    tensors: Mapping[str, NDArray[Any]],
-) -> TextResponses | None:
-    if "text/language" not in tensors:
-        return None
-    numbers, index = tensors["text/language"], tensors["text/index"]
-    if numbers.size and (numbers.min() < 0 or numbers.max() >= len(languages)):
-        raise StatisticsError(
-            f"text/language names a language beyond the {len(languages)} there are"
+    def responses(
+        self, languages: Sequence[str], hookpoints: Sequence[str]
+    ) -> TextResponses | None:
+        if not self.tensors:
+            return None
+        numbers = self.take("language", np.int32, None)
+        if numbers.size and (numbers.min() < 0 or numbers.max() >= len(languages)):
+            raise StatisticsError(
+                f"{self.path}: text/language names a language beyond the {len(languages)} there are"
+            )
+        index = self.take("index", np.int64, numbers.size)
+        places = {
+            (hookpoint, layer): self.take(
+                f"{hookpoint}/{layer}",
+                np.float16,
+                numbers.size,
+                self.model.widths.get(hookpoint, -1),
+            )
+            for hookpoint in hookpoints
+            for layer in self.model.layers
+        }
+        return TextResponses(
+            np.asarray(languages, np.str_)[numbers],
+            index,
+            lambda hookpoint, layer: places[hookpoint, layer],
         )
-    for hookpoint in hookpoints:
-        for layer in model.layers:
-            shape = tensors[f"text/{hookpoint}/{layer}"].shape
-            expected = (numbers.size, model.widths[hookpoint])
-            if shape != expected or index.size != numbers.size:
-                raise StatisticsError(
-                    f"text/{hookpoint}/{layer} is {list(shape)}; {list(expected)} [text, neuron] "
-                    "was expected"
-                )
-    return TextResponses(
-        np.asarray(languages)[numbers],
-        index,
-        lambda hookpoint, layer: tensors[f"text/{hookpoint}/{layer}"],
-    )
+
+    def check_all_taken(self) -> None:
+        if unknown := set(self.tensors) - self.taken:
+            raise StatisticsError(
+                f"{self.path}: tensor {self.kind}/{min(unknown)} belongs to nothing in the file"
+            )

@@ -14,7 +14,7 @@ from lsn_eval.errors import StatisticsError
 from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
 from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics.activation_stats import ActivationStats
-from lsn_eval.storage.whole_files import load_plain_tensors
+from lsn_eval.storage.tensor_files import load_plain_tensors, whole_numbers
 
 
 def import_counts(
@@ -49,6 +49,13 @@ def import_counts(
             f"{file}: {list(c.shape)}" for file, (_, c) in zip(files, read, strict=True)
         )
         raise StatisticsError(f"the files are of different models [layer, neuron]: {found}")
+    for position, (tokens, counts) in enumerate(read):
+        for earlier, (other_tokens, other) in zip(languages, read[:position], strict=False):
+            if tokens == other_tokens and counts.any() and np.array_equal(counts, other):
+                raise StatisticsError(
+                    f"{files[position]} holds the counts that {earlier} has already; each "
+                    "language needs texts of its own"
+                )
     layers, width = shapes.pop()
     return ActivationStats.from_counts(
         np.stack([counts for _, counts in read]),
@@ -70,12 +77,8 @@ def _read(path: Path) -> tuple[int, NDArray[np.int64]]:
     if not isinstance(content, dict) or not {"n", "over_zero"} <= set(content):
         there = f"keys {', '.join(map(str, content))}" if isinstance(content, dict) else "no dict"
         raise StatisticsError(f"{path} has {there}; a dict of n and over_zero was expected")
-    tokens, counts = np.asarray(content["n"]), np.asarray(content["over_zero"])
-    if tokens.size != 1 or tokens.dtype.kind not in "iu":
-        raise StatisticsError(f"{path}: n is {content['n']!r}; the number of tokens was expected")
-    if counts.ndim != 2 or counts.dtype.kind not in "iu":
-        raise StatisticsError(
-            f"{path}: over_zero is {counts.dtype} {list(counts.shape)}; whole numbers [layer, "
-            "neuron] were expected"
-        )
-    return int(tokens.item()), counts.astype(np.int64)
+    tokens = whole_numbers(content["n"], f"{path}: n", None, StatisticsError)
+    if tokens.size != 1:
+        raise StatisticsError(f"{path}: n is {tokens.tolist()}; the number of tokens was expected")
+    counts = whole_numbers(content["over_zero"], f"{path}: over_zero", 2, StatisticsError)
+    return int(tokens.item()), counts

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,12 @@ from numpy.typing import NDArray
 
 from lsn_eval.errors import StatisticsError
 from lsn_eval.models.layout import ModelLayout
-from lsn_eval.statistics.activation_stats import ActivationStats
-from lsn_eval.statistics.parts import STATISTIC_DTYPES, TextResponses
+from lsn_eval.statistics.content import STATISTIC_DTYPES, StatisticsContent, TextResponses
+from lsn_eval.statistics.corpora import counted_once
 from lsn_eval.statistics.quantiles import QUANTILES, TokenSample
 
 
-def merged(parts: Sequence[ActivationStats]) -> ActivationStats:
+def merged(parts: Sequence[StatisticsContent]) -> StatisticsContent:
     """Statistics over the tokens of all `parts`.
 
     Counts, tokens, maxima and quantiles do not depend on the order of the parts; means and
@@ -56,7 +55,7 @@ def merged(parts: Sequence[ActivationStats]) -> ActivationStats:
             columns = _added(hookpoint, language, having, samples.get(language))
             for name, values in columns.items():
                 arrays[hookpoint][name][row] = values
-    return ActivationStats(
+    return StatisticsContent(
         model=model,
         languages=languages,
         tokens={
@@ -70,7 +69,7 @@ def merged(parts: Sequence[ActivationStats]) -> ActivationStats:
     )
 
 
-def _check_alike(first: ActivationStats, other: ActivationStats) -> None:
+def _check_alike(first: StatisticsContent, other: StatisticsContent) -> None:
     mine, theirs = first.model, other.model
     facts: list[tuple[str, Any, Any]] = [("layers", mine.layers, theirs.layers)]
     facts.append(("type", mine.type, theirs.type))
@@ -119,14 +118,9 @@ def _check_alike(first: ActivationStats, other: ActivationStats) -> None:
 
 
 def _merged_provenance(
-    parts: Sequence[ActivationStats], languages: Sequence[str]
+    parts: Sequence[StatisticsContent], languages: Sequence[str]
 ) -> dict[str, Any]:
-    corpora: dict[str, list[dict[str, Any]]] = {}
-    for part in parts:
-        for language, entries in (part.provenance.get("corpora") or {}).items():
-            for entry in entries:
-                _check_corpus(language, entry, corpora)
-                corpora.setdefault(language, []).append(dict(entry))
+    corpora = counted_once(parts)
     result: dict[str, Any] = {}
     for part in parts:
         for name, value in part.provenance.items():
@@ -135,61 +129,11 @@ def _merged_provenance(
     for name in list(result):
         if any(part.provenance.get(name, result[name]) != result[name] for part in parts):
             del result[name]
-    result["corpora"] = {name: _joined(corpora[name]) for name in languages if name in corpora}
+    result["corpora"] = {name: corpora[name] for name in languages if name in corpora}
     return result
 
 
-def _shard(entry: Mapping[str, Any]) -> tuple[int, int]:
-    number, of = entry.get("shard") or (1, 1)
-    return number, of
-
-
-def _check_corpus(
-    language: str, entry: Mapping[str, Any], corpora: Mapping[str, list[dict[str, Any]]]
-) -> None:
-    for other_language, others in corpora.items():
-        for other in others:
-            texts = entry.get("texts_sha256")
-            if texts is None or texts != other.get("texts_sha256"):
-                continue
-            if language != other_language:
-                raise StatisticsError(
-                    f"{language} and {other_language} were recorded from the same texts (sha256 "
-                    f"{texts[:12]}); each language needs texts of its own"
-                )
-            if entry.get("batch_size") != other.get("batch_size"):
-                raise StatisticsError(
-                    f"{language}: the same texts (sha256 {texts[:12]}) were cut into batches of "
-                    f"{other.get('batch_size')} and of {entry.get('batch_size')}, so that shards "
-                    "share tokens; record every shard with one batch size"
-                )
-            (number, of), (other_number, other_of) = _shard(entry), _shard(other)
-            if (number - other_number) % math.gcd(of, other_of) == 0:
-                raise StatisticsError(
-                    f"{language}: shards {number}/{of} and {other_number}/{other_of} of the same "
-                    f"texts (sha256 {texts[:12]}) share tokens, which would count twice; add each "
-                    "shard once, all cut alike"
-                )
-
-
-def _joined(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Entries of a language, sorted; all the shards of a corpus become one entry."""
-    by_corpus: dict[Any, list[dict[str, Any]]] = {}
-    for number, entry in enumerate(entries):
-        texts = entry.get("texts_sha256")
-        by_corpus.setdefault((texts, _shard(entry)[1]) if texts else number, []).append(entry)
-    joined = []
-    for shards in by_corpus.values():
-        count = _shard(shards[0])[1]
-        if 1 < count == len(shards):
-            sums = {name: sum(shard[name] for shard in shards) for name in ("rows", "tokens")}
-            joined.append({**sorted(shards, key=_shard)[0], **sums, "shard": [1, 1]})
-        else:
-            joined += shards
-    return sorted(joined, key=lambda entry: (entry.get("texts_sha256") or "", _shard(entry)))
-
-
-def _merged_sample(language: str, parts: Sequence[ActivationStats]) -> TokenSample | None:
+def _merged_sample(language: str, parts: Sequence[StatisticsContent]) -> TokenSample | None:
     found = [part.samples[language] for part in parts if language in part.samples]
     if len(found) < len(parts) or len(parts) == 1:
         return found[0] if len(parts) == 1 and found else None
@@ -204,11 +148,11 @@ def _merged_sample(language: str, parts: Sequence[ActivationStats]) -> TokenSamp
 def _added(
     hookpoint: str,
     language: str,
-    parts: Sequence[ActivationStats],
+    parts: Sequence[StatisticsContent],
     sample: TokenSample | None,
 ) -> dict[str, NDArray[Any]]:
     """Statistics [layer, neuron] of one language over the tokens of `parts`."""
-    rows = [part.language_index(language) for part in parts]
+    rows = [part.languages.index(language) for part in parts]
     names = parts[0].names(hookpoint)
     if len(parts) == 1:
         return {name: parts[0].arrays[hookpoint][name][rows[0]] for name in names}
@@ -267,7 +211,7 @@ def combined_moments(
 
 
 def _merged_texts(
-    parts: Sequence[ActivationStats], languages: Sequence[str]
+    parts: Sequence[StatisticsContent], languages: Sequence[str]
 ) -> TextResponses | None:
     having = [part.texts for part in parts if part.texts is not None]
     if not having:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from lsn_eval.errors import LsnError
 
+DEMO_MODEL = "lsn_demo"
+"""What the embedded model is called wherever a model is named."""
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 

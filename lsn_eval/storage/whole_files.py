@@ -1,5 +1,4 @@
-"""What every file that we read or write has in common: it appears whole, says what it is, and
-cannot run code."""
+"""What every file that we write has in common: it appears whole, and says what it is."""
 
 from __future__ import annotations
 
@@ -43,27 +42,10 @@ def check_format(
     document: Mapping[str, Any], expected: str, version: int, error: type[LsnError]
 ) -> None:
     """Raise `error` unless a JSON document is of this format and version."""
-    if document["format"] != expected:
-        raise error(f"format {expected!r} was expected, not {document['format']!r}")
-    if document["format_version"] != version:
+    if document.get("format") != expected:
+        raise error(f"format {expected!r} was expected, not {document.get('format')!r}")
+    if document.get("format_version") != version:
         raise error(
-            f"format version {document['format_version']!r} was given and {version} is read; "
+            f"format version {document.get('format_version')!r} was given and {version} is read; "
             "update lsn_eval"
         )
-
-
-def load_plain_tensors(path: Path, error: type[LsnError]) -> Any:
-    """What `torch.save` wrote, if it is made of tensors and plain containers alone."""
-    import pickle
-
-    import torch
-
-    if not path.is_file():
-        raise error(f"{path} does not exist or is no file")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as cause:
-        raise error(
-            f"{path} cannot be read as a file of plain tensors ({type(cause).__name__}); it is "
-            "damaged, or holds objects that could run code, which are never loaded"
-        ) from cause

@@ -8,7 +8,7 @@ import numpy as np
 
 from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics import ActivationStats
-from lsn_eval.statistics.parts import TextResponses
+from lsn_eval.statistics.content import TextResponses
 from lsn_eval.statistics.quantiles import QUANTILES, TokenSample
 
 LAYERS, WIDTH = 2, 5

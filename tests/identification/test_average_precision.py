@@ -12,7 +12,7 @@ from lsn_eval.identification import IdentificationError, identify
 from lsn_eval.identification.average_precision import precision_of_units
 from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics import ActivationStats
-from lsn_eval.statistics.parts import TextResponses
+from lsn_eval.statistics.content import TextResponses
 
 module = importlib.import_module("lsn_eval.identification.average_precision")
 sklearn_metrics = pytest.importorskip("sklearn.metrics")

@@ -13,7 +13,7 @@ from builders.statistics import LAYERS, MODEL, WIDTH, assert_equal, statistics
 from lsn_eval.errors import StatisticsError
 from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics import ActivationStats
-from lsn_eval.statistics.parts import TextResponses
+from lsn_eval.statistics.content import TextResponses
 from lsn_eval.statistics.quantiles import TokenSample
 
 

@@ -1,58 +1,19 @@
-"""What activation statistics are made of besides arrays, and what makes them sound."""
+"""Activation statistics held against themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from lsn_eval.errors import StatisticsError
 from lsn_eval.masks.names import LANGUAGE_NAME
 from lsn_eval.models.hookpoints import HOOKPOINTS
-from lsn_eval.statistics.quantiles import QUANTILES
+from lsn_eval.statistics.content import STATISTIC_DTYPES, StatisticsContent
 
-if TYPE_CHECKING:
-    from lsn_eval.statistics.activation_stats import ActivationStats
-
-STATISTIC_DTYPES: Mapping[str, type] = {
-    "positive": np.int64,
-    "mean": np.float64,
-    "variance": np.float64,
-    "max": np.float32,
-    **dict.fromkeys(QUANTILES, np.float32),
-    "above_threshold": np.int64,
-}
-"""Every statistic and its precision. `positive` counts how often a neuron was above 0, and
-`above_threshold` how often above its own threshold (`recording.count_above_thresholds`)."""
+MOST_COUNTED = 1 << 53
+"""Whole numbers beyond this are rounded where they are divided."""
 
 
-@dataclass(frozen=True, eq=False)
-class TextResponses:
-    """Each text's mean response per neuron (recorded with `--per-text`).
-
-    `index` [text] is a text's number in its language's corpus, so that shards can be put back in
-    the order of one run.
-    """
-
-    languages: NDArray[np.str_]
-    index: NDArray[np.int64]
-    read: Callable[[str, str], NDArray[np.float16]]
-    """Responses [text, neuron] of a hookpoint and a layer, read when asked for."""
-
-    def of(self, languages: Sequence[str]) -> TextResponses:
-        """The texts of some languages alone."""
-        rows = np.flatnonzero(np.isin(self.languages, list(languages)))
-        return TextResponses(
-            self.languages[rows],
-            self.index[rows],
-            lambda hookpoint, layer: self.read(hookpoint, layer)[rows],
-        )
-
-
-def check_statistics(stats: ActivationStats) -> None:
+def check_statistics(stats: StatisticsContent) -> None:
     """Raise where `stats` contradict themselves; make their arrays read-only."""
     _check_names(stats)
     shape = (len(stats.languages), len(stats.model.layers))
@@ -74,7 +35,7 @@ def check_statistics(stats: ActivationStats) -> None:
                 array.setflags(write=False)
 
 
-def _check_names(stats: ActivationStats) -> None:
+def _check_names(stats: StatisticsContent) -> None:
     if not stats.languages or len(set(stats.languages)) != len(stats.languages):
         raise StatisticsError(
             f"languages {list(stats.languages)}: at least one, each once, was expected"
@@ -101,16 +62,19 @@ def _check_names(stats: ActivationStats) -> None:
             )
 
 
-def whole_numbers(values: ArrayLike, what: str, axes: int) -> NDArray[np.int64]:
-    try:
-        array = np.asarray(values)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise StatisticsError(
-            f"{what}: an array of whole numbers was expected ({error})"
-        ) from error
-    if array.ndim != axes or array.dtype.kind not in "iu":
-        raise StatisticsError(
-            f"{what}: whole numbers with {axes} axes were expected, not {array.dtype} of shape "
-            f"{list(array.shape)}"
-        )
-    return array.astype(np.int64)
+def check_values(stats: StatisticsContent) -> None:
+    """Raise where a number cannot be: it reads every array, and is for files from outside."""
+    counted = np.array([stats.tokens[language] > 0 for language in stats.languages])
+    for hookpoint, statistics in stats.arrays.items():
+        for name, array in statistics.items():
+            counts = array.dtype.kind == "i"
+            for language, has_tokens, values in zip(stats.languages, counted, array, strict=True):
+                if counts:
+                    sound = values.min() >= 0 and values.max() <= MOST_COUNTED
+                else:
+                    sound = not has_tokens or bool(np.isfinite(values).all())
+                if not sound or (name == "variance" and values.min() < 0):
+                    raise StatisticsError(
+                        f"{hookpoint}/{name} of {language} holds numbers that cannot be; "
+                        f"{'counts' if counts else 'finite numbers'} were expected"
+                    )

@@ -1,0 +1,90 @@
+"""`StatisticsContent`: what activation statistics say, as plain as it stands in a file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsn_eval.models.hookpoints import HOOKPOINTS
+from lsn_eval.models.layout import ModelLayout
+from lsn_eval.statistics.quantiles import QUANTILES, TokenSample
+
+STATISTIC_DTYPES: Mapping[str, type] = {
+    "positive": np.int64,
+    "mean": np.float64,
+    "variance": np.float64,
+    "max": np.float32,
+    **dict.fromkeys(QUANTILES, np.float32),
+    "above_threshold": np.int64,
+}
+"""Every statistic and its precision. `positive` counts how often a neuron was above 0, and
+`above_threshold` how often above its own threshold (`recording.count_above_thresholds`)."""
+
+
+@dataclass(frozen=True, eq=False)
+class TextResponses:
+    """Each text's mean response per neuron (recorded with `--per-text`).
+
+    `index` [text] is a text's number in its language's corpus, so that shards can be put back in
+    the order of one run.
+    """
+
+    languages: NDArray[np.str_]
+    index: NDArray[np.int64]
+    read: Callable[[str, str], NDArray[np.float16]]
+    """Responses [text, neuron] of a hookpoint and a layer, read when asked for."""
+
+    def of(self, languages: Sequence[str]) -> TextResponses:
+        """The texts of some languages alone."""
+        rows = np.flatnonzero(np.isin(self.languages, list(languages)))
+        return TextResponses(
+            self.languages[rows],
+            self.index[rows],
+            lambda hookpoint, layer: self.read(hookpoint, layer)[rows],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class StatisticsContent:
+    """Statistics per language, hookpoint, layer and neuron, unchecked: `ActivationStats` is this,
+    checked."""
+
+    model: ModelLayout
+    languages: tuple[str, ...]
+    tokens: Mapping[str, int]
+    """Tokens counted, per language."""
+    arrays: Mapping[str, Mapping[str, NDArray[Any]]]
+    """`arrays[hookpoint][statistic]` [language, layer, neuron]; each may be absent."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Corpora, precision, settings, package versions, command; JSON-serialisable."""
+    samples: Mapping[str, TokenSample] = field(default_factory=dict)
+    """Per language, the sample of tokens that quantiles come from: what merging them needs."""
+    texts: TextResponses | None = None
+
+    @property
+    def hookpoints(self) -> tuple[str, ...]:
+        return tuple(hookpoint for hookpoint in HOOKPOINTS if hookpoint in self.arrays)
+
+    def names(self, hookpoint: str) -> tuple[str, ...]:
+        """Statistics there are of `hookpoint`."""
+        return tuple(name for name in STATISTIC_DTYPES if name in self.arrays[hookpoint])
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over tokens and arrays, not over provenance, samples and single texts."""
+        sha = hashlib.sha256()
+        for language in self.languages:
+            sha.update(f"{language} {self.tokens[language]}\n".encode())
+        for hookpoint in self.hookpoints:
+            for name in self.names(hookpoint):
+                array = self.arrays[hookpoint][name]
+                sha.update(f"{hookpoint}/{name} {array.dtype.str} {list(array.shape)}\n".encode())
+                for by_layer in array:
+                    sha.update(by_layer.astype(array.dtype.newbyteorder("<")).tobytes())
+        return sha.hexdigest()
