@@ -64,7 +64,6 @@ def counted_once(parts: Sequence[StatisticsContent]) -> dict[str, list[dict[str,
     Raises:
         StatisticsError: the same tokens are in two of them.
     """
-    _check_counts(parts)
     corpora: dict[str, list[dict[str, Any]]] = {}
     for part in parts:
         for language, entries in (part.provenance.get("corpora") or {}).items():
@@ -73,6 +72,7 @@ def counted_once(parts: Sequence[StatisticsContent]) -> dict[str, list[dict[str,
                     for other in others:
                         _check_pair(language, entry, other_language, other)
                 corpora.setdefault(language, []).append(dict(entry))
+    _check_counts(parts)
     return {language: _joined(entries) for language, entries in corpora.items()}
 
 
@@ -84,18 +84,25 @@ def _check_counts(parts: Sequence[StatisticsContent]) -> None:
     for part, row in rows:
         language = part.languages[row]
         tokens = part.tokens[language]
-        if not tokens or sizes[tokens] == 1:
-            continue
-        digest = _row_digest(part, row)
+        digest = _row_digest(part, row) if tokens and sizes[tokens] > 1 else None
         if digest is None:
             continue
         other, other_language = seen.setdefault(digest, (part, language))
-        if other is not part:
+        # Shards of a text that repeats itself may be alike, and are known to be others.
+        if other is not part and not (
+            _recorded(part, language) and _recorded(other, other_language)
+        ):
             raise StatisticsError(
                 f"{other_language} and {language} of two files hold the same numbers of the same "
                 f"{tokens:,} tokens, which would count twice; add each file once, under one "
                 "language"
             )
+
+
+def _recorded(part: StatisticsContent, language: str) -> bool:
+    """Whether the entries say of which tokens the numbers are."""
+    entries = (part.provenance.get("corpora") or {}).get(language) or []
+    return bool(entries) and all(entry.get("texts_sha256") for entry in entries)
 
 
 def _row_digest(part: StatisticsContent, row: int) -> bytes | None:

@@ -55,10 +55,10 @@ def write(path, content):
     [
         ([[[1], [2]]], "holds 1 languages and 2 were named (de, fr)"),
         ([[[1]], [[2]]], "de has 1 layers and --layers says 2"),
-        ([[[1], [2]], [[3], [10]]], "fr, layer 1: neuron 10 is outside the width; 0 to 9"),
+        ([[[1], [2]], [[3], [10]]], "fr/mlp.act/1: neuron 10 is outside the width; 0 to 9"),
         ([[[1], [2]], [[3], [-1]]], "neuron -1 is outside the width"),
         ([[[1], [2, 2]], [[3], [4]]], "neuron 2 stands twice"),
-        ([[[1], [0.5]], [[3], [4]]], "whole numbers was expected, not float"),
+        ([[[1], [0.5]], [[3], [4]]], "whole numbers with 1 axes were expected, not float"),
         ({"de": 1}, "it holds a dict"),
         ([[["x"], [2]], [[3], [4]]], "de, layer 0"),
     ],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.safetensors_files import ATTACKS, put, rewrite
 from builders.statistics import LAYERS, MODEL, WIDTH, assert_equal, statistics
 
 from lsn_eval.errors import StatisticsError
@@ -71,44 +71,70 @@ def test_no_tokens_no_texts_and_other_layer_names(tmp_path: Path) -> None:
     assert loaded.samples["de"].keys.size == 0
 
 
-def rewrite(path: Path, change) -> None:
-    """Change the JSON document of a statistics file, or its header."""
-    content = path.read_bytes()
-    length = struct.unpack("<Q", content[:8])[0]
-    header = json.loads(content[8 : 8 + length])
-    document = json.loads(header["__metadata__"]["lsn_eval"])
-    change(header, document)
-    if "__metadata__" in header:
-        header["__metadata__"]["lsn_eval"] = json.dumps(document)
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
+CORPUS = ("provenance", "corpora", "de", 0)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            lambda header, document: document.update(format="lsn_eval.mask"),
-            "format 'lsn_eval.stats'",
-        ),
-        (lambda header, document: document.update(format_version=2), "update lsn_eval"),
-        (lambda header, document: header.pop("__metadata__"), "no lsn_eval statistics"),
-        (lambda header, document: document["model"].update(layers=3), "was expected"),
-        (lambda header, document: document.update(languages=["de"]), "beyond the 1 there are"),
-        (lambda header, document: document["tokens"].update(de=-1), "tokens"),
-        (lambda header, document: document["samples"].update(de=3), "at most 3 tokens"),
-        (lambda header, document: document["samples"].update(vi=3), "lacks 'sample/vi"),
-        (lambda header, document: document["model"].update(widths={"mlp.act": 5}), "attn.q"),
+        *ATTACKS,
+        (put("languages", value=["de"]), "beyond the 1 there are"),
+        (put("tokens", "de", value=-1), "de is -1; a whole number from 0"),
+        (put("tokens", "de", value=True), "de is true; a whole number"),
+        (put("tokens", "de", value=7), "changed after it was written"),
+        (put("tokens", "vi", value=7), "tokens"),
+        (put("samples", "de", value=3), "at most 3, ascending"),
+        (put("samples", "vi", value=3), "sample/vi/keys is missing"),
+        (put("samples", value={"de": 1000}), "sample/fr/attn.q belongs to nothing"),
+        (put("model", "layers", value=3), r"\[100, 3, 3\] was expected"),
+        (put("model", "widths", value={"mlp.act": 5}), "attn.q"),
         (lambda header, document: header.update({"x/y": header.pop("mlp.act/max")}), "x"),
-        (lambda header, document: document["tokens"].update(de=7), "changed after it was written"),
+        (put("provenance", "corpora", value=[]), "corpora is"),
+        (put("provenance", "corpora", value={"de": 3}), "de is 3; a list was expected"),
+        (put(*CORPUS, value="x"), 'corpora: de: 0 is "x"; an object was expected'),
+        (put(*CORPUS, "source", value=3), "source is 3; a text was expected"),
+        (put(*CORPUS, "tokens", value="many"), 'tokens is "many"; a whole number'),
+        (put(*CORPUS, "shard", value=[3, 2]), r"shard is \[3, 2\]; \[number, of\] was expected"),
+        (put(*CORPUS, "document_sketch", value=["a"]), "document_sketch: at most 128 whole"),
+        (put("provenance", "settings", value=1), "settings is 1; an object was expected"),
     ],
 )
 def test_files_that_contradict_themselves(tmp_path: Path, change, message: str) -> None:
     path = tmp_path / "a"
-    statistics(texts=True).save(path)
+    statistics(corpus={"source": "x"}, texts=True).save(path)
     rewrite(path, change)
-    with pytest.raises(StatisticsError, match=message):
+    with pytest.raises(StatisticsError, match=message) as caught:
         ActivationStats.load(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "message"),
+    [
+        ("positive", -1, "of fr holds numbers that cannot be; counts"),
+        ("positive", 1 << 60, "counts were expected"),
+        ("mean", np.nan, "finite numbers were expected"),
+        ("variance", -1.0, "mlp.act/variance of fr"),
+        ("p90", np.inf, "finite numbers were expected"),
+    ],
+)
+def test_numbers_that_cannot_be(tmp_path: Path, name: str, number: float, message: str) -> None:
+    sound = statistics()
+    array = sound.get("mlp.act", name).copy()
+    array[1, 0, 2] = number
+    arrays = {**sound.arrays, "mlp.act": {**sound.arrays["mlp.act"], name: array}}
+    replace(sound, arrays=arrays).save(tmp_path / "a")
+    with pytest.raises(StatisticsError, match=message):
+        ActivationStats.load(tmp_path / "a")
+
+
+def test_a_sample_out_of_order(tmp_path: Path) -> None:
+    sound = statistics()
+    keys = sound.samples["de"].keys[::-1]
+    sample = replace(sound.samples["de"], keys=keys)
+    replace(sound, samples={**sound.samples, "de": sample}).save(tmp_path / "a")
+    with pytest.raises(StatisticsError, match="at most 1000, ascending, were expected"):
+        ActivationStats.load(tmp_path / "a")
 
 
 def test_files_of_another_kind(tmp_path: Path) -> None:

@@ -35,6 +35,9 @@ def test_imports_that_cannot_be(tmp_path: Path) -> None:
     torch.save(good, path)
     torch.save({"n": torch.tensor(5), "over_zero": torch.zeros(2, 4, dtype=torch.int32)}, other)
     assert import_counts([path], ["de"]).tokens == {"de": 5}
+    torch.save({"n": 5, "over_zero": torch.ones(2, 3, dtype=torch.int32)}, tmp_path / "counts")
+    with pytest.raises(StatisticsError, match="holds the counts that de has already"):
+        import_counts([tmp_path / "counts"] * 2, ["de", "fr"])
     with pytest.raises(StatisticsError, match="different models"):
         import_counts([path, other], ["de", "fr"])
     with pytest.raises(StatisticsError, match="1 files and 2 languages"):
@@ -44,8 +47,13 @@ def test_imports_that_cannot_be(tmp_path: Path) -> None:
     for wrong, message in (
         ({"n": 5}, "keys n; a dict of n and over_zero"),
         (torch.zeros(3), "no dict"),
-        ({**good, "n": torch.zeros(2)}, "the number of tokens was expected"),
-        ({**good, "over_zero": torch.zeros(2, 3)}, "over_zero is float32"),
+        ({**good, "n": torch.zeros(2)}, "n: whole numbers were expected"),
+        ({**good, "over_zero": torch.zeros(2, 3)}, "over_zero: whole numbers with 2 axes.*float32"),
+        ({**good, "n": torch.tensor([1, 2])}, "the number of tokens was expected"),
+        ({**good, "n": True}, "n: whole numbers were expected"),
+        ({**good, "n": -5}, "tokens"),
+        ({**good, "over_zero": -good["over_zero"] - 1}, "negative"),
+        ({**good, "over_zero": [[1], [2, 3]]}, "an array of whole numbers was expected"),
         ({"x": Path("/")}, "could run code"),
     ):
         torch.save(wrong, path)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from builders.statistics import LAYERS, MODEL, assert_equal, statistics
+from builders.statistics import LAYERS, MODEL, WIDTH, assert_equal, statistics
 
 from lsn_eval.errors import StatisticsError
 from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics import ActivationStats
+from lsn_eval.statistics.document_sketch import DocumentSketch
 from lsn_eval.statistics.merging import combined_moments
 from lsn_eval.statistics.quantiles import QUANTILES
 
@@ -178,5 +180,60 @@ def test_one_corpus_is_of_one_language() -> None:
 
 
 def test_a_token_sampled_twice_is_an_error() -> None:
+    other = replace(statistics(2), samples=statistics(1).samples)
     with pytest.raises(StatisticsError, match="the same texts; add each shard once"):
-        statistics(1).merge(statistics(1))
+        statistics(1).merge(other)
+
+
+def counts(seed: int, tokens: int = 1000, language: str = "de", **corpus: Any) -> ActivationStats:
+    """Counts as they are imported, or recorded of a corpus."""
+    drawn = np.random.default_rng(seed).integers(0, tokens, size=(1, LAYERS, WIDTH))
+    provenance = {"corpora": {language: [{"source": "x", "tokens": tokens, **corpus}]}}
+    return ActivationStats.from_counts(drawn, [tokens], [language], provenance=provenance)
+
+
+def test_one_imported_file_counts_once() -> None:
+    once = counts(1)
+    for again in (counts(1), counts(1, language="fr"), replace(once, provenance={})):
+        with pytest.raises(StatisticsError, match="the same numbers of the same 1,000 tokens"):
+            once.merge(again)
+    assert once.merge(counts(2)).tokens == {"de": 2000}
+    assert once.merge(counts(2, language="fr")).tokens == {"de": 1000, "fr": 1000}
+    silent = ActivationStats.from_counts(np.zeros((1, LAYERS, WIDTH), int), [9], ["de"])
+    assert silent.merge(silent).tokens == {"de": 18}, "neurons that never fire tell nothing"
+
+
+def documents(*numbers: int) -> list[int]:
+    sketch = DocumentSketch()
+    for number in range(*numbers):
+        sketch.add(str(number).encode())
+    return sketch.hashes
+
+
+WHOLE = {"texts_sha256": "w", "first_row_sha256": "1", "document_sketch": documents(1000)}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"first_row_sha256": "1"},  # another --tokens, however many times as many
+        {"first_row_sha256": "1", "shard": [2, 2]},
+        {"first_row_sha256": "2", "document_sketch": documents(500, 1000)},
+        {"first_row_sha256": None, "document_sketch": documents(600, 1400)},
+    ],
+)
+def test_texts_that_overlap_count_once(other: dict[str, Any]) -> None:
+    entry = {"shard": [1, 2] if "shard" in other else [1, 1], **WHOLE}
+    with pytest.raises(StatisticsError, match="de: .* cut from the same texts and share tokens"):
+        counts(1, **entry).merge(counts(2, 2000, texts_sha256="p", **other))
+
+
+def test_texts_that_share_a_few_documents_are_added_up() -> None:
+    other = {"texts_sha256": "p", "first_row_sha256": "2"}
+    a, b = counts(1, **WHOLE), counts(2, **other, document_sketch=documents(900, 1900))
+    assert a.merge(b).tokens == {"de": 2000}
+    half = other | {"document_sketch": documents(500, 1500)}
+    assert a.merge(counts(2, language="fr", **half)).tokens == {"de": 1000, "fr": 1000}
+    within = other | {"document_sketch": documents(500)}
+    with pytest.raises(StatisticsError, match="fr and de were recorded from the same texts"):
+        a.merge(counts(2, language="fr", **within))
