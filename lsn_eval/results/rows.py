@@ -182,7 +182,7 @@ def _run(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
         for name in ("values_overwritten", "values_changed")
     )
     unchanged = tuple(seen.texts("unchanged", []))
-    warning = f"every value written to {', '.join(unchanged)} was there already"
+    warnings = [f"every value written to {', '.join(unchanged)} was there already"]
     return {
         **common,
         "model": _with_adapters(model.text("name"), config),
@@ -193,7 +193,7 @@ def _run(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
         "nothing_changed": bool(written) and not changed,
         "languages": tuple(mask.texts("languages", [])),
         "unchanged": unchanged,
-        "warnings": (warning,) if unchanged else (),
+        "warnings": (*(warnings if unchanged else ()), *seen.texts("doubts", [])),
     }
 
 

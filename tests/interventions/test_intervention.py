@@ -307,6 +307,18 @@ def test_a_layer_that_runs_past_another_hookpoint_now_and_then_is_refused():
         hidden_states(model)
 
 
+def test_a_mask_of_another_model_is_said_and_recorded(caplog):
+    model = tiny_model("llama")
+    model.config._name_or_path = "somebody/other"
+    made_for = ModelLayout.numbered(2, {"mlp.act": WIDTH}, name="somebody/tiny")
+    mask = NeuronMask({"de": {"mlp.act": {"0": [3]}}}, model=made_for)
+    with intervene(model, mask, "de:zero") as report:
+        hidden_states(model)
+    (doubt,) = report.to_json()["doubts"]
+    assert "made with somebody/tiny, and the loaded model is somebody/other" in doubt
+    assert doubt in caplog.text
+
+
 HALF = torch.float16
 
 

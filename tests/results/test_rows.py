@@ -111,6 +111,12 @@ def test_an_intervention_that_changed_nothing_is_marked(tmp_path):
     assert row.warnings == ("every value written to mlp.act/1 was there already",)
 
 
+def test_a_mask_of_another_model_is_a_warning_of_every_row(tmp_path):
+    path = write_results(tmp_path, {ppl("de"): task_results(p=1.0)}, condition="de:zero")
+    edited(path, lambda document: document["config"]["lsn"]["seen"].update(doubts=["of x, not y"]))
+    assert read_results([tmp_path])[0].warnings == ("of x, not y",)
+
+
 def test_the_newest_file_of_a_model_condition_and_task_wins(tmp_path):
     for folder, date, value in (("a", 3.0, 30), ("b", 9.0, 90), ("c", 5.0, 50)):
         write_results(tmp_path / folder, {ppl("de"): task_results(p=value)}, date=date)
