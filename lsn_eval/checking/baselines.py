@@ -1,7 +1,7 @@
 """`Baseline`: what the numbers were when they were last accepted, and how far they may move.
 
-- `runs`: model, condition, and the parts of the signature that do not depend on the task;
-- `tasks`: version, shots and documents of each task;
+- `runs`: model, condition, and what was done to which neurons;
+- `tasks`: model, task, and the settings that numbers of it were measured with;
 - `values`: one number, its tolerance, and the direction in which it is worse;
 - `gates`: conditions between numbers, written by hand and kept by every update.
 
@@ -10,23 +10,24 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lsn_eval.errors import LsnError
-from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.results.choosing import ALL, Choice
+from lsn_eval.results.rows import NO_CONDITION, Number, Row
+from lsn_eval.results.settings import VERSIONS, differences, differing
 
 DEFAULT_TOLERANCE = 0.01
 """Relative."""
 KINDS = ("relative", "absolute", "stderr")
 DIRECTIONS = ("lower", "higher", "both")
-RUN_PARTS = ("dtype", "mask", "method", "hookpoint")
-DATA_PARTS = ("version", "shots", "documents")
+DONE = ("mask", "method", "hookpoint")
+"""Of a run: what its condition was done with."""
 
 
 class BaselineError(LsnError):
@@ -77,23 +78,12 @@ class Tolerance:
 
 
 @dataclass(frozen=True)
-class Value:
-    """One number of a baseline."""
+class Value(Number):
+    """One number of a baseline; its standard error, where the tolerance is in those."""
 
-    model: str
-    condition: str
-    task: str
-    language: str | None
-    metric: str
-    value: float
     tolerance: Tolerance
     worse: str
     """`lower`, `higher`, or `both`: any move beyond the tolerance is a regression."""
-    stderr: float | None = None
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        return self.model, self.condition, self.task, self.metric
 
     def to_json(self) -> dict[str, Any]:
         entry: dict[str, Any] = {
@@ -101,7 +91,7 @@ class Value:
             "condition": self.condition,
             "task": self.task,
             "language": self.language,
-            "metric": self.metric,
+            "metric": self.name,
             "value": self.value,
             "tolerance": {self.tolerance.kind: self.tolerance.amount},
             "worse": self.worse,
@@ -144,29 +134,47 @@ class Baseline:
     """A baseline file in memory."""
 
     runs: Mapping[tuple[str, str], Mapping[str, str]]
-    """`RUN_PARTS` of each (model, condition)."""
-    tasks: Mapping[tuple[str, str], Mapping[str, Any]]
-    """`DATA_PARTS` of each (model, task)."""
+    """What was `DONE` under each (model, condition)."""
+    tasks: Mapping[tuple[str, str], Mapping[str, str]]
+    """Settings (`lsn_eval.results.settings`) of each (model, task)."""
     values: tuple[Value, ...]
     gates: tuple[Gate, ...] = ()
     metrics: tuple[str, ...] | None = None
-    """The metrics that it holds; None for all there are."""
+    """Names or patterns of the metrics that it holds; None for all there are."""
     path: Path | None = None
-    lines: Mapping[str, int] = field(default_factory=dict)
-    """Line of an entry in the file, by the entry as canonical JSON."""
+    lines: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    """Line in the file of ("run", model, condition), ("task", model, task), ("value", *key) and
+    ("gate", number)."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the file should know."""
 
     @property
     def models(self) -> set[str]:
         return {model for model, _ in self.runs}
 
-    def line(self, entry: Mapping[str, Any]) -> int | None:
-        """Where an entry of this file stands in it."""
-        return self.lines.get(canonical(entry))
+    @property
+    def kept(self) -> Choice:
+        """The numbers that it is about."""
+        return Choice(metrics=self.metrics or (ALL,))
+
+    def changes(
+        self, row: Row, model: str, allowed: Collection[str] = ()
+    ) -> dict[str, tuple[str, str]]:
+        """In what a row was measured otherwise, by name: before and now; `model` is the row's model
+        as the baseline calls it."""
+        before = {
+            "model": model,
+            **self.runs.get((model, row.condition), {}),
+            **self.tasks.get((model, row.task), {}),
+        }
+        now = {"model": row.model, **done(row), **row.settings}
+        # A file of an older version names fewer settings.
+        return differences(before, {name: now[name] for name in before if name in now}, allowed)
 
 
-def canonical(entry: Any) -> str:
-    """An entry as text that does not depend on the order of its keys."""
-    return json.dumps(entry, sort_keys=True)
+def done(row: Row) -> dict[str, str]:
+    """What was done to which neurons in the run of a row."""
+    return {part: getattr(row, part) for part in DONE}
 
 
 def make_baseline(
@@ -184,17 +192,18 @@ def make_baseline(
     error.
 
     Raises:
-        BaselineError: a number is none, or a task differs between conditions.
+        BaselineError: a number is none, or a task or a condition was measured in two ways.
     """
     tolerance = tolerance or Tolerance("relative", DEFAULT_TOLERANCE)
     wanted = tuple(sorted(metrics)) if metrics else previous.metrics if previous else None
-    rows = chosen(rows, wanted)
+    kept = Choice(metrics=wanted or (ALL,))
+    rows = [row for row in rows if kept.means(row)]
     if not rows:
         names = "" if wanted is None else f" of {', '.join(wanted)}"
         raise BaselineError(f"the results hold no number{names}: there is nothing to keep")
     old = {value.key: value for value in previous.values} if previous else {}
-    runs: dict[tuple[str, str], Mapping[str, str]] = {}
-    tasks: dict[tuple[str, str], Mapping[str, Any]] = {}
+    runs: dict[tuple[str, str], dict[str, str]] = {}
+    tasks: dict[tuple[str, str], dict[str, str]] = {}
     values = []
     for row in rows:
         if not row.usable:
@@ -203,40 +212,26 @@ def make_baseline(
                 "only a finite number can be a baseline. Evaluate again, or name the metrics to "
                 "keep with --metric"
             )
-        _put(runs, (row.model, row.condition), run_parts(row), row)
-        _put(tasks, (row.model, row.task), data_parts(row), row)
-        before = old.get((row.model, row.condition, row.task, row.name))
-        values.append(_value(row, before, tolerance))
+        _put(runs, (row.model, row.condition), done(row), row)
+        _put(tasks, (row.model, row.task), row.settings, row)
+        values.append(_value(row, old.get(row.key), tolerance))
     return Baseline(runs, tasks, tuple(values), previous.gates if previous else (), wanted)
 
 
-def chosen(rows: Sequence[Row], metrics: Sequence[str] | None) -> list[Row]:
-    """Rows of the metrics that a baseline holds."""
-    return [row for row in rows if metrics is None or row.name in metrics or row.metric in metrics]
-
-
-def run_parts(row: Row) -> dict[str, str]:
-    """What of a row's signature belongs to the run."""
-    return {part: getattr(row, part) for part in RUN_PARTS}
-
-
-def data_parts(row: Row) -> dict[str, Any]:
-    """What of a row's signature belongs to the task."""
-    return {part: getattr(row, part) for part in DATA_PARTS}
-
-
-def _put(table: dict[Any, Any], key: tuple[str, str], parts: Mapping[str, Any], row: Row) -> None:
-    before = table.setdefault(key, parts)
-    if before != parts:
-        differing = ", ".join(
-            f"{part} {before[part]} and {parts[part]}"
-            for part in parts
-            if before[part] != parts[part]
-        )
+def _put(
+    table: dict[tuple[str, str], dict[str, str]],
+    key: tuple[str, str],
+    settings: Mapping[str, str],
+    row: Row,
+) -> None:
+    before = table.setdefault(key, dict(settings))
+    if different := differing(before, settings, VERSIONS):
         raise BaselineError(
-            f"{key[1]} of {key[0]} was run with {differing} ({row.file}); one baseline holds one "
-            "of them: give the results of one kind, or run the others again"
+            f"{key[1]} of {key[0]} was measured with {', '.join(different)} ({row.file}); one "
+            "baseline holds one of them: give the results of one kind, or run the others again"
         )
+    # What counts only where both have it is kept once one has.
+    before |= {name: text for name, text in settings.items() if before[name] == "none"}
 
 
 def _value(row: Row, before: Value | None, tolerance: Tolerance) -> Value:
@@ -247,7 +242,6 @@ def _value(row: Row, before: Value | None, tolerance: Tolerance) -> Value:
     if row.condition == NO_CONDITION and row.higher_is_better is not None:
         worse = "lower" if row.higher_is_better else "higher"
     return Value(
-        row.model, row.condition, row.task, row.language, row.name, row.value, kept,
-        before.worse if before else worse,
-        row.stderr if kept.kind == "stderr" else None,
+        row.model, row.task, row.language, row.condition, row.metric, row.filter, row.value,
+        row.stderr if kept.kind == "stderr" else None, kept, before.worse if before else worse,
     )  # fmt: skip

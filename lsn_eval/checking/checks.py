@@ -1,108 +1,82 @@
 """Results against a baseline: one verdict for every number, every gate, and all that is not there.
 
-What cannot be compared is never ok: a number measured with another mask, dtype or task version is
-a changed signature, whatever its value.
+What cannot be compared is never ok: a number measured with another mask or another setting is a
+changed signature, whatever its value.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
 
-from lsn_eval.checking.baselines import Baseline, Gate, Value, chosen, data_parts, run_parts
-from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.checking.baselines import Baseline, Value
+from lsn_eval.checking.findings import Finding, Verdict
+from lsn_eval.checking.gates import Measured, gate_findings
+from lsn_eval.results.choosing import ALL, Choice
+from lsn_eval.results.rows import Number, Row
+from lsn_eval.results.settings import VERSIONS, allowed_settings
 from lsn_eval.wording.lists import listed
 from lsn_eval.wording.numbers import exact
 
+EVERYTHING = Choice(metrics=(ALL,))
 _Key = tuple[str, str, str, str]
+"""Model, condition, task and metric."""
 
 
-class Verdict(StrEnum):
-    """What a check says of one thing."""
+def check(
+    rows: Sequence[Row],
+    baseline: Baseline,
+    *,
+    choice: Choice = EVERYTHING,
+    allow: Collection[str] = (),
+) -> list[Finding]:
+    """Every finding, failing ones first, in the order of the baseline within.
 
-    OK = "ok"
-    IMPROVED = "improved"
-    NEW = "new"
-    GATE_MET = "gate met"
-    REGRESSION = "regression"
-    NOT_A_NUMBER = "not a number"
-    MISSING_CONDITION = "missing condition"
-    MISSING_TASK = "missing task"
-    MISSING_METRIC = "missing metric"
-    CHANGED_SIGNATURE = "changed signature"
-    GATE_FAILED = "gate failed"
+    Args:
+        rows: of the results.
+        baseline: what they are held against.
+        choice: of the numbers to look at, and of the gates that are about them.
+        allow: names of settings (`lsn_eval.results.settings`) that may have changed.
 
-    @property
-    def failing(self) -> bool:
-        return self not in (Verdict.OK, Verdict.IMPROVED, Verdict.NEW, Verdict.GATE_MET)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A verdict with what it is about; empty where it is about all of them."""
-
-    verdict: Verdict
-    message: str
-    model: str
-    condition: str = ""
-    task: str = ""
-    language: str | None = None
-    metric: str = ""
-    expected: float | None = None
-    found: float | None = None
-    allowed: str = ""
-    """The tolerance with its direction, or the bound of a gate."""
-    line: int | None = None
-    """In the baseline file."""
-    unchanged: bool = False
-    """The intervention wrote what was there already."""
-
-    @property
-    def failing(self) -> bool:
-        return self.verdict.failing
-
-    def to_json(self) -> dict[str, Any]:
-        """In plain types; a number that is not finite is null."""
-        return {
-            "verdict": str(self.verdict),
-            "failing": self.failing,
-            "message": self.message,
-            "model": self.model,
-            "condition": self.condition,
-            "task": self.task,
-            "language": self.language,
-            "metric": self.metric,
-            "expected": _finite(self.expected),
-            "found": _finite(self.found),
-            "allowed": self.allowed,
-            "line": self.line,
-            "unchanged": self.unchanged,
-        }
-
-
-def check(rows: Sequence[Row], baseline: Baseline) -> list[Finding]:
-    """Every finding, failing ones first, in the order of the baseline within."""
-    # A gate may be about a metric that the values leave out.
-    everything = {(row.model, row.condition, row.task, row.name): row for row in rows}
-    rows = chosen(rows, baseline.metrics)
-    renamed = _renamed(rows, baseline)
-    found = {(row.model, row.condition, row.task, row.name): row for row in rows}
+    Raises:
+        LsnError: what the choice names is neither in the results nor in the baseline, or `allow`
+            names no setting.
+    """
+    allowed = allowed_settings(allow, {name for row in rows for name in row.settings})
+    kept: list[Number] = [*filter(baseline.kept.means, rows), *baseline.values]
+    meant = choice.rows(kept)
+    checked = _Check(
+        rows=[entry for entry in meant if isinstance(entry, Row)],
+        values=[entry for entry in meant if isinstance(entry, Value)],
+        everything=rows,
+        baseline=baseline,
+        allowed=allowed | VERSIONS,
+        renamed=_renamed(rows, baseline),
+    )
     findings = [
-        *_changed_runs(rows, baseline, renamed),
-        *_changed_tasks(rows, baseline, renamed),
-        *_values(found, baseline, renamed),
-        *_new(rows, baseline, renamed),
-        *(
-            finding
-            for gate in baseline.gates
-            for finding in _gate(gate, everything, baseline, renamed)
-        ),
+        *checked.changed(),
+        *checked.moved(),
+        *checked.new(),
+        *checked.gates(narrowed=choice != EVERYTHING, allowed=allowed),
     ]
     return sorted(findings, key=lambda finding: not finding.failing)
+
+
+def changed_versions(rows: Sequence[Row], baseline: Baseline) -> list[str]:
+    """Versions of libraries that are others than the baseline's, in words: numbers are held across
+    them."""
+    renamed = _renamed(rows, baseline)
+    before = {there: name for name, there in renamed.items()}
+    changes: dict[str, None] = {}
+    for row in rows:
+        model = before.get(row.model, row.model)
+        if (model, row.task) in baseline.tasks:
+            differing = baseline.changes(row, model)
+            changes |= {
+                f"{name} {differing[name][0]} -> {differing[name][1]}": None
+                for name in sorted(VERSIONS & differing.keys())
+            }
+    return [f"versions changed since the baseline: {listed(changes)}"] if changes else []
 
 
 def _renamed(rows: Sequence[Row], baseline: Baseline) -> dict[str, str]:
@@ -117,91 +91,133 @@ def _renamed(rows: Sequence[Row], baseline: Baseline) -> dict[str, str]:
     return {model: model for model in before}
 
 
-def _changed_parts(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{part} {before[part]} -> {now[part]}" for part in before if before[part] != now[part]
-    )
+@dataclass
+class _Check:
+    """What is looked at, for one baseline."""
 
+    rows: Sequence[Row]
+    values: Sequence[Value]
+    everything: Sequence[Row]
+    """Gates may be about metrics that the values leave out."""
+    baseline: Baseline
+    allowed: Collection[str]
+    renamed: Mapping[str, str]
 
-def _run_change(model: str, before: Mapping[str, str], row: Row) -> str:
-    return _changed_parts({"model": model, **before}, {"model": row.model, **run_parts(row)})
+    def __post_init__(self) -> None:
+        names = {there: before for before, there in self.renamed.items()}
+        self.model_of = {row.model: names.get(row.model, row.model) for row in self.rows}
+        self.by_key = _by_key(self.rows)
+        self.lines = self.baseline.lines
 
-
-def _changed_runs(
-    rows: Sequence[Row], baseline: Baseline, renamed: Mapping[str, str]
-) -> Iterator[Finding]:
-    by_run: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        by_run.setdefault((row.model, row.condition), []).append(row)
-    for (model, condition), before in baseline.runs.items():
-        here = by_run.get((renamed[model], condition), [])
-        changes = dict.fromkeys(_run_change(model, before, row) for row in here)
-        for change in filter(None, changes):
-            entry = {"model": model, "condition": condition, **before}
-            yield Finding(
-                Verdict.CHANGED_SIGNATURE, change, model, condition, line=baseline.line(entry)
+    def changed(self) -> Iterator[Finding]:
+        """What was measured with something else: once for all places where the same changed."""
+        places: dict[tuple[str, str, str, str], dict[tuple[str, str], None]] = {}
+        for row in self.rows:
+            model = self.model_of[row.model]
+            for name, (before, now) in self._changes(row).items():
+                of = places.setdefault((model, name, before, now), {})
+                of[row.condition, row.task] = None
+        together: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
+        for (model, name, before, now), where in places.items():
+            together.setdefault((model, tuple(where)), []).append(f"{name} {before} -> {now}")
+        for (model, everywhere), changes in together.items():
+            conditions = list(dict.fromkeys(condition for condition, _ in everywhere))
+            tasks = list(dict.fromkeys(task for _, task in everywhere))
+            listed_places = "; ".join(
+                f"{word} {listed(names, 3)}"
+                for word, names in (("under", conditions), ("on", tasks))
+                if len(names) > 1
             )
-
-
-def _changed_tasks(
-    rows: Sequence[Row], baseline: Baseline, renamed: Mapping[str, str]
-) -> Iterator[Finding]:
-    by_task: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        by_task.setdefault((row.model, row.task), []).append(row)
-    for (model, task), before in baseline.tasks.items():
-        changes: dict[str, list[str]] = {}
-        for row in by_task.get((renamed[model], task), []):
-            conditions = changes.setdefault(_changed_parts(before, data_parts(row)), [])
-            if row.condition not in conditions:
-                conditions.append(row.condition)
-        for change, conditions in changes.items():
-            if change:
-                entry = {"model": model, "task": task, **before}
-                yield Finding(
-                    Verdict.CHANGED_SIGNATURE, f"{change} (under {listed(conditions, 3)})", model,
-                    task=task, line=baseline.line(entry),
-                )  # fmt: skip
-
-
-def _values(
-    found: Mapping[_Key, Row], baseline: Baseline, renamed: Mapping[str, str]
-) -> Iterator[Finding]:
-    conditions = {(model, condition) for model, condition, _, _ in found}
-    tasks = {(model, condition, task) for model, condition, task, _ in found}
-    said: set[tuple[str, ...]] = set()
-    for value in baseline.values:
-        model = renamed[value.model]
-        line = baseline.line(value.to_json())
-        row = found.get((model, value.condition, value.task, value.metric))
-        if row is not None:
-            runs = baseline.runs[value.model, value.condition]
-            data = baseline.tasks[value.model, value.task]
-            # Said once for the run or the task; the number itself cannot be compared.
-            if not _run_change(value.model, runs, row) and data == data_parts(row):
-                yield _compare(value, row, line)
-        elif (model, value.condition) not in conditions:
-            if (value.model, value.condition) not in said:
-                said.add((value.model, value.condition))
-                yield Finding(
-                    Verdict.MISSING_CONDITION, "in the baseline, not in the results", value.model,
-                    value.condition, line=line,
-                )  # fmt: skip
-        elif (model, value.condition, value.task) not in tasks:
-            if (value.model, value.condition, value.task) not in said:
-                said.add((value.model, value.condition, value.task))
-                yield Finding(
-                    Verdict.MISSING_TASK, "in the baseline, not in the results", value.model,
-                    value.condition, value.task, value.language, line=line,
-                )  # fmt: skip
-        else:
+            message = ", ".join(changes) + (f" ({listed_places})" if listed_places else "")
+            line = self.lines.get(("task", model, tasks[0]))
+            if len(tasks) > 1 or line is None:
+                line = self.lines.get(("run", model, conditions[0]), line)
             yield Finding(
-                Verdict.MISSING_METRIC, "in the baseline, not in the results", value.model,
-                value.condition, value.task, value.language, value.metric, value.value, line=line,
+                Verdict.CHANGED_SIGNATURE, message, model,
+                conditions[0] if len(conditions) == 1 else "",
+                tasks[0] if len(tasks) == 1 else "", line=line,
             )  # fmt: skip
 
+    def moved(self) -> Iterator[Finding]:
+        """The numbers of the baseline; those that cannot be compared are said of all at once."""
+        conditions = {(model, condition) for model, condition, _, _ in self.by_key}
+        tasks = {key[:3] for key in self.by_key}
+        missing: set[tuple[Verdict, str, str, str]] = set()
+        for value in self.values:
+            model, line = self.renamed[value.model], self.lines.get(("value", *value.key))
+            rows = self.by_key.get((model, *value.key[1:]), [])
+            comparable = [row for row in rows if not self._changes(row)]
+            if comparable:
+                yield _compared(value, comparable[-1], line)
+            if rows:
+                continue
+            verdict, about = Verdict.MISSING_METRIC, (value.task, value.name)
+            if (model, value.condition) not in conditions:
+                verdict, about = Verdict.MISSING_CONDITION, ("", "")
+            elif (model, value.condition, value.task) not in tasks:
+                verdict, about = Verdict.MISSING_TASK, (value.task, "")
+            if about[1] or (verdict, value.model, value.condition, about[0]) not in missing:
+                missing.add((verdict, value.model, value.condition, about[0]))
+                yield Finding(
+                    verdict, "in the baseline, not in the results", value.model, value.condition,
+                    about[0], value.language if about[0] else None, about[1],
+                    value.value if about[1] else None, line=line,
+                )  # fmt: skip
 
-def _compare(value: Value, row: Row, line: int | None) -> Finding:
+    def new(self) -> Iterator[Finding]:
+        """Said once for a new condition, once for a new task of it, else for each metric."""
+        values = {value.key for value in self.baseline.values}
+        tasks = {key[:3] for key in values}
+        said: set[_Key] = set()
+        for row in self.rows:
+            model, task, metric, language = (
+                self.model_of[row.model], row.task, row.name, row.language,
+            )  # fmt: skip
+            if (model, row.condition, task, metric) in values:
+                continue
+            if (model, row.condition) not in self.baseline.runs:
+                task, metric, language = "", "", None
+            elif (model, row.condition, task) not in tasks:
+                metric = ""
+            if (model, row.condition, task, metric) not in said:
+                said.add((model, row.condition, task, metric))
+                yield Finding(
+                    Verdict.NEW, "in the results, not in the baseline; --update adds it", model,
+                    row.condition, task, language, metric, found=row.value if metric else None,
+                )  # fmt: skip
+
+    def gates(self, *, narrowed: bool, allowed: Collection[str]) -> Iterator[Finding]:
+        """Of all results; where some are chosen, gates about a number of those."""
+        measured = Measured(_by_key(self.everything), allowed)
+        meant = Measured({**self.by_key, **{value.key: () for value in self.values}})
+        # Without a single number there is no model either, and the gate is not met for that.
+        there = measured.models() or sorted(self.baseline.models) or ["no model"]
+        for number, gate in enumerate(self.baseline.gates):
+            models = [self.renamed.get(gate.model, gate.model)] if gate.model else there
+            line = self.lines.get(("gate", str(number)))
+            for finding in gate_findings(gate, measured, models, line):
+                if not narrowed or any(
+                    (finding.model, condition, finding.task, finding.metric) in meant.rows
+                    for condition in meant.conditions(finding.model, finding.condition)
+                ):
+                    yield finding
+
+    def _changes(self, row: Row) -> dict[str, tuple[str, str]]:
+        model = self.model_of[row.model]
+        if (model, row.condition) not in self.baseline.runs:
+            return {}
+        return self.baseline.changes(row, model, self.allowed)
+
+
+def _by_key(rows: Sequence[Row]) -> dict[_Key, list[Row]]:
+    """Several under one key were measured with several masks, or in several dtypes."""
+    by_key: dict[_Key, list[Row]] = {}
+    for row in rows:
+        by_key.setdefault(row.key, []).append(row)
+    return by_key
+
+
+def _compared(value: Value, row: Row, line: int | None) -> Finding:
     move = row.value - value.value
     allowed = value.tolerance.allowed(value.value, value.stderr)
     if not row.usable:
@@ -209,129 +225,12 @@ def _compare(value: Value, row: Row, line: int | None) -> Finding:
     elif abs(move) <= allowed:
         verdict, message = Verdict.OK, ""
     else:
-        message = f"{exact(value.value)} -> {exact(row.value)} ({_change(value.value, move)})"
+        change = f"{move:+.4g}" if value.value == 0 else f"{move / abs(value.value):+.2%}"
+        message = f"{exact(value.value)} -> {exact(row.value)} ({change})"
         worse = value.worse == "both" or (value.worse == "higher") == (move > 0)
         verdict = Verdict.REGRESSION if worse else Verdict.IMPROVED
     side = {"both": "+-", "higher": "+", "lower": "-"}[value.worse]
     return Finding(
-        verdict, message, value.model, value.condition, value.task, value.language, value.metric,
+        verdict, message, value.model, value.condition, value.task, value.language, value.name,
         value.value, row.value, f"{side}{value.tolerance}", line, bool(row.unchanged),
     )  # fmt: skip
-
-
-def _new(rows: Sequence[Row], baseline: Baseline, renamed: Mapping[str, str]) -> Iterator[Finding]:
-    """Said once for a new condition, once for a new task of it, else for each metric."""
-    names = {there: before for before, there in renamed.items()}
-    values = {value.key for value in baseline.values}
-    tasks = {(model, condition, task) for model, condition, task, _ in values}
-    said: set[tuple[str, str, str, str]] = set()
-    for row in rows:
-        model = names.get(row.model, row.model)
-        if (model, row.condition, row.task, row.name) in values:
-            continue
-        task, metric, language = row.task, row.name, row.language
-        if (model, row.condition) not in baseline.runs:
-            task, metric, language = "", "", None
-        elif (model, row.condition, row.task) not in tasks:
-            metric = ""
-        if (model, row.condition, task, metric) not in said:
-            said.add((model, row.condition, task, metric))
-            yield Finding(
-                Verdict.NEW, "in the results, not in the baseline; --update adds it", model,
-                row.condition, task, language, metric, found=row.value if metric else None,
-            )  # fmt: skip
-
-
-# Gates ---------------------------------------------------------------------------------------
-
-
-class _Unmeasured(Exception):
-    """A number that a gate needs is missing, or not comparable."""
-
-
-def _gate(
-    gate: Gate, found: Mapping[_Key, Row], baseline: Baseline, renamed: Mapping[str, str]
-) -> Iterator[Finding]:
-    # Without a single number there is no model either, and the gate is not met for that.
-    models = sorted({key[0] for key in found}) or sorted(baseline.models) or ["no model"]
-    if gate.model:
-        models = [renamed.get(gate.model, gate.model)]
-    line = baseline.line(gate.to_json())
-    measure = _selectivity if gate.kind == "selectivity" else _largest_control
-    for model in models:
-        for language in gate.languages:
-            condition = gate.condition.replace("{language}", language)
-            value, message, unchanged = math.nan, "", False
-            try:
-                value, message, unchanged = measure(gate, found, model, language, condition)
-            except _Unmeasured as error:
-                message = str(error)
-            met = value >= gate.bound if gate.kind == "selectivity" else value < gate.bound
-            sign = ">=" if gate.kind == "selectivity" else "<"
-            yield Finding(
-                Verdict.GATE_MET if met else Verdict.GATE_FAILED, f"{gate.kind}: {message}", model,
-                condition, gate.task.replace("{language}", language), language, gate.metric,
-                found=value, allowed=f"{sign} {gate.bound:g}", line=line, unchanged=unchanged,
-            )  # fmt: skip
-
-
-def _selectivity(
-    gate: Gate, found: Mapping[_Key, Row], model: str, language: str, condition: str
-) -> tuple[float, str, bool]:
-    """How much worse the own language gets, minus the largest change of any other."""
-    changes = {other: _worsening(gate, found, model, other, condition) for other in gate.languages}
-    own, _ = changes.pop(language)
-    most = max(changes, key=lambda other: abs(changes[other][0]))
-    message = f"own {own:+.1%}, {most} {changes[most][0]:+.1%}"
-    return own - abs(changes[most][0]), message, any(row.unchanged for _, row in changes.values())
-
-
-def _largest_control(
-    gate: Gate, found: Mapping[_Key, Row], model: str, language: str, condition: str
-) -> tuple[float, str, bool]:
-    """The largest change, in either direction, of any control on the own language."""
-    # A star stays within one name: random*-de:zero is no condition of two terms.
-    pattern = re.compile("[^/:]*".join(map(re.escape, condition.split("*"))))
-    names = sorted({key[1] for key in found if key[0] == model and pattern.fullmatch(key[1])})
-    if not names:
-        raise _Unmeasured(f"no condition {condition} in the results")
-    changes = {name: _worsening(gate, found, model, language, name) for name in names}
-    most = max(changes, key=lambda name: abs(changes[name][0]))
-    message = f"{most} {changes[most][0]:+.1%}, the largest of {len(names)}"
-    return abs(changes[most][0]), message, changes[most][1].unchanged != ()
-
-
-def _worsening(
-    gate: Gate, found: Mapping[_Key, Row], model: str, language: str, condition: str
-) -> tuple[float, Row]:
-    """Relative change against `none`, positive where the metric gets worse."""
-    task = gate.task.replace("{language}", language)
-    pair = []
-    for name in (NO_CONDITION, condition):
-        row = found.get((model, name, task, gate.metric))
-        if row is None:
-            raise _Unmeasured(f"no {gate.metric} of {task} under {name} in the results")
-        if not row.usable:
-            raise _Unmeasured(f"{gate.metric} of {task} under {name} is {row.value}")
-        pair.append(row)
-    base, row = pair
-    parts = _changed_parts(
-        {"dtype": base.dtype, **data_parts(base)}, {"dtype": row.dtype, **data_parts(row)}
-    )
-    if parts:
-        raise _Unmeasured(f"{task} under {NO_CONDITION} and {condition} differ: {parts}")
-    if base.value == 0:
-        raise _Unmeasured(f"{gate.metric} of {task} is 0 under none: there is no relative change")
-    change = (row.value - base.value) / abs(base.value)
-    return (-change if row.higher_is_better else change), row
-
-
-# Words ---------------------------------------------------------------------------------------
-
-
-def _change(value: float, move: float) -> str:
-    return f"{move:+.4g}" if value == 0 else f"{move / abs(value):+.2%}"
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

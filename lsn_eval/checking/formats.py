@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from lsn_eval.checking.checks import Finding, Verdict
+from lsn_eval.checking.findings import Finding, Verdict
+from lsn_eval.visible_text import visible
 from lsn_eval.wording.numbers import exact
 from lsn_eval.wording.text_tables import aligned
 
 _QUIET = (Verdict.OK, Verdict.GATE_MET)
-# What XML 1.0 cannot hold, not even escaped.
-_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def table(findings: Sequence[Finding]) -> str:
@@ -69,9 +67,9 @@ def junit(findings: Sequence[Finding], baseline: Path) -> bytes:
         if finding.line is not None:
             case["line"] = str(finding.line)
         element = ElementTree.SubElement(
-            suite, "testcase", {key: _NOT_XML.sub("?", text) for key, text in case.items()}
+            suite, "testcase", {key: visible(text) for key, text in case.items()}
         )
-        message = _NOT_XML.sub("?", sentence(finding))
+        message = visible(sentence(finding))
         if finding.failing:
             failure = {"type": str(finding.verdict), "message": message}
             ElementTree.SubElement(element, "failure", failure).text = message
@@ -130,7 +128,7 @@ def _from_here(path: Path) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return visible(text).replace("%", "%25").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

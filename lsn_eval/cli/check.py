@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lsn_eval.cli.choosing_options import (
+    Conditions,
+    Languages,
+    Models,
+    Tasks,
+    choice_of,
+    metric_option,
+)
+from lsn_eval.visible_text import visible
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -31,9 +41,14 @@ def check(
             show_default="0.01",
         ),
     ] = None,
-    metric: Annotated[
+    task: Tasks = None,
+    metric: Annotated[list[str] | None, metric_option("all, or those of the baseline")] = None,
+    model: Models = None,
+    condition: Conditions = None,
+    language: Languages = None,
+    allow: Annotated[
         list[str] | None,
-        typer.Option(help="Metrics to keep, with --update; repeat.", show_default="all"),
+        typer.Option(help="A setting that may have changed, e.g. 'prompts'; repeat."),
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="JUnit XML to write.")] = None,
     github: Annotated[
@@ -44,7 +59,8 @@ def check(
     """Compare results with a committed baseline, for continuous integration.
 
     Exit status 0: nothing got worse. 1: something moved, is missing, was measured with something
-    else, or misses a gate. 2: the input cannot be used.
+    else, or misses a gate. 2: the input cannot be used. With --update the baseline holds what is
+    chosen, and remembers the metrics.
 
     Example: lsn-eval check results/ --baseline baseline.json
 
@@ -53,14 +69,15 @@ def check(
     from lsn_eval.checking import formats
     from lsn_eval.checking.baseline_files import read_baseline, write_baseline
     from lsn_eval.checking.baselines import BaselineError, Tolerance, make_baseline
+    from lsn_eval.checking.checks import changed_versions
     from lsn_eval.checking.checks import check as check_rows
     from lsn_eval.results import read_results
     from lsn_eval.storage.whole_files import whole_file
 
-    if not update and (tolerance is not None or metric):
+    if tolerance is not None and not update:
         raise BaselineError(
-            "--tolerance and --metric say what --update writes; without it the baseline's own "
-            "hold. Add --update, or edit the file"
+            "--tolerance says what --update writes; without it the baseline's own tolerances hold. "
+            "Add --update, or edit the file"
         )
     if as_json and github:
         raise BaselineError("--json and --github both write to standard output; give one of them")
@@ -70,22 +87,25 @@ def check(
                 f"{path} cannot be written: its folder does not exist, or it is one"
             )
     wanted = None if tolerance is None else Tolerance.parse(tolerance)
+    choice = choice_of(task, metric or ["all"], model, condition, language)
     rows = read_results(results)
     notes = _notes(rows)
     if update:
         before = read_baseline(baseline) if baseline.exists() else None
-        made = make_baseline(rows, before, tolerance=wanted, metrics=metric)
+        metrics = choice.resolved(rows).metrics if metric else None
+        made = make_baseline(choice.rows(rows), before, tolerance=wanted, metrics=metrics)
         write_baseline(made, baseline)
-        notes += _written(baseline, made, before)
-    kept = read_baseline(baseline)
-    findings = check_rows(rows, kept)
+        notes += [*(before.notes if before else ()), *_written(baseline, made, before)]
+    committed = read_baseline(baseline)
+    notes += [*committed.notes, *changed_versions(rows, committed)]
+    findings = check_rows(rows, committed, choice=choice, allow=allow or ())
     if junit is not None:
         with whole_file(junit, BaselineError) as file:
             file.write(formats.junit(findings, baseline))
     if as_json:
-        print(json.dumps(formats.document(findings, notes), indent=2, ensure_ascii=False))
+        print(json.dumps(formats.document(findings, notes), indent=2))
     else:
-        print("\n".join([*notes, formats.table(findings)]))
+        print("\n".join([*map(visible, notes), formats.table(findings)]))
     if github:
         print("\n".join(formats.github(findings, baseline)))
     if any(finding.failing for finding in findings):
@@ -95,10 +115,8 @@ def check(
 def _notes(rows: Sequence[Row]) -> list[str]:
     """What the reader of the table should know first."""
     notes = []
-    older = {(row.model, row.condition, row.task): row.older for row in rows}
-    if any(older.values()):
-        files = sum(older.values())
-        notes.append(f"{files} older results of the same model, condition and task were left out")
+    if older := sum({(row.file, row.task): row.older for row in rows}.values()):
+        notes.append(f"{older} older results of the same model, condition and task were left out")
     notes += sorted({f"{row.condition}: {text}" for row in rows for text in row.warnings})
     return notes
 

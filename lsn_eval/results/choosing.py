@@ -5,28 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
 from lsn_eval.errors import LsnError
 from lsn_eval.results.controls import controlled
-from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.results.rows import NO_CONDITION, Number
 from lsn_eval.wording.lists import listed
 
 ALL = "all"
 """In place of metrics: every one."""
 _MOST_NAMED = 20
 
-_NAMES: dict[str, Callable[[Row], tuple[str, ...]]] = {
-    "task": lambda row: (row.task, row.family),
+N = TypeVar("N", bound=Number)
+_NAMES: dict[str, Callable[[Number], tuple[str, ...]]] = {
+    "task": lambda row: (row.family, row.task),
     "metric": lambda row: (row.name, row.metric),
     "model": lambda row: (row.model,),
     "condition": lambda row: (row.condition,),
     "language": lambda row: () if row.language is None else (row.language,),
 }
-"""By option: what it chooses by. Any of a row's names will do."""
-_LISTED: dict[str, Callable[[Row], tuple[str, ...]]] = {
-    **_NAMES,
-    "task": lambda row: (row.family,),
-}
+"""By option: what it chooses by. Any of the names will do; messages list the first."""
 
 
 @dataclass(frozen=True)
@@ -43,52 +41,65 @@ class Choice:
     """Their controls and `none` come with them."""
     languages: tuple[str, ...] = ()
 
-    def rows(self, rows: Sequence[Row]) -> list[Row]:
+    def rows(self, rows: Sequence[N]) -> list[N]:
         """Those that are meant, in their order.
 
         Raises:
             LsnError: something that was asked for is not there; the message names the option, what
                 was given and what there is.
         """
-        chosen = list(rows)
-        for option, asked in self._asked():
-            if option == "metric" and ALL in asked:
-                continue
-            patterns = _patterns(option, asked, rows)
-            if option == "condition":
-                chosen = _of_conditions(chosen, patterns)
-            else:
-                chosen = [row for row in chosen if _matches(_NAMES[option](row), patterns)]
+        choice = self.resolved(rows)
+        chosen = [row for row in rows if choice.means(row)]
         if not self.metrics:
             chosen = _first_metrics(chosen)
-        if not chosen and self._asked():
+        if rows and not chosen and self._asked():
             raise LsnError(f"no number in the results is meant by all of {self}")
         return chosen
+
+    def resolved(self, rows: Sequence[Number]) -> Choice:
+        """The same with one name or pattern a text, each of which is there.
+
+        Raises:
+            LsnError: one is not.
+        """
+        return Choice(*(_patterns(option, asked, rows) for option, asked in self._options()))
+
+    def means(self, row: Number) -> bool:
+        """Whether a row is meant, once names with commas are taken apart."""
+        return all(
+            (option == "metric" and ALL in asked)
+            or _matches(_NAMES[option](row), asked)
+            or (option == "condition" and _comes_along(row.condition, asked))
+            for option, asked in self._asked()
+        )
 
     def __str__(self) -> str:
         return " ".join(f"--{option} {','.join(asked)}" for option, asked in self._asked())
 
-    def _asked(self) -> list[tuple[str, tuple[str, ...]]]:
+    def _options(self) -> list[tuple[str, tuple[str, ...]]]:
         values = (self.tasks, self.metrics, self.models, self.conditions, self.languages)
-        return [(option, asked) for option, asked in zip(_NAMES, values, strict=True) if asked]
+        return list(zip(_NAMES, values, strict=True))
+
+    def _asked(self) -> list[tuple[str, tuple[str, ...]]]:
+        return [(option, asked) for option, asked in self._options() if asked]
 
 
-def _patterns(option: str, asked: Iterable[str], rows: Sequence[Row]) -> list[str]:
-    """One name each: a text with commas is taken apart unless it is a name as a whole, such as
+def _patterns(option: str, asked: Iterable[str], rows: Sequence[Number]) -> tuple[str, ...]:
+    """A text with commas is taken apart unless it is a name as a whole, such as
     `exact_match,strict-match`."""
     there = dict.fromkeys(name for row in rows for name in _NAMES[option](row))
     patterns = []
     for text in asked:
         whole = _matches(there, [text])
         for pattern in [text] if whole else [part.strip() for part in text.split(",")]:
-            if not _matches(there, [pattern]):
-                names = list(dict.fromkeys(name for row in rows for name in _LISTED[option](row)))
+            if not _matches(there, [pattern]) and (option, pattern) != ("metric", ALL):
+                names = dict.fromkeys(_NAMES[option](row)[0] for row in rows if _NAMES[option](row))
                 raise LsnError(
                     f"--{option} {pattern}: no such {option} in the results; there are "
                     f"{listed(names, _MOST_NAMED) or 'none'}"
                 )
             patterns.append(pattern)
-    return patterns
+    return tuple(patterns)
 
 
 def _matches(names: Iterable[str], patterns: Sequence[str]) -> bool:
@@ -97,20 +108,17 @@ def _matches(names: Iterable[str], patterns: Sequence[str]) -> bool:
     )
 
 
-def _of_conditions(rows: Sequence[Row], patterns: Sequence[str]) -> list[Row]:
-    """With the baseline and the controls, without which a change says nothing."""
-    conditions = dict.fromkeys(row.condition for row in rows)
-    meant = {condition for condition in conditions if _matches([condition], patterns)}
+def _comes_along(condition: str, patterns: Sequence[str]) -> bool:
+    """The baseline, and controls of what is meant; without them a change says nothing."""
+    of = controlled(condition)
+    if of is None:
+        return condition == NO_CONDITION
     # Whichever term is named first.
-    terms = {frozenset(condition.split("/")) for condition in meant}
-    for condition in conditions:
-        of = controlled(condition)
-        if of is not None and (frozenset(of.split("/")) in terms or _matches([of], patterns)):
-            meant.add(condition)
-    return [row for row in rows if row.condition in meant or row.condition == NO_CONDITION]
+    terms = sorted(of.split("/"))
+    return _matches([of], patterns) or any(sorted(p.split("/")) == terms for p in patterns)
 
 
-def _first_metrics(rows: Sequence[Row]) -> list[Row]:
+def _first_metrics(rows: Sequence[N]) -> list[N]:
     """The task's first metric that has a number, under each of its filters."""
     usable = {(row.task, row.metric) for row in rows if row.usable}
     first: dict[str, str] = {}

@@ -22,10 +22,9 @@ class ResultsError(LsnError):
 
 
 @dataclass(frozen=True)
-class Row:
-    """One number of a results file."""
+class Number:
+    """A number and what it is of."""
 
-    file: Path
     model: str
     task: str
     language: str | None
@@ -37,6 +36,33 @@ class Row:
     """NaN where the file holds none."""
     stderr: float | None
     """None where lm-eval wrote "N/A"."""
+
+    @property
+    def name(self) -> str:
+        """The metric, with its filter where it is not the default one, as lm-eval writes it."""
+        return self.metric if self.filter == "none" else f"{self.metric},{self.filter}"
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Model, condition, task and name."""
+        return self.model, self.condition, self.task, self.name
+
+    @property
+    def family(self) -> str:
+        """The task's name with `*` for the language."""
+        return family_of(self.task, self.language)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the value is a finite number."""
+        return math.isfinite(self.value)
+
+
+@dataclass(frozen=True)
+class Row(Number):
+    """One number of a results file."""
+
+    file: Path
     higher_is_better: bool | None
     version: str
     """Of the task."""
@@ -67,21 +93,6 @@ class Row:
     """Of the mask, in its order."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """What must be equal for two numbers to be compared, see `lsn_eval.results.settings`."""
-
-    @property
-    def name(self) -> str:
-        """The metric, with its filter where it is not the default one, as lm-eval writes it."""
-        return self.metric if self.filter == "none" else f"{self.metric},{self.filter}"
-
-    @property
-    def family(self) -> str:
-        """The task's name with `*` for the language."""
-        return family_of(self.task, self.language)
-
-    @property
-    def usable(self) -> bool:
-        """Whether the value is a finite number."""
-        return math.isfinite(self.value)
 
 
 def rows_of(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:

@@ -6,14 +6,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from lsn_eval.errors import LsnError
 from lsn_eval.storage.masked_secrets import masked
 
 UNKNOWN = "unknown"
 OF_A_LANGUAGE = frozenset({"task definition", "documents", "prompts", "task version"})
 """Settings that may differ from language to language of one family of tasks."""
+VERSIONS = frozenset({"lsn_eval", "lm_eval", "transformers", "torch"})
+"""Settings across which a regression check holds numbers; it says that they changed."""
 
 _DEFINITION = (
     "dataset_path", "dataset_name", "dataset_kwargs", "custom_dataset", "test_split",
@@ -24,7 +27,7 @@ _DEFINITION = (
 _OF_SHOTS = ("fewshot_split", "fewshot_delimiter", "fewshot_config")
 _WHERE_BOTH = {
     "prompts", "few-shot definition", "few-shot seed", "few-shot as turns", "lsn_eval",
-    "parameters", "data root",
+    "parameters", "data root", "torch",
 }  # fmt: skip
 _ELSEWHERE = frozenset(
     {
@@ -36,6 +39,8 @@ _ELSEWHERE = frozenset(
 """Model arguments that a row states by itself, or that change rounding at most."""
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 """Of a function without source, another one in every process."""
+_TORCH = re.compile(r"PyTorch version: ([0-9][\w.]*)")
+"""In what lm-eval says of the machine; without the build for it, such as `+cpu`."""
 _TOKENIZER = ("tokenizer_bos_token", "tokenizer_eos_token", "tokenizer_pad_token", "max_length")
 
 
@@ -79,6 +84,7 @@ def _of_task(document: Mapping[str, Any], task: str) -> dict[str, str]:
         **mapping(task_config.get("generation_kwargs")),
         **_given(config.get("gen_kwargs")),
     }
+    torch = _TORCH.search(str(document.get("pretty_env_info")))
     defined = {name: task_config.get(name) for name in _DEFINITION}
     shown = {name: task_config.get(name) for name in _OF_SHOTS}
     found: dict[str, Any] = {
@@ -96,7 +102,7 @@ def _of_task(document: Mapping[str, Any], task: str) -> dict[str, str]:
         "few-shot examples": shots,
         "few-shot definition": _digest(shown) if shots else None,
         "few-shot seed": config.get("fewshot_seed") if shots else None,
-        "generation arguments": _dumped(generation) if generation else None,
+        "generation arguments": _dumped(masked(generation)) if generation else None,
         "seed": config.get("torch_seed") if generation.get("do_sample") else None,
         "system instruction": _short(document.get("system_instruction_sha")),
         "chat template": _short(document.get("chat_template_sha")),
@@ -104,25 +110,53 @@ def _of_task(document: Mapping[str, Any], task: str) -> dict[str, str]:
         "tokenizer": _digest({name: document.get(name) for name in _TOKENIZER}),
         "lm_eval": document.get("lm_eval_version"),
         "transformers": document.get("transformers_version"),
+        "torch": torch and torch[1],
     }
     return {name: "none" if value is None else str(value) for name, value in found.items()}
+
+
+def differences(
+    first: Mapping[str, str], second: Mapping[str, str], allowed: Collection[str] = ()
+) -> dict[str, tuple[str, str]]:
+    """Both values of what differs, by name: the one rule for "measured with the same".
+
+    lm-eval writes the hash of the prompts only where samples are logged, and how examples are shown
+    is nothing without any, so that these count only where both have them.
+    """
+    pairs = {
+        name: (first.get(name, UNKNOWN), second.get(name, UNKNOWN))
+        for name in dict.fromkeys([*first, *second])
+        if name not in allowed
+    }
+    return {
+        name: pair
+        for name, pair in pairs.items()
+        if pair[0] != pair[1] and not (name in _WHERE_BOTH and "none" in pair)
+    }
 
 
 def differing(
     first: Mapping[str, str], second: Mapping[str, str], allowed: Collection[str] = ()
 ) -> list[str]:
-    """What differs, in words: the name and both values.
-
-    lm-eval writes the hash of the prompts only where samples are logged, and how examples are shown
-    is nothing without any, so that these count only where both have them.
-    """
+    """The same in words: the name and both values."""
     return [
-        f"{name} {first.get(name, UNKNOWN)} and {second.get(name, UNKNOWN)}"
-        for name in dict.fromkeys([*first, *second])
-        if first.get(name) != second.get(name)
-        and name not in allowed
-        and not (name in _WHERE_BOTH and "none" in (first.get(name), second.get(name)))
+        f"{name} {one} and {other}"
+        for name, (one, other) in differences(first, second, allowed).items()
     ]
+
+
+def allowed_settings(names: Iterable[str], known: Collection[str]) -> frozenset[str]:
+    """What `--allow` names.
+
+    Raises:
+        LsnError: a name is no setting.
+    """
+    if unknown := sorted(set(names) - set(known)):
+        raise LsnError(
+            f"{', '.join(unknown)} is no setting that results differ in; there are "
+            f"{', '.join(sorted(known))}"
+        )
+    return frozenset(names)
 
 
 _HUGGING_FACE = ("hf", "lsn_hf", "hf-auto", "huggingface")

@@ -1,0 +1,142 @@
+"""Gates: what has to hold between numbers, whatever they are.
+
+Every change is the shift on the metric's scale (`lsn_eval.results.scale`) since `none`, positive
+where the metric gets worse.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from lsn_eval.checking.baselines import Gate
+from lsn_eval.checking.findings import Finding, Verdict
+from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.results.scale import scale_of, selectivity, shift
+from lsn_eval.results.settings import differing
+from lsn_eval.wording import numbers
+
+
+class _UnmeasuredError(Exception):
+    """A number that a gate needs is missing, or not comparable."""
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """What a gate says of one language."""
+
+    value: float
+    message: str
+    unchanged: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Rows of results by model, condition, task and metric, and the settings that may differ."""
+
+    rows: Mapping[tuple[str, str, str, str], Sequence[Row]]
+    allowed: Collection[str] = ()
+
+    def models(self) -> list[str]:
+        """Of all rows."""
+        return sorted({model for model, _, _, _ in self.rows})
+
+    def conditions(self, model: str, pattern: str) -> list[str]:
+        """A star stays within one name: `random*-de:zero` is no condition of two terms."""
+        matching = re.compile("[^/:]*".join(map(re.escape, pattern.split("*"))))
+        named = {condition for there, condition, _, _ in self.rows if there == model}
+        return sorted(name for name in named if matching.fullmatch(name))
+
+    def worsening(self, gate: Gate, model: str, language: str, condition: str) -> tuple[float, Row]:
+        """Shift since `none`, positive where the metric gets worse."""
+        task = gate.task.replace("{language}", language)
+        base, row = (self._row(gate, model, task, name) for name in (NO_CONDITION, condition))
+        if different := differing(base.settings, row.settings, self.allowed):
+            raise _UnmeasuredError(
+                f"{task} under {NO_CONDITION} and {condition} was measured with "
+                f"{', '.join(different)}"
+            )
+        change = shift(row.value, base.value, scale_of(gate.metric))
+        if change is None:
+            raise _UnmeasuredError(
+                f"{gate.metric} of {task} is {base.value} under none and {row.value} under "
+                f"{condition}: there is no change on the scale of perplexities"
+            )
+        return (-change if row.higher_is_better else change), row
+
+    def _row(self, gate: Gate, model: str, task: str, condition: str) -> Row:
+        rows = self.rows.get((model, condition, task, gate.metric), ())
+        if not rows:
+            raise _UnmeasuredError(f"no {gate.metric} of {task} under {condition} in the results")
+        if len(rows) > 1:
+            raise _UnmeasuredError(
+                f"{gate.metric} of {task} under {condition} is there {len(rows)} times: "
+                f"{' and '.join(row.signature for row in rows)}"
+            )
+        if not rows[0].usable:
+            raise _UnmeasuredError(f"{gate.metric} of {task} under {condition} is {rows[0].value}")
+        return rows[0]
+
+
+def gate_findings(
+    gate: Gate, measured: Measured, models: Sequence[str], line: int | None
+) -> Iterator[Finding]:
+    """One for each model and language."""
+    measure = _selectivity if gate.kind == "selectivity" else _largest_control
+    for model in models:
+        for language in gate.languages:
+            condition = gate.condition.replace("{language}", language)
+            try:
+                found = measure(gate, measured, model, language, condition)
+            except _UnmeasuredError as error:
+                found = _Measure(math.nan, str(error))
+            if gate.kind == "selectivity":
+                met, sign = found.value >= gate.bound, ">="
+            else:
+                met, sign = found.value < gate.bound, "<"
+            yield Finding(
+                Verdict.GATE_MET if met else Verdict.GATE_FAILED,
+                f"{gate.kind}: {found.message}",
+                model,
+                condition,
+                gate.task.replace("{language}", language),
+                language,
+                gate.metric,
+                found=found.value,
+                allowed=f"{sign} {gate.bound:g}",
+                line=line,
+                unchanged=found.unchanged,
+            )
+
+
+def _selectivity(
+    gate: Gate, measured: Measured, model: str, language: str, condition: str
+) -> _Measure:
+    changes = {other: measured.worsening(gate, model, other, condition) for other in gate.languages}
+    own = changes[language][0]
+    others = [change for other, (change, _) in changes.items() if other != language]
+    value = selectivity(own, others)
+    return _Measure(
+        value,
+        f"own {numbers.selectivity(own)}, mean of the others {numbers.selectivity(own - value)}",
+        any(row.unchanged for _, row in changes.values()),
+    )
+
+
+def _largest_control(
+    gate: Gate, measured: Measured, model: str, language: str, condition: str
+) -> _Measure:
+    """The largest change, in either direction, of any control on the own language."""
+    names = measured.conditions(model, condition)
+    if not names:
+        raise _UnmeasuredError(f"no condition {condition} in the results")
+    changes = {name: measured.worsening(gate, model, language, name) for name in names}
+    most = max(changes, key=lambda name: abs(changes[name][0]))
+    change, row = changes[most]
+    return _Measure(
+        abs(change),
+        f"{most} {numbers.selectivity(change)}, the largest of {len(names)}",
+        row.unchanged != (),
+    )
