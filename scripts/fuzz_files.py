@@ -267,10 +267,9 @@ def _baseline_content() -> bytes:
 
 def _baseline_agrees(path: Path, baseline: Any) -> bool:
     entries = json.loads(path.read_bytes())["values"]
-    return [
-        (value.model, value.condition, value.task, value.metric, value.value)
-        for value in baseline.values
-    ] == [(e["model"], e["condition"], e["task"], e["metric"], float(e["value"])) for e in entries]
+    return [(*value.key, value.value) for value in baseline.values] == [
+        (e["model"], e["condition"], e["task"], e["metric"], float(e["value"])) for e in entries
+    ]
 
 
 # Readers ---------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def write_results(
     config: dict[str, Any] = {
         "model": "hf" if condition is None else "lsn_hf",
         "model_args": model_args or {"pretrained": "lsn_demo", "dtype": "float32"},
-        "model_dtype": "torch.float32",
+        "model_dtype": f"torch.{record.get('dtype', 'float32')}",
     }
     if condition is not None:
         config["lsn"] = lsn_record(condition, **record)

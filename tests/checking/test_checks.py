@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 from lsn_eval.checking import formats
 from lsn_eval.checking.baseline_files import baseline_text, read_baseline
 from lsn_eval.checking.baselines import BaselineError, Tolerance, make_baseline
-from lsn_eval.checking.checks import Finding, Verdict, check
+from lsn_eval.checking.checks import check
+from lsn_eval.checking.findings import Finding, Verdict
 from lsn_eval.cli import _PlainErrors
 from lsn_eval.cli.check import check as command
 from lsn_eval.results import read_results
@@ -191,26 +192,129 @@ def test_what_is_new_is_reported_and_passes(sweep):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"digest": "f" * 64}, "mask sha256-3986c9d8f34d -> sha256-ffffffffffff"),
-        ({"dtype": "bfloat16"}, "dtype float32 -> bfloat16"),
-        ({"model": "other"}, "model lsn_demo -> other"),
-        ({"version": 2.0}, "version 1.0 -> 2.0 (under"),
+        ({"digest": "f" * 64}, "mask sha256-3986c9d8f34d -> sha256-ffffffffffff (under"),
+        ({"dtype": "bfloat16"}, "dtype float32 -> bfloat16 (under"),
+        ({"model": "other"}, "model lsn_demo -> other (under"),
+        ({"version": 2.0}, "task version 1.0 -> 2.0 (under"),
         ({"documents": 8}, "documents 48 -> 8 (under"),
     ],
 )
 def test_a_changed_signature_fails_also_with_equal_numbers(tmp_path, sweep, options, message):
     _, baseline = sweep
     write_sweep(tmp_path / "other", **options)
-    found = findings(tmp_path / "other", baseline)
-    bad = [finding for finding in found if finding.failing]
-    assert {finding.verdict for finding in bad} == {Verdict.CHANGED_SIGNATURE}
-    assert all(finding.message.startswith(message) for finding in bad)
-    # A mask is nothing to `none`; all else is said of every run, or of every task.
-    assert len(bad) == {"digest": 9, "version": 3, "documents": 3}.get(next(iter(options)), 10)
+    (bad,) = [finding for finding in findings(tmp_path / "other", baseline) if finding.failing]
+    assert bad.verdict is Verdict.CHANGED_SIGNATURE
+    assert bad.message.startswith(message)
     assert failing(tmp_path / "other", baseline)
     # --update accepts it.
     assert run(tmp_path / "other", "--baseline", baseline, "--update").exit_code == 0
     assert failing(tmp_path / "other", baseline) == []
+
+
+SETTINGS = [
+    ("model revision", lambda d: d["config"].update(model_sha="abc123")),
+    ("model arguments", lambda d: d["config"]["model_args"].update(load_in_8bit=True)),
+    ("task definition", lambda d: d["configs"][ppl("de")].update(doc_to_text="Q: {{q}}")),
+    ("task definition", lambda d: d["configs"][ppl("de")].update(dataset_path="another/one")),
+    ("generation arguments", lambda d: d["config"].update(gen_kwargs={"temperature": 0.7})),
+    ("chat template", lambda d: d.update(chat_template_sha="0123456789abcdef")),
+]
+
+
+@pytest.mark.parametrize(("name", "change"), SETTINGS)
+def test_a_setting_that_compare_refuses_fails_by_its_name_unless_it_is_allowed(sweep, name, change):
+    results, baseline = sweep
+    for path in results.rglob("results_*.json"):
+        edit(path, lambda d: ppl("de") in d["configs"] and change(d))
+    shown = run(results, "--baseline", baseline)
+    assert shown.exit_code == 1
+    assert re.search(f"^changed signature .*{name} ", shown.output, re.M)
+    shown = run(results, "--baseline", baseline, "--allow", name)
+    assert shown.exit_code == 0, shown.output
+
+
+def test_allow_names_a_setting(sweep):
+    results, baseline = sweep
+    shown = run(results, "--baseline", baseline, "--allow", "weather")
+    assert shown.exit_code == 2
+    assert "weather is no setting that results differ in; there are backend" in shown.output
+
+
+def test_versions_are_said_to_have_changed_and_numbers_held_across_them(sweep):
+    results, baseline = sweep
+    for path in results.rglob("results_*.json"):
+        edit(path, lambda d: d.update(lm_eval_version="0.5", transformers_version="6"))
+    shown = run(results, "--baseline", baseline)
+    assert shown.exit_code == 0
+    assert shown.output.startswith(
+        "versions changed since the baseline: lm_eval 0.4.13 -> 0.5, transformers none -> 6\n"
+    )
+
+
+def test_settings_that_all_tasks_share_stand_once(sweep):
+    document = json.loads(sweep[1].read_text())
+    (model,) = document["models"]
+    assert model["settings"]["dtype"] == "float32"
+    assert [entry["task"] for entry in document["tasks"]] == [ppl(x) for x in ("de", "en", "zh")]
+    names = {"task version", "task definition", "prompts", "documents"}
+    assert all(set(entry["settings"]) == names for entry in document["tasks"])
+
+
+def test_two_masks_under_one_condition_are_not_taken_for_one(sweep):
+    results, baseline = sweep
+    numbers = {ppl("de"): task_results(token_perplexity=BASE["de"] * 1.5)}
+    write_results(results / "old", numbers, condition="de:zero", digest="f" * 64, date=1.0)
+    found = [finding for finding in findings(results, baseline) if finding.failing]
+    assert [finding.verdict for finding in found] == [
+        Verdict.CHANGED_SIGNATURE, Verdict.GATE_FAILED,
+    ]  # fmt: skip
+    assert "sha256-ffffffffffff" in found[0].message
+    assert "is there 2 times" in found[1].message
+    with pytest.raises(BaselineError, match="mask sha256-3986c9d8f34d and sha256-ffffffffffff"):
+        make_baseline(read_results([results]))
+
+
+def test_a_choice_looks_at_a_part(sweep):
+    results, baseline = sweep
+    set_value(results, "none", "en", 9.0)
+    (results / "zh_zero" / "results_1795166306.2.json").unlink()
+    for options, expected in [
+        ((), 1),
+        (("--language", "de", "--condition", "de:zero"), 0),
+        (("--task", ppl("zh"), "--condition", "none"), 0),
+        (("--task", ppl("e*")), 1),
+        (("--condition", "zh:zero"), 1),
+    ]:
+        shown = run(results, "--baseline", baseline, *options)
+        assert shown.exit_code == expected, shown.output
+    part = ("--task", ppl("de"), "--condition", "de:zero")
+    assert "4 ok, 2 gate met" in run(results, "--baseline", baseline, *part).output
+
+
+def as_version_1(document) -> None:
+    """As the file was before it named the settings."""
+    dtype = document.pop("models")[0]["settings"]["dtype"]
+    document["format_version"] = 1
+    for entry in document["runs"]:
+        entry["dtype"] = dtype
+    for entry in document["tasks"]:
+        of = entry.pop("settings")
+        entry.update(version=of["task version"], shots=0, documents=int(of["documents"]))
+
+
+def test_a_file_of_version_1_is_read_with_a_note(tmp_path, sweep):
+    results, baseline = sweep
+    edit(baseline, as_version_1)
+    shown = run(results, "--baseline", baseline)
+    assert shown.exit_code == 0
+    assert "of format version 1, which names few settings" in shown.output
+    assert "bounds of format version 1 were relative" in shown.output
+    write_sweep(tmp_path / "other", documents=8, dtype="float16")
+    (bad,) = [finding for finding in findings(tmp_path / "other", baseline) if finding.failing]
+    assert bad.message.startswith("dtype float32 -> float16, documents 48 -> 8 (under")
+    assert run(results, "--baseline", baseline, "--update").exit_code == 0
+    assert json.loads(baseline.read_text())["format_version"] == 2
+    assert "version 1" not in run(results, "--baseline", baseline).output
 
 
 def test_a_number_with_a_changed_signature_is_not_judged(sweep):
@@ -222,7 +326,7 @@ def test_a_number_with_a_changed_signature_is_not_judged(sweep):
         document["results"][ppl("de")]["token_perplexity,none"] = 99.0
 
     edit_results(results, "none", change)
-    assert failing(results, baseline) == [("changed signature", "", ppl("de"))]
+    assert failing(results, baseline) == [("changed signature", "none", ppl("de"))]
 
 
 def test_a_plain_run_of_hf_serves_for_none(sweep):
@@ -258,24 +362,24 @@ def gate_of(results, baseline, condition):
     return finding
 
 
-def test_selectivity_is_the_own_change_minus_the_largest_other(sweep):
+def test_selectivity_is_the_own_shift_minus_the_mean_of_the_others(sweep):
     results, baseline = sweep
     met = gate_of(results, baseline, "de:zero")
     assert met.verdict is Verdict.GATE_MET
-    assert met.found == pytest.approx(0.5 - 0.01)
-    set_value(results, "de:zero", "zh", BASE["zh"] * 0.54)  # -46 %: large in either direction
+    assert met.found == pytest.approx(math.log(1.5) - math.log(1.01))
+    set_value(results, "de:zero", "zh", BASE["zh"] * 2.2)
     missed = gate_of(results, baseline, "de:zero")
     assert missed.verdict is Verdict.GATE_FAILED
-    assert missed.found == pytest.approx(0.5 - 0.46)
-    assert missed.message == "selectivity: own +50.0%, zh -46.0%"
+    assert missed.found == pytest.approx(math.log(1.5) - (math.log(1.01) + math.log(2.2)) / 2)
+    assert missed.message == "selectivity: own +0.405, mean of the others +0.399"
 
 
 def test_a_control_gate_takes_the_largest_change_of_any_control(sweep):
     results, baseline = sweep
     met = gate_of(results, baseline, "random*-de:zero")
-    assert met.found == pytest.approx(0.02)
-    assert met.message == "control: random2-de:zero -2.0%, the largest of 2"
-    set_value(results, "random1-de:zero", "de", BASE["de"] * 1.051)
+    assert met.found == pytest.approx(-math.log(0.98))
+    assert met.message == "control: random2-de:zero -0.020, the largest of 2"
+    set_value(results, "random1-de:zero", "de", BASE["de"] * 1.052)
     assert gate_of(results, baseline, "random*-de:zero").verdict is Verdict.GATE_FAILED
     # A star stays within one name.
     results_of_two = {ppl("en"): task_results(token_perplexity=99.0)}
@@ -290,11 +394,11 @@ def test_where_more_is_better_a_fall_is_what_a_gate_measures(tmp_path):
             {"acc_de": task_results(acc=own), "acc_en": task_results(acc=0.8)},
             condition=condition, higher_is_better=True,
         )  # fmt: skip
-    gate = {"gate": "selectivity", "metric": "acc", "task": "acc_{language}", "languages": ["de", "en"], "condition": "de:zero{language}", "at_least": 0.5}  # fmt: skip
+    gate = {"gate": "selectivity", "metric": "acc", "task": "acc_{language}", "languages": ["de", "en"], "condition": "{language}:zero", "at_least": 0.4}  # fmt: skip
     baseline = tmp_path / "baseline.json"
     run(tmp_path, "--baseline", baseline, "--update")
-    edit(baseline, lambda document: document["gates"].append({**gate, "condition": "{language}:zero"}))  # fmt: skip
-    assert gate_of(tmp_path, baseline, "de:zero").found == pytest.approx(0.5)
+    edit(baseline, lambda document: document["gates"].append(gate))
+    assert gate_of(tmp_path, baseline, "de:zero").found == pytest.approx(0.4)
     assert gate_of(tmp_path, baseline, "de:zero").verdict is Verdict.GATE_MET
     lacking = gate_of(tmp_path, baseline, "en:zero")
     assert lacking.verdict is Verdict.GATE_FAILED
@@ -313,7 +417,7 @@ def test_a_gate_without_controls_or_with_other_documents_is_not_met(sweep):
     edit_results(results, "zh:zero", fewer)
     other = gate_of(results, baseline, "zh:zero")
     assert other.verdict is Verdict.GATE_FAILED
-    assert "under none and zh:zero differ: documents 48 -> 8" in other.message
+    assert "under none and zh:zero was measured with documents 48 and 8" in other.message
 
 
 def test_a_gate_may_be_about_a_metric_that_the_values_leave_out(sweep):
@@ -329,7 +433,10 @@ def test_a_gate_may_be_about_a_metric_that_the_values_leave_out(sweep):
 
 def test_a_gate_is_not_met_by_results_without_a_number(sweep):
     results, baseline = sweep
-    edit(baseline, lambda document: [document[key].clear() for key in ("values", "runs", "tasks")])
+    edit(
+        baseline,
+        lambda document: [document[key].clear() for key in ("values", "runs", "tasks", "models")],
+    )
     for path in results.rglob("results_*.json"):
         edit(path, lambda document: document["results"].clear())
     assert [verdict for verdict, _, _ in failing(results, baseline)] == ["gate failed"] * 6
@@ -358,7 +465,7 @@ def test_the_file_is_one_sorted_entry_a_line_and_its_lines_are_found(sweep):
     read = read_baseline(baseline)
     assert baseline_text(read) == text
     for value in read.values:
-        assert json.loads(lines[read.line(value.to_json()) - 1].strip(" ,")) == value.to_json()
+        assert json.loads(lines[read.lines["value", *value.key] - 1].strip(" ,")) == value.to_json()
 
 
 def test_one_number_that_moved_is_one_line_of_a_diff(sweep):
@@ -412,7 +519,7 @@ def test_a_tolerance_in_standard_errors(tmp_path):
     baseline = tmp_path / "b.json"
     write(0.5)
     run(tmp_path / "r", "--baseline", baseline, "--update", "--tolerance", "2se")
-    values = {value.metric: value for value in read_baseline(baseline).values}
+    values = {value.name: value for value in read_baseline(baseline).values}
     assert (values["acc"].tolerance, values["acc"].stderr) == (Tolerance("stderr", 2.0), 0.02)
     assert values["acc"].worse == "lower"
     assert values["p"].tolerance == Tolerance("relative", 0.01)  # it has no standard error
@@ -431,7 +538,7 @@ def test_the_metrics_named_at_first_stay_the_only_ones(tmp_path):
     for _ in range(2):
         extra = ("--metric", "keep") if not baseline.exists() else ()
         assert run(tmp_path / "r", "--baseline", baseline, "--update", *extra).exit_code == 0
-        assert [value.metric for value in read_baseline(baseline).values] == ["keep"]
+        assert [value.name for value in read_baseline(baseline).values] == ["keep"]
     assert failing(tmp_path / "r", baseline) == []
     assert run(tmp_path / "r", "--baseline", baseline).output == "passed: 1 ok\n"
 
@@ -448,28 +555,32 @@ def test_results_that_differ_in_documents_make_no_baseline(tmp_path):
     ("change", "message"),
     [
         (lambda d: d.update(format="x"), "format 'lsn_eval baseline' was expected"),
-        (lambda d: d.update(format_version=9), "format version 9 was given and 1 is read"),
-        (lambda d: d.pop("values"), "the file lacks values"),
-        (lambda d: d.update(valeus=[]), "has the unknown valeus"),
-        (
-            lambda d: d["values"][0].update(value=math.nan),
-            "value nan: a finite number was expected",
-        ),
-        (lambda d: d["values"][0].update(value=True), "value True: a finite number was expected"),
-        (lambda d: d["values"][0].update(tolerance=0.1), "tolerance 0.1; one of relative"),
+        (lambda d: d.update(format=["x"]), "format is"),
+        (lambda d: d.update(format_version=9), "format version 9 was given and 1 and 2 are read"),
+        (lambda d: d.update(format_version=True), "a whole number"),
+        (lambda d: d.pop("values"), "lacks values"),
+        (lambda d: d.update(valeus=[]), "has valeus, which is unknown"),
+        (lambda d: d.update(metrics="p"), "a list of texts was expected"),
+        (lambda d: d["values"][0].update(value=math.nan), "value is NaN; a finite number"),
+        (lambda d: d["values"][0].update(value=True), "value is true; a finite number"),
+        (lambda d: d["values"][0].update(task=[1]), "task is [1]; a text was expected"),
+        (lambda d: d["values"][0].update(tolerance=0.1), "tolerance is 0.1; an object"),
+        (lambda d: d["values"][0].update(tolerance={"much": 1}), "one of relative"),
         (lambda d: d["values"][0].update(tolerance={"relative": -1}), "is negative"),
         (lambda d: d["values"][0].update(tolerance={"absolute": math.nan}), "a finite number"),
         (lambda d: d["values"][0].update(tolerance={"stderr": 2}), "needs the value's own"),
         (lambda d: d["values"][0].update(worse="down"), "worse 'down'; one of lower"),
-        (lambda d: d["values"][0].update(tolerence=1), "has the unknown tolerence"),
+        (lambda d: d["values"][0].update(tolerence=1), "has tolerence, which is unknown"),
         (lambda d: d["values"].append(d["values"][0]), "is there twice"),
         (lambda d: d["runs"].clear(), "has a value and no line in runs"),
+        (lambda d: d["runs"].append("x"), "an object was expected"),
+        (lambda d: d["models"][0]["settings"].update(dtype=1), "dtype is 1; a text"),
         (lambda d: d["gates"][0].update(gate="x"), "gate 'x'; one of selectivity, control"),
         (lambda d: d["gates"][0].pop("at_least"), "lacks at_least"),
-        (lambda d: d["gates"][1].update(at_least=1), "has the unknown at_least"),
+        (lambda d: d["gates"][1].update(at_least=1), "has at_least, which is unknown"),
         (lambda d: d["gates"][0].update(languages=["de"]), "2 or more different languages"),
         (lambda d: d["gates"][0].update(condition="de:zero"), "lacks {language}"),
-        (lambda d: d.update(gates={}), "gates: a list was expected"),
+        (lambda d: d.update(gates={}), "a list was expected"),
         (lambda d: d["gates"].append(3), "gate 3"),
         (lambda d: (d["gates"].clear(), d["values"].clear()), "neither a value nor a gate"),
     ],
@@ -486,6 +597,23 @@ def test_a_baseline_that_contradicts_itself_is_one_message_and_exit_2(sweep, cha
     assert baseline.read_text() == before
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "cannot be read as JSON"),
+        (b"\xff", "is not UTF-8"),
+        (b"[" * 100_000, "nested deeper"),
+        (b'{"format": "lsn_eval baseline", "format_version": ' + b"9" * 5000 + b"}", "5000 digits"),
+        (b"[]", "an object was expected"),
+    ],
+)
+def test_a_baseline_that_is_no_document_is_one_message_and_exit_2(sweep, content, message):
+    results, baseline = sweep
+    baseline.write_bytes(content)
+    shown = run(results, "--baseline", baseline)
+    assert (shown.exit_code, message in shown.output) == (2, True), shown.output
+
+
 def test_unusable_input_is_exit_2(sweep, tmp_path):
     results, baseline = sweep
     for arguments, message in [
@@ -494,7 +622,10 @@ def test_unusable_input_is_exit_2(sweep, tmp_path):
         ((results, "--baseline", baseline, "--tolerance", "1%"), "Add --update"),
         ((results, "--baseline", baseline, "--update", "--tolerance", "much"), "0.5abs"),
         ((results, "--baseline", baseline, "--update", "--tolerance", "nan"), "0.5abs"),
-        ((results, "--baseline", baseline, "--update", "--metric", "x"), "hold no number of x"),
+        (
+            (results, "--baseline", baseline, "--update", "--metric", "x"),
+            "--metric x: no such metric",
+        ),
         ((results, "--baseline", baseline, "--json", "--github"), "give one of them"),
         ((results, "--baseline", baseline, "--junit", tmp_path / "no" / "j.xml"), "folder"),
         ((results, "--baseline", tmp_path / "no" / "b.json", "--update"), "folder"),
@@ -593,8 +724,7 @@ def test_it_runs_without_torch_lm_eval_or_pandas(sweep):
         "import sys\n"
         "from lsn_eval.cli.check import check\n"
         "from pathlib import Path\n"
-        f"check([Path({str(results)!r})], Path({str(baseline)!r}), update=False, tolerance=None,\n"
-        "      metric=None, junit=None, github=True, as_json=False)\n"
+        f"check([Path({str(results)!r})], Path({str(baseline)!r}), github=True)\n"
         "heavy = {'torch', 'transformers', 'lm_eval', 'datasets', 'pandas', 'matplotlib'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         "ours = {'lsn_eval.results.rows', 'lsn_eval.checking.baselines', 'lsn_eval.checking.checks'}\n"
