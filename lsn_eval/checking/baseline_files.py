@@ -255,6 +255,8 @@ class _Reader:
             entry.text("condition"), metric, filter_name or "none", entry.number("value"), stderr,
             Tolerance(kind, amount), _one_of(entry, "worse", DIRECTIONS),
         )  # fmt: skip
+        if value.name != entry.text("metric"):
+            raise BaselineError(f"{entry.where}: metric {value.name!r} was expected")
         self._at(entry, "value", *value.key)
         return value
 

@@ -199,7 +199,7 @@ def test_a_thousand_files_take_seconds(tmp_path):
     results = {ppl(code): task_results(token_perplexity=3.0, acc=0.5) for code in ("de", "en", "zh", "ru", "ar", "nl")}  # fmt: skip
     for number in range(1000):
         write_results(tmp_path / str(number), results, condition=f"random{number}-de:zero")
-    start = time.perf_counter()
+    start = time.process_time()  # others may be using the machine
     rows = read_results([tmp_path])
     assert len(rows) == 12_000
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
