@@ -8,19 +8,29 @@ from typing import Annotated
 
 import typer
 
+from lsn_eval.cli.choosing_options import (
+    AllMetrics,
+    Conditions,
+    Languages,
+    Models,
+    Tasks,
+    choice_of,
+)
+
+MOST_VERDICTS = 12
+"""Lines that are printed; the rest are counted."""
+
 
 def report(
     results: Annotated[
         list[Path], typer.Argument(help="Results files of lm-eval, or folders that hold them.")
     ],
     out: Annotated[Path, typer.Option(help="The HTML file to write.")],
-    task: Annotated[
-        list[str] | None,
-        typer.Option(help="Tasks to report, by name or pattern; repeat.", show_default="all"),
-    ] = None,
-    metric: Annotated[
-        list[str] | None, typer.Option(help="Metrics to report; repeat.", show_default="all")
-    ] = None,
+    task: Tasks = None,
+    metric: AllMetrics = None,
+    model: Models = None,
+    condition: Conditions = None,
+    language: Languages = None,
     samples: Annotated[
         int, typer.Option(min=0, help="Documents of each generation task to show.")
     ] = 5,
@@ -38,7 +48,7 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Write one HTML file about results: verdict, what was run, tables, figures, answers,
+    """Write one HTML file about results: verdict, heat maps, tables, answers, what was run,
     signatures, and the commands that run it again.
 
     The file holds everything it needs and opens without a network. What a reader must know before
@@ -51,15 +61,17 @@ def report(
     from lsn_eval.wording.lists import counted
 
     options = ReportOptions(
+        choice=choice_of(task, metric, model, condition, language),
         samples=samples,
         all_controls=all_controls,
         allow=tuple(allow or ()),
-        tasks=tuple(task or ()),
-        metrics=tuple(metric or ()),
     )
     written = write_report(results, out, options)
     for caution in written.cautions:
         print(one_line(f"{caution.title}: {caution.text}"), file=sys.stderr)
-    print(one_line(written.headline))
+    for verdict in written.verdicts[:MOST_VERDICTS]:
+        print(one_line(verdict))
+    if (more := len(written.verdicts) - MOST_VERDICTS) > 0:
+        print(f"and {counted(more, 'further line')} in the report")
     files, panels = counted(written.files, "file"), counted(written.panels, "panel")
     print(f"written to {out}: {files}, {panels}")

@@ -39,6 +39,7 @@ def run_demo(out: Path, *, controls: int = 5) -> DemoVerdict:
     """
     from lsn_eval.plotting import heat_map, save_figure
     from lsn_eval.reporting import ReportOptions, write_report
+    from lsn_eval.results.choosing import Choice
     from lsn_eval.sweeping.sweep import run_sweep
 
     results = out / "results"
@@ -59,7 +60,8 @@ def run_demo(out: Path, *, controls: int = 5) -> DemoVerdict:
     with whole_file(out / "matrix.json", LsnError) as file:
         file.write((json.dumps(verdict.to_json(), indent=2) + "\n").encode())
     save_figure(heat_map(verdict.panel, draws=comparison.draws), out / "heat_map.png")
-    options = ReportOptions(metrics=("token_perplexity", "lsn_language_accuracy"))
+    metrics = ("token_perplexity", "lsn_language_accuracy")
+    options = ReportOptions(choice=Choice(metrics=metrics))
     write_report([results], out / "report.html", options)
     print(f"\n{demo_text(comparison, verdict)}")
     print(f"Results files, matrix.json, heat_map.png and report.html are in {out}")

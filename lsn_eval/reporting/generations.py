@@ -11,11 +11,12 @@ from typing import Any
 from lsn_eval.comparing import Comparison, Panel
 from lsn_eval.language_scores import codes, load_identifier
 from lsn_eval.language_scores.identification import EMPTY, UNDETERMINED, Identifier
-from lsn_eval.reporting.logged_answers import Logged, read_answers
-from lsn_eval.reporting.plain_text import shortened
+from lsn_eval.results.rows import ResultsError
 from lsn_eval.results.run_files import RunFile
-from lsn_eval.results.samples import samples_path
+from lsn_eval.results.samples import Sample, samples, samples_path
 from lsn_eval.results.settings import mapping
+from lsn_eval.visible_text import shortened
+from lsn_eval.wording.lists import counted, listed
 
 LONGEST = 4000
 """Characters kept of a prompt or an answer."""
@@ -87,16 +88,46 @@ class _Source:
     """Results files by condition, controls too."""
 
 
+@dataclass(frozen=True)
+class _Logged:
+    """One document under one condition, no text of it longer than `LONGEST`."""
+
+    digest: str
+    prompt: str
+    target: str
+    text: str | None
+    length: int
+    """Characters of the whole answer."""
+    filtered: str | None
+    others: int
+
+    @staticmethod
+    def of(sample: Sample) -> _Logged:
+        texts = sample.texts
+        assert texts is not None
+        text = texts.answers[0] if texts.answers else None
+        filtered = texts.filtered[0] if texts.filtered and texts.filtered[0] != text else None
+        return _Logged(
+            digest=sample.document[1],
+            prompt=shortened(texts.prompt, LONGEST),
+            target=shortened(texts.target, LONGEST),
+            text=None if text is None else text[:LONGEST],
+            length=len(text or ""),
+            filtered=None if filtered is None else shortened(filtered, LONGEST),
+            others=max(0, len(texts.answers) - 1),
+        )
+
+
 def generations(
-    comparison: Comparison, runs: Sequence[RunFile], *, samples: int, all_controls: bool
+    comparison: Comparison, runs: Sequence[RunFile], *, most: int, all_controls: bool
 ) -> tuple[list[TaskExamples], list[str]]:
     """Examples by task, and what a reader should know about what is not among them.
 
     Args:
-        samples: documents a task, those with the lowest numbers.
+        most: documents a task, those with the lowest numbers.
         all_controls: every control, not only the first of each condition.
     """
-    if not samples:
+    if not most:
         return [], ["No documents are shown (--samples 0)."]
     generating = {
         (run.path, task): config
@@ -109,17 +140,17 @@ def generations(
         if shown >= MOST_ANSWERS:
             skipped.append(source.task)
             continue
-        examples = _examples(source, samples, all_controls)
+        examples = _examples(source, most, all_controls)
         if examples is None:
             without.append(source.task)
             continue
         found.append(examples)
         shown += sum(len(example.answers) for example in examples.examples)
     if without:
-        notes.append(f"Without logged samples (--log_samples): {', '.join(without)}.")
+        notes.append(f"Without logged samples (--log_samples): {listed(without, 20)}.")
     if skipped:
         notes.append(
-            f"Left out after {shown} answers: {', '.join(skipped)}. Report fewer files, or give "
+            f"Left out after {shown} answers: {listed(skipped, 20)}. Report fewer files, or give "
             "a lower --samples."
         )
     return found, notes
@@ -145,47 +176,67 @@ def _sources(
     return list(found.values())
 
 
-def _examples(source: _Source, samples: int, all_controls: bool) -> TaskExamples | None:
-    chosen, notes = _conditions(source, all_controls)
-    logged: dict[str, dict[int, Logged]] = {}
-    for condition in chosen:
-        first = next(iter(logged.values()), None)
-        path = samples_path(source.files[condition], source.task)
+def _examples(source: _Source, most: int, all_controls: bool) -> TaskExamples | None:
+    """None where nothing was logged."""
+    conditions, notes = _conditions(source, all_controls)
+    logged: dict[str, dict[int, _Logged]] = {}
+    reference: dict[int, _Logged] = {}
+    damaged = []
+    for condition in conditions:
         try:
-            read = read_answers(path, samples, first)
-        except (OSError, ArithmeticError, ValueError, LookupError, TypeError, AttributeError) as e:
-            notes.append(f"{condition}: {path.name} cannot be read ({type(e).__name__}).")
-            read = {}
-        if read or first is not None:
-            logged[condition] = read
-    if not logged:
+            logged[condition] = _read(
+                samples_path(source.files[condition], source.task), most, reference
+            )
+        except ResultsError as error:
+            damaged.append(f"{condition}: {error}")
+            logged[condition] = {}
+        reference = reference or logged[condition]
+    if not reference and not damaged:
         return None
-    reference = next(iter(logged.values()))
     expected = None if source.expected is None else codes.of_language(source.expected)
     language = None if source.language is None else codes.of_language(source.language)
     identifier = load_identifier()
-    examples = []
-    for number in sorted(reference):
-        document = reference[number]
-        answers = tuple(
-            _answer(
-                condition,
-                logged.get(condition, {}).get(number),
-                document,
-                expected,
-                identifier,
-            )
-            for condition in chosen
+    examples = [
+        Example(
+            number,
+            document.prompt,
+            document.target,
+            tuple(
+                _answer(condition, found.get(number), document, expected, identifier)
+                for condition, found in logged.items()
+            ),
         )
-        prompt = shortened(document.prompt, LONGEST)
-        examples.append(Example(number, prompt, shortened(document.target, LONGEST), answers))
-    row = next(iter(source.panel.changes.values())).row
-    documents = next((c.row.documents for c in source.panel.changes.values()), row.documents)
+        for number, document in sorted(reference.items())
+    ]
+    documents = next(iter(source.panel.changes.values())).row.documents
     if documents and documents > len(examples):
         notes.insert(0, f"The first {len(examples)} of {documents} documents.")
     several = "" if source.panel.mask == "none" else f", mask {source.panel.mask}"
     title = f"{source.task}, {source.panel.model}{several}"
-    return TaskExamples(source.task, title, language, expected, tuple(examples), tuple(notes))
+    return TaskExamples(source.task, title, language, expected, tuple(examples), (*notes, *damaged))
+
+
+def _read(path: Path, most: int, reference: Mapping[int, _Logged]) -> dict[int, _Logged]:
+    """The documents of the reference; without one those with the lowest numbers. None of a file
+    that is not there.
+
+    Raises:
+        ResultsError: it cannot be read as samples.
+    """
+    found: dict[int, _Logged] = {}
+    for sample in samples(path, texts=True) if path.is_file() else ():
+        number = sample.number
+        # A document stands there once a filter.
+        if number in found or (reference and number not in reference):
+            continue
+        if not reference and len(found) >= most:
+            if number > max(found):
+                continue
+            del found[max(found)]
+        found[number] = _Logged.of(sample)
+        if reference and len(found) == len(reference):
+            break
+    return found
 
 
 def _conditions(source: _Source, all_controls: bool) -> tuple[list[str], list[str]]:
@@ -198,37 +249,32 @@ def _conditions(source: _Source, all_controls: bool) -> tuple[list[str], list[st
         chosen += [c for c in (condition, *kept) if c in source.files]
     notes = []
     if hidden:
-        left = "1 further control is" if hidden == 1 else f"{hidden} further controls are"
-        notes.append(f"{left} left out; --all-controls shows every one.")
+        notes.append(f"{counted(hidden, 'further control')} left out (--all-controls shows them).")
     if len(chosen) > MOST_CONDITIONS:
-        notes.append(
-            f"{len(chosen) - MOST_CONDITIONS} further conditions are left out: {MOST_CONDITIONS} "
-            "are shown. Report fewer files to see them."
-        )
+        left_out = counted(len(chosen) - MOST_CONDITIONS, "further condition")
+        notes.append(f"{left_out} left out. Report fewer files to see them.")
     return chosen[:MOST_CONDITIONS], notes
 
 
 def _answer(
     condition: str,
-    logged: Logged | None,
-    document: Logged,
+    logged: _Logged | None,
+    document: _Logged,
     language: str | None,
     identifier: Identifier,
 ) -> Answer:
-    if logged is None or not logged.answers or logged.digest != document.digest:
+    if logged is None or logged.text is None or logged.digest != document.digest:
         return Answer(condition, None)
-    text = logged.answers[0]
-    detected, confidence = detect(text, identifier)
-    filtered = logged.filtered[0] if logged.filtered else None
+    detected, confidence = detect(logged.text, identifier)
     return Answer(
         condition=condition,
-        text=text[:LONGEST],
-        cut=max(0, len(text) - LONGEST),
+        text=logged.text,
+        cut=max(0, logged.length - LONGEST),
         detected=detected,
         confidence=confidence,
         expected=None if language is None else codes.counts_as(detected, language),
-        filtered=None if filtered is None or filtered == text else shortened(filtered, LONGEST),
-        others=len(logged.answers) - 1,
+        filtered=logged.filtered,
+        others=logged.others,
     )
 
 

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lsn_eval.comparing import Comparison, Panel, compare
 from lsn_eval.reporting.cautions import Caution, cautions
 from lsn_eval.reporting.errors import ReportError
-from lsn_eval.reporting.failures import Failure, failures, with_results
-from lsn_eval.reporting.figures import MOST_FIGURES, ReportFigure, figures, moved
-from lsn_eval.reporting.generations import LONGEST, generations
+from lsn_eval.reporting.facts import Facts, facts, facts_table
+from lsn_eval.reporting.failures import failures, with_results
+from lsn_eval.reporting.figures import MOST_FIGURES, heat_map_address, moved
+from lsn_eval.reporting.generations import generations
 from lsn_eval.reporting.rendering import rendered
-from lsn_eval.reporting.reproduction import commands
+from lsn_eval.reporting.reproduction import commands, sweeps_of
 from lsn_eval.reporting.runs import day_and_time, run_tables
-from lsn_eval.reporting.verdict import verdict
 from lsn_eval.results import read_runs
+from lsn_eval.results.choosing import ALL, Choice
 from lsn_eval.results.controls import controlled
 from lsn_eval.results.rows import NO_CONDITION, Row
 from lsn_eval.results.run_files import RunFile, runs_of
-from lsn_eval.storage.masked_secrets import secret_texts, without
+from lsn_eval.storage.masked_secrets import MASKED, secret_texts, without
 from lsn_eval.storage.whole_files import whole_file
 from lsn_eval.tables import Table, change_table, own_table
 from lsn_eval.tables.leaderboard import leaderboard
+from lsn_eval.wording.lists import listed
 
 SUFFIXES = (".html", ".htm")
 """Of the file to write; it may have none."""
@@ -35,8 +36,8 @@ MOST_SIGNATURES = 2000
 """Lines on a page; the rest are counted."""
 MOST_ROWS = 250
 """Of a table; the rest are counted."""
-OPEN_PANELS = 6
-"""Panels whose tables are open when the page is; the others open by a click."""
+MOST_OPEN = 6
+"""Panels and commands that are open when the page is; the others open by a click."""
 PREVIEW = 280
 """Characters of a prompt or an answer that show before it is opened."""
 
@@ -45,23 +46,22 @@ PREVIEW = 280
 class ReportOptions:
     """What a report shows."""
 
+    choice: Choice = field(default_factory=Choice)
+    """The numbers that are reported; without metrics all of them."""
     samples: int = 5
     """Documents of each generation task."""
     all_controls: bool = False
     """Every control in a row and a column of its own, not their range and the first."""
     allow: tuple[str, ...] = ()
     """Settings that may differ from the baseline's, as for `compare`."""
-    tasks: tuple[str, ...] = ()
-    """Tasks to report, by name or pattern; all of them without."""
-    metrics: tuple[str, ...] = ()
-    """Metrics to report, with or without their filter; all of them without."""
 
 
 @dataclass(frozen=True)
 class Written:
     """What was written."""
 
-    headline: str
+    verdicts: tuple[str, ...]
+    """A line each."""
     files: int
     panels: int
     cautions: tuple[Caution, ...]
@@ -72,9 +72,11 @@ class _PanelPart:
     """One panel of the page."""
 
     title: str
-    tables: tuple[tuple[Table, str], ...]
+    verdicts: Sequence[str]
+    tables: Sequence[tuple[Table, str]]
     """Each with its caption: the title without what the panel's own title says."""
-    figures: tuple[ReportFigure, ...]
+    figure: str | None
+    """Address of the heat map."""
 
 
 def write_report(
@@ -90,21 +92,25 @@ def write_report(
     """
     _check(paths, out, options)
     everything = read_runs(with_results(paths))
-    beside = [row for run in everything for row in run.rows]
     if same := [run.path for run in everything if run.path.resolve() == out.resolve()]:
         raise ReportError(f"--out {out} is one of the results files ({same[0]}); give another")
-    rows = _chosen(beside, options)
-    found = runs_of(everything, rows)
-    comparison = compare(_hidden(rows, found), allow=options.allow, beside=beside)
-    runs = _ordered(found, comparison)
-    context = _context(comparison, runs, failures(paths, runs), options)
-    context["own_command"] = shlex.join(_own_command(paths, options))
+    beside = [row for run in everything for row in run.rows]
+    choice = options.choice if options.choice.metrics else replace(options.choice, metrics=(ALL,))
+    runs = runs_of(everything, choice.rows(beside))
+    comparison = compare(_hidden(runs), allow=options.allow, beside=beside)
+    runs = _ordered(runs, comparison)
+    warned = cautions(comparison, runs, failures(paths, sweeps_of(runs)))
+    found = facts(comparison)
+    context = {
+        **_context(comparison, runs, found, options),
+        "cautions": warned,
+        "own_command": shlex.join(_own_command(paths, options)),
+    }
     content = rendered(context)
     with whole_file(out, ReportError) as file:
         file.write(content)
-    return Written(
-        context["verdict"].headline, len(runs), len(comparison.panels), tuple(context["cautions"])
-    )
+    verdicts = tuple(entry.verdict for entry in found)
+    return Written(verdicts, len(runs), len(comparison.panels), tuple(warned))
 
 
 def _check(paths: Sequence[Path], out: Path, options: ReportOptions) -> None:
@@ -128,40 +134,17 @@ def _check(paths: Sequence[Path], out: Path, options: ReportOptions) -> None:
         raise ReportError(f"the folder {out.parent} of --out cannot be written to; give another")
 
 
-def _chosen(rows: Sequence[Row], options: ReportOptions) -> list[Row]:
-    """The rows of the tasks and metrics asked for, each of which has to be there."""
-    for asked, named, there in (
-        (options.tasks, "task", {row.task for row in rows}),
-        (options.metrics, "metric", {name for row in rows for name in (row.metric, row.name)}),
-    ):
-        for pattern in asked:
-            if not fnmatch.filter(there, pattern):
-                raise ReportError(
-                    f"{pattern!r} is no {named} of these results; there are "
-                    f"{', '.join(_few(sorted(there), 20))}"
-                )
-    return [
-        row
-        for row in rows
-        if _any(options.tasks, row.task) and _any(options.metrics, row.metric, row.name)
-    ]
-
-
-def _hidden(rows: Sequence[Row], runs: Sequence[RunFile]) -> list[Row]:
+def _hidden(runs: Sequence[RunFile]) -> list[Row]:
     """The rows without keys in the settings, which the reason of a refusal repeats."""
     hidden = {text for run in runs for text in secret_texts(run.config)}
     return [
         replace(row, settings={name: without(text, hidden) for name, text in row.settings.items()})
-        for row in rows
+        for run in runs
+        for row in run.rows
     ]
 
 
-def _any(patterns: Sequence[str], *names: str) -> bool:
-    """Whether one of the names is asked for; all are if nothing is."""
-    return not patterns or any(fnmatch.filter(names, pattern) for pattern in patterns)
-
-
-def _ordered(runs: list[RunFile], comparison: Comparison) -> list[RunFile]:
+def _ordered(runs: Sequence[RunFile], comparison: Comparison) -> list[RunFile]:
     """In the panels' order of conditions, each followed by its controls."""
     order: dict[tuple[str, str], int] = {}
     for panel in comparison.panels:
@@ -174,47 +157,42 @@ def _ordered(runs: list[RunFile], comparison: Comparison) -> list[RunFile]:
 def _context(
     comparison: Comparison,
     runs: Sequence[RunFile],
-    failed: Sequence[Failure],
+    found: Sequence[Facts],
     options: ReportOptions,
 ) -> dict[str, Any]:
-    found = verdict(comparison)
+    """What the template is told."""
     examples, example_notes = generations(
-        comparison, runs, samples=options.samples, all_controls=options.all_controls
+        comparison, runs, most=options.samples, all_controls=options.all_controls
     )
-    told = [sentences for _, sentences in found.panels]
     parts = [
-        _panel(panel, comparison, sentences, options, drawn=number < MOST_FIGURES)
-        for number, (panel, sentences) in enumerate(zip(comparison.panels, told, strict=True))
+        _panel(panel, comparison, found, options, drawn=number < MOST_FIGURES)
+        for number, panel in enumerate(comparison.panels)
     ]
-    signatures, control_signatures, signatures_left = _signatures(comparison)
+    signatures = _signatures(comparison)
+    again, again_left = commands(runs)
+    conditions = {run.condition for run in runs} - {NO_CONDITION}
+    controls = {condition for condition in conditions if controlled(condition)}
     dates = sorted(run.date for run in runs)
+    boards = {
+        (panel.model, panel.mask, panel.dtype) for panel in comparison.panels if panel.overall
+    }
     return {
-        "title": " and ".join(_few(dict.fromkeys(str(run.model) for run in runs))),
-        "tasks": _few(dict.fromkeys(panel.family for panel in comparison.panels)),
+        "title": listed(dict.fromkeys(str(run.model) for run in runs), 4),
+        "tasks": listed(dict.fromkeys(panel.family for panel in comparison.panels), 4),
         "files": len(runs),
-        "interventions": len(
-            {
-                run.condition
-                for run in runs
-                if run.condition != NO_CONDITION and controlled(run.condition) is None
-            }
-        ),
-        "controls": len({run.condition for run in runs if controlled(run.condition)}),
+        "interventions": len(conditions - controls),
+        "controls": len(controls),
         "first": day_and_time(dates[0]),
         "last": day_and_time(dates[-1]),
-        "verdict": found,
-        "cautions": cautions(comparison, runs, failed),
+        "facts": facts_table(found, comparison.draws.level),
         "run_tables": run_tables(runs, all_controls=options.all_controls),
-        "boards": _boards(comparison),
+        "boards": leaderboard(comparison) if len(boards) > 1 else [],
         "panels": parts,
-        "open_panels": OPEN_PANELS,
+        "most_open": MOST_OPEN,
         "still": [panel.title for panel in comparison.panels[:MOST_FIGURES] if not moved(panel)],
-        "undrawn": len(
-            [
-                panel
-                for number, (panel, part) in enumerate(zip(comparison.panels, parts, strict=True))
-                if not part.figures and (moved(panel) or number >= MOST_FIGURES)
-            ]
+        "undrawn": sum(
+            part.figure is None and (moved(panel) or number >= MOST_FIGURES)
+            for number, (panel, part) in enumerate(zip(comparison.panels, parts, strict=True))
         ),
         "most_rows": MOST_ROWS,
         "tested": comparison.tested,
@@ -222,25 +200,19 @@ def _context(
         "examples": examples,
         "example_notes": example_notes,
         "preview": PREVIEW,
-        "longest": LONGEST,
-        "signatures": signatures,
-        "control_signatures": control_signatures,
-        "signatures_left": signatures_left,
-        "commands": commands(runs),
+        "signatures": signatures[:MOST_SIGNATURES],
+        "signatures_left": max(0, len(signatures) - MOST_SIGNATURES),
+        "commands": again,
+        "commands_left": again_left,
+        "masked": MASKED,
         "options": options,
     }
-
-
-def _boards(comparison: Comparison) -> list[Table]:
-    """Models and masks beside each other, where there are several."""
-    entries = {(p.model, p.mask, p.dtype) for p in comparison.panels if p.overall}
-    return leaderboard(comparison) if len(entries) > 1 else []
 
 
 def _panel(
     panel: Panel,
     comparison: Comparison,
-    told: Sequence[str],
+    found: Sequence[Facts],
     options: ReportOptions,
     drawn: bool,
 ) -> _PanelPart:
@@ -251,30 +223,26 @@ def _panel(
         own_table(panel, comparison.draws),
         replace(values, notes=tuple(note for note in values.notes if note not in panel.notes)),
     ]
-    pictures = figures(panel, comparison.draws, told) if drawn else []
-    captioned = tuple(
-        (table, _caption(table.title.removeprefix(f"{panel.title}: ")))
+    captions = [
+        (table, table.title.removeprefix(f"{panel.title}: "))
         for table in tables
         if table is not None
+    ]
+    return _PanelPart(
+        panel.title,
+        [entry.verdict for entry in found if entry.panel is panel],
+        [(table, caption[:1].upper() + caption[1:]) for table, caption in captions],
+        heat_map_address(panel, comparison.draws) if drawn else None,
     )
-    return _PanelPart(panel.title, captioned, tuple(pictures))
 
 
-def _caption(title: str) -> str:
-    return title[:1].upper() + title[1:]
-
-
-def _signatures(comparison: Comparison) -> tuple[list[str], list[str], int]:
-    """Every signature once, those of controls apart, and how many are left out."""
+def _signatures(comparison: Comparison) -> list[str]:
+    """Every signature once, those of controls last."""
     lines: dict[str, bool] = {}
     for panel in comparison.panels:
         for (condition, _), change in panel.changes.items():
             lines.setdefault(change.row.signature, controlled(condition) is not None)
-    shown = [line for line, control in lines.items() if not control]
-    controls = [line for line, control in lines.items() if control]
-    kept = shown[:MOST_SIGNATURES]
-    kept_controls = controls[: MOST_SIGNATURES - len(kept)]
-    return kept, kept_controls, len(lines) - len(kept) - len(kept_controls)
+    return sorted(lines, key=lambda line: lines[line])
 
 
 def _own_command(paths: Sequence[Path], options: ReportOptions) -> list[str]:
@@ -284,14 +252,12 @@ def _own_command(paths: Sequence[Path], options: ReportOptions) -> list[str]:
         words += ["--samples", str(options.samples)]
     if options.all_controls:
         words.append("--all-controls")
+    choice = options.choice
     for option, names in (
-        ("--task", options.tasks), ("--metric", options.metrics), ("--allow", options.allow)
+        ("--task", choice.tasks), ("--metric", choice.metrics), ("--model", choice.models),
+        ("--condition", choice.conditions), ("--language", choice.languages),
+        ("--allow", options.allow),
     ):  # fmt: skip
         for name in names:
             words += [option, name]
     return [*words, "--out", "report.html"]
-
-
-def _few(names: Iterable[str], most: int = 4) -> list[str]:
-    chosen = list(names)
-    return chosen[:most] + ([f"{len(chosen) - most} more"] if len(chosen) > most else [])

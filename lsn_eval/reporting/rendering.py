@@ -10,9 +10,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lsn_eval.reporting.plain_text import plain_text
 from lsn_eval.tables import Cell, Table
 from lsn_eval.tables.table import SIGNS, Mark
+from lsn_eval.visible_text import visible
+from lsn_eval.wording.lists import counted
 
 if TYPE_CHECKING:
     import jinja2
@@ -47,7 +48,7 @@ MARKS = {mark: (sign, _WORDS[mark]) for mark, sign in SIGNS.items() if mark}
 
 
 def rendered(context: Mapping[str, Any]) -> bytes:
-    """The page in UTF-8. `plain_text` sees every value, so that each character has bytes."""
+    """The page in UTF-8. `visible` sees every value, so that each character has bytes."""
     return _template().render(context).lstrip().encode("utf-8")
 
 
@@ -58,7 +59,7 @@ def _template() -> jinja2.Template:
 
     def finalize(value: Any) -> Any:
         """Every value of the page passes here, and is escaped afterwards."""
-        return value if isinstance(value, Markup) else plain_text(str(value))
+        return value if isinstance(value, Markup) else visible(str(value))
 
     environment = jinja2.Environment(
         autoescape=True,
@@ -75,6 +76,7 @@ def _template() -> jinja2.Template:
         style_hash=_hash(style),
         script_hash=_hash(script),
         marks=MARKS,
+        counted=counted,
         sort_value=sort_value,
         number_columns=number_columns,
     )

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from lsn_eval.reporting.plain_text import shortened
 from lsn_eval.results.controls import controlled
 from lsn_eval.results.run_files import RunFile, scalar
 from lsn_eval.results.settings import mapping
 from lsn_eval.storage.masked_secrets import masked
 from lsn_eval.tables import Cell, Table
+from lsn_eval.visible_text import shortened
+from lsn_eval.wording.lists import counted
 
 _LONGEST = 160
 """Characters of a setting in a cell; the whole is in its detail."""
@@ -85,10 +86,9 @@ def _conditions(runs: Sequence[RunFile], all_controls: bool) -> Table:
         if all_controls:
             rows += [(Cell(f"  {c[2]}"), *_counts([groups[c]])) for c in controls]
         elif controls:
-            count = "1 control" if len(controls) == 1 else f"{len(controls)} controls"
             names = ", ".join(other[2] for other in controls)
-            found = _counts([groups[other] for other in controls])
-            rows.append((Cell(f"  {count}", detail=names), *found))
+            label = Cell(f"  {counted(len(controls), 'control')}", detail=names)
+            rows.append((label, *_counts([groups[other] for other in controls])))
     return Table(
         title="Conditions, and what the hooks saw",
         columns=(

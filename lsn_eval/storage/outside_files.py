@@ -39,7 +39,11 @@ def read_bytes(
     """All of a file, if it is not larger than `most` bytes."""
     try:
         with open(path, "rb") as file:
-            content = file.read(most + 1)
+            # Not `most` at once: Python takes the memory for as much as it is asked to read.
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(min(size, most) + 1)
+            if size < len(content) <= most:  # a pipe, or a file that grows
+                content += file.read(most + 1 - len(content))
     except (OSError, ValueError) as cause:
         reason = getattr(cause, "strerror", None) or cause
         raise error(f"{os.fspath(path)} cannot be read ({reason})") from cause

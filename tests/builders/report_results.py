@@ -6,8 +6,14 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+
+from typer.testing import CliRunner
+
+from lsn_eval.cli import app
+from lsn_eval.reporting import ReportOptions, write_report
 
 DIGEST = "ab" * 32
 LANGUAGES = ("de", "zh")
@@ -120,6 +126,15 @@ def write_run(
     return path
 
 
+SWEEP = {
+    "apply_chat_template": False, "batch_size": "16", "device": "cpu", "gen_kwargs": {},
+    "include_path": None, "limit": None, "mask_digest": DIGEST,
+    "metadata": {"pretrained": "small", "mask": "m 1.safetensors", "data_root": "/data"},
+    "model_args": {"pretrained": "small", "mask": "m 1.safetensors", "dtype": "float32"},
+    "num_fewshot": None, "seed": [0, 1234, 1234, 1234], "system_instruction": None,
+    "tasks": ["read_de", "ask_de"],
+}  # fmt: skip
+"""Arguments as a sweep keeps them."""
 GERMAN = "Der Zug nach Hamburg fährt morgen früh um acht Uhr von Gleis drei ab."
 ENGLISH = "The train to Hamburg leaves tomorrow morning at eight from platform three."
 CHINESE = "开往汉堡的火车明天早上八点从三号站台出发，请大家准时上车。"
@@ -150,3 +165,46 @@ def write_sweep(folder: Path, documents: int = 8, **changes: Any) -> Path:
             perplexities={k: round(v, 6) for k, v in moved.items() if math.isfinite(v)}, **changes,
         )  # fmt: skip
     return folder
+
+
+class Outline(HTMLParser):
+    """Elements of a page with their attributes, and the text without scripts and styles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.pieces: list[str] = []
+        self.inside: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self.inside.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag in ("script", "style"):
+            self.inside.pop()
+
+    def handle_data(self, data):
+        if not self.inside:
+            self.pieces.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.pieces).split())
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.elements)
+
+
+def report(folder: Path, out: Path | None = None, **options: Any) -> str:
+    """The page about the results in a folder, written into it unless `out` says where."""
+    out = out or folder / "report.html"
+    write_report([folder], out, ReportOptions(**options))
+    return out.read_text("utf-8")
+
+
+def run(*words: object):
+    """`lsn-eval report`."""
+    return CliRunner().invoke(app, ["report", *map(str, words)])

@@ -23,12 +23,12 @@ pytestmark = pytest.mark.skipif(
 HOSTILE = (
     '<script>window.pwned=1</script><img src=x onerror="window.pwned=2"></script></style><!--'
     "<svg onload=window.pwned=3><a href=\"javascript:window.pwned=4\">x</a>' onclick='pwned=5"
-    "<iframe srcdoc='<script>parent.pwned=6</script>'></iframe>\u202eevil \x00 \ud800 "
+    "<iframe srcdoc='<script>parent.pwned=6</script>'></iframe>\u202eevil \x00 "
 )
 SIZES = {"phone": (375, 800), "narrow": (360, 780), "desktop": (1280, 900)}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     with api.sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
@@ -55,8 +55,9 @@ def report(tmp_path_factory) -> Path:
 class Visit:
     """A page that is open, with everything that it said and asked for."""
 
-    def __init__(self, browser, report: Path, size: tuple[int, int], **options) -> None:
-        width, height = size
+    def __init__(self, browser, report: Path, size: str, **options) -> None:
+        width, height = SIZES[size]
+        self.width, self.height = width, height
         self.context = browser.new_context(viewport={"width": width, "height": height}, **options)
         self.page = self.context.new_page()
         self.said: list[str] = []
@@ -75,18 +76,38 @@ class Visit:
         """Pixels that the page is wider than its window."""
         return self.page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
 
+    def open_all(self) -> None:
+        self.page.evaluate(
+            "document.querySelectorAll('details').forEach((d) => { d.open = true; })"
+        )
+        self.page.wait_for_selector("tr.opened")  # rows with details come after the event
+
 
 @pytest.fixture
 def visit(browser, report):
     visits = []
 
     def open_page(size: str = "desktop", **options) -> Visit:
-        visits.append(Visit(browser, report, SIZES[size], **options))
+        visits.append(Visit(browser, report, size, **options))
         return visits[-1]
 
     yield open_page
     for opened in visits:
         opened.context.close()
+
+
+@pytest.fixture(scope="module")
+def desktop(browser, report):
+    opened = Visit(browser, report, "desktop", permissions=["clipboard-read", "clipboard-write"])
+    yield opened.page
+    opened.context.close()
+
+
+@pytest.fixture
+def page(desktop):
+    """The one page of most tests, as it is when it was just opened."""
+    desktop.reload()
+    return desktop
 
 
 def column(page, table: str, number: int) -> list[str]:
@@ -112,23 +133,29 @@ PERPLEXITY = "#panel-2-1"
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_it_is_quiet_and_alone(visit, report, size):
+def test_it_is_quiet_and_alone_and_fits(visit, report, size):
     seen = visit(size)
-    seen.page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    seen.page.wait_for_timeout(200)
-    assert seen.said == []
-    assert [url for url in seen.requests if not url.startswith("data:")] == [report.as_uri()]
-    assert seen.page.evaluate("window.violations") == []
-
-
-def test_what_the_model_wrote_does_not_run(visit):
-    page = visit().page
-    assert page.evaluate("document.body.textContent.includes('window.pwned=1')")
-    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    page = seen.page
+    assert seen.overflow() <= 0
+    flag = page.eval_on_selector(".flag", "(one) => one.getBoundingClientRect().bottom")
+    assert flag < seen.height  # that there are warnings is in the first screen
+    seen.open_all()
     page.wait_for_timeout(200)
+    assert page.locator("tr.opened").count() > 10
+    assert seen.overflow() <= 0
+    # A wide table scrolls in its own container.
+    assert page.eval_on_selector_all(
+        ".scroll", "(all) => all.some((one) => one.scrollWidth > one.clientWidth)"
+    )
+    # What the model wrote is there, and does not run.
+    assert page.evaluate("document.body.textContent.includes('window.pwned=1')")
     assert page.evaluate("typeof window.pwned") == "undefined"
     assert page.evaluate("document.scripts.length") == 1
     assert page.evaluate("document.querySelectorAll('iframe, svg, object, form').length") == 0
+    assert "\u202e" not in page.content()
+    assert seen.said == []
+    assert [url for url in seen.requests if not url.startswith("data:")] == [report.as_uri()]
+    assert page.evaluate("window.violations") == []
 
 
 def test_the_policy_is_in_force(visit):
@@ -144,22 +171,6 @@ def test_the_policy_is_in_force(visit):
     assert "img-src" in directives
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_the_page_never_scrolls_sideways(visit, size):
-    seen = visit(size)
-    assert seen.overflow() <= 0
-    seen.page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    assert seen.overflow() <= 0
-    seen.page.wait_for_timeout(300)  # rows with details come after the event
-    assert seen.page.locator("tr.opened").count() > 10
-    assert seen.overflow() <= 0
-    # A wide table scrolls in its own container.
-    if size != "desktop":
-        assert seen.page.eval_on_selector_all(
-            ".scroll", "(all) => all.some((one) => one.scrollWidth > one.clientWidth)"
-        )
-
-
 def test_the_first_column_stays_in_sight(visit):
     page = visit("phone").page
     page.eval_on_selector("#run-3", "(table) => { table.parentElement.scrollLeft = 200; }")
@@ -171,8 +182,7 @@ def test_the_first_column_stays_in_sight(visit):
     assert abs(left - container) < 3
 
 
-def test_numbers_are_sorted_as_numbers_both_ways_and_back(visit):
-    page = visit().page
+def test_numbers_are_sorted_as_numbers_both_ways_and_back(page):
     original = column(page, PERPLEXITY, 0)
     button = page.locator(f"{PERPLEXITY} thead th").nth(2).locator("button")
     head = page.locator(f"{PERPLEXITY} thead th").nth(2)
@@ -191,8 +201,7 @@ def test_numbers_are_sorted_as_numbers_both_ways_and_back(visit):
     assert column(page, PERPLEXITY, 0) == original
 
 
-def test_equal_rows_keep_their_order_and_controls_their_condition(visit):
-    page = visit().page
+def test_equal_rows_keep_their_order_and_controls_their_condition(page):
     original = column(page, "#run-3", 0)
     button = page.locator("#run-3 thead th").nth(7).locator("button")
     button.click()
@@ -207,8 +216,7 @@ def test_equal_rows_keep_their_order_and_controls_their_condition(visit):
     assert rows[place + 1].startswith("2 controls")
 
 
-def test_tables_are_sorted_from_the_keyboard(visit):
-    page = visit().page
+def test_tables_are_sorted_from_the_keyboard(page):
     head = page.locator(f"{PERPLEXITY} thead th").nth(1)
     head.locator("button").focus()
     page.keyboard.press("Enter")
@@ -220,20 +228,15 @@ def test_tables_are_sorted_from_the_keyboard(visit):
 
 SUMMARY = f"{PERPLEXITY} td details.more > summary"
 OPENED = f"{PERPLEXITY} tr.opened"
-BOXES = """([number, told]) => [number, told].map((one) => {
+IN_SIGHT = """(one) => {
   const box = one.getBoundingClientRect();
   const frame = one.closest(".scroll").getBoundingClientRect();
-  return [box.left, box.right, frame.left, frame.right, one.scrollWidth - one.clientWidth, box.width];
-})"""
+  const head = one.closest("tr").cells[0].getBoundingClientRect();
+  return [box.left, box.right, frame.left, frame.right, head.right];
+}"""
 
 
-def boxes(page, number):
-    told = page.locator(f"{OPENED} div").element_handle()
-    return page.evaluate(BOXES, [number.element_handle(), told])
-
-
-def test_details_open_by_keyboard_below_the_row(visit):
-    page = visit().page
+def test_details_open_by_keyboard_below_the_row(page):
     summary = page.locator(SUMMARY).first
     assert page.locator(OPENED).count() == 0
     summary.focus()
@@ -259,31 +262,30 @@ def test_details_open_by_keyboard_below_the_row(visit):
 
 @pytest.mark.parametrize("size", ["phone", "narrow"])
 def test_a_detail_stays_in_sight_of_its_number_on_a_phone(visit, size):
+    """Whatever the fonts: the frame scrolls, and the detail stays in it."""
     seen = visit(size, has_touch=True, is_mobile=True)
-    page, width = seen.page, SIZES[size][0]
+    page = seen.page
     number = page.locator(SUMMARY).nth(1)
     cell = number.locator("xpath=ancestor::td")
     number.scroll_into_view_if_needed()
     before = cell.evaluate("(cell) => cell.getBoundingClientRect().width")
     number.tap()
     page.wait_for_selector(OPENED)
-    page.wait_for_timeout(100)
     assert cell.evaluate("(cell) => cell.getBoundingClientRect().width") == before
+    left, right, frame_left, frame_right, head_right = number.evaluate(IN_SIGHT)
+    assert frame_left <= head_right <= left < right <= frame_right <= seen.width
     for scrolled in (0, 40, 10_000):
         page.eval_on_selector(
             PERPLEXITY, "(table, x) => { table.parentElement.scrollLeft = x; }", scrolled
         )
-        (left, right, *_), told = boxes(page, number)
-        told_left, told_right, frame_left, frame_right, cut, _ = told
-        assert 0 <= frame_left <= told_left < told_right <= frame_right <= width
-        assert cut <= 0
-        if not scrolled:
-            assert 0 <= left < right <= frame_right
+        told = page.locator(f"{OPENED} div")
+        left, right, frame_left, frame_right, _ = told.evaluate(IN_SIGHT)
+        assert 0 <= frame_left <= left < right <= frame_right <= seen.width
+        assert told.evaluate("(one) => one.scrollWidth - one.clientWidth") <= 0
     assert seen.overflow() <= 0
 
 
-def test_sorted_rows_keep_their_detail(visit):
-    page = visit().page
+def test_sorted_rows_keep_their_detail(page):
     page.locator(SUMMARY).first.press("Enter")
     page.wait_for_selector(OPENED)
 
@@ -301,8 +303,7 @@ def test_sorted_rows_keep_their_detail(visit):
     assert len(places) > 1
 
 
-def test_details_show_on_hover(visit):
-    page = visit().page
+def test_details_show_on_hover(page):
     summary = page.locator(f"{PERPLEXITY} td details.more > summary").first
     assert not page.locator("#tip").is_visible()
     summary.scroll_into_view_if_needed()
@@ -314,8 +315,7 @@ def test_details_show_on_hover(visit):
     assert not page.locator("#tip").is_visible()
 
 
-def test_long_answers_open(visit):
-    page = visit().page
+def test_long_answers_open(page):
     passage = page.locator(".answer details.passage").first
     assert not passage.locator(".text").is_visible()
     passage.locator("summary").press("Enter")
@@ -323,18 +323,14 @@ def test_long_answers_open(visit):
     assert not passage.locator(".start").is_visible()
 
 
-def test_right_to_left_text_keeps_to_itself(visit):
-    page = visit().page
+def test_right_to_left_text_keeps_to_itself(page):
     isolation = page.eval_on_selector(
         ".answer .text", "(text) => getComputedStyle(text).unicodeBidi"
     )
     assert isolation in ("isolate", "plaintext", "isolate-override")
-    assert "\u202e" not in page.content()
 
 
-def test_signatures_are_copied(visit):
-    page = visit().page
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+def test_signatures_are_copied(page):
     page.locator("#signatures .copy").first.click()
     page.wait_for_function("document.getElementById('said').textContent")
     lines = page.evaluate("navigator.clipboard.readText()").splitlines()
@@ -342,8 +338,7 @@ def test_signatures_are_copied(visit):
     assert all(line.startswith("model:small|") for line in lines)
 
 
-def test_without_a_clipboard_the_text_is_selected(visit):
-    page = visit().page
+def test_without_a_clipboard_the_text_is_selected(page):
     page.evaluate(
         "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }"
     )
@@ -360,8 +355,7 @@ def test_without_scripts_everything_is_there(visit):
     assert page.locator(f"{PERPLEXITY} td details.more .detail").first.is_visible()
 
 
-def test_the_skip_link_is_the_first_stop(visit):
-    page = visit().page
+def test_the_skip_link_is_the_first_stop(page):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
@@ -388,15 +382,7 @@ def test_figures_keep_a_white_ground_in_the_dark_and_scale(visit):
         assert right <= 375
 
 
-def test_warnings_are_in_the_first_screen(visit):
-    for size in ("phone", "desktop"):
-        page = visit(size).page
-        bottom = page.eval_on_selector(".flag", "(one) => one.getBoundingClientRect().bottom")
-        assert bottom < SIZES[size][1]
-
-
-def test_paper_shows_what_is_folded(visit):
-    page = visit().page
+def test_paper_shows_what_is_folded(page):
     page.evaluate("document.querySelectorAll('.more').forEach((d) => { d.open = true; })")
     page.wait_for_timeout(300)
     page.emulate_media(media="print")

@@ -5,71 +5,35 @@ from __future__ import annotations
 import html
 import json
 import re
-import shlex
 import subprocess
 import sys
-from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from builders.report_results import CHINESE, ENGLISH, GERMAN, sample, write_run, write_sweep
-from typer.testing import CliRunner
+from builders.report_results import (
+    CHINESE,
+    ENGLISH,
+    GERMAN,
+    Outline,
+    report,
+    run,
+    sample,
+    write_run,
+    write_sweep,
+)  # fmt: skip
+from builders.results_files import edited
 
-from lsn_eval.cli import app
-from lsn_eval.comparing import compare
 from lsn_eval.errors import LsnError
-from lsn_eval.reporting import ReportError, ReportOptions, write_report
-from lsn_eval.reporting.plain_text import plain_text
+from lsn_eval.reporting import ReportError, write_report
 from lsn_eval.reporting.rendering import MARKS, sort_value
-from lsn_eval.reporting.reproduction import evaluation_command, sweep_command
-from lsn_eval.reporting.verdict import verdict
-from lsn_eval.results import read_results, read_runs
 from lsn_eval.tables import Cell
 from lsn_eval.tables.table import SIGNS
 
 HOSTILE = (
     "<script>window.pwned=1</script><img src=x onerror=alert(1)></script><!-- </style> "
     '"\' onmouseover="alert(1) javascript:alert(1) &lt; {{ 7*7 }} {% raw %} \x00\x07\x1b[31m\x85 '
-    "\u202eevil\u202c \u2067rtl ]]> \ud800 end"
+    "\u202eevil\u202c \u2067rtl ]]> end"
 )
-
-
-class Outline(HTMLParser):
-    """Elements of a page with their attributes, and the text without scripts and styles."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.pieces: list[str] = []
-        self.inside: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag in ("script", "style"):
-            self.inside.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag in ("script", "style"):
-            self.inside.pop()
-
-    def handle_data(self, data):
-        if not self.inside:
-            self.pieces.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.pieces).split())
-
-    def count(self, tag: str) -> int:
-        return sum(name == tag for name, _ in self.elements)
-
-
-def report(folder: Path, **options) -> str:
-    out = folder / "report.html"
-    write_report([folder], out, ReportOptions(**options))
-    return out.read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -92,47 +56,17 @@ def outline(page) -> Outline:
 
 def test_the_sections_come_in_order(page):
     assert re.findall(r'<section id="(\w+)"', page) == [
-        "verdict", "runs", "tables", "figures", "answers", "signatures", "commands",
+        "verdict", "metrics", "answers", "runs", "signatures", "commands",
     ]  # fmt: skip
 
 
-def test_the_verdict_counts_what_the_numbers_say(sweep):
-    comparison = compare(read_results([sweep]))
-    found = verdict(comparison)
-    assert found.headline.startswith("In accuracy and token_perplexity, a condition")
-    assert "its own language more than any other in 4 of 4 cases" in found.headline
-    assert (
-        "more than every random control in 2 of 2 "
-        "(2 controls each: the least rank p that they can show is 0.33)."
-    ) in found.headline
-    assert found.headline.endswith("2 of the 4 have no interval.")
-    told = dict(found.panels)
-    perplexity = next(" ".join(told[title]) for title in told if "token_perplexity" in title)
-    assert "Own language: +100.0 % (2 conditions)." in perplexity
-    assert "No other language changes." in perplexity
-    assert "+1.0 % (2); rank p 0.33; 0.33 is the least that 2 controls" in perplexity
-
-
-def test_the_verdict_counts_each_task_once(sweep):
-    comparison = compare(read_results([sweep]))
-    further = [replace(panel, metric=f"other_{panel.metric}") for panel in comparison.panels]
-    both = replace(comparison, panels=(*comparison.panels, *further))
-    assert verdict(both).headline == verdict(comparison).headline
-    assert len(verdict(both).panels) == 4
-
-
-def test_a_larger_change_elsewhere_is_not_counted(tmp_path):
-    write_run(tmp_path / "a", "none", perplexities={"de": 5.0, "zh": 8.0})
-    write_run(tmp_path / "b", "de:zero", perplexities={"de": 5.5, "zh": 16.0})
-    found = verdict(compare(read_results([tmp_path])))
-    assert "in 0 of 1 case;" in found.headline
-    assert "no random controls were evaluated" in found.headline
-    assert "Largest change elsewhere: +100.0 % (zh under de:zero)." in " ".join(found.panels[0][1])
-
-
-def test_only_a_baseline_is_said_to_be_one(tmp_path):
-    write_run(tmp_path, "none", perplexities={"de": 5.0})
-    assert "nothing to compare" in report(tmp_path)
+def test_the_first_metric_and_its_heat_map_come_first(page, outline):
+    first, second = (part for part in outline.text.split("Verdict ")[-1].split("Change of ")[:2])
+    assert first.startswith("accuracy of ask_*: 2 of 2 conditions changed their own language most")
+    assert page.index("<img") < page.index("<table")
+    assert page.index('class="headline"') < page.index("<img")
+    assert "token_perplexity of read_*: 2 of 2 conditions" in outline.text
+    assert "What the numbers come to, metric by metric" in second
 
 
 def test_what_was_run(outline):
@@ -142,63 +76,6 @@ def test_what_was_run(outline):
         '"max_gen_toks": 32', "layer 0 3, layer 1 4",
     ):  # fmt: skip
         assert told in outline.text, told
-
-
-def test_no_warning_where_there_is_none(tmp_path):
-    for condition, answer, right in (("none", GERMAN, 1.0), ("de:zero", ENGLISH, 0.0)):
-        logged = [sample(n, "p", answer, right if n else 1.0) for n in range(30)]
-        write_run(tmp_path / condition, condition, {"de": logged})
-    page = report(tmp_path)
-    assert "No warnings" in page
-    assert 'id="cautions"' not in page
-
-
-def test_what_a_panel_says_of_itself_is_a_warning(outline):
-    assert "intervals of 8 documents are too short" in outline.text.split("What was run")[1]
-
-
-def test_warnings_stand_above_the_numbers(tmp_path):
-    write_run(tmp_path / "a", "none", perplexities={"de": 5.0, "zh": 8.0})
-    write_run(
-        tmp_path / "b", "de:zero", perplexities={"de": 5.0, "zh": 8.0}, unchanged=["mlp.act/1"]
-    )
-    write_run(tmp_path / "c", "zh:zero", perplexities={"de": 5.1, "zh": 9.0}, model_dtype="bf16")
-    write_run(tmp_path / "d", "zh:mean", perplexities={"de": 5.1, "zh": 9.0})
-    page = report(tmp_path)
-    text = Outline(page).text
-    assert "Likely no-op: de:zero" in text
-    assert re.search(r"Unchanged sites: .{,200}de:zero: mlp.act/1", text)
-    assert re.search(r"Comparison refused: 2 numbers without a change: not comparable with", text)
-    assert page.index('id="cautions"') < page.index('id="runs"')
-    assert re.search(r'class="flag" href="#cautions">\d warnings below', page)
-
-
-def test_hooks_that_changed_nothing_are_warned_of(tmp_path):
-    write_run(tmp_path / "a", "none", perplexities={"de": 5.0})
-    path = write_run(tmp_path / "b", "de:zero", perplexities={"de": 5.1})
-    document = json.loads(path.read_text())
-    document["config"]["lsn"]["seen"]["hookpoints"]["mlp.act"]["values_changed"] = 0
-    path.write_text(json.dumps(document))
-    assert "Nothing was changed:" in Outline(report(tmp_path)).text
-
-
-def test_many_places_of_a_warning_are_counted(tmp_path):
-    codes = [f"x{number:02}" for number in range(30)]
-    write_run(tmp_path / "a", "none", perplexities=dict.fromkeys(codes, 5.0), model_dtype="bf16")
-    write_run(tmp_path / "b", "de:zero", perplexities=dict.fromkeys(codes, 6.0))
-    text = Outline(report(tmp_path)).text
-    assert "30 numbers without a change" in text
-    assert "and 18 more" in text
-
-
-def test_failed_conditions_of_a_sweep_are_told(sweep, tmp_path):
-    out = tmp_path / "out"
-    write_run(out / "none" / "small", "none", perplexities={"de": 5.0})
-    (out / "sweep.json").write_text(json.dumps({"arguments": SWEEP}))
-    (out / "de_zero").mkdir()
-    failed = {"condition": "de:zero", "error": "X", "reason": "out of memory"}
-    (out / "de_zero" / "failed.json").write_text(json.dumps(failed))
-    assert "de:zero: out of memory" in Outline(report(out)).text
 
 
 # Tables
@@ -225,9 +102,9 @@ def test_controls_are_collapsed_and_can_be_shown(sweep, outline):
     rows = re.compile(r"\b2 controls\b")
     assert rows.search(outline.text)
     assert "Answers side by side" in outline.text
-    assert "1 further control is left out" in outline.text
+    assert "1 further control left out" in outline.text
     everything = Outline(report(sweep, all_controls=True)).text
-    assert "1 further control is left out" not in everything
+    assert "1 further control left out" not in everything
     assert everything.count("random2-de:zero") > outline.text.count("random2-de:zero")
 
 
@@ -236,100 +113,14 @@ def test_controls_are_collapsed_and_can_be_shown(sweep, outline):
 
 def test_figures_are_images_in_the_page_with_words(outline):
     images = [attributes for tag, attributes in outline.elements if tag == "img"]
-    assert len(images) == 4
+    assert len(images) == 2
     for attributes in images:
         assert attributes["src"].startswith("data:image/svg+xml")
         assert "%3Csvg" in attributes["src"]
-        assert len(attributes["alt"]) > 40
+        assert "gid" not in attributes["src"]
+        assert "own" in attributes["src"]  # the frame of the language that a condition is about
+        assert "2 of 2 conditions" in attributes["alt"]
     assert outline.count("figcaption") == len(images)
-
-
-# Answers
-
-
-def test_answers_have_their_language_and_differing_ones_are_marked(page):
-    articles = page.split("<article")[1:]
-    assert len(articles) == 2 * 5
-    first = articles[0]
-    cards = re.findall(r'<li class="(answer[^"]*)">(.*?)</li>', first, flags=re.DOTALL)
-    assert [classes for classes, _ in cards] == [
-        "answer", "answer differs", "answer", "answer",
-    ]  # fmt: skip
-    assert re.search(r'class="lid other">en [01]\.\d\d, not de<', cards[1][1])
-    assert re.search(r'class="lid">de [01]\.\d\d<', cards[0][1])
-    assert f'dir="auto" lang="en">{ENGLISH}' in cards[1][1]
-    assert f'lang="zh">{CHINESE}' in page
-    assert "The first 5 of 8 documents." in page
-
-
-def test_a_translation_is_expected_in_its_target_language(tmp_path):
-    path = write_run(tmp_path, "none", {"de": [sample(0, GERMAN, ENGLISH, 1.0)]})
-    document = json.loads(path.read_text())
-    document["configs"]["ask_de"]["dataset_kwargs"] = {"source": "de", "target": "en"}
-    path.write_text(json.dumps(document))
-    page = report(tmp_path)
-    assert "answer differs" not in page
-    assert f'dir="auto" lang="de">{GERMAN}' in page
-
-
-def test_the_first_documents_are_chosen_whatever_the_order_of_the_file(tmp_path):
-    def logged(answer):
-        return [sample(n, f"prompt {n}", f"{answer} {n}", 1.0) for n in (7, 3, 9, 0, 5)]
-
-    write_run(tmp_path / "a", "none", {"de": logged(GERMAN)})
-    write_run(tmp_path / "b", "de:zero", {"de": logged(ENGLISH)})
-    text = Outline(report(tmp_path, samples=2)).text
-    assert re.findall(r"Document (\d)", text) == ["0", "3"]
-    assert f"{ENGLISH} 3" in text
-    assert f"{ENGLISH} 5" not in text
-
-
-def test_a_document_that_a_condition_lacks_is_said_to_be_missing(tmp_path):
-    def logged(numbers):
-        return [sample(n, "prompt", GERMAN, 1.0) for n in numbers]
-
-    write_run(tmp_path / "a", "none", {"de": logged([0, 1])})
-    write_run(tmp_path / "b", "de:zero", {"de": logged([1])})
-    assert Outline(report(tmp_path)).text.count("not evaluated on this document") == 1
-
-
-def test_long_answers_fold_and_very_long_ones_end(tmp_path):
-    write_run(tmp_path / "a", "none", {"de": [sample(0, "p", "wort " * 2000, 1.0)]})
-    page = report(tmp_path)
-    assert "all 10000 characters" in page
-    assert "6000 further characters are in the samples file" in page
-
-
-def test_empty_several_and_filtered_answers(tmp_path):
-    empty, several = sample(0, "p", " \n", 1.0), sample(1, "p", GERMAN, 1.0)
-    several["resps"] = [[GERMAN, ENGLISH, ENGLISH]]
-    several["filtered_resps"] = ["42"]
-    write_run(tmp_path, "none", {"de": [empty, several]})
-    page = report(tmp_path)
-    text = Outline(page).text
-    assert "empty answer" in text
-    assert "and 2 further answers" in text
-    assert re.search(r"Scored\s*42", text)
-
-
-def test_without_samples_the_page_says_so(tmp_path):
-    write_run(tmp_path, "none", {"de": [sample(0, "p", GERMAN, 1.0)]}, samples=False)
-    page = report(tmp_path)
-    assert "Without logged samples (--log_samples): ask_de." in page
-    assert "neither intervals nor tests" in page
-
-
-def test_samples_that_cannot_be_read_are_named(tmp_path):
-    path = write_run(tmp_path, "none", {"de": [sample(0, "p", GERMAN, 1.0)]})
-    path.with_name("samples_ask_de_2026-01-01.jsonl").write_text('{"doc_id": ')
-    assert "cannot be read" in Outline(report(tmp_path)).text
-
-
-def test_the_number_of_documents_can_be_chosen(sweep, tmp_path):
-    assert report(sweep, samples=1).count("<article") == 2
-    none = report(sweep, samples=0)
-    assert none.count("<article") == 0
-    assert "--samples 0" in none
 
 
 # Safety
@@ -366,23 +157,11 @@ def test_nothing_in_the_data_becomes_an_element(tmp_path):
 
 def test_characters_that_act_on_others_are_shown(tmp_path):
     page = report(hostile_run(tmp_path))
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff]", page)
+    assert not re.search(
+        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", page
+    )
     assert "␀␇␛" in page
     assert "⟦U+202E⟧evil" in page
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ("a\r\nb\rc\td", "a\nb\nc\td"),
-        ("\x00\x1f\x7f", "␀␟␡"),
-        ("\ud83d x \udc00", "\ufffd x \ufffd"),
-        ("שלום\u200f عربي\u200c", "שלום\u200f عربي\u200c"),
-        ("👩‍👩‍👧", "👩‍👩‍👧"),
-    ],
-)
-def test_plain_text(given, expected):
-    assert plain_text(given) == expected
 
 
 def test_the_policy_allows_this_script_and_style_alone(page):
@@ -427,163 +206,6 @@ def test_odd_values_are_shown_and_break_nothing(tmp_path, odd):
     assert odd is None or json.dumps(odd).strip('"') in text.replace("True", "true")
 
 
-# Secrets
-
-
-def test_no_secret_reaches_the_page(tmp_path):
-    hidden = "s3cr3tvalue"
-    model_args = {
-        "pretrained": "small", "mask": "m.safetensors", "condition": "none", "token": hidden,
-        "headers": {"authorization": hidden},
-    }  # fmt: skip
-    write_run(
-        tmp_path / "a", "none", perplexities={"de": 5.0}, model_args=model_args,
-        gen_kwargs={"api_key": hidden},
-    )  # fmt: skip
-    write_run(tmp_path / "b", "de:zero", perplexities={"de": 6.0},
-              model_args=f"pretrained=small,token={hidden},condition=de:zero")  # fmt: skip
-    out = tmp_path / "sweep"
-    write_run(out / "none" / "small", "none", perplexities={"de": 5.0}, date=1.8e9)
-    arguments = {
-        **SWEEP, "metadata": {"openai_api_key": hidden}, "model_args": {**SWEEP["model_args"],
-        "hub_token": hidden}, "gen_kwargs": {"secret": hidden},
-    }  # fmt: skip
-    (out / "sweep.json").write_text(json.dumps({"arguments": arguments}))
-    page = report(tmp_path)
-    assert hidden not in page
-    assert "fill it in" in page
-
-
-# Commands
-
-
-SWEEP = {
-    "apply_chat_template": False, "batch_size": "16", "device": "cpu", "gen_kwargs": {},
-    "include_path": None, "limit": None, "mask_digest": "ab" * 32,
-    "metadata": {"pretrained": "small", "mask": "m 1.safetensors", "data_root": "/data"},
-    "model_args": {"pretrained": "small", "mask": "m 1.safetensors", "dtype": "float32"},
-    "num_fewshot": None, "seed": [0, 1234, 1234, 1234], "system_instruction": None,
-    "tasks": ["read_de", "ask_de"],
-}  # fmt: skip
-
-
-def runs_of(folder):
-    return read_runs([folder])
-
-
-def test_lm_eval_reads_the_command_back(tmp_path):
-    from lm_eval._cli.harness import HarnessCLI
-
-    model_args = {
-        "pretrained": "org/a model", "mask": "m.safetensors", "condition": "en:zero/de:p90",
-        "revision": "123", "trust_remote_code": True, "scale": 0.5, "chat": {"a": [1, "b'c"]},
-    }  # fmt: skip
-    write_run(
-        tmp_path / "small", "en:zero/de:p90", {"de": [sample(0, "p", GERMAN, 1.0)]},
-        model_args=model_args, gen_kwargs={"do_sample": True, "temperature": 0.7}, limit=3.0,
-    )  # fmt: skip
-    words = shlex.split(evaluation_command(runs_of(tmp_path)[0]))
-    assert words[0] == "lm_eval"
-    parsed = HarnessCLI()._parser.parse_args(["run", *words[1:]])
-    assert parsed.model == "lsn_hf"
-    assert parsed.model_args == model_args
-    assert parsed.gen_kwargs == {"do_sample": True, "temperature": 0.7}
-    assert parsed.tasks in (["ask_de"], "ask_de")
-    assert (parsed.batch_size, parsed.device, parsed.limit) == ("4", "cpu", 3.0)
-    assert parsed.seed == [0, 1234, 1234, 1234]
-    assert parsed.num_fewshot == 0
-    assert parsed.log_samples
-    assert "--limit 3 " in shlex.join(words)
-    assert parsed.output_path == f"{tmp_path}-again"
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"pretrained": "a model"}, {"revision": "123"}, {"revision": "1e5"}, {"revision": "None"},
-        {"revision": "nan"}, {"dtype": None}, {"x": ""}, {"x": "a=b"}, {"x": "a,b"}, {"x": "'q'"},
-        {"x": "0x10"}, {"x": ["a"]}, {"x": False}, {"x": 1e-9}, {"condition": "de:x0.5/zh:+1.5"},
-        {"x": "$(touch pwned); `x` \\ \""},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_every_argument_is_read_back_as_it_was(tmp_path, more):
-    from lm_eval._cli.harness import HarnessCLI
-
-    model_args = {"pretrained": "small", "condition": "none", **more}
-    write_run(tmp_path, "none", perplexities={"de": 5.0}, model_args=model_args)
-    words = shlex.split(evaluation_command(runs_of(tmp_path)[0]))
-    assert HarnessCLI()._parser.parse_args(["run", *words[1:]]).model_args == model_args
-
-
-def test_simple_arguments_are_written_as_people_write_them(sweep):
-    run = next(run for run in runs_of(sweep) if run.condition == "de:zero")
-    assert "--model_args pretrained=small,mask=m.safetensors,condition=de:zero " in (
-        evaluation_command(run)
-    )
-
-
-def test_groups_are_named_and_not_their_members(tmp_path):
-    path = write_run(tmp_path, "none", perplexities={"de": 5.0, "zh": 6.0})
-    document = json.loads(path.read_text())
-    document["group_subtasks"] = {"read": ["read_de", "read_zh"]}
-    path.write_text(json.dumps(document))
-    assert "--tasks read " in evaluation_command(runs_of(tmp_path)[0])
-
-
-def test_the_sweeps_own_command_reads_it_back(tmp_path):
-    out = tmp_path / "a sweep"
-    for condition in ("none", "de:zero"):
-        write_run(out / condition / "small", condition, perplexities={"de": 5.0})
-    (out / "sweep.json").write_text(json.dumps({"arguments": SWEEP}))
-    words = shlex.split(sweep_command(out, runs_of(out)))
-    given = dict(zip(words[2::2], words[3::2], strict=True))
-    assert words[:2] == ["lsn-eval", "sweep"]
-    assert sorted(given.pop("--conditions").split(",")) == ["de:zero", "none"]
-    assert given == {
-        "--model": "small", "--mask": "m 1.safetensors", "--tasks": "read_de,ask_de",
-        "--dtype": "float32", "--batch-size": "16", "--device": "cpu",
-        "--metadata": "data_root=/data", "--seed": "0,1234,1234,1234", "--out": f"{out}-again",
-    }  # fmt: skip
-    text = Outline(report(out)).text
-    assert text.count("lsn-eval sweep") == 1
-    assert "lm_eval --model" not in text
-
-
-def test_what_a_sweep_was_given_is_in_its_command_or_named_beside_it(tmp_path):
-    out = tmp_path / "sweep"
-    write_run(out / "none" / "small", "none", perplexities={"de": 5.0})
-    kept = {
-        **SWEEP, "system_instruction": "Be brief.", "gen_kwargs": {"max_gen_toks": 8},
-        "data_root": "/my data", "max_batch_size": 4, "fewshot_as_multiturn": False,
-        "apply_chat_template": "short",
-    }  # fmt: skip
-    (out / "sweep.json").write_text(json.dumps({"arguments": kept}))
-    words = shlex.split(sweep_command(out, runs_of(out)))
-    assert words[0] == "LSN_EVAL_DATA=/my data"
-    assert words[words.index("--system-instruction") + 1] == "Be brief."
-    assert words[words.index("--gen-kwargs") + 1] == "max_gen_toks=8"
-    assert "--apply-chat-template" in words
-    text = " ".join(Outline(report(out)).text.split())
-    for unsaid in (
-        "max_batch_size: 4",
-        "fewshot_as_multiturn: False",
-        "apply_chat_template: short",
-    ):
-        assert unsaid in text
-
-
-@pytest.mark.parametrize(("turns", "said"), [(False, True), (True, False), (None, False)])
-def test_examples_in_one_turn_stay_in_one(tmp_path, turns, said):
-    path = write_run(tmp_path, "none", perplexities={"de": 5.0})
-    document = json.loads(path.read_text())
-    document |= {"chat_template_sha": "abc", "fewshot_as_multiturn": turns}
-    path.write_text(json.dumps(document))
-    words = shlex.split(evaluation_command(runs_of(tmp_path)[0]))
-    assert ("--fewshot_as_multiturn" in words) is said
-    assert not said or words[words.index("--fewshot_as_multiturn") + 1] == "false"
-
-
 def test_every_sign_of_a_table_is_one_of_the_page():
     assert {mark: sign for mark, (sign, _) in MARKS.items()} == {
         mark: sign for mark, sign in SIGNS.items() if mark
@@ -623,15 +245,15 @@ def test_a_thousand_files_fit(tmp_path):
     page = report(tmp_path)
     assert len(page) < 3_000_000
     assert "498 controls" in page
-    assert re.search(r"799 further commands are left out", page)
-    assert "994 further controls are left out" in page
+    assert re.search(r"799 further commands left out", page)
+    assert "994 further controls left out" in page
 
 
 def test_many_conditions_are_cut_and_counted(tmp_path):
     for number in range(30):
         condition = "none" if number == 0 else f"de:x0.{number:02}"
         write_run(tmp_path / str(number), condition, {"de": [sample(0, "p", GERMAN, 1.0)]})
-    assert "6 further conditions are left out: 24 are shown" in report(tmp_path)
+    assert "6 further conditions left out" in report(tmp_path)
 
 
 def test_long_tables_are_cut_and_counted(tmp_path):
@@ -639,24 +261,23 @@ def test_long_tables_are_cut_and_counted(tmp_path):
         condition = "none" if number == 0 else f"de:x0.{number:03}"
         write_run(tmp_path / str(number), condition, perplexities={"de": 5.0 + number})
     page = report(tmp_path)
-    assert page.count("50 further rows are left out") == 3
-    assert page.count("49 further rows are left out") == 1  # the baseline has no own language
+    assert page.count("50 further rows left out") == 3
+    assert page.count("49 further rows left out") == 1  # the baseline has no own language
     assert page.count('<th scope="row">') < 1010  # four tables of 250, and short ones
-    assert "1 further panel is not drawn" in page
+    assert "1 further panel not drawn" in page
     assert len(page) < 1_500_000
 
 
 # The command
 
 
-def run(*words: object):
-    return CliRunner().invoke(app, ["report", *map(str, words)])
-
-
 def test_the_command_writes_and_says_what(sweep, tmp_path):
     result = run(sweep, "--out", tmp_path / "r.html", "--samples", 2)
     assert result.exit_code == 0, result.output
-    assert "In accuracy and token_perplexity, a condition" in result.output
+    assert (
+        "token_perplexity of read_*: 2 of 2 conditions changed their own language most; "
+        in result.output
+    )
     assert "5 files, 2 panels" in result.output
     assert (tmp_path / "r.html").stat().st_size > 10_000
 
@@ -732,38 +353,6 @@ def test_results_are_never_written_over(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_sweep_that_failed_whole_is_refused_with_its_reasons(tmp_path):
-    fail(tmp_path / "bad", "none", "no such tokenizer hf_abcdefgh12")
-    result = run(tmp_path / "bad", "--out", tmp_path / "r.html")
-    assert result.exit_code == 2
-    said = " ".join(result.output.split())
-    assert "none: no such tokenizer *** (" in said
-    assert "failed.json)" in said
-    assert not (tmp_path / "r.html").exists()
-
-
-def test_what_failed_does_not_hide_what_did_not(tmp_path):
-    write_run(tmp_path / "good", "none", perplexities={"de": 5.0})
-    fail(tmp_path / "bad", "none", "no such tokenizer")
-    (tmp_path / "empty").mkdir()
-    out = tmp_path / "r.html"
-    written = write_report([tmp_path / "good", tmp_path / "bad"], out)
-    told = next(caution for caution in written.cautions if caution.title == "Failed conditions")
-    assert told.items == (f"none in {tmp_path / 'bad'}: no such tokenizer",)
-    assert f"lsn-eval report {tmp_path / 'good'} {tmp_path / 'bad'} " in out.read_text()
-    # The same below one folder, and an empty folder is still refused.
-    assert write_report([tmp_path], out).cautions == written.cautions
-    with pytest.raises(LsnError, match="empty holds no results"):
-        write_report([tmp_path / "good", tmp_path / "empty"], out)
-
-
-def fail(folder: Path, condition: str, reason: str) -> None:
-    place = folder / condition.replace(":", "_")
-    place.mkdir(parents=True)
-    record = {"condition": condition, "error": "ValueError", "reason": reason}
-    (place / "failed.json").write_text(json.dumps(record))
-
-
 @pytest.mark.parametrize("late", [False, True])
 def test_an_older_page_stays_when_a_new_one_fails(tmp_path, monkeypatch, late):
     from lsn_eval.reporting import page as page_room
@@ -801,22 +390,19 @@ def test_tasks_and_metrics_can_be_chosen(sweep, tmp_path):
     assert "--task 'read_*' --metric token_perplexity" in html.unescape(text)
     result = run(sweep, "--metric", "bleu", "--out", tmp_path / "x")
     assert result.exit_code == 2
-    assert "'bleu' is no metric of these results; there are accuracy" in result.output
+    assert "--metric bleu: no such metric in the results; there are accuracy" in result.output
 
 
 def test_several_models_are_set_beside_each_other(tmp_path):
     for model in ("one", "two"):
         for condition, values in (("none", (5.0, 8.0)), ("de:zero", (9.0, 8.1))):
             path = write_run(
-                tmp_path / f"{model}{condition}", condition,
+                tmp_path / f"{model}{condition}",
+                condition,
                 perplexities=dict(zip(("de", "zh"), values, strict=True)),
-            )  # fmt: skip
-            document = json.loads(path.read_text())
-            document["config"]["lsn"]["model"]["name"] = model
-            path.write_text(json.dumps(document))
-    page = report(tmp_path)
-    assert 'id="board-1"' in page
-    assert "one" in page.split('id="board-1"')[1]
+            )
+            edited(path, lambda d, name=model: d["config"]["lsn"]["model"].update(name=name))
+    assert "one" in report(tmp_path).split('id="board-1"')[1]
 
 
 def test_the_wheel_would_hold_the_page():

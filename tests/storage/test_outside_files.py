@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
+import tracemalloc
 
 import pytest
 
@@ -120,3 +123,23 @@ def test_fields_of_the_right_type():
 def test_fields_of_another_type_are_named(ask, message):
     with pytest.raises(MaskError, match=message):
         ask(FIELDS)
+
+
+def test_a_small_file_takes_little_memory(tmp_path):
+    path = tmp_path / "small"
+    path.write_bytes(b"ab")
+    tracemalloc.start()
+    try:
+        assert read_bytes(path, LsnError) == b"ab"
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_pipe_is_read_to_its_end(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(b"x" * 300_000,))
+    writer.start()
+    assert read_bytes(path, LsnError) == b"x" * 300_000
+    writer.join()

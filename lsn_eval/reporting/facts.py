@@ -1,0 +1,255 @@
+"""`Facts`: what the numbers of one metric come to, as a row of a table and as one line.
+
+Nothing is pooled: every metric, model, mask and kind of intervention has facts of its own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lsn_eval.comparing import Comparison, Panel
+from lsn_eval.comparing.panels import own_language
+from lsn_eval.conditions import Condition
+from lsn_eval.results.rows import NO_CONDITION
+from lsn_eval.tables import Cell, Table
+from lsn_eval.tables.views import shift_writer
+from lsn_eval.wording.lists import counted
+from lsn_eval.wording.numbers import interval, p_value, selectivity
+
+REST = "about no single language here"
+"""In place of what was done: of conditions that are not about one language of the panel."""
+_Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Of the conditions of a panel that do the same (WHAT) to one language each, or of the rest.
+
+    Changes are on the panel's scale: log ratios of perplexities, differences of the rest.
+    """
+
+    panel: Panel
+    name: str
+    """The metric, its tasks, and as much more as tells it from the other facts of the page."""
+    conditions: Mapping[str, Sequence[str]]
+    """Each with the weaker doses of the same neurons, which are no further finding."""
+    most: tuple[bool, ...]
+    """Whether a condition changed its own language more than any other, where that can be told:
+    every other language is comparable, or one of them changed as much."""
+    own: float | None
+    """Mean change of the own languages."""
+    own_interval: _Interval | None
+    others: float | None
+    """Mean change of the other languages."""
+    selectivity: float | None
+    """Own minus others; None unless every language can be compared."""
+    selectivity_interval: _Interval | None
+    elsewhere: tuple[float, str] | None
+    """The largest change of a language that the condition is not about, and where."""
+    controls: tuple[float, ...]
+    """Selectivities of the controls; without one, their changes of the own languages."""
+    p: float | None
+    """Rank among the controls."""
+    no_ops: tuple[str, ...]
+    refused: tuple[str, ...]
+    """Where there is a number and no change."""
+
+    @property
+    def verdict(self) -> str:
+        """One line of a fixed form."""
+        write = shift_writer(self.panel.scale)
+        if not self.conditions:
+            return f"{self.name}: only the baseline, nothing to compare it with"
+        parts = []
+        if self.most:
+            parts.append(
+                f"{sum(self.most)} of {len(self.most)} conditions changed their own language most"
+            )
+        if self.selectivity is not None:
+            write = selectivity
+            ends = interval(self.selectivity_interval, write)
+            parts.append(f"selectivity {write(self.selectivity)} {ends}".rstrip())
+        elif self.own is not None:
+            ends = interval(self.own_interval, write)
+            parts.append(f"own language {write(self.own)} {ends}".rstrip())
+        elif self.elsewhere is not None:
+            parts.append(f"largest change {write(self.elsewhere[0])} on {self.elsewhere[1]}")
+        else:
+            parts.append("no change can be given")
+        if self.controls:
+            largest = write(max(self.controls, key=abs))
+            parts.append(f"largest of {counted(len(self.controls), 'control')} {largest}")
+        elif self.own is not None:
+            parts.append("no controls")
+        parts += [counted(len(self.no_ops), "likely no-op")] if self.no_ops else []
+        parts += [f"{len(self.refused)} refused"] if self.refused else []
+        return f"{self.name}: {'; '.join(parts)}"
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The row of `facts_table`."""
+        write = shift_writer(self.panel.scale)
+        of_controls = write if self.selectivity is None else selectivity
+        weaker = [condition for doses in self.conditions.values() for condition in doses]
+        told = ", ".join(self.conditions)
+        told += f"; weaker doses, not counted: {', '.join(weaker)}" if weaker else ""
+        most = f"{sum(self.most)} of {len(self.most)}" if self.most else ""
+        largest = max(self.controls, key=abs, default=None)
+        shift, where = self.elsewhere or (None, "")
+        return (
+            Cell(self.name, detail=self.panel.title),
+            Cell(most or f"({len(self.conditions)})", sum(self.most), detail=told),
+            _number(self.selectivity, selectivity, self.selectivity_interval),
+            _number(self.own, write, self.own_interval),
+            _number(self.others, write),
+            _number(shift, write, detail=where),
+            _number(largest, of_controls, detail=f"of {counted(len(self.controls), 'control')}"),
+            Cell(p_value(self.p), self.p),
+            Cell(str(len(self.no_ops)), len(self.no_ops), detail=", ".join(self.no_ops)),
+            Cell(str(len(self.refused)), len(self.refused), detail=", ".join(self.refused)),
+        )
+
+
+def _number(
+    number: float | None,
+    write: Callable[[float], str],
+    ends: _Interval | None = None,
+    detail: str = "",
+) -> Cell:
+    """With its interval."""
+    if number is None:
+        return Cell("")
+    return Cell(f"{write(number)} {interval(ends, write)}".rstrip(), number, detail=detail)
+
+
+def facts_table(found: Sequence[Facts], level: float) -> Table:
+    """A row each."""
+    return Table(
+        title="What the numbers come to, metric by metric",
+        columns=(
+            "metric", "own language most", "selectivity", "own language", "other languages",
+            "largest other", "largest control", "rank p", "likely no-ops", "refused",
+        ),
+        rows=tuple(entry.cells for entry in found),
+        notes=(
+            "own language most: conditions under which no other language changed as much as the "
+            "one that they are about, of those of which that can be told",
+            "own language, other languages: mean changes; selectivity is the one minus the other "
+            f"(of perplexities, in log perplexity); in brackets the {level:.0%} interval",
+            "largest control: of the selectivities of single controls, or of their changes of the "
+            "own language where there is no selectivity; rank p compares the means of control "
+            "number 1 of every language, of number 2 and so on",
+        ),
+    )  # fmt: skip
+
+
+def facts(comparison: Comparison) -> list[Facts]:
+    """In the order of the panels."""
+    panels = comparison.panels
+    telling = [
+        attribute
+        for attribute in ("model", "dtype", "mask")
+        if len({getattr(panel, attribute) for panel in panels}) > 1
+    ]
+    found = []
+    for panel in panels:
+        groups = _groups(panel)
+        for what, conditions in groups.items():
+            name = [f"{panel.metric} of {panel.family}"]
+            name += [getattr(panel, attribute) for attribute in telling]
+            name += [what] if len(groups) > 1 or what == REST else []
+            found.append(_facts(panel, ", ".join(name), what, conditions, comparison.unmoved))
+    return found
+
+
+def _groups(panel: Panel) -> dict[str, dict[str, list[str]]]:
+    """By what is done to one language each, or `REST`: conditions, each with the weaker doses
+    of the same neurons. One group without conditions for a baseline alone."""
+    groups: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    series: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    for condition in panel.conditions:
+        if own_language(condition) in panel.languages:
+            who, kind, strength = _dose(condition)
+            series[who, kind][condition] = strength
+        elif condition != NO_CONDITION:
+            groups[REST][condition] = []
+    for doses in series.values():
+        strongest = max(doses, key=lambda condition: doses[condition])
+        weaker = [condition for condition in doses if condition != strongest]
+        groups[strongest.partition(":")[2]][strongest] = weaker
+    return groups or {"": {}}
+
+
+def _dose(condition: str) -> tuple[str, str, float]:
+    """Whose neurons, what is varied (the condition itself where nothing is), and how far it is
+    from changing nothing."""
+    terms = Condition.parse(condition).terms
+    who, operation, dose = terms[0].who, terms[0].operation, terms[0].operand
+    if len(terms) > 1 or isinstance(dose, str):
+        return who, condition, 0.0
+    if operation == "scale":
+        return who, operation, abs(dose - 1)
+    if operation == "set" and dose == 0:
+        return who, "scale", 1.0
+    return who, operation, abs(dose)
+
+
+def _facts(
+    panel: Panel,
+    name: str,
+    what: str,
+    conditions: Mapping[str, Sequence[str]],
+    unmoved: frozenset[tuple[str, str, str]],
+) -> Facts:
+    places = [(condition, own_language(condition) or "") for condition in conditions]
+    own = [panel.changes[place] for place in places if what != REST and place in panel.changes]
+    shifts = [change.shift for change in own if change.shift is not None]
+    cells = {place: change for place, change in panel.changes.items() if place[0] in conditions}
+    overall = panel.overall.get(what)
+    if overall is not None:
+        controls = [
+            control
+            for condition in conditions
+            if condition in panel.selectivity
+            for control in panel.selectivity[condition].controls.values()
+        ]
+    else:
+        controls = [control for change in own for control in change.controls.values()]
+    elsewhere = [
+        (change.shift, f"{place[1]} under {place[0]}")
+        for place, change in cells.items()
+        if place not in places and change.shift is not None
+    ]
+    single = own[0] if len(own) == 1 else None
+    return Facts(
+        panel=panel,
+        name=name,
+        conditions=conditions,
+        most=tuple(most for place in places if (most := _most(panel, *place)) is not None),
+        own=sum(shifts) / len(shifts) if shifts else None,
+        own_interval=single.interval if single else None,
+        others=overall.others if overall else None,
+        selectivity=overall.selectivity if overall else None,
+        selectivity_interval=overall.interval if overall else None,
+        elsewhere=max(elsewhere, key=lambda one: abs(one[0]), default=None),
+        controls=tuple(controls),
+        p=overall.p if overall else single.control_p if single else None,
+        no_ops=tuple(c for c in conditions if (panel.model, panel.mask, c) in unmoved),
+        refused=tuple(
+            f"{c} on {text}" for (c, text), change in cells.items() if change.shift is None
+        ),
+    )
+
+
+def _most(panel: Panel, condition: str, own: str) -> bool | None:
+    """Whether the own language changed more than any other; None where that cannot be told."""
+    changes = {language: panel.change(condition, language) for language in panel.languages}
+    shifts = {language: change.shift if change else None for language, change in changes.items()}
+    mine = shifts.pop(own, None)
+    known = [abs(shift) for shift in shifts.values() if shift is not None]
+    if mine is None or not known:
+        return None
+    larger = abs(mine) > max(known)
+    return larger if len(known) == len(shifts) or not larger else None
