@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from lsn_eval.cli.choosing_options import (
+    Conditions,
+    Languages,
+    Models,
+    Tasks,
+    choice_of,
+    metric_option,
+)
 
+if TYPE_CHECKING:
     from lsn_eval.comparing import Comparison
-    from lsn_eval.results.rows import Row
     from lsn_eval.tables import Table
 
 
@@ -22,14 +29,13 @@ def compare(
     by: Annotated[
         str, typer.Option(help="condition: conditions x languages. model: a leaderboard.")
     ] = "condition",
-    task: Annotated[
-        list[str] | None,
-        typer.Option(help="Tasks to keep, by name or pattern; repeat.", show_default="all"),
-    ] = None,
+    task: Tasks = None,
     metric: Annotated[
-        list[str] | None,
-        typer.Option(help="Metrics, or 'all'; repeat.", show_default="each task's first"),
+        list[str] | None, metric_option("each task's first; of csv and json all")
     ] = None,
+    model: Models = None,
+    condition: Conditions = None,
+    language: Languages = None,
     show: Annotated[
         str | None,
         typer.Option(
@@ -79,93 +85,57 @@ def compare(
     from lsn_eval.errors import LsnError
     from lsn_eval.results import read_results
     from lsn_eval.storage.whole_files import whole_file
-    from lsn_eval.tables.formats import FORMATS, SUFFIXES
+    from lsn_eval.tables.formats import render
+    from lsn_eval.tables.tidy_files import csv_parts, json_parts
     from lsn_eval.visible_text import one_line
     from lsn_eval.wording.lists import counted
 
-    suffix = "" if out is None else out.suffix.lower()
-    if output_format == "html" or suffix in (".html", ".htm"):
-        raise LsnError("tables are no pages: 'lsn-eval report RESULTS --out FILE.html' writes HTML")
-    chosen = output_format or SUFFIXES.get(suffix, "terminal")
-    if chosen not in FORMATS:
-        raise LsnError(f"--format {chosen!r}: one of {', '.join(FORMATS)} was expected")
-    if out is not None and SUFFIXES.get(suffix) != chosen:
-        known = ", ".join(f"{ending} ({name})" for ending, name in SUFFIXES.items())
-        raise LsnError(
-            f"--out {out} does not end as {chosen} does; there are {known}"
-            if output_format
-            else f"--out {out}: an ending that says the format was expected: {known}"
-        )
+    output_format = _format(output_format, out)
     if by not in ("condition", "model"):
         raise LsnError(f"--by {by!r}: condition or model was expected")
     draws = Draws(resamples=resamples, permutations=permutations, seed=seed, level=level)
+    one_a_number = output_format in ("csv", "json")
+    metric = metric or (["all"] if one_a_number else None)
+    choice = choice_of(task, metric, model, condition, language)
     everything = read_results(results)
-    rows = _chosen_rows(everything, task or [])
-    if metric is None and chosen not in ("csv", "json"):
-        rows = _first_metrics(rows)
-    elif metric and "all" not in metric:
-        rows = _with_metrics(rows, metric)
+    rows = choice.rows(everything)
     comparison = compare_rows(rows, draws=draws, test=tests, allow=allow or (), beside=everything)
-    if chosen in ("csv", "json"):
-        from lsn_eval.tables.tidy_files import as_csv, as_json
-
-        text = as_csv(comparison) if chosen == "csv" else as_json(comparison)
+    notes = (*comparison.notes, *comparison.remarks)
+    if one_a_number:
+        parts = (csv_parts if output_format == "csv" else json_parts)(comparison)
     else:
-        from lsn_eval.tables.formats import render
-
         tables = _tables(comparison, by, show, all_controls, intervals)
-        text = render(tables, chosen, (*comparison.notes, *comparison.remarks))
+        parts = iter([render(tables, output_format, notes)])
     if out is None:
-        print(text, end="")
+        sys.stdout.writelines(parts)
         return
     with whole_file(out, LsnError) as file:
-        file.write(text.encode())
-    for note in (*comparison.notes, *comparison.remarks):
+        file.writelines(part.encode() for part in parts)
+    for note in notes:
         print(f"WARNING: {one_line(note)}")
     files = counted(len({row.file for row in rows}), "file")
-    print(f"{counted(len(comparison.rows), 'number')} of {files} in {out}")
+    print(f"{counted(len(rows), 'number')} of {files} in {out}")
 
 
-def _chosen_rows(rows: Sequence[Row], patterns: Sequence[str]) -> list[Row]:
-    """Those of the tasks, groups of tasks (family) included."""
-    from fnmatch import fnmatchcase
-
+def _format(asked: str | None, out: Path | None) -> str:
+    """Of `--format` and the suffix of `--out`, which must not contradict each other."""
     from lsn_eval.errors import LsnError
+    from lsn_eval.tables.formats import FORMATS, SUFFIXES
 
-    chosen = list(rows)
-    for pattern in patterns:
-        if not any(fnmatchcase(row.task, pattern) or row.family == pattern for row in rows):
-            there = ", ".join(dict.fromkeys(row.family for row in rows))
-            raise LsnError(f"--task {pattern}: no such task in the results; there are {there}")
-    if patterns:
-        chosen = [
-            row
-            for row in rows
-            if any(fnmatchcase(row.task, p) or row.family == p for p in patterns)
-        ]
-    return chosen
-
-
-def _with_metrics(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
-    from lsn_eval.errors import LsnError
-
-    there = dict.fromkeys(name for row in rows for name in (row.name, row.metric))
-    for name in metrics:
-        if name not in there:
-            raise LsnError(
-                f"--metric {name}: no such metric in the results; there are {', '.join(there)}"
-            )
-    return [row for row in rows if row.name in metrics or row.metric in metrics]
-
-
-def _first_metrics(rows: Sequence[Row]) -> list[Row]:
-    """The task's first metric, under each of its filters."""
-    usable = {(row.task, row.metric) for row in rows if row.usable}
-    first: dict[str, str] = {}
-    for row in rows:
-        if (row.task, row.metric) in usable:
-            first.setdefault(row.task, row.metric)
-    return [row for row in rows if row.metric == first.get(row.task)]
+    suffix = "" if out is None else out.suffix.lower()
+    if asked == "html" or suffix in (".html", ".htm"):
+        raise LsnError("tables are no pages: 'lsn-eval report RESULTS --out FILE.html' writes HTML")
+    name = asked or SUFFIXES.get(suffix, "terminal")
+    if name not in FORMATS:
+        raise LsnError(f"--format {name!r}: one of {', '.join(FORMATS)} was expected")
+    if out is not None and SUFFIXES.get(suffix) != name:
+        known = ", ".join(f"{ending} ({written})" for ending, written in SUFFIXES.items())
+        raise LsnError(
+            f"--out {out} does not end as {name} does; there are {known}"
+            if asked
+            else f"--out {out}: an ending that says the format was expected: {known}"
+        )
+    return name
 
 
 def _tables(
@@ -185,7 +155,7 @@ def _tables(
                 "--intervals with --by model"
             )
         return leaderboard(comparison)
-    asked = parse_show([name.strip() for name in show.split(",")]) if show else None
+    asked = parse_show(show) if show else None
     tables: list[Table] = []
     for panel in comparison.panels:
         # Of a perplexity alone; asked for beside other metrics it is left out for those.

@@ -1,27 +1,34 @@
-"""`compare`: rows of results files into panels, each number against baseline and controls."""
+"""`compare`: results files, or rows of them, into panels: numbers beside baseline and controls."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lsn_eval.comparing.kinds import Kind, Scale
 from lsn_eval.comparing.no_ops import no_ops
 from lsn_eval.comparing.paired import Draws
 from lsn_eval.comparing.panel_building import build_panel
 from lsn_eval.comparing.panels import Panel
-from lsn_eval.comparing.scores import Scores, scores
+from lsn_eval.comparing.sample_columns import SampleReader
+from lsn_eval.comparing.tidy import tidy
 from lsn_eval.errors import LsnError
-from lsn_eval.results.rows import NO_CONDITION, ResultsError, Row
-from lsn_eval.results.samples import Sample, read_samples
-from lsn_eval.wording.lists import listed
+from lsn_eval.results import read_results
+from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.wording.lists import counted, listed
+
+if TYPE_CHECKING:
+    import pandas
+
+PathOrRow = str | PathLike[str] | Row
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
-    """What `compare` found."""
+    """What `compare` gives: panels, how they were tested, and what concerns all of them."""
 
     rows: Sequence[Row]
     panels: tuple[Panel, ...]
@@ -35,9 +42,21 @@ class Comparison:
     remarks: tuple[str, ...] = ()
     """What else concerns all of it: older files that were left out, numbers that are none."""
 
+    def to_frame(self) -> pandas.DataFrame:
+        """One row a number, unrounded, with the columns of `lsn-eval compare --format csv`."""
+        import pandas
+
+        return pandas.DataFrame(tidy(self.panels, self.unmoved))
+
+    def __repr__(self) -> str:
+        lines = [f"<Comparison of {counted(len(self.rows), 'number')}:"]
+        lines += [f"  {panel!r}" for panel in self.panels[:10]]
+        more = len(self.panels) - 10
+        return "\n".join([*lines, *([f"  and {more:,} more"] if more > 0 else [])]) + ">"
+
 
 def compare(
-    rows: Sequence[Row],
+    results: PathOrRow | Sequence[PathOrRow],
     *,
     draws: Draws = Draws(),  # noqa: B008 - immutable
     test: bool = True,
@@ -47,7 +66,7 @@ def compare(
     """Put every number beside its baseline, the same task under `none`.
 
     Args:
-        rows: from `read_results(paths)`.
+        results: results files of lm-eval or folders of them, or rows of `read_results`.
         draws: of bootstrap and randomisation.
         test: read the samples beside the files, for intervals and tests.
         allow: names of settings (`lsn_eval.results.settings`) that may differ from the baseline's.
@@ -55,23 +74,41 @@ def compare(
             none of them either is called a likely no-op.
 
     Raises:
-        LsnError: no row holds a finite number, or `allow` names no setting.
+        LsnError: a path holds no results, no row holds a finite number, or `allow` names no
+            setting.
     """
+    rows = _rows(results)
     allowed = _allowed(rows, allow)
     if not any(row.usable for row in rows):
         raise LsnError(
-            f"{len(rows)} numbers were read and none can be used; results files of lm-eval with "
-            "finite numbers in them were expected"
+            f"{counted(len(rows), 'number')} were read and none can be used; results files of "
+            "lm-eval with finite numbers in them were expected"
         )
-    reader = SampleReader(test)
-    panels = []
-    for group in _grouped(rows):
-        reader.begin(group)
-        panels.append(build_panel(group, draws, reader.scores, allowed))
-    unmoved, notes = no_ops(panels, [*rows, *beside])
-    return Comparison(
-        rows, tuple(panels), draws, reader.found, tuple(notes), unmoved, tuple(_remarks(rows))
+    samples = SampleReader()
+    panels = tuple(
+        build_panel(group, draws, samples.columns if test else None, allowed)
+        for group in _grouped(rows)
     )
+    unmoved, notes = no_ops(panels, [*rows, *beside])
+    tested = any(change.p is not None for panel in panels for change in panel.changes.values())
+    return Comparison(rows, panels, draws, tested, tuple(notes), unmoved, tuple(_remarks(rows)))
+
+
+def _rows(results: PathOrRow | Sequence[PathOrRow]) -> Sequence[Row]:
+    given: list[PathOrRow]
+    if isinstance(results, Iterable) and not isinstance(results, str):
+        given = list(results)
+    else:
+        given = [results]
+    rows = [entry for entry in given if isinstance(entry, Row)]
+    paths = [Path(entry) for entry in given if isinstance(entry, str | PathLike)]
+    if len(rows) + len(paths) != len(given) or (rows and paths):
+        odd = next((entry for entry in given if not isinstance(entry, str | PathLike | Row)), None)
+        raise LsnError(
+            "compare takes paths of results files and folders, or rows of read_results; "
+            f"{'both were' if odd is None else f'{type(odd).__name__} was'} given"
+        )
+    return read_results(paths) if paths else rows
 
 
 def _allowed(rows: Sequence[Row], names: Iterable[str]) -> frozenset[str]:
@@ -84,55 +121,58 @@ def _allowed(rows: Sequence[Row], names: Iterable[str]) -> frozenset[str]:
     return frozenset(names)
 
 
-_Key = tuple[str, str, str, str]
+_Metric = tuple[str, str, str]
+"""Model, family of tasks, and metric with its filter."""
 
 
 def _grouped(rows: Sequence[Row]) -> list[list[Row]]:
     """Rows of one panel each, baselines first; a baseline stands in the panel of every mask, but
     for tasks that other masks alone were evaluated on: this one's languages lack nothing.
 
-    A metric without any finite number has no panel.
+    A metric without any finite number has no panel. Panels of one model and family follow each
+    other, so that samples are read once.
     """
-    masked: dict[tuple[_Key, str], list[Row]] = defaultdict(list)
-    baselines: dict[_Key, list[Row]] = defaultdict(list)
-    usable: set[tuple[str, str, str]] = set()
+    by_mask: dict[_Metric, dict[tuple[str, str], list[Row]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    baselines: dict[_Metric, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    usable: set[_Metric] = set()
     with_languages = {(row.model, row.family) for row in rows if row.language is not None}
     for row in rows:
-        if row.group and (row.model, row.family + "_*") in with_languages:
+        family = row.family
+        if row.group and (row.model, family + "_*") in with_languages:
             continue  # lm-eval's own mean of the columns
-        key = (row.model, row.family, row.name, row.dtype)
+        metric = row.model, family, row.name
         if row.usable:
-            usable.add(key[:3])
+            usable.add(metric)
         if row.condition == NO_CONDITION:
-            baselines[key].append(row)
+            baselines[metric][row.dtype].append(row)
         else:
-            masked[key, row.mask].append(row)
-    evaluated: dict[_Key, set[str]] = defaultdict(set)
-    for (key, _), group in masked.items():
-        evaluated[key] |= {row.task for row in group}
-    found = []
-    for (key, _), group in masked.items():
-        elsewhere = evaluated[key] - {row.task for row in group}
-        first = [row for row in _baselines_for(key, baselines) if row.task not in elsewhere]
-        found.append([*first, *group])
-    with_masks = {(row.model, row.family, row.name, row.dtype) for group in found for row in group}
-    found += [group for key, group in baselines.items() if key not in with_masks]
-    kept = [group for group in found if (group[0].model, group[0].family, group[0].name) in usable]
-    # Panels of one model and family follow each other, so that samples are read once.
-    order = {place: number for number, place in enumerate(dict.fromkeys(map(_place, kept)))}
-    return sorted(kept, key=lambda group: order[_place(group)])
+            by_mask[metric][row.dtype, row.mask].append(row)
+    panels: dict[tuple[str, str], list[list[Row]]] = defaultdict(list)
+    for metric in dict.fromkeys([*by_mask, *baselines]):
+        if metric in usable:
+            panels[metric[:2]] += _by_mask(by_mask[metric], baselines[metric])
+    return [group for groups in panels.values() for group in groups]
 
 
-def _place(group: Sequence[Row]) -> tuple[str, str]:
-    return group[0].model, group[0].family
-
-
-def _baselines_for(key: _Key, baselines: dict[_Key, list[Row]]) -> list[Row]:
-    """In the dtype of the conditions; else in the only other one, to say that it is another."""
-    if key in baselines:
-        return baselines[key]
-    others = [group for other, group in baselines.items() if other[:3] == key[:3]]
-    return others[0] if len(others) == 1 else []
+def _by_mask(
+    masked: Mapping[tuple[str, str], list[Row]], baselines: Mapping[str, list[Row]]
+) -> Iterator[list[Row]]:
+    """Rows of one metric by dtype and mask, each with its baselines; then baselines of no mask."""
+    evaluated: dict[str, set[str]] = defaultdict(set)
+    for (dtype, _), rows in masked.items():
+        evaluated[dtype] |= {row.task for row in rows}
+    alone = {dtype for dtype in baselines if dtype not in evaluated}
+    for (dtype, _), rows in masked.items():
+        # In the dtype of the conditions; else in the only other one, to say that it is another.
+        of = dtype if dtype in baselines or len(baselines) != 1 else next(iter(baselines))
+        elsewhere = evaluated[dtype] - {row.task for row in rows}
+        first = [row for row in baselines.get(of, ()) if row.task not in elsewhere]
+        if first:
+            alone.discard(of)
+        yield [*first, *rows]
+    yield from (baselines[dtype] for dtype in baselines if dtype in alone)
 
 
 def _remarks(rows: Sequence[Row]) -> Iterator[str]:
@@ -147,45 +187,3 @@ def _remarks(rows: Sequence[Row]) -> Iterator[str]:
             f"{sum(older.values())} older results of the same model, condition and task were left "
             f"out, the newest counts: {listed(dict.fromkeys(places), 3)}"
         )
-
-
-class SampleReader:
-    """Reads each samples file once for all panels of a model and family of tasks."""
-
-    def __init__(self, wanted: bool) -> None:
-        self._wanted = wanted
-        self._of: tuple[str, str] | None = None
-        self._read: dict[tuple[Path, str], list[Sample] | str] = {}
-        self.found = False
-
-    def begin(self, rows: Sequence[Row]) -> None:
-        """Forget the samples of other tasks."""
-        if self._of != _place(rows):
-            self._of = _place(rows)
-            self._read.clear()
-
-    def scores(self, row: Row, scale: Scale, like: Kind | None) -> Scores | str | None:
-        """A reason where there are samples that cannot be used; None without any."""
-        if not self._wanted or not row.usable:
-            return None
-        key = (row.file, row.task)
-        if key not in self._read:
-            try:
-                self._read[key] = read_samples(*key)
-            except ResultsError as error:
-                self._read[key] = f"no test: {error}"
-        samples = self._read[key]
-        if isinstance(samples, str):
-            return samples
-        if not samples:
-            return None
-        found = scores(samples, row.metric, row.filter, row.value, scale, like)
-        if found is None:
-            return f"no test: the samples do not give the value of {row.name} in the results file"
-        if row.documents is not None and len(found.documents) != row.documents:
-            return (
-                f"no test: samples of {len(found.documents)} documents were logged, and "
-                f"{row.documents} were evaluated"
-            )
-        self.found = True
-        return found

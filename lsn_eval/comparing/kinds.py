@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lsn_eval.results.scale import Scale
+
 Numbers = NDArray[np.float64]
-Scale = Literal["log", "linear"]
-"""Where changes are taken: of the logarithm for perplexities, of the value for the rest."""
 
 
 @dataclass(frozen=True)

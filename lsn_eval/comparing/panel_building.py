@@ -1,244 +1,104 @@
-"""One panel from its rows: changes against the baseline, tests, controls, and what forbids them."""
+"""One panel from its rows: which cells it has, what is tested, controls, and what is to be said."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from lsn_eval.comparing.kinds import Kind, Scale
-from lsn_eval.comparing.paired import FEW, Draws, holm, paired_change, same_responses
-from lsn_eval.comparing.panels import Change, Panel, own_language, ranked
-from lsn_eval.comparing.scores import Scores
+from lsn_eval.comparing.changes import Measured, change
+from lsn_eval.comparing.kinds import Kind
+from lsn_eval.comparing.paired import FEW, Draws, holm
+from lsn_eval.comparing.panels import Change, Panel, own_language
+from lsn_eval.comparing.ranks import rank_p_value, size
+from lsn_eval.comparing.sample_columns import SampleColumns
+from lsn_eval.comparing.scores import NoScores, Scores, scores
 from lsn_eval.comparing.selectivity import selectivities
-from lsn_eval.errors import LsnError
 from lsn_eval.results.controls import controlled
 from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.results.scale import Scale, scale_of
 from lsn_eval.results.settings import OF_A_LANGUAGE, differing
 from lsn_eval.wording.lists import listed
 
-ROUNDING = 1e-3
-"""Relative change that another batch size may give without any cause."""
 Place = tuple[str, str]
 """Condition and language."""
-Reader = Callable[[Row, Scale, Kind | None], Scores | str | None]
-"""The samples of a row as scores, or why there is no test; None where nothing was logged."""
+Samples = Callable[[Row], Mapping[str, SampleColumns] | str]
+"""Samples of a row by filter; a text where they cannot be read."""
 
 
 def build_panel(
-    rows: Sequence[Row], draws: Draws, read: Reader, allowed: frozenset[str] = frozenset()
+    rows: Sequence[Row], draws: Draws, samples: Samples | None, allowed: frozenset[str]
 ) -> Panel:
     """Rows of one model, mask, family of tasks and metric, with those of `none`."""
-    return _Builder(rows, draws, read, allowed).panel()
-
-
-@dataclass
-class _Builder:
-    rows: Sequence[Row]
-    draws: Draws
-    read: Reader
-    allowed: frozenset[str]
-    said: dict[str, list[Place]] = field(default_factory=dict)
-    """Where each remark applies."""
-    scored: dict[Place, Scores] = field(default_factory=dict)
-
-    def panel(self) -> Panel:
-        first = self.rows[-1]
-        self.scale: Scale = "log" if "perplexity" in first.metric else "linear"
-        self.cells = self._cells()
-        languages = _languages(self.rows)
-        order = {language: place for place, language in enumerate(languages)}
-        conditions = sorted(
-            {condition for condition, _ in self.cells}, key=lambda c: _order(c, order)
-        )
-        # One language after the other, so that its draws are made once.
-        found = {
-            (condition, language): self._change(condition, language, conditions)
+    first = rows[-1]
+    scale = scale_of(first.metric)
+    remarks = Remarks()
+    cells = _cells(rows, remarks)
+    languages = _languages(rows)
+    conditions = _in_order({condition for condition, _ in cells}, languages)
+    measured = _measured(cells, conditions, languages, scale, samples)
+    changes = _changes(measured, conditions, languages, scale, draws, allowed, remarks)
+    shown, controls, lone = _control_groups(conditions)
+    changes = _beside_each_other(changes, shown, controls, scale)
+    uneven = _uneven(cells, languages, allowed)
+    scored = {
+        place: cell.scored for place, cell in measured.items() if isinstance(cell.scored, Scores)
+    }
+    panel = Panel(
+        model=first.model, mask=first.mask, dtype=first.dtype, family=first.family,
+        metric=first.name, scale=scale, higher_is_better=first.higher_is_better,
+        languages=languages, conditions=shown, controls=controls, lone_controls=lone,
+        changes=changes, uneven=uneven,
+        units={
+            language: float(scored[NO_CONDITION, language].columns[:, 1].sum())
             for language in languages
-            for condition in conditions
-            if (condition, language) in self.cells
-        }
-        changes = {
-            (condition, language): found[condition, language]
-            for condition in conditions
-            for language in languages
-            if (condition, language) in found
-        }
-        controls: dict[str, list[str]] = {}
-        # Whichever term is named first.
-        by_terms = {frozenset(condition.split("/")): condition for condition in conditions}
-        for condition in conditions:
-            of = controlled(condition)
-            if of is not None and (found_as := by_terms.get(frozenset(of.split("/")))) is not None:
-                controls.setdefault(found_as, []).append(condition)
-        hidden = {name for names in controls.values() for name in names}
-        shown = tuple(condition for condition in conditions if condition not in hidden)
-        changes = _with_controls(changes, controls, self.scale)
-        changes = _with_holm(changes, shown)
-        uneven = self._uneven(languages)
-        panel = Panel(
-            model=first.model, mask=first.mask, dtype=first.dtype, family=first.family,
-            metric=first.name, scale=self.scale, higher_is_better=first.higher_is_better,
-            languages=languages, conditions=shown,
-            controls={condition: tuple(names) for condition, names in controls.items()},
-            changes=changes,
-            uneven=uneven,
-            units=self._units(languages),
-            notes=tuple(self._notes(changes, conditions, languages, uneven)),
-        )  # fmt: skip
-        selectivity, overall = selectivities(panel, self.scored, self.draws)
-        return replace(panel, selectivity=selectivity, overall=overall)
+            if scale == "log" and (NO_CONDITION, language) in scored
+        },
+        notes=(
+            *remarks.notes(conditions, languages), *_notes(changes, lone, uneven),
+        ),
+    )  # fmt: skip
+    selectivity, overall = selectivities(panel, scored, draws)
+    return replace(panel, selectivity=selectivity, overall=overall)
 
-    def _cells(self) -> dict[Place, Row]:
-        """The newest row of each place."""
-        cells: dict[Place, Row] = {}
-        for row in self.rows:
-            place = row.condition, row.language or row.task
-            if place in cells:
-                self._say(
-                    f"measured twice ({cells[place].task} and {row.task}); the newer is shown",
-                    place,
+
+class Remarks:
+    """Every remark once, with where it applies."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, dict[Place, None]] = {}
+
+    def add(self, text: str, place: Place) -> None:
+        """What is to be known of a cell."""
+        self._places.setdefault(text, {})[place] = None
+
+    def notes(self, conditions: Sequence[str], languages: Sequence[str]) -> Iterator[str]:
+        """A sentence each, places in few words."""
+        for text, places in self._places.items():
+            whos, texts = ({place[part] for place in places} for part in (0, 1))
+            if 1 < len(places) == len(whos) * len(texts):
+                where = (
+                    f"{listed(c for c in conditions if c in whos)} on "
+                    f"{listed(x for x in languages if x in texts)}"
                 )
-            if place not in cells or row.date > cells[place].date:
-                cells[place] = row
-        return cells
-
-    def _say(self, text: str, place: Place) -> None:
-        places = self.said.setdefault(text, [])
-        if place not in places:
-            places.append(place)
-
-    def _change(self, condition: str, language: str, conditions: Sequence[str]) -> Change:
-        place = condition, language
-        row = self.cells[place]
-        for text in row.warnings:
-            self._say(text, place)
-        baseline = self.cells.get((NO_CONDITION, language))
-        before = self.scored.get((NO_CONDITION, language))
-        scored = self.read(row, self.scale, before.kind if before else None)
-        change = Change(row=row, baseline=None, scale=self.scale)
-        obstacles = []
-        if isinstance(scored, Scores):
-            self.scored[place] = scored
-        elif scored is not None:
-            obstacles.append(scored)
-        if not row.usable:
-            obstacles.append(f"the value is {row.value}")
-        elif not self._possible(row):
-            obstacles.append(f"{row.value} is no perplexity")
-        if condition == NO_CONDITION:
-            pass
-        elif baseline is None:
-            obstacles.append("no baseline: evaluate the same task under none, with the same model")
-            first = next(self.cells[c, language] for c in conditions if (c, language) in self.cells)
-            if different := differing(first.settings, row.settings, self.allowed):
-                obstacles.append(f"not comparable with {first.condition}: {'; '.join(different)}")
-                change = replace(change, incomparable=True)
-        elif not (baseline.usable and self._possible(baseline)):
-            obstacles.append(f"the value under none is {baseline.value}")
-        elif different := differing(baseline.settings, row.settings, self.allowed):
-            obstacles.append(f"not comparable with none: {'; '.join(different)}")
-            change = replace(change, incomparable=True)
-        elif row.usable and self._possible(row):
-            equal = row.value == baseline.value
-            change = replace(change, baseline=baseline, equal=equal)
-            if isinstance(scored, Scores) and before is not None:
-                change = self._tested(change, before, scored, obstacles)
-            change = self._without_a_cause(change, obstacles)
-        for text in obstacles:
-            self._say(text, place)
-        return replace(change, obstacles=tuple(obstacles))
-
-    def _tested(
-        self, change: Change, before: Scores, scored: Scores, obstacles: list[str]
-    ) -> Change:
-        try:
-            found = paired_change(before, scored, self.draws)
-        except LsnError as error:
-            if {"prompts", "documents"} & self.allowed:
-                obstacles.append(f"no test: {error}")
-                return change
-            obstacles.append(f"not comparable with none: {error}")
-            return replace(change, baseline=None, equal=False, incomparable=True)
-        if found.interval is None:
-            obstacles.append("no interval: many resamples hold no document with a number")
-        return replace(
-            change,
-            interval=found.interval,
-            p=found.p,
-            documents=found.documents,
-            equal=found.equal,
-            same_responses=same_responses(before, scored),
-        )
-
-    def _possible(self, row: Row) -> bool:
-        return self.scale == "linear" or row.value > 0
-
-    def _without_a_cause(self, change: Change, obstacles: list[str]) -> Change:
-        """Refused if the number moved although the hooks changed no value."""
-        if not change.row.nothing_changed or change.equal or change.undecided:
-            return change
-        if change.interval is None and abs(change.relative or 0.0) < ROUNDING:
-            return change
-        obstacles.append(
-            "not comparable with none: every value written was there already, and yet the number "
-            "moved, so that something else differs between the two runs"
-        )
-        return replace(
-            change, baseline=None, interval=None, p=None, documents=None, equal=False,
-            incomparable=True,
-        )  # fmt: skip
-
-    def _uneven(self, languages: Sequence[str]) -> tuple[str, ...]:
-        """Of the baselines, or without them of each condition."""
-        uneven: dict[str, None] = {}
-        conditions = {condition for condition, _ in self.cells}
-        for condition in [NO_CONDITION] if NO_CONDITION in conditions else sorted(conditions):
-            rows = [self.cells[condition, x] for x in languages if (condition, x) in self.cells]
-            for row in rows[1:]:
-                different = differing(rows[0].settings, row.settings, self.allowed | OF_A_LANGUAGE)
-                uneven |= dict.fromkeys(different)
-        return tuple(uneven)
-
-    def _units(self, languages: Sequence[str]) -> dict[str, float]:
-        return {
-            language: float(scored.columns[:, 1].sum())
-            for language in languages
-            if self.scale == "log" and (scored := self.scored.get((NO_CONDITION, language)))
-        }
-
-    def _notes(
-        self,
-        changes: Mapping[Place, Change],
-        conditions: Sequence[str],
-        languages: Sequence[str],
-        uneven: Sequence[str],
-    ) -> list[str]:
-        """Every remark once, with where it applies."""
-        notes = [
-            f"{_named(places, conditions, languages)}: {text}" for text, places in self.said.items()
-        ]
-        if uneven:
-            notes.append(f"no mean: the languages were measured with {'; '.join(uneven)}")
-        few = [c.documents for c in changes.values() if c.interval and c.documents and not c.equal]
-        if few and min(few) < FEW:
-            notes.append(
-                f"intervals of {min(few)} documents are too short: percentile intervals of fewer "
-                f"than {FEW} documents hold the truth less often than they say"
-            )
-        return notes
+            else:
+                where = listed(f"{condition} on {language}" for condition, language in places)
+            yield f"{where}: {text}"
 
 
-def _named(places: Sequence[Place], conditions: Sequence[str], languages: Sequence[str]) -> str:
-    """Places in few words."""
-    there = set(places)
-    of_conditions = [c for c in conditions if any(place[0] == c for place in places)]
-    of_languages = [x for x in languages if any(place[1] == x for place in places)]
-    whole = len(there) == len(of_conditions) * len(of_languages)
-    if len(there) > 1 and whole:
-        return f"{listed(of_conditions)} on {listed(of_languages)}"
-    return listed([f"{condition} on {language}" for condition, language in places])
+def _cells(rows: Sequence[Row], remarks: Remarks) -> dict[Place, Row]:
+    """The newest row of each place."""
+    cells: dict[Place, Row] = {}
+    for row in rows:
+        place = row.condition, row.language or row.task
+        other = cells.get(place)
+        if other:
+            both = f"{other.task} and {row.task}"
+            remarks.add(f"measured twice ({both}); the newer is shown", place)
+        if not other or row.date > other.date:
+            cells[place] = row
+    return cells
 
 
 def _languages(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -249,42 +109,165 @@ def _languages(rows: Sequence[Row]) -> tuple[str, ...]:
     return (*(code for code in of_mask if code in there), *sorted(there - set(of_mask)))
 
 
-def _order(condition: str, languages: Mapping[str, int]) -> tuple[Any, ...]:
-    own = own_language(condition)
-    place = len(languages) if own is None else languages.get(own, len(languages))
-    return condition != NO_CONDITION, place, _natural(condition)
+def _in_order(conditions: set[str], languages: Sequence[str]) -> list[str]:
+    """`none`, then by language in the columns' order, then by name; random2 before random10."""
+    places = {language: place for place, language in enumerate(languages)}
+
+    def order(condition: str) -> tuple[Any, ...]:
+        place = places.get(own_language(condition) or "", len(languages))
+        parts = re.split(r"(\d+)", condition)
+        natural = [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
+        return condition != NO_CONDITION, place, natural
+
+    return sorted(conditions, key=order)
 
 
-def _natural(text: str) -> tuple[Any, ...]:
-    """random2 before random10."""
-    return tuple(
-        (0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", text)
-    )
+def _measured(
+    cells: Mapping[Place, Row],
+    conditions: Sequence[str],
+    languages: Sequence[str],
+    scale: Scale,
+    samples: Samples | None,
+) -> dict[Place, Measured]:
+    """Every number with its samples, those of one language by the statistic of its baseline."""
+    measured = {}
+    for language in languages:
+        like = None
+        for condition in conditions:
+            row = cells.get((condition, language))
+            if row is not None:
+                scored = _scored(row, scale, like, samples)
+                measured[condition, language] = Measured(row, scored)
+                if condition == NO_CONDITION and isinstance(scored, Scores):
+                    like = scored.kind
+    return measured
 
 
-def _with_controls(
-    changes: Mapping[Place, Change], controls: Mapping[str, Sequence[str]], scale: Scale
+def _scored(
+    row: Row, scale: Scale, like: Kind | None, samples: Samples | None
+) -> Scores | NoScores | None:
+    """None where there is nothing to test with, and nothing to be said of it."""
+    if samples is None or not row.usable:
+        return None
+    logged = samples(row)
+    if isinstance(logged, str):
+        return NoScores(logged)
+    return scores(logged.get(row.filter), row, scale, like) if logged else None
+
+
+def _changes(
+    measured: Mapping[Place, Measured],
+    conditions: Sequence[str],
+    languages: Sequence[str],
+    scale: Scale,
+    draws: Draws,
+    allowed: frozenset[str],
+    remarks: Remarks,
 ) -> dict[Place, Change]:
+    """By condition and language, and what is to be said of them into `remarks`."""
+    # Where no file's samples give its value, the metric is of a statistic that is not known here.
+    known = any(isinstance(cell.scored, Scores) for cell in measured.values())
+    contradicted = {
+        place: cell.scored.reason
+        for place, cell in measured.items()
+        if known and isinstance(cell.scored, NoScores) and cell.scored.unlike_value
+    }
+    changes = {}
+    # One language after the other, so that its draws are made once.
+    for language in languages:
+        baseline = measured.get((NO_CONDITION, language))
+        places = [(c, language) for c in conditions if (c, language) in measured]
+        for place in places:
+            cell = measured[place]
+            found = change(cell, baseline, measured[places[0]].row, scale, draws, allowed)
+            of_baseline = found.baseline is not None and (NO_CONDITION, language) in contradicted
+            if of_baseline or place in contradicted:
+                found = replace(
+                    found, contradicted=place in contradicted, baseline_contradicted=of_baseline
+                )
+            changes[place] = found
+            for text in (*cell.row.warnings, *found.obstacles):
+                if text != contradicted.get(place):  # which the table marks
+                    remarks.add(text, place)
+    return {(c, x): changes[c, x] for c in conditions for x in languages if (c, x) in changes}
+
+
+def _control_groups(
+    conditions: Sequence[str],
+) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Conditions without controls, controls by condition, and controls of none of them."""
+    by_terms = {frozenset(name.split("/")): name for name in conditions}  # in whatever order
+    controls: dict[str, list[str]] = {}
+    lone = []
+    for condition in conditions:
+        of = controlled(condition)
+        if of is None:
+            continue
+        measured_as = by_terms.get(frozenset(of.split("/")))
+        if measured_as is None:
+            lone.append(condition)
+        else:
+            controls.setdefault(measured_as, []).append(condition)
+    hidden = {*lone, *(name for names in controls.values() for name in names)}
+    shown = tuple(condition for condition in conditions if condition not in hidden)
+    return shown, {name: tuple(names) for name, names in controls.items()}, tuple(lone)
+
+
+def _beside_each_other(
+    changes: Mapping[Place, Change],
+    conditions: Sequence[str],
+    controls: Mapping[str, Sequence[str]],
+    scale: Scale,
+) -> dict[Place, Change]:
+    """With p corrected over the conditions' cells, and ranks among the controls."""
+    shown = set(conditions)
+    tested = {
+        place: cell.p for place, cell in changes.items() if cell.p is not None and place[0] in shown
+    }
+    corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
     found = dict(changes)
-    for (condition, language), change in changes.items():
+    for (condition, language), cell in changes.items():
         shifts = {
             control: shift
             for control in controls.get(condition, ())
-            if (cell := changes.get((control, language))) and (shift := cell.shift) is not None
+            if (other := changes.get((control, language))) and (shift := other.shift) is not None
         }
-        if shifts and change.shift is not None:
-            p = ranked(change.shift, list(shifts.values()), scale)
-            found[condition, language] = replace(change, controls=shifts, control_p=p)
+        p_holm = corrected.get((condition, language))
+        if cell.shift is None or not (shifts or p_holm is not None):
+            continue
+        sizes = [size(shift, scale) for shift in shifts.values()]
+        rank = rank_p_value(size(cell.shift, scale), sizes)
+        found[condition, language] = replace(cell, controls=shifts, control_p=rank, p_holm=p_holm)
     return found
 
 
-def _with_holm(changes: Mapping[Place, Change], conditions: Sequence[str]) -> dict[Place, Change]:
-    tested = {
-        place: change.p
-        for place, change in changes.items()
-        if change.p is not None and place[0] in conditions
-    }
-    corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
-    return {
-        place: replace(change, p_holm=corrected.get(place)) for place, change in changes.items()
-    }
+def _uneven(
+    cells: Mapping[Place, Row], languages: Sequence[str], allowed: frozenset[str]
+) -> tuple[str, ...]:
+    """Settings in which languages differ: of the baselines, or without them of each condition."""
+    uneven: dict[str, None] = {}
+    conditions = {condition for condition, _ in cells}
+    for condition in [NO_CONDITION] if NO_CONDITION in conditions else sorted(conditions):
+        rows = [cells[condition, x] for x in languages if (condition, x) in cells]
+        for row in rows[1:]:
+            different = differing(rows[0].settings, row.settings, allowed | OF_A_LANGUAGE)
+            uneven |= dict.fromkeys(different)
+    return tuple(uneven)
+
+
+def _notes(
+    changes: Mapping[Place, Change], lone: Sequence[str], uneven: Sequence[str]
+) -> Iterator[str]:
+    if lone:
+        yield (
+            f"{listed(lone)}: controls of a condition that was not measured, which are no "
+            "conditions; --all-controls shows them"
+        )
+    if uneven:
+        yield f"no mean: the languages were measured with {'; '.join(uneven)}"
+    few = [c.documents for c in changes.values() if c.interval and c.documents and not c.equal]
+    if few and min(few) < FEW:
+        yield (
+            f"intervals of {min(few)} documents are too short: percentile intervals of fewer than "
+            f"{FEW} documents hold the truth less often than they say"
+        )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
-from lsn_eval.comparing.kinds import Scale
 from lsn_eval.conditions import Condition
 from lsn_eval.masks.names import CONTROL_NAME
 from lsn_eval.results.rows import Row
+from lsn_eval.results.scale import Scale, shift
+from lsn_eval.wording.lists import counted
+
+Mark = Literal["", "refused", "contradicted", "unchanged", "undecided"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
     """One number, and what became of it since the baseline."""
 
@@ -39,6 +44,9 @@ class Change:
     incomparable: bool = False
     """Whether the value itself does not belong beside the others of its column: measured with
     something else than `none` (without `none`, than the first condition)."""
+    contradicted: bool = False
+    """Whether the samples beside the file give another value than the file."""
+    baseline_contradicted: bool = False
     controls: Mapping[str, float] = field(default_factory=dict)
     """Shifts of the condition's controls on the same task, by control."""
     control_p: float | None = None
@@ -67,9 +75,9 @@ class Change:
     @property
     def shift(self) -> float | None:
         """Change on the scale: log ratio for perplexities, difference for the rest."""
-        if self.scale == "linear":
-            return self.difference
-        return math.log(self.ratio) if self.ratio is not None and self.ratio > 0 else None
+        if self.baseline is None:
+            return None
+        return shift(self.row.value, self.baseline.value, self.scale)
 
     @property
     def relative_interval(self) -> tuple[float, float] | None:
@@ -84,58 +92,72 @@ class Change:
         return ends[0], ends[1]
 
     @property
+    def mark(self) -> Mark:
+        """What a reader has to know of the change before using it: there is none; it rests on a
+        number that the samples contradict; it is none in any document; it may be none."""
+        if self.shift is None:
+            return "refused"
+        if self.contradicted or self.baseline_contradicted:
+            return "contradicted"
+        return "unchanged" if self.equal else "undecided" if self.undecided else ""
+
+    @property
     def undecided(self) -> bool:
         """Whether the interval holds 0: the difference may be none."""
-        return self.interval is not None and self.interval[0] <= 0 <= self.interval[1]
+        return _holds_0(self.interval)
 
 
-@dataclass(frozen=True)
-class Selectivity:
-    """Change of the condition's own language minus the mean change of the others, on the scale."""
+@dataclass(frozen=True, kw_only=True)
+class _OwnAndOthers:
+    """Changes on the scale, and what they are beside the controls'."""
 
-    language: str
-    value: float
     own: float
-    """Change of the own language."""
+    """Change of the own language; of several conditions the mean."""
     others: float
-    """Mean change of the others."""
+    """Mean change of the other languages."""
     interval: tuple[float, float] | None
-    """Paired bootstrap over the documents of each language."""
-    controls: Mapping[str, float]
-    """The same of each control."""
+    """Of the selectivity: paired bootstrap over the documents of each language."""
     p: float | None
-    """Rank of `strength` among the controls'; n of them can show 1 / (n + 1)."""
+    """Rank of `lsn_eval.comparing.ranks.strength` among the controls'; n of them can show
+    1 / (n + 1)."""
 
     @property
     def elsewhere(self) -> bool:
         """Whether the other languages changed more than the own one."""
         return abs(self.others) > abs(self.own)
 
-
-@dataclass(frozen=True)
-class Overall:
-    """One number for a model and mask: means over the languages of `LANGUAGE:WHAT` conditions."""
-
-    languages: tuple[str, ...]
-    own: float
-    """Mean change of the own language, on the scale."""
-    others: float
-    """Mean change of the other languages."""
-    selectivity: float
-    """Own minus others."""
-    interval: tuple[float, float] | None
-    controls: tuple[float, ...]
-    """The same of control number 1 of every language, of number 2, and so on."""
-    p: float | None
-    """Rank of `strength` among the controls'."""
-
     @property
-    def elsewhere(self) -> bool:
-        """Whether the other languages changed more than the own ones."""
-        return abs(self.others) > abs(self.own)
+    def undecided(self) -> bool:
+        """Whether the interval holds 0."""
+        return _holds_0(self.interval)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Selectivity(_OwnAndOthers):
+    """Of one condition: change of its own language minus the mean change of the others."""
+
+    language: str
+    value: float
+    controls: Mapping[str, float]
+    """The same of each control."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overall(_OwnAndOthers):
+    """One number for a model and mask: means over the languages of `LANGUAGE:WHAT` conditions."""
+
+    languages: tuple[str, ...]
+    selectivity: float
+    """Own minus others."""
+    controls: tuple[float, ...]
+    """The same of control number 1 of every language, of number 2, and so on."""
+
+
+def _holds_0(interval: tuple[float, float] | None) -> bool:
+    return interval is not None and interval[0] <= 0 <= interval[1]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Panel:
     """Conditions x languages of one metric."""
 
@@ -154,6 +176,8 @@ class Panel:
     """`none` first, controls left out."""
     controls: Mapping[str, tuple[str, ...]]
     """Control conditions of a condition."""
+    lone_controls: tuple[str, ...] = ()
+    """Controls of conditions that were not measured."""
     changes: Mapping[tuple[str, str], Change]
     """By condition (controls too) and language."""
     selectivity: Mapping[str, Selectivity] = field(default_factory=dict)
@@ -194,6 +218,17 @@ class Panel:
             return sum(values) / len(values)
         return math.exp(sum(map(math.log, values)) / len(values)) if min(values) > 0 else None
 
+    def contradicted(self, condition: str) -> bool:
+        """Whether any change under the condition rests on a number that the samples contradict."""
+        cells = (self.change(condition, language) for language in self.languages)
+        return any(cell is not None and cell.mark == "contradicted" for cell in cells)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Panel {self.title}: {counted(len(self.conditions), 'condition')} x "
+            f"{counted(len(self.languages), 'language')}>"
+        )
+
     @property
     def title(self) -> str:
         """Metric, tasks and model in a line."""
@@ -201,6 +236,7 @@ class Panel:
         return f"{self.metric} of {self.family}, {self.model} in {self.dtype}{mask}"
 
 
+@functools.lru_cache(maxsize=4096)
 def own_language(condition: str) -> str | None:
     """The language that a condition is about; None for `none` and for terms of several."""
     whos = {term.who for term in Condition.parse(condition).terms}
@@ -208,29 +244,6 @@ def own_language(condition: str) -> str | None:
     return languages.pop() if len(languages) == 1 else None
 
 
-def strength(own: float, others: float, scale: Scale) -> float:
-    """What selectivities are ranked by: more perplexity of the own language than of the others; of
-    other metrics, which may rise or fall, how much further the own language moved."""
-    return own - others if scale == "log" else abs(own) - abs(others)
-
-
 def growth(log_ratio: float) -> float:
     """The ratio minus 1; infinite where that is more than a float holds."""
     return math.expm1(log_ratio) if log_ratio < 709 else math.inf
-
-
-def ranked(value: float, controls: Sequence[float], scale: Scale) -> float | None:
-    """`rank_p_value`: of more perplexity, and of other metrics in either direction; None without
-    controls."""
-    if not controls:
-        return None
-    if scale == "log":
-        return rank_p_value(value, controls)
-    return rank_p_value(abs(value), [abs(control) for control in controls])
-
-
-def rank_p_value(value: float, controls: Sequence[float]) -> float:
-    """Chance that as large a value is drawn from the controls: (1 + number at least as large) /
-    (1 + number of controls), so that n controls can show 1 / (n + 1) at best (Phipson and Smyth
-    2010, section 3)."""
-    return (1 + sum(control >= value for control in controls)) / (1 + len(controls))

@@ -7,7 +7,7 @@ value in the results file.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,12 @@ from lsn_eval.comparing.kinds import (
     RATIO,
     Kind,
     Numbers,
-    Scale,
 )
-from lsn_eval.results.samples import Document, Sample
+from lsn_eval.comparing.sample_columns import SampleColumns
+from lsn_eval.results.rows import Row
+from lsn_eval.results.samples import Document
+from lsn_eval.results.scale import Scale
+from lsn_eval.wording.lists import counted
 
 REPRODUCED = 1e-6
 """Relative difference allowed between a value worked out from samples and the results file's."""
@@ -47,49 +50,62 @@ class Scores:
         return self.kind.value(self.columns.sum(axis=0))
 
 
+@dataclass(frozen=True)
+class NoScores:
+    """Why samples cannot be tested with."""
+
+    reason: str
+    unlike_value: bool = False
+    """Whether they are whole, and no known statistic of them gives the value of the file."""
+
+
 def scores(
-    samples: Sequence[Sample],
-    metric: str,
-    filter_name: str,
-    value: float,
-    scale: Scale,
-    like: Kind | None = None,
-) -> Scores | None:
-    """The scores that give `value`; None where no known statistic does.
+    logged: SampleColumns | None, row: Row, scale: Scale, like: Kind | None = None
+) -> Scores | NoScores:
+    """The scores that give the row's value.
 
     A document that a metric leaves out (None, or no such key) is in no sum; it is still drawn, so
     that documents stay paired where the other condition has a number for it.
 
     Args:
-        samples: of one task.
-        metric: as lm-eval names it.
-        filter_name: of lm-eval.
-        value: of the results file.
+        logged: of the row's task and filter.
+        row: whose metric and value are meant.
         scale: to take changes on.
-        like: of several statistics that give `value`, the one of the baseline.
+        like: of several statistics that give the value, the one of the baseline.
     """
-    chosen = [sample for sample in samples if sample.filter == filter_name]
-    documents = tuple(sample.document for sample in chosen)
-    there = [sample.values.get(metric) is not None for sample in chosen]
-    items = [sample.values[metric] for sample, kept in zip(chosen, there, strict=True) if kept]
-    if not items or len({document[0] for document in documents}) < len(documents):
-        return None
-    first = None
-    for kind, columns in _readings(items, metric):
-        if columns.shape[0] != len(items) or not np.isfinite(columns).all():
+    values = logged.values.get(row.metric, ()) if logged else ()
+    items = [value for value in values if value is not None]
+    if logged is None or not items:
+        return NoScores(f"no test: {row.name} was not logged document by document")
+    count = len(logged.documents)
+    if row.documents is not None and count != row.documents:
+        return NoScores(
+            f"no test: samples of {counted(count, 'document')} were logged, and "
+            f"{row.documents:,} were evaluated"
+        )
+    if len({document[0] for document in logged.documents}) < count:
+        return NoScores("no test: a document was logged twice")
+    reading = None
+    for kind, columns in _readings(items, row.metric):
+        if not _gives(kind, columns, row.value):
             continue
-        if not math.isclose(
-            kind.value(columns.sum(axis=0)), value, rel_tol=REPRODUCED, abs_tol=1e-9
-        ):
-            continue
-        everywhere = np.zeros((len(documents), columns.shape[1]))
-        everywhere[there] = columns
-        responses = tuple(sample.responses for sample in chosen)
-        found = Scores(kind.on(scale), documents, everywhere, responses)
         if like is None or like.name == kind.name:
-            return found
-        first = first or found
-    return first
+            reading = kind, columns
+            break
+        reading = reading or (kind, columns)
+    if reading is None:
+        reason = f"no test: the samples do not give the value of {row.name} in the results file"
+        return NoScores(reason, unlike_value=True)
+    kind, columns = reading
+    everywhere = np.zeros((count, columns.shape[1]))
+    everywhere[[value is not None for value in values]] = columns
+    return Scores(kind.on(scale), logged.documents, everywhere, logged.responses)
+
+
+def _gives(kind: Kind, columns: Numbers, value: float) -> bool:
+    if not np.isfinite(columns).all():
+        return False
+    return math.isclose(kind.value(columns.sum(axis=0)), value, rel_tol=REPRODUCED, abs_tol=1e-9)
 
 
 def _readings(items: list[Any], metric: str) -> Iterator[tuple[Kind, Numbers]]:

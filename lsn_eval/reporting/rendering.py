@@ -40,6 +40,7 @@ def number_columns(table: Table) -> set[int]:
 _WORDS: Mapping[Mark, str] = {
     "undecided": "undecided: the interval holds 0",
     "refused": "refused: no change could be given",
+    "contradicted": "contradicted: the samples of it, or of none, give another number",
     "unchanged": "unchanged: equal to what was there before",
     "doubtful": "doubtful: not to be compared with the other rows",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from lsn_eval.tables.table import Table
+from lsn_eval.tables.table import SIGNS, Mark, Table
 from lsn_eval.visible_text import one_line
 from lsn_eval.wording.text_tables import aligned, markdown_table, markdown_text
 
@@ -88,9 +88,8 @@ def _latex_text(text: str) -> str:
     return one_line(text).translate(_LATEX).strip()
 
 
-def _latex_cell(text: str, mark: str) -> str:
-    signs = {"undecided": r"$^{\sim}$", "refused": "!", "unchanged": "=", "doubtful": "?"}
-    return _latex_text(text) + signs.get(mark, "")
+def _latex_cell(text: str, mark: Mark) -> str:
+    return _latex_text(text) + (r"$^{\sim}$" if mark == "undecided" else SIGNS[mark])
 
 
 _RENDER: Mapping[str, Callable[[Sequence[Table], Sequence[str]], str]] = {

@@ -6,11 +6,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from lsn_eval.comparing import Comparison, Draws, Panel
-from lsn_eval.comparing.panels import Overall, growth, strength
+from lsn_eval.comparing.panels import Overall
+from lsn_eval.comparing.ranks import strength
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.tables.table import Cell, Mark, Table
-from lsn_eval.wording.numbers import interval, p_value, percent, plain, selectivity, signed
+from lsn_eval.tables.views import shift_writer
+from lsn_eval.wording.numbers import interval, p_value, plain, selectivity, span
 
 OF_THE_MODEL = frozenset(
     {
@@ -91,41 +93,39 @@ def _differences(settings: Sequence[_Settings]) -> list[str]:
     return list(dict.fromkeys(name.partition("/")[2] for name in different))
 
 
-def _table(
-    what: str,
-    entries: Sequence[Entry],
-    draws: Draws,
-    different: Sequence[str],
-) -> Table:
+def _table(what: str, entries: Sequence[Entry], draws: Draws, different: Sequence[str]) -> Table:
     first, overall = entries[0]
     log = first.scale == "log"
-    # As ranks do: more perplexity of the own languages, any change of what may rise or fall.
     ordered = sorted(entries, key=lambda e: -strength(e[1].own, e[1].others, first.scale))
-    notes = [
-        f"own: mean change of LANGUAGE:{what} on that language's text; others: on the rest. "
-        f"Means over {', '.join(overall.languages)}{', of log ratios' if log else ''}",
-        f"Selectivity: own minus others{' in log perplexity' if log else ''}"
-        f"{'' if log else '; order and rank go by how much further the own languages moved'}",
-        "Rank p compares with control number 1 of every language, number 2 and so on",
-    ]
-    if any(overall.interval for _, overall in entries):
-        notes.append(f"{draws} Languages' documents are drawn independently.")
     doubtful = _tokenizers_matter(entries)
-    if doubtful:
-        notes.append(
-            f"? {first.metric} is a mean over tokens, and the tokenizers differ: neither values "
-            "nor changes can be compared from model to model, nor the order; byte_perplexity can"
-        )
-    if elsewhere := [panel.mask for panel, overall in ordered if overall.elsewhere]:
-        notes.append(f"not selective, the other languages changed more: {', '.join(elsewhere)}")
-    if any(overall.interval is None for _, overall in entries):
-        notes.append("without samples of every cell there is no interval")
-    if any(_undecided(overall) for _, overall in entries):
-        notes.append(f"~ the {draws.level:.0%} interval holds 0")
-    if different:
-        notes.append(
-            f"not to be compared with the other table of this name: {', '.join(different)} differ"
-        )
+    marks = [_mark(panel, overall, what, doubtful) for panel, overall in ordered]
+    elsewhere = [panel.mask for panel, overall in ordered if overall.elsewhere]
+    facts = {
+        f"own: mean change of LANGUAGE:{what} on that language's text; others: on the rest. "
+        f"Means over {', '.join(overall.languages)}{', of log ratios' if log else ''}": True,
+        "Selectivity: own minus others in log perplexity": log,
+        "Selectivity: own minus others; order and rank go by how much further the own languages "
+        "moved": not log,
+        "Rank p compares with control number 1 of every language, number 2 and so on": True,
+        f"{draws} Languages' documents are drawn independently.": any(
+            overall.interval for _, overall in entries
+        ),
+        f"? {first.metric} is a mean over tokens, and the tokenizers differ: neither values "
+        "nor changes can be compared from model to model, nor the order; byte_perplexity can": (
+            doubtful
+        ),
+        "! the samples of one of its numbers give another": "contradicted" in marks,
+        f"not selective, the other languages changed more: {', '.join(elsewhere)}": elsewhere,
+        "without samples of every cell there is no interval": any(
+            overall.interval is None for _, overall in entries
+        ),
+        f"~ the {draws.level:.0%} interval holds 0": any(
+            overall.undecided for _, overall in entries
+        ),
+        f"not to be compared with the other table of this name: {', '.join(different)} differ": (
+            different
+        ),
+    }
     signatures = tuple(
         dict.fromkeys(
             change.row.signature.replace(f"data:{change.row.task}:", f"data:{panel.family}:")
@@ -140,14 +140,13 @@ def _table(
             "model", "mask", "method", "dtype", "none", "own", "others", "selectivity",
             f"{draws.level:.0%} interval", "controls", "rank p",
         ),
-        rows=tuple(_row(panel, overall, doubtful) for panel, overall in ordered),
-        notes=(*notes, *(note for panel, _ in ordered for note in panel.notes)),
+        rows=tuple(_row(*entry, mark) for entry, mark in zip(ordered, marks, strict=True)),
+        notes=(
+            *(fact for fact, holds in facts.items() if holds),
+            *(note for panel, _ in ordered for note in panel.notes),
+        ),
         signatures=signatures,
     )  # fmt: skip
-
-
-def _undecided(overall: Overall) -> bool:
-    return overall.interval is not None and overall.interval[0] <= 0 <= overall.interval[1]
 
 
 def _tokenizers_matter(entries: Sequence[Entry]) -> bool:
@@ -166,13 +165,17 @@ def _tokenizers_matter(entries: Sequence[Entry]) -> bool:
     return len(found) > 1
 
 
-def _row(panel: Panel, overall: Overall, doubtful: bool) -> tuple[Cell, ...]:
-    log = panel.scale == "log"
-    moved = (lambda shift: f"{percent(growth(shift))} %") if log else signed
+def _mark(panel: Panel, overall: Overall, what: str, doubtful: bool) -> Mark:
+    if any(panel.contradicted(f"{language}:{what}") for language in overall.languages):
+        return "contradicted"
+    return "doubtful" if doubtful else ""
+
+
+def _row(panel: Panel, overall: Overall, mark: Mark) -> tuple[Cell, ...]:
+    moved = shift_writer(panel.scale)
     none = panel.mean_value(NO_CONDITION, overall.languages)
     methods = {c.row.method for c in panel.changes.values() if c.row.condition != NO_CONDITION}
-    controls = sorted(overall.controls)
-    mark: Mark = "doubtful" if doubtful else ""
+    controls = overall.controls
     ends = interval(overall.interval, selectivity)
     return (
         Cell(panel.model),
@@ -183,11 +186,7 @@ def _row(panel: Panel, overall: Overall, doubtful: bool) -> tuple[Cell, ...]:
         Cell(moved(overall.own), overall.own, mark),
         Cell(moved(overall.others), overall.others, mark),
         Cell(selectivity(overall.selectivity), overall.selectivity, mark),
-        Cell(ends, mark="undecided" if _undecided(overall) else ""),
-        Cell(
-            f"{selectivity(controls[0])} to {selectivity(controls[-1])} ({len(controls)})"
-            if controls
-            else ""
-        ),
+        Cell(ends, mark="undecided" if overall.undecided else ""),
+        Cell(f"{span(controls, selectivity)} ({len(controls)})" if controls else ""),
         Cell(p_value(overall.p), overall.p),
     )

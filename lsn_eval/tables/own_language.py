@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lsn_eval.comparing import Draws, Panel, Selectivity
+from lsn_eval.comparing import Draws, Panel
 from lsn_eval.comparing.panels import own_language
-from lsn_eval.tables.table import Cell, Table
-from lsn_eval.tables.views import default_show, detail, mark, meanings, shift_writer
+from lsn_eval.tables.table import Cell, Mark, Table
+from lsn_eval.tables.views import default_show, detail, meanings, shift_writer
 from lsn_eval.wording.numbers import interval, p_value, selectivity, span
 
 
@@ -29,12 +29,12 @@ def own_table(panel: Panel, draws: Draws) -> Table | None:
             (
                 Cell(condition),
                 Cell(language),
-                Cell(write(change.shift), change.shift, mark(change), detail(change, draws)),
+                Cell(write(change.shift), change.shift, change.mark, detail(change, draws)),
                 Cell(interval(change.interval, write)),
                 Cell(p_value(change.p_holm), change.p_holm),
                 _controls(list(change.controls.values()), write),
                 Cell(p_value(change.control_p), change.control_p),
-                *_selectivity_cells(panel.selectivity.get(condition)),
+                *_selectivity_cells(panel, condition),
             )
         )
     if not rows:
@@ -73,14 +73,16 @@ def own_table(panel: Panel, draws: Draws) -> Table | None:
     )  # fmt: skip
 
 
-def _selectivity_cells(found: Selectivity | None) -> tuple[Cell, Cell, Cell]:
+def _selectivity_cells(panel: Panel, condition: str) -> tuple[Cell, Cell, Cell]:
+    found = panel.selectivity.get(condition)
     if found is None:
         return Cell(""), Cell(""), Cell("")
-    ends = found.interval
-    undecided = ends is not None and ends[0] <= 0 <= ends[1]
+    mark: Mark = "undecided" if found.undecided else ""
+    if panel.contradicted(condition):
+        mark = "contradicted"
     return (
-        Cell(selectivity(found.value), found.value, "undecided" if undecided else ""),
-        Cell(interval(ends, selectivity)),
+        Cell(selectivity(found.value), found.value, mark),
+        Cell(interval(found.interval, selectivity)),
         Cell(p_value(found.p), found.p),
     )
 

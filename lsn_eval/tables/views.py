@@ -25,8 +25,13 @@ SHOWN: dict[Show, str] = {
 }
 
 
-def parse_show(names: Sequence[str]) -> tuple[Show, ...]:
-    """What tables are to show, from the command line."""
+def parse_show(text: str) -> tuple[Show, ...]:
+    """What tables are to show: names with commas.
+
+    Raises:
+        LsnError: no such view.
+    """
+    names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in SHOWN:
             raise LsnError(f"{name!r} cannot be shown; there are {', '.join(SHOWN)}")
@@ -74,6 +79,9 @@ def change_table(
             rows += [_row(panel, c, shown, draws, mean, intervals) for c in controls]
         elif controls:
             rows.append(_control_row(panel, condition, shown, mean))
+    for control in panel.lone_controls if all_controls else ():
+        name = f"{control} (control)"
+        rows.append(_row(panel, control, shown, draws, mean, intervals, name))
     if shown != "value" and NO_CONDITION in panel.conditions:
         rows.append(_row(panel, NO_CONDITION, "value", draws, mean, intervals, "(none)"))
     table = Table(
@@ -107,7 +115,7 @@ def change_cell(change: Change | None, show: Show, draws: Draws, intervals: bool
         return Cell(
             plain(change.row.value) + error,
             change.row.value if change.row.usable else None,
-            mark="refused" if refused else "",
+            mark="refused" if refused else "contradicted" if change.contradicted else "",
             detail=detail(change, draws),
         )
     amount = _amount(change, show)
@@ -116,16 +124,7 @@ def change_cell(change: Change | None, show: Show, draws: Draws, intervals: bool
     text = _written(amount, show)
     if intervals and (ends := _ends(change, show)):
         text += f" [{', '.join(_written(end, show) for end in ends)}]"
-    return Cell(text, amount, mark=mark(change), detail=detail(change, draws))
-
-
-def mark(change: Change) -> Mark:
-    """What a reader has to know of a change before using it."""
-    if change.shift is None:
-        return "refused"
-    if change.equal:
-        return "unchanged"
-    return "undecided" if change.undecided else ""
+    return Cell(text, amount, mark=change.mark, detail=detail(change, draws))
 
 
 def _amount(change: Change, show: Show) -> float | None:
@@ -195,7 +194,8 @@ def _mean(panel: Panel, condition: str, show: Show) -> Cell:
         average = panel.mean_value(condition)
         if average is None:
             return Cell("", mark="refused", detail="a language is not comparable, or no number")
-        return Cell(plain(average), average)
+        contradicted = any(change.contradicted for change in known)
+        return Cell(plain(average), average, "contradicted" if contradicted else "")
     shift = panel.mean_shift(condition)
     amounts = [amount for change in known if (amount := _amount(change, show)) is not None]
     if shift is None or len(amounts) < len(known):
@@ -204,7 +204,8 @@ def _mean(panel: Panel, condition: str, show: Show) -> Cell:
         number = growth(shift) + (show == "ratio")
     else:
         number = sum(amounts) / len(amounts)
-    return Cell(_written(number, show), number)
+    mark: Mark = "contradicted" if panel.contradicted(condition) else ""
+    return Cell(_written(number, show), number, mark)
 
 
 def _control_row(panel: Panel, condition: str, show: Show, mean: bool) -> tuple[Cell, ...]:
@@ -269,6 +270,10 @@ def meanings(draws: Draws, show: Show) -> Sequence[tuple[Mark, str]]:
         ("undecided", f"~ the {draws.level:.0%} interval of the change holds 0"),
         ("unchanged", "= the same number as under none, in every document where they are logged"),
         ("refused", f"! {refused}, for a reason below or because a language is missing"),
+        (
+            "contradicted",
+            "! beside a number: the samples of it, or of none, give another",
+        ),
     )
 
 

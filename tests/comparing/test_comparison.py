@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 
 import pytest
 from builders.results import QUICK, compared, write_run
 
 from lsn_eval.comparing import compare
+from lsn_eval.errors import LsnError
 from lsn_eval.results import read_results
 from lsn_eval.tables import change_table
 from lsn_eval.tables.leaderboard import leaderboard
+from lsn_eval.tables.tidy_files import csv_parts
 
 
 def two_runs(tmp_path, **of_the_condition):
@@ -232,3 +236,46 @@ def test_the_documents_of_two_languages_are_drawn_independently(tmp_path):
     assert found.value == 0
     assert found.interval[0] < -0.01
     assert found.interval[1] > 0.01
+
+
+def test_paths_and_rows_are_compared_alike(tmp_path):
+    accuracies(tmp_path, "a", own=5, other=8)
+    expected = compared(tmp_path)
+    for given in (
+        tmp_path,
+        str(tmp_path),
+        [tmp_path / "none", str(tmp_path / "ade"), tmp_path / "azh"],
+        expected.rows,
+    ):
+        assert compare(given, draws=QUICK).panels == expected.panels
+    assert repr(expected) == (
+        "<Comparison of 6 numbers:\n  <Panel acc of x_*, org/model in float32, mask "
+        "sha256-aaaaaaaaaaaa: 3 conditions x 2 languages>>"
+    )
+
+
+@pytest.mark.parametrize(("given", "said"), [(5, "int was"), ([5], "int was"), (None, "both were")])
+def test_what_is_neither_path_nor_row_is_an_error(tmp_path, given, said):
+    if given is None:
+        write_run(tmp_path, "none", {"x_de": {"acc": [1]}})
+        given = [*read_results([tmp_path]), tmp_path]
+    with pytest.raises(LsnError, match=f"takes paths .* or rows of read_results; {said} given"):
+        compare(given)
+
+
+def test_a_frame_has_the_columns_and_numbers_of_the_csv(tmp_path):
+    accuracies(tmp_path, "a", own=5, other=8)
+    comparison = compared(tmp_path)
+    lines = csv.reader(io.StringIO("".join(csv_parts(comparison))))
+    frame = comparison.to_frame()
+    assert list(frame) == next(lines)
+    assert [str(value) for value in frame["value"]] == [line[7] for line in lines]
+
+
+def test_two_masks_under_one_condition_are_two_panels_however_they_are_read(tmp_path):
+    accuracies(tmp_path, "a", own=5, other=8)
+    accuracies(tmp_path, "b", own=6, other=8)
+    rows = [row for file in sorted(tmp_path.rglob("results_*")) for row in read_results([file])]
+    for comparison in (compare(rows, draws=QUICK), compare(tmp_path, draws=QUICK)):
+        assert [panel.mask[7] for panel in comparison.panels] == ["a", "b"]
+        assert not any("twice" in note for panel in comparison.panels for note in panel.notes)

@@ -12,7 +12,7 @@ from builders.results_files import edited
 from builders.translations import translations
 
 from lsn_eval.comparing import Draws, compare
-from lsn_eval.comparing.panels import own_language, rank_p_value, ranked
+from lsn_eval.comparing.panels import own_language
 from lsn_eval.errors import LsnError
 from lsn_eval.results.controls import controlled
 from lsn_eval.results.run_files import read_file
@@ -121,6 +121,33 @@ def test_holm_corrects_over_the_panel_without_its_controls(sweep):
     assert panel.change("random1-de:zero", "de").p_holm is None
 
 
+def test_controls_without_their_condition_are_no_conditions(tmp_path):
+    """They are in no family of tests, so that nothing else moves for them."""
+    write_sweep(tmp_path / "all")
+    write_sweep(tmp_path / "some", conditions=["none", "zh:zero"])
+    (alone,) = compared(tmp_path / "some").panels
+    for name, control in (("random1-de_zero", "random10"), ("random2-de_zero", "random2")):
+        (tmp_path / "all" / name).rename(tmp_path / "some" / name)
+        edited(
+            next((tmp_path / "some" / name).glob("results_*")),
+            lambda d, c=control: d["config"]["lsn"].update(condition=f"{c}-de:zero"),
+        )
+    (panel,) = compared(tmp_path / "some").panels
+    assert panel.conditions == ("none", "zh:zero")
+    assert panel.lone_controls == ("random2-de:zero", "random10-de:zero")
+    assert panel.controls == {}
+    for language in LANGUAGES:
+        place = "zh:zero", language
+        assert panel.changes[place].p_holm == alone.changes[place].p_holm
+    assert panel.change("random2-de:zero", "de").p is not None
+    assert panel.change("random2-de:zero", "de").p_holm is None
+    assert (panel.selectivity, panel.overall) == (alone.selectivity, alone.overall)
+    assert panel.notes[0] == (
+        "random2-de:zero, random10-de:zero: controls of a condition that was not measured, which "
+        "are no conditions; --all-controls shows them"
+    )
+
+
 def test_the_interval_of_a_selectivity_without_spread_is_its_value(tmp_path):
     shifts = {"en": 0.5, "de": 0.1, "zh": 0.03}
     for condition in ("none", "en:zero"):
@@ -153,14 +180,6 @@ def test_controls_of_several_languages_go_by_their_number_not_by_their_place(tmp
         for k in (1, 3)
     ]
     assert found == pytest.approx(expected)
-
-
-def test_nineteen_controls_can_show_one_in_twenty():
-    assert ranked(1.0, [0.1] * 19, "log") == pytest.approx(0.05)
-    assert ranked(-1.0, [0.1] * 19, "linear") == pytest.approx(0.05)
-    assert ranked(-1.0, [0.1] * 19, "log") == 1
-    assert ranked(1.0, [], "log") is None
-    assert rank_p_value(0.1, [0.1, 0.0]) == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(
@@ -387,7 +406,29 @@ def test_samples_that_do_not_give_the_value_make_no_test_and_say_so(tmp_path):
     assert (change.row.value, change.interval, change.p) == (7.0, None, None)
     assert change.shift == pytest.approx(math.log(7.0 / change.baseline.value))
     assert "do not give the value of token_perplexity" in change.obstacles[0]
-    assert any("de:zero on en, de, zh: no test" in note for note in panel.notes)
+    assert change.mark == "contradicted"
+    assert panel.contradicted("de:zero")
+    assert not panel.contradicted("none")
+    assert not any("do not give" in note for note in panel.notes)  # the table marks it
+
+
+def test_a_change_from_a_value_that_the_samples_contradict_is_marked(tmp_path):
+    write_sweep(tmp_path, conditions=["none"], values={"token_perplexity": 7.0})
+    write_sweep(tmp_path, conditions=["de:zero"])
+    (panel,) = compared(tmp_path).panels
+    change = panel.change("de:zero", "de")
+    assert (change.contradicted, change.baseline_contradicted) == (False, True)
+    assert (change.mark, change.p) == ("contradicted", None)
+    assert panel.change("none", "de").contradicted
+
+
+def test_a_statistic_that_no_file_is_found_by_contradicts_none(tmp_path):
+    for condition in ("none", "de:zero"):
+        tasks = {"x_de": {"macro_f1": [1, 0, 1, 1]}}
+        write_run(tmp_path / condition[:2], condition, tasks, values={"macro_f1": 0.43})
+    (panel,) = compared(tmp_path).panels
+    assert not panel.contradicted("de:zero")
+    assert any("none, de:zero on de: no test: the samples do not" in note for note in panel.notes)
 
 
 @pytest.mark.parametrize("cut", [-30, None])
@@ -426,13 +467,6 @@ def test_models_masks_and_filters_are_panels_of_their_own_with_the_same_baseline
     ]  # fmt: skip
     assert all(panel.change("de:zero", "de").shift is not None for panel in panels)
     assert all(panel.conditions == ("none", "de:zero") for panel in panels)
-
-
-def test_controls_without_their_condition_stand_as_conditions(tmp_path):
-    write_sweep(tmp_path, conditions=["none", "random2-de:zero", "random10-de:zero"])
-    (panel,) = compared(tmp_path).panels
-    assert panel.conditions == ("none", "random2-de:zero", "random10-de:zero")
-    assert panel.overall == {}
 
 
 def test_of_two_files_the_newest_counts_and_the_others_are_counted(tmp_path):

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import math
+from dataclasses import replace
 
 import pytest
+from builders.panels import row
+from builders.results import write_run
 
 from lsn_eval.comparing.kinds import MEAN, RATIO
-from lsn_eval.comparing.scores import scores
-from lsn_eval.results.rows import ResultsError
-from lsn_eval.results.samples import Sample, read_samples, samples_path
+from lsn_eval.comparing.sample_columns import SampleColumns, SampleReader
+from lsn_eval.comparing.scores import NoScores, scores
+from lsn_eval.results import read_results
 
 
-def samples(items, metric="m", filter_name="none", start=0):
-    return [
-        Sample((start + n, f"d{n}", f"p{n}", ""), filter_name, {metric: item}, n)
-        for n, item in enumerate(items)
-    ]
+def scored(items, value, scale="linear", like=None, documents=None):
+    """Scores of items, one a document, that a results file gives `value` for."""
+    ids = tuple((n, f"d{n}", f"p{n}", "") for n in range(len(items)))
+    columns = SampleColumns(ids, tuple(range(len(items))), {"m": items})
+    return scores(
+        columns, replace(row("none", "de", value, metric="m"), documents=documents), scale, like
+    )
 
 
 PAIRS = [(-10.0, 5), (-6.5, 3), (-2.0, 4)]
@@ -45,7 +49,7 @@ def loop(pairs):
     ],
 )
 def test_the_statistic_is_the_one_that_gives_the_value(items, value, scale, name):
-    found = scores(samples(items), "m", "none", value, scale)
+    found = scored(items, value, scale)
     assert (found.kind.name, found.kind.scale) == (name, scale)
     assert found.value == pytest.approx(value)
     moved = found.kind.on_scale(found.columns.sum(axis=0))
@@ -54,78 +58,60 @@ def test_the_statistic_is_the_one_that_gives_the_value(items, value, scale, name
 
 @pytest.mark.parametrize(
     ("items", "value"),
-    [([1, 0, 1, 1], 0.7500011), (PAIRS, 3.0), ([], 0.0), ([None, None], 0.0), (["yes", "no"], 1.0),
-     ([math.nan, 1.0], 0.5), ([[1, 2, 3]], 2.0), ([{"a": 1}], 1.0), ([(1, 0)], 1.0)],
+    [([1, 0, 1, 1], 0.7500011), (PAIRS, 3.0), (["yes", "no"], 1.0), ([math.nan, 1.0], 0.5),
+     ([[1, 2, 3]], 2.0), ([{"a": 1}], 1.0), ([(1, 0)], 1.0)],
 )  # fmt: skip
 def test_samples_that_do_not_give_the_value_give_no_scores(items, value):
-    assert scores(samples(items), "m", "none", value, "linear") is None
+    found = scored(items, value)
+    assert found.unlike_value
+    assert found.reason.startswith("no test: the samples do not give the value of m in the")
+
+
+@pytest.mark.parametrize(
+    ("items", "documents", "reason"),
+    [([], None, "m was not logged document by document"),
+     ([None, None], None, "m was not logged document by document"),
+     ([1, 0], 3, "samples of 2 documents were logged, and 3 were evaluated")],
+)  # fmt: skip
+def test_samples_that_are_not_whole_contradict_nothing(items, documents, reason):
+    assert scored(items, 0.5, documents=documents) == NoScores(f"no test: {reason}")
+
+
+def test_a_document_twice_is_refused():
+    columns = SampleColumns(((0, "", "", ""),) * 2, (0, 1), {"m": [1, 0]})
+    found = scores(columns, replace(row("none", "de", 0.5, metric="m"), documents=2), "linear")
+    assert found == NoScores("no test: a document was logged twice")
 
 
 def test_documents_without_a_number_stay_in_their_place_and_count_nothing():
-    given = samples([1.0, None, 0.0])
-    given.append(Sample((3, "d3", "p3", ""), "none", {}, 3))
-    found = scores(given, "m", "none", 0.5, "linear")
+    found = scored([1.0, None, 0.0, None], 0.5)
     assert [document[0] for document in found.documents] == [0, 1, 2, 3]
     assert found.columns.tolist() == [[1, 1], [0, 0], [0, 1], [0, 0]]
 
 
-def test_filters_are_kept_apart_and_a_document_twice_under_one_is_refused():
-    given = samples([1, 0], filter_name="strict") + samples([1, 1], filter_name="loose")
-    assert scores(given, "m", "strict", 0.5, "linear").value == 0.5
-    assert scores(given, "m", "loose", 1.0, "linear").value == 1.0
-    assert scores(given, "m", "none", 0.5, "linear") is None
-    assert scores(samples([1, 0]) * 2, "m", "none", 0.5, "linear") is None
-
-
 def test_of_two_statistics_with_the_value_the_baselines_is_taken():
     items = [(0.0, 4), (0.0, 2)]  # nothing in any document: the ratio and the bits are both 0
-    assert scores(samples(items), "m", "none", 0.0, "linear").kind.name == RATIO.name
-    bits = scores(samples(PAIRS), "m", "none", -loop(PAIRS) / math.log(2), "linear").kind
-    assert scores(samples(items), "m", "none", 0.0, "linear", bits).kind.name == bits.name
-    assert scores(samples(items), "m", "none", 0.0, "linear", MEAN).kind.name == RATIO.name
+    assert scored(items, 0.0).kind.name == RATIO.name
+    bits = scored(PAIRS, -loop(PAIRS) / math.log(2)).kind
+    assert scored(items, 0.0, like=bits).kind.name == bits.name
+    assert scored(items, 0.0, like=MEAN).kind.name == RATIO.name
 
 
-def write(folder, *lines):
-    results = folder / "results_2026-01-01.json"
-    samples_path(results, "t").write_text("\n".join(lines))
-    return results
-
-
-LINE = {"doc_id": 1, "filter": "none", "metrics": ["acc"], "acc": 1.0, "doc_hash": "d",
-        "prompt_hash": "p", "target_hash": "t", "resps": [[["-1.5", "False"]]]}  # fmt: skip
-
-
-def test_samples_are_read_in_the_order_of_the_documents_and_old_files_without_hashes(tmp_path):
-    bare = {"doc_id": 0, "metrics": ["acc"], "acc": 0.0}
-    results = write(tmp_path, json.dumps(LINE), "", json.dumps(bare))
-    first, second = read_samples(results, "t")
-    assert (first.document, second.document) == ((0, "", "", ""), (1, "d", "p", "t"))
-    assert (first.filter, second.values) == ("none", {"acc": 1.0})
-    assert first.responses != second.responses
-    assert read_samples(results, "another") == []
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        json.dumps(LINE)[:-9],
-        "[]",
-        '{"doc_id": Infinity}',
-        '{"metrics": []}',
-        '{"doc_id": "x"}',
-        "\x00",
-        "5",
-    ],
-)
-@pytest.mark.parametrize("place", [0, 1])
-def test_a_broken_line_is_an_error_that_names_the_file(tmp_path, broken, place):
-    lines = [json.dumps(LINE)]
-    lines.insert(place, broken)
-    with pytest.raises(ResultsError, match=r"samples_t_2026-01-01\.jsonl, line [12]"):
-        read_samples(write(tmp_path, *lines), "t")
-
-
-def test_a_last_line_cut_off_in_a_number_is_found_by_the_value(tmp_path):
-    """`{"acc": 0.75}` cut to nothing is valid; the documents left do not give the value."""
-    results = write(tmp_path, *(json.dumps({**LINE, "doc_id": n, "acc": n % 2}) for n in range(3)))
-    assert scores(read_samples(results, "t"), "acc", "none", 0.5, "linear") is None
+def test_columns_are_kept_by_filter_and_documents_once(tmp_path):
+    for condition, right in (("none", 1.0), ("de:zero", 0.0)):
+        tasks = {"x_de": {"acc": [right, right]}}
+        write_run(
+            tmp_path / condition[:2],
+            condition,
+            tasks,
+            edit_sample=lambda _, sample: sample.update(
+                filter="strict" if sample["doc_id"] else "none"
+            ),
+        )
+    reader = SampleReader()
+    first, second = (reader.columns(row) for row in read_results([tmp_path]))
+    assert {name: columns.values["acc"] for name, columns in first.items()} == {
+        "none": [0.0],
+        "strict": [0.0],
+    }
+    assert first["strict"].documents is second["strict"].documents

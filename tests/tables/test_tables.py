@@ -17,12 +17,20 @@ from lsn_eval.errors import LsnError
 from lsn_eval.tables import Cell, Table, change_table, own_table
 from lsn_eval.tables.formats import latex, markdown, render, terminal
 from lsn_eval.tables.leaderboard import leaderboard
-from lsn_eval.tables.tidy_files import as_csv, as_json, tidy
+from lsn_eval.tables.tidy_files import csv_parts, json_parts
 from lsn_eval.tables.views import default_show, parse_show
 from lsn_eval.visible_text import one_line
 from lsn_eval.wording.text_tables import markdown_text
 
 DRAWS = Draws(resamples=200, permutations=199)
+
+
+def as_csv(comparison) -> str:
+    return "".join(csv_parts(comparison))
+
+
+def as_json(comparison) -> str:
+    return "".join(json_parts(comparison))
 
 
 def texts(table: Table) -> dict[str, list[str]]:
@@ -109,6 +117,38 @@ def test_controls_are_a_range_or_rows(swept):
     every = values(change_table(panel, DRAWS, "ratio", all_controls=True))
     assert every["random2-en:zero"][1] == pytest.approx(ratios[1])
     assert "2 controls" not in every
+
+
+def test_controls_without_their_condition_have_rows_on_demand_alone(tmp_path):
+    write_sweep(tmp_path, conditions=["none", "zh:zero", "random1-de:zero"])
+    (panel,) = compared(tmp_path).panels
+    assert list(texts(change_table(panel, DRAWS))) == ["zh:zero", "(none)"]
+    every = texts(change_table(panel, DRAWS, all_controls=True))
+    assert list(every) == ["zh:zero", "random1-de:zero (control)", "(none)"]
+    assert [row[0].text for row in own_table(panel, DRAWS).rows] == ["zh:zero"]
+
+
+def test_a_number_that_its_samples_contradict_is_marked_with_its_mean_and_selectivity(tmp_path):
+    write_sweep(tmp_path, conditions=["none", "zh:zero"])
+    write_sweep(tmp_path, conditions=["de:zero"], values={"token_perplexity": 7.0})
+    comparison = compared(tmp_path)
+    (panel,) = comparison.panels
+    legend = "! beside a number: the samples of it, or of none, give another"
+    table = change_table(panel, DRAWS)
+    assert [text[-1] for text in texts(table)["de:zero"]] == ["!"] * 4
+    assert "!" not in "".join(texts(table)["zh:zero"])
+    assert legend in table.notes
+    assert texts(change_table(panel, DRAWS, "value"))["de:zero"] == ["7.00!"] * 4
+    own = own_table(panel, DRAWS)
+    assert [text[-1:] for text in texts(own)["de:zero"]][1::5] == ["!", "!"]
+    assert legend in own.notes
+    (board,) = leaderboard(comparison)
+    assert {cell.mark for cell in board.rows[0][4:8]} == {"contradicted"}
+    assert "! the samples of one of its numbers give another" in board.notes
+    (number,) = (
+        comparison.to_frame().query("condition == 'de:zero' and language == 'de'").itertuples()
+    )
+    assert (number.mark, number.value) == ("contradicted", 7.0)
 
 
 def test_a_control_that_is_missing_or_refused_is_seen_in_the_range(tmp_path):
@@ -212,7 +252,7 @@ def test_own_table_keeps_what_is_refused_and_says_where_selectivity_is_missing(t
 
 def test_an_unknown_or_senseless_view_is_an_error(tmp_path):
     with pytest.raises(LsnError, match="'colour' cannot be shown; there are value, difference"):
-        parse_show(["colour"])
+        parse_show("colour")
     write_run(tmp_path / "a", "none", {"a_de": {"acc": [0, 1]}})
     panel = compared(tmp_path).panels[0]
     assert default_show(panel) == "value"
@@ -398,7 +438,7 @@ def test_csv_and_json_hold_every_number_once_with_warnings(tmp_path):
     write_run(tmp_path / "c", "nl:zero", tasks, unchanged=["mlp.act/0"])
     comparison = compared(tmp_path)
     rows = list(csv.DictReader(io.StringIO(as_csv(comparison))))
-    assert len(rows) == len(tidy(comparison)) == 3 * (10 + 1 + 1)
+    assert len(rows) == len(comparison.to_frame()) == 3 * (10 + 1 + 1)
     keys = {(row["condition"], row["mask"], row["task"]) for row in rows}
     assert len(keys) == len(rows)
     (panel, *_) = comparison.panels
@@ -418,6 +458,15 @@ def test_csv_and_json_hold_every_number_once_with_warnings(tmp_path):
     assert document["test"] == {"resamples": 200, "permutations": 199, "seed": 0, "level": 0.95}
     assert document["panels"][0]["notes"] == list(panel.notes)
     assert document["panels"][0]["overall"]["zero"]["p"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_a_spreadsheet_runs_nothing_that_a_results_file_says(tmp_path, name):
+    write_run(tmp_path, "none", {"t_de": {"loss": [-1.5, -2.5]}}, model=name)
+    comparison = compared(tmp_path)
+    (row,) = csv.DictReader(io.StringIO(as_csv(comparison)))
+    assert (row["model"], row["value"]) == (f"'{name}", "-2.0")
+    assert json.loads(as_json(comparison))["numbers"][0]["model"] == name
 
 
 def test_csv_survives_commas_quotes_and_line_breaks_in_names(tmp_path):

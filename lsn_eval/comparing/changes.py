@@ -1,0 +1,116 @@
+"""One cell of a panel: what became of a number since the baseline, and what forbids to say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lsn_eval.comparing.paired import Draws, PairedChange, paired_change, same_responses
+from lsn_eval.comparing.panels import Change
+from lsn_eval.comparing.scores import NoScores, Scores
+from lsn_eval.errors import LsnError
+from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.results.scale import Scale
+from lsn_eval.results.settings import differing
+
+ROUNDING = 1e-3
+"""Relative change that another batch size may give without any cause."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number, with its samples as far as they were logged and can be used."""
+
+    row: Row
+    scored: Scores | NoScores | None
+
+    def fault(self, scale: Scale) -> str | None:
+        """Why no change can be taken of the number."""
+        if not self.row.usable:
+            return f"the value is {self.row.value}"
+        if scale == "log" and self.row.value <= 0:
+            return f"{self.row.value} is no perplexity"
+        return None
+
+
+def change(
+    cell: Measured,
+    baseline: Measured | None,
+    first: Row,
+    scale: Scale,
+    draws: Draws,
+    allowed: frozenset[str],
+) -> Change:
+    """The cell beside its baseline.
+
+    Args:
+        cell: under the condition.
+        baseline: of the same task under `none`.
+        first: the first condition's row of the same task: what is left to be compared with where
+            there is no baseline.
+        scale: to take the change on.
+        draws: of the tests.
+        allowed: settings that may differ.
+    """
+    row, scored = cell.row, cell.scored
+    obstacles = [scored.reason] if isinstance(scored, NoScores) else []
+    fault = cell.fault(scale)
+    if fault:
+        obstacles.append(fault)
+
+    def refused(*reasons: str, incomparable: bool = True) -> Change:
+        return Change(
+            row=row, baseline=None, scale=scale, obstacles=(*obstacles, *reasons),
+            incomparable=incomparable,
+        )  # fmt: skip
+
+    if row.condition == NO_CONDITION:
+        return refused(incomparable=False)
+    if baseline is None:
+        lacking = "no baseline: evaluate the same task under none, with the same model"
+        if different := differing(first.settings, row.settings, allowed):
+            return refused(
+                lacking, f"not comparable with {first.condition}: {'; '.join(different)}"
+            )
+        return refused(lacking, incomparable=False)
+    if baseline.fault(scale):
+        return refused(f"the value under none is {baseline.row.value}", incomparable=False)
+    if different := differing(baseline.row.settings, row.settings, allowed):
+        return refused(f"not comparable with none: {'; '.join(different)}")
+    if fault:
+        return refused(incomparable=False)
+    tested, same = None, None
+    if isinstance(scored, Scores) and isinstance(baseline.scored, Scores):
+        try:
+            tested = paired_change(baseline.scored, scored, draws)
+            same = same_responses(baseline.scored, scored)
+        except LsnError as error:
+            if not {"prompts", "documents"} & allowed:
+                return refused(f"not comparable with none: {error}")
+            obstacles.append(f"no test: {error}")
+    if tested and tested.interval is None:
+        obstacles.append("no interval: many resamples hold no document with a number")
+    if _moved_without_a_cause(row, baseline.row, tested):
+        return refused(
+            "not comparable with none: every value written was there already, and yet the number "
+            "moved, so that something else differs between the two runs"
+        )
+    return Change(
+        row=row,
+        baseline=baseline.row,
+        scale=scale,
+        interval=tested.interval if tested else None,
+        p=tested.p if tested else None,
+        documents=tested.documents if tested else None,
+        equal=tested.equal if tested else row.value == baseline.row.value,
+        same_responses=same,
+        obstacles=tuple(obstacles),
+    )
+
+
+def _moved_without_a_cause(row: Row, baseline: Row, tested: PairedChange | None) -> bool:
+    """Whether the number moved although the hooks changed no value."""
+    if not row.nothing_changed or (tested.equal if tested else row.value == baseline.value):
+        return False
+    if tested and tested.interval:
+        return not tested.interval[0] <= 0 <= tested.interval[1]
+    return abs(row.value - baseline.value) >= ROUNDING * abs(baseline.value)

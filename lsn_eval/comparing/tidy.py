@@ -1,0 +1,77 @@
+"""A comparison as tidy rows: one mapping a number, with all that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from lsn_eval.comparing.no_ops import Place
+from lsn_eval.comparing.panels import Change, Panel
+from lsn_eval.results.controls import controlled
+from lsn_eval.results.rows import NO_CONDITION
+
+
+def tidy(panels: Sequence[Panel], unmoved: Collection[Place]) -> Iterator[dict[str, Any]]:
+    """What each number is, its change and what it was measured with.
+
+    `shift`, `low` and `high` are on `scale`: log ratios of perplexities, differences of the rest.
+    `unmoved` are likely no-ops.
+    """
+    baselines = set()
+    for panel in panels:
+        for change in panel.changes.values():
+            row = change.row
+            if row.condition == NO_CONDITION:
+                # It stands in the panel of every mask.
+                if (row.file, row.task, row.name) in baselines:
+                    continue
+                baselines.add((row.file, row.task, row.name))
+            yield _tidy(change, panel, (panel.model, panel.mask, row.condition) in unmoved)
+
+
+def _tidy(change: Change, panel: Panel, unmoved: bool) -> dict[str, Any]:
+    row = change.row
+    selectivity = panel.selectivity.get(row.condition)
+    own = selectivity if selectivity and selectivity.language == row.language else None
+    ends = own.interval if own else None
+    no_op = ["likely no-op: no number under this condition differs from none"] if unmoved else []
+    return {
+        "model": row.model,
+        "task": row.task,
+        "family": row.family,
+        "language": row.language,
+        "condition": row.condition,
+        "control_of": controlled(row.condition),
+        "metric": row.name,
+        "value": row.value if row.usable else None,
+        "stderr": row.stderr,
+        "baseline": None if change.baseline is None else change.baseline.value,
+        "difference": change.difference,
+        "relative": change.relative,
+        "ratio": change.ratio,
+        "scale": change.scale,
+        "shift": change.shift,
+        "low": None if change.interval is None else change.interval[0],
+        "high": None if change.interval is None else change.interval[1],
+        "p": change.p,
+        "p_holm": change.p_holm,
+        "documents": change.documents if change.documents is not None else row.documents,
+        "controls": len(change.controls),
+        "control_p": change.control_p,
+        "selectivity": own.value if own else None,
+        "selectivity_low": ends[0] if ends else None,
+        "selectivity_high": ends[1] if ends else None,
+        "selectivity_p": own.p if own else None,
+        "mark": change.mark if row.condition != NO_CONDITION or change.contradicted else "",
+        "mask": row.mask,
+        "method": row.method,
+        "hookpoint": row.hookpoint,
+        "neurons": row.neurons,
+        "dtype": row.dtype,
+        "shots": row.shots,
+        "older": row.older,
+        "obstacles": "; ".join(change.obstacles),
+        "warnings": "; ".join([*row.warnings, *no_op]),
+        "signature": row.signature,
+        "file": str(row.file),
+    }
