@@ -38,6 +38,7 @@ from lsn_eval.recording.language_recording import LanguageRecording
 from lsn_eval.recording.observing import Batch
 from lsn_eval.recording.packing import RowSettings, RowStream
 from lsn_eval.recording.recorded_model import RecordedModel
+from lsn_eval.recording.tokenizing import Encoding
 from lsn_eval.statistics.quantiles import token_keys
 
 VOCABULARY = 4096
@@ -66,15 +67,17 @@ def llama(hidden: int, width: int, layers: int, positions: int) -> torch.nn.Modu
 def recorder(model: torch.nn.Module, folder: Path, settings: RecordingSettings, batch: int) -> Any:
     recorded = RecordedModel(model, settings.hookpoints)
     rows = RowSettings(length=settings.length or 1, pack=settings.pack)
+    encoding = Encoding(
+        None, special_tokens=False, skip_special_tokens=False, vocabulary=VOCABULARY
+    )
     return LanguageRecording(
         recorded,
-        RowStream("de", [], None, rows),
+        RowStream("de", [], encoding, rows),
+        encoding,
         settings,
         Checkpoints(folder),
         batch_size=batch,
         shard=(1, 1),
-        pad=0,
-        skipped=np.zeros(0, np.int64),
     )
 
 

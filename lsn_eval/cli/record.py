@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
@@ -15,6 +15,8 @@ from lsn_eval.errors import RecordingError
 from lsn_eval.storage.shipped import demo_model_dir
 
 DEMO_MODEL = "lsn_demo"
+LONGEST_NUMBER = 15
+"""Digits: more is no number of tokens."""
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
 
 
@@ -105,6 +107,9 @@ def record(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a recording that was stopped.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over a finished recording at --out.")
+    ] = False,
     checkpoint_seconds: Annotated[
         float, typer.Option(help="Seconds between states to resume from.", min=0)
     ] = 60,
@@ -132,14 +137,15 @@ def record(
             "--own-p90 needs all texts in one process, as thresholds cannot be added up; leave "
             "--shard and several processes out"
         )
+    limit = None if tokens is None else parse_tokens(tokens)
     settings = RecordingSettings(
         hookpoints=tuple(hookpoint or ["mlp.act"]),
         length=length,
         batch_size="auto" if batch_size == "auto" else _number(batch_size, "--batch-size"),
         pack=pack,
-        statistics=_choice(statistics),
+        statistics=cast(Literal["all", "counts"], statistics),  # which the settings check
         per_text=per_text,
-        tokens=None if tokens is None else parse_tokens(tokens),
+        tokens=limit,
         special_tokens=special_tokens,
         skip_special_tokens=skip_special_tokens,
         hold_out=hold_out,
@@ -150,6 +156,7 @@ def record(
     )
     corpora = _corpora(texts or [], dataset, dataset_split, languages, text_column, pack)
     loaded, loaded_tokenizer = _load(model, revision, dtype, device, tokenizer)
+    stopped = f"go on with the same command and --resume ({out})"
     try:
         stats = record_texts(
             loaded,
@@ -158,21 +165,18 @@ def record(
             settings=settings,
             out=out,
             resume=resume,
+            force=force,
             progress=progress,
             command=shlex.join(["lsn-eval", *(a for a in sys.argv[1:] if a != "--resume")]),
         )
-    except KeyboardInterrupt:
-        print(f"\ninterrupted; go on with the same command and --resume ({out})", file=sys.stderr)
-        raise typer.Exit(130) from None
-    if own_p90:
-        limit = None if tokens is None else parse_tokens(tokens)
-        print("Counting above each neuron's own 90th percentile ...", file=sys.stderr)
-        try:
+        if own_p90:
+            stopped = f"{out} is whole but for the counts above the percentiles"
+            print("Counting above each neuron's own 90th percentile ...", file=sys.stderr)
             stats = count_above_thresholds(stats, loaded, loaded_tokenizer, corpora, tokens=limit)
-        except KeyboardInterrupt:
-            print(f"\ninterrupted; {out} is whole but for these counts", file=sys.stderr)
-            raise typer.Exit(130) from None
-        stats.save(out)
+            stats.save(out)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; {stopped}", file=sys.stderr)
+        raise typer.Exit(130) from None
     if int(os.environ.get("RANK", "0")) == 0:
         counted = ", ".join(
             f"{language} {stats.tokens[language]:,}" for language in stats.languages
@@ -183,31 +187,24 @@ def record(
 def parse_tokens(text: str) -> int:
     """A number such as `10M`, `1.5k` or `2_000_000`."""
     match = re.fullmatch(r"([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([kmbg]?)", text.strip().lower())
-    if not match:
+    if not match or len(text) > LONGEST_NUMBER:
         raise RecordingError(f"--tokens {text!r}: a number such as 500K or 10M was expected")
     return round(float(match[1].replace("_", "").replace(",", "")) * _UNITS[match[2]])
 
 
 def parse_shard(text: str | None) -> tuple[int, int]:
     """`2/8` as a pair; the whole where there is none."""
-    if text is None:
-        return 1, 1
-    match = re.fullmatch(r"([0-9]+)/([0-9]+)", text.strip())
-    if not match:
+    number, slash, count = ("1/1" if text is None else text.strip()).partition("/")
+    if not slash:
         raise RecordingError(f"--shard {text!r}: i/n was expected, such as 1/8")
-    return int(match[1]), int(match[2])
+    return _number(number, "--shard"), _number(count, "--shard")
 
 
 def _number(text: str, option: str) -> int:
-    if not text.isdecimal():
-        raise RecordingError(f"{option} {text!r}: auto or a number was expected")
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER:
+        expected = "i/n" if option == "--shard" else "auto or a number"
+        raise RecordingError(f"{option} {text!r}: {expected} was expected")
     return int(text)
-
-
-def _choice(statistics: str) -> Literal["all", "counts"]:
-    if statistics in ("all", "counts"):
-        return statistics  # type: ignore[return-value]
-    raise RecordingError(f"--statistics {statistics!r}: all or counts was expected")
 
 
 def _corpora(

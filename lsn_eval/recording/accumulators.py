@@ -20,11 +20,16 @@ BYTE_COUNTS = 255
 """Rows whose comparison results fit into a byte when they are added up."""
 
 
+SMALL = 2.0**-24
+"""A factor that keeps the sum of a token's values finite wherever each of them is."""
+
+
 class SiteAccumulator:
     """Counts, and with `moments` also sums, squares and maxima, of `width` neurons.
 
     Sums are of the values' distance from `shift`, the mean of the first tokens seen, so that the
-    variance of a neuron whose mean is far from 0 does not cancel out.
+    variance of a neuron whose mean is far from 0 does not cancel out. Without them one sum of all
+    values is kept, in which one that is not finite stays: that no value is above 0 says nothing.
     """
 
     def __init__(self, width: int, *, moments: bool) -> None:
@@ -44,6 +49,8 @@ class SiteAccumulator:
                 "squares": np.zeros(self.width),
                 "max": np.full(self.width, -np.inf, np.float32),
             }
+        else:
+            fresh["everything"] = np.zeros(1)
         self._tensors = {
             name: torch.from_numpy(np.array(array)) for name, array in {**fresh, **state}.items()
         }
@@ -52,6 +59,12 @@ class SiteAccumulator:
     def state(self) -> dict[str, NDArray[Any]]:
         """Every sum, and the shift once a token was seen."""
         return {name: tensor.cpu().numpy().copy() for name, tensor in self._tensors.items()}
+
+    @property
+    def finite(self) -> bool:
+        """Whether every value that was counted in is a finite number."""
+        total = self._tensors["squares" if self.moments else "everything"]
+        return bool(torch.isfinite(total).all())
 
     def add(self, values: torch.Tensor) -> None:
         """Count `values` [token, neuron] in."""
@@ -63,6 +76,10 @@ class SiteAccumulator:
             self._buffers = {}
         if self.moments and "shift" not in self._tensors:
             self._tensors["shift"] = values[:BYTE_COUNTS].float().mean(0)
+        if not self.moments:
+            # Nothing of it is fetched from a device, which would wait for it, until it is asked.
+            small = values.new_full((self.width,), SMALL)
+            self._tensors["everything"] += torch.mv(values, small).sum(dtype=torch.float32)
         if values.device.type == "cpu":
             self._add_on_cpu(values)
         else:

@@ -2,13 +2,14 @@
 
 Counts and sums are written whole, by renaming, at intervals; sampled values and text responses go
 into files as they come. After a stop, batches since the last interval are run again: they write
-the same values to the same places, so that the result is that of a run without a stop.
+the same values to the same places, so that the result is that of a run without a stop. For that the
+texts must be the same as far as batches were run: of each, what was read by then is noted first.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import math
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,8 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
+from lsn_eval.storage.mapped_arrays import mapped_array
+from lsn_eval.storage.outside_files import Fields, parse_json, read_json
+from lsn_eval.storage.whole_files import whole_file
 
-ARGUMENTS, STATE = "arguments.json", "state"
+ARGUMENTS, STATE, BATCHES = "arguments.json", "state", "batches"
+FORMAT = 2
+"""Of the folder; one of another format is refused."""
+_DIGEST = 32
 
 
 def unfinished_folder(out: Path) -> Path:
@@ -39,7 +46,7 @@ class Checkpoints:
 
         Raises:
             RecordingError: there is an unfinished recording and `resume` was not asked for, or it
-                was made with other arguments.
+                was made with other arguments or by another version.
         """
         file = self.folder / ARGUMENTS
         if not file.exists():
@@ -51,11 +58,17 @@ class Checkpoints:
                 f"an unfinished recording is in {self.folder}; go on with it with --resume, or "
                 "delete that folder to start anew"
             )
-        started = json.loads(file.read_text(encoding="utf-8"))
+        started = Fields(read_json(file, RecordingError), str(file), RecordingError)
+        if started.value.get("format") != FORMAT:
+            raise RecordingError(
+                f"the unfinished recording in {self.folder} is of another version of lsn_eval; "
+                "delete that folder to start anew"
+            )
+        before = started.mapping("compared")
         changed = [
-            f"{name} was {started['compared'].get(name)} and is now {value}"
-            for name, value in _as_json(arguments["compared"]).items()
-            if started["compared"].get(name) != value
+            f"{name} was {before.get(name)} and is now {value}"
+            for name, value in json.loads(json.dumps(arguments["compared"])).items()
+            if before.get(name) != value
         ]
         if changed:
             raise RecordingError(
@@ -63,45 +76,90 @@ class Checkpoints:
                 f"{'; '.join(changed)}. Give the same ones to go on with it, or delete the folder "
                 "to start anew"
             )
-        return started
+        return dict(started.value)
 
     def note(self, arguments: Mapping[str, Any]) -> None:
         """Write down the arguments again, with what has been found out meanwhile."""
-        content = json.dumps(arguments, indent=1, ensure_ascii=False)
-        write_whole(self.folder / ARGUMENTS, content.encode())
+        content = json.dumps({"format": FORMAT, **arguments}, indent=1, ensure_ascii=False)
+        with whole_file(self.folder / ARGUMENTS, RecordingError) as file:
+            file.write(content.encode())
 
     def finished(self, language: str) -> Path:
         """The file of a language's statistics, once it is finished."""
         return self.folder / f"{language}.safetensors"
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing in it that a recording could go on from."""
+        return not any(self.folder.glob("*.safetensors")) and not (self.folder / STATE).exists()
+
     def save(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
         """Write the state of the language being recorded."""
         from safetensors.numpy import save
 
-        write_whole(self.folder / STATE, save(dict(arrays), metadata={"facts": json.dumps(facts)}))
+        with whole_file(self.folder / STATE, RecordingError) as file:
+            file.write(save(dict(arrays), metadata={"facts": json.dumps(facts)}))
 
-    def load(self, language: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+    def load(self, language: str) -> tuple[dict[str, NDArray[Any]], Fields] | None:
         """The saved state of `language`, if it is the one that was being recorded."""
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
-        if not (self.folder / STATE).exists():
+        path = self.folder / STATE
+        if not path.exists():
             return None
-        with safe_open(self.folder / STATE, framework="numpy") as file:
-            facts = json.loads(file.metadata()["facts"])
-            if facts["language"] != language:
-                return None
-            return {key: file.get_tensor(key) for key in file.keys()}, facts  # noqa: SIM118
+        try:
+            with safe_open(path, framework="numpy") as file:
+                text = (file.metadata() or {}).get("facts", "")
+                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise RecordingError(f"{path} is damaged ({error}); delete {self.folder}") from error
+        facts = Fields(parse_json(text, str(path), RecordingError), str(path), RecordingError)
+        return (arrays, facts) if facts.text("language") == language else None
 
-    def sample(self, hookpoint: str, shape: tuple[int, ...]) -> NDArray[np.float16]:
-        """The file of sampled values [token, layer, neuron], mapped."""
-        path = self.folder / f"sample.{hookpoint}"
-        size = 2 * int(np.prod(shape))
-        kept = path.exists() and path.stat().st_size == size
-        return np.memmap(path, dtype=np.float16, mode="r+" if kept else "w+", shape=shape)
+    def batches(self, *, go_on: bool) -> BatchNotes:
+        """What was read of the language's texts before each batch; anew unless `go_on`."""
+        return BatchNotes(self.folder / BATCHES, go_on=go_on)
+
+    def sample(self, hookpoint: str, shape: tuple[int, ...], *, go_on: bool) -> NDArray[np.float16]:
+        """The file of sampled values [token, layer, neuron], mapped; anew unless `go_on`."""
+        with _cut(
+            self.folder / f"sample.{hookpoint}", 2 * math.prod(shape) if go_on else 0
+        ) as file:
+            return mapped_array(file, np.float16, shape)
 
     def remove(self) -> None:
-        """Delete the folder."""
+        """Delete the folder, and the one of all processes with the last of theirs."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder.name.startswith("process-"):
+            with suppress(OSError):
+                self.folder.parent.rmdir()
+
+
+class BatchNotes:
+    """Digests of the texts, each as far as it was read when a batch was about to run."""
+
+    def __init__(self, path: Path, *, go_on: bool) -> None:
+        content = path.read_bytes() if go_on and path.exists() else b""
+        size = 8 + _DIGEST
+        whole = len(content) // size * size  # a kill may have cut the last one
+        self._noted = {
+            int.from_bytes(content[at : at + 8], "little"): content[at + 8 : at + size]
+            for at in range(0, whole, size)
+        }
+        self._file = _cut(path, whole)
+        self.last = max(self._noted, default=-1)
+        """Number of the last batch that was noted before a stop."""
+
+    def agree(self, number: int, digest: bytes) -> bool:
+        """Whether batch `number` is the one that was run before the stop; note it if none was."""
+        if number not in self._noted:
+            self._noted[number] = digest
+            self._file.write(number.to_bytes(8, "little") + digest)
+            self._file.flush()
+        return self._noted[number] == digest
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class ResponseFiles:
@@ -111,10 +169,10 @@ class ResponseFiles:
         self._widths = dict(widths)
         self._paths = {place: folder / f"text.{'.'.join(place)}" for place in widths}
         self._index_path = folder / "text.index"
-        self._files: dict[Any, BinaryIO] = {}
         self.texts = texts
-        for place, width in self._widths.items():
-            self._files[place] = _cut(self._paths[place], 2 * width * texts)
+        self._files = {
+            place: _cut(self._paths[place], 2 * width * texts) for place, width in widths.items()
+        }
         self._index_file = _cut(self._index_path, 8 * texts)
 
     def append(
@@ -145,30 +203,20 @@ class ResponseFiles:
         return np.memmap(self._paths[hookpoint, layer], "<f2", "r", shape=shape)
 
     def close(self) -> None:
+        """Close every file, also on a full disk."""
         for file in (*self._files.values(), self._index_file):
-            file.close()
+            with suppress(OSError):
+                file.close()
 
 
 def _cut(path: Path, size: int) -> BinaryIO:
     """`path` open for writing after its first `size` bytes; what lies beyond is given up."""
     path.touch()
+    if path.stat().st_size < size:
+        raise RecordingError(
+            f"{path} has lost what was recorded; delete {path.parent} to start anew"
+        )
     file = open(path, "r+b")  # noqa: SIM115
     file.truncate(size)
     file.seek(size)
     return file
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or as it was."""
-    unfinished = path.with_name(f".{path.name}.new")
-    with open(unfinished, "wb") as file:
-        file.write(content)
-        file.flush()
-        # On disk before it takes the place of the old one, in case the machine stops.
-        with suppress(OSError):
-            os.fsync(file.fileno())
-    os.replace(unfinished, path)
-
-
-def _as_json(value: Any) -> Any:
-    return json.loads(json.dumps(value))

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording.accumulators import statistics_of
 from lsn_eval.recording.checkpoints import Checkpoints, ResponseFiles
+from lsn_eval.recording.interrupts import Interruption
 from lsn_eval.recording.observing import Batch, Observer
 from lsn_eval.recording.packing import RowStream, batches
 from lsn_eval.recording.recorded_model import RecordedModel
-from lsn_eval.recording.run import Interruption
 from lsn_eval.recording.settings import RecordingSettings
+from lsn_eval.recording.tokenizing import Encoding
 from lsn_eval.statistics import ActivationStats
 from lsn_eval.statistics.content import TextResponses
 from lsn_eval.statistics.quantiles import (
@@ -34,37 +35,47 @@ class LanguageRecording:
 
     Args:
         shard: number and count: of n shards, the batches whose number is `number` - 1 modulo n.
-        skipped: token ids that do not count.
     """
 
     def __init__(
         self,
         model: RecordedModel,
         stream: RowStream,
+        encoding: Encoding,
         settings: RecordingSettings,
         checkpoints: Checkpoints,
         *,
         batch_size: int,
         shard: tuple[int, int],
-        pad: int,
-        skipped: NDArray[np.int64],
     ) -> None:
-        self.model, self.stream, self.settings = model, stream, settings
+        self.model, self.stream, self.encoding, self.settings = model, stream, encoding, settings
         self.checkpoints = checkpoints
         self.language = stream.language
-        self.batch_size, self.shard, self.pad, self.skipped = batch_size, shard, pad, skipped
+        self.batch_size, self.shard = batch_size, shard
         everything = settings.statistics == "all"
         self.observer = Observer(model.sites, moments=everything, per_text=settings.per_text)
-        self.tokens = self.rows = self.start = 0
-        self._expected_sha: str | None = None
-        self._keys: NDArray[np.uint64] | None = None
-        texts = self._load()
+        self.tokens = self.rows = self.start = texts = 0
+        keys = None
+        saved = checkpoints.load(self.language)
+        if saved is not None:
+            arrays, facts = saved
+            for (hookpoint, layer), accumulator in self.observer.accumulators.items():
+                prefix = f"{hookpoint}/{layer}/"
+                own = [key for key in arrays if key.startswith(prefix)]
+                accumulator.load({key.removeprefix(prefix): arrays[key] for key in own})
+            keys = arrays.get("keys")
+            self.start, self.tokens, self.rows, texts = map(
+                facts.whole, ("next_batch", "tokens", "rows", "texts")
+            )
+        self.notes = checkpoints.batches(go_on=saved is not None)
         self.sample: SampleBuilder | None = None
         if everything:
             size = sample_size(model.neurons, settings.sample_tokens)
-            self.sample = SampleBuilder(size, self._keys)
+            self.sample = SampleBuilder(size, keys)
             self._sampled = {
-                hookpoint: checkpoints.sample(hookpoint, self._shape(hookpoint, size))
+                hookpoint: checkpoints.sample(
+                    hookpoint, self._shape(hookpoint, size), go_on=saved is not None
+                )
                 for hookpoint in model.hookpoints
             }
         self.responses: ResponseFiles | None = None
@@ -81,25 +92,25 @@ class LanguageRecording:
         """Run every batch that is still to be run.
 
         Raises:
-            RecordingError: the texts are not those of before the stop.
+            RecordingError: the texts are not those of before the stop, or a neuron's value is no
+                finite number.
             KeyboardInterrupt: after Ctrl-C, once the state is saved.
         """
         number, of = self.shard
-        saved, salt = time.monotonic(), 0
+        saved, salt, batch_number = time.monotonic(), 0, -1
         with self.model.evaluating(), self.observer.watching():
             for batch_number, rows in enumerate(batches(self.stream, self.batch_size)):
                 if not batch_number:
                     salt = corpus_salt(self.language, rows[0])
-                if batch_number == self.start - 1 and self.stream.sha256 != self._expected_sha:
-                    raise RecordingError(
-                        f"the texts of {self.language} are not those that were recorded before "
-                        "the stop; give the same ones to go on, or delete "
-                        f"{self.checkpoints.folder} to start anew"
-                    )
-                if batch_number < self.start or batch_number % of != number - 1:
+                if batch_number % of != number - 1:
                     continue
-                first_row = batch_number * self.batch_size
-                batch = Batch.of(rows, first_row, self.pad, self.skipped)
+                if not self.notes.agree(batch_number, bytes.fromhex(self.stream.sha256)):
+                    raise self._other_texts()
+                if batch_number < self.start:
+                    continue
+                batch = Batch.of(
+                    rows, batch_number * self.batch_size, self.encoding.pad, self.encoding.skipped
+                )
                 if batch.tokens:
                     self._run_batch(batch, salt)
                 self.rows += len(rows)
@@ -110,6 +121,15 @@ class LanguageRecording:
                     saved = time.monotonic()
                 if interruption.asked:
                     raise KeyboardInterrupt
+        if batch_number < self.notes.last:
+            raise self._other_texts()
+
+    def _other_texts(self) -> RecordingError:
+        return RecordingError(
+            f"the texts of {self.language} are not those that were recorded before the stop: they "
+            "differ or end earlier; give the same ones to go on, or delete "
+            f"{self.checkpoints.folder} to start anew"
+        )
 
     def _run_batch(self, batch: Batch, salt: int) -> None:
         chosen = slots = np.zeros(0, np.int64)
@@ -126,9 +146,18 @@ class LanguageRecording:
             index = batch.first_row + np.flatnonzero(batch.counted.any(1))
             self.responses.append(index, self.observer.responses)
 
-    # Stops -----------------------------------------------------------------------------------
+    def _check_finite(self) -> None:
+        for (hookpoint, layer), accumulator in self.observer.accumulators.items():
+            if not accumulator.finite:
+                raise RecordingError(
+                    f"{hookpoint} of layer {layer} took values that are no finite numbers on the "
+                    f"texts of {self.language}: does {self.model.dtype} overflow? Load the model "
+                    "in bfloat16 or float32"
+                )
 
     def _save(self, next_batch: int) -> None:
+        """Write the state from which batch `next_batch` can go on."""
+        self._check_finite()
         arrays = {
             f"{hookpoint}/{layer}/{name}": array
             for (hookpoint, layer), accumulator in self.observer.accumulators.items()
@@ -141,53 +170,32 @@ class LanguageRecording:
         facts = {
             "language": self.language,
             "next_batch": next_batch,
-            "rows_sha256": self.stream.sha256,
             "tokens": self.tokens,
             "rows": self.rows,
             "texts": 0 if self.responses is None else self.responses.texts,
         }
         self.checkpoints.save(arrays, facts)
 
-    def _load(self) -> int:
-        """Go on from the saved state, if there is one; the number of texts it has."""
-        saved = self.checkpoints.load(self.language)
-        if saved is None:
-            return 0
-        arrays, facts = saved
-        for (hookpoint, layer), accumulator in self.observer.accumulators.items():
-            prefix = f"{hookpoint}/{layer}/"
-            own = [key for key in arrays if key.startswith(prefix)]
-            accumulator.load({key.removeprefix(prefix): arrays[key] for key in own})
-        self._keys = arrays.get("keys")
-        self._expected_sha = facts["rows_sha256"]
-        self.start, self.tokens, self.rows = facts["next_batch"], facts["tokens"], facts["rows"]
-        return int(facts["texts"])
-
     # The result ------------------------------------------------------------------------------
 
     def result(self, source: str, *, keep_sample: bool) -> ActivationStats:
         """Statistics of this language."""
+        self._check_finite()
         described = self.model.described
         arrays: dict[str, dict[str, NDArray[Any]]] = {}
         for hookpoint in self.model.hookpoints:
-            layers = []
-            for layer in described.layers:
-                state = self.observer.accumulators[hookpoint, layer].state()
-                layers.append(statistics_of(state, self.tokens))
-                if self.tokens and not np.isfinite(layers[-1].get("variance", 0)).all():
-                    raise RecordingError(
-                        f"{hookpoint} of layer {layer} took values that are no finite numbers on "
-                        f"the texts of {self.language}: does {self.model.dtype} overflow? Load the "
-                        "model in bfloat16 or float32"
-                    )
+            layers = [
+                statistics_of(self.observer.accumulators[hookpoint, layer].state(), self.tokens)
+                for layer in described.layers
+            ]
             arrays[hookpoint] = {
                 name: np.stack([layer[name] for layer in layers])[None] for name in layers[0]
             }
         sample = None if self.sample is None else self._token_sample(self.sample, keep_sample)
         if sample is not None:
             for hookpoint, statistics in arrays.items():
-                found = sample.quantiles(hookpoint)
-                statistics |= {name: values[None] for name, values in found.items()}
+                quantiles = sample.quantiles(hookpoint)
+                statistics |= {name: values[None] for name, values in quantiles.items()}
         corpus = {
             "source": source,
             "documents": self.stream.documents,
@@ -230,5 +238,6 @@ class LanguageRecording:
 
     def close(self) -> None:
         """Close files; the result must have been saved by then."""
+        self.notes.close()
         if self.responses is not None:
             self.responses.close()

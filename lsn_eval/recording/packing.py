@@ -7,7 +7,7 @@ of one length; the rest that does not fill a row is dropped. Or one text a row, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -16,16 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.recording.texts import Document, is_held_out, token_array
+from lsn_eval.recording.texts import Document, token_array
+from lsn_eval.recording.tokenizing import PIECE, Tokenize, tokenized
 from lsn_eval.statistics.document_sketch import DocumentSketch
 
-TOKENIZED_TOGETHER = 256
-"""Documents handed to the tokenizer at a time: fast tokenizers share them among their threads."""
+LONGEST_TOKEN = 64
+"""Characters of a token, on average, that a text may have and still fill a long row of its own."""
 
 Row = NDArray[np.int64]
 """Token ids [position]."""
-
-Tokenize = Callable[[Sequence[str]], Sequence[Sequence[int]]]
 
 
 @dataclass(frozen=True)
@@ -51,21 +50,6 @@ class RowSettings:
             )
 
 
-def tokenize_with(tokenizer: Any, add_special_tokens: bool) -> Tokenize:
-    """Token ids of texts by a Hugging Face tokenizer."""
-
-    def tokenize(texts: Sequence[str]) -> Sequence[Sequence[int]]:
-        encoded = tokenizer(
-            list(texts),
-            add_special_tokens=add_special_tokens,
-            return_attention_mask=False,
-            verbose=False,  # a document longer than the model is what packing is for
-        )
-        return encoded["input_ids"]
-
-    return tokenize
-
-
 class RowStream:
     """The rows of one language's corpus, one pass, with an account of what was read.
 
@@ -77,7 +61,7 @@ class RowStream:
         self,
         language: str,
         texts: Iterable[str | Document] | Any,
-        tokenize: Tokenize | None,
+        tokenize: Tokenize,
         settings: RowSettings,
     ) -> None:
         self.language = language
@@ -120,14 +104,10 @@ class RowStream:
     def _packed(self) -> Iterator[Row]:
         length, limit = self.settings.length, self.settings.limit
         room = None if limit is None else limit // length * length
-        seen = 0
         rest = np.zeros(0, np.int64)
-        for texts, group in self._tokenized():
-            for text, ids in zip(texts, group, strict=True):
-                if room is None or seen < room:
-                    self._account(text)
-                seen += len(ids)
-            rest = np.concatenate([rest, *(np.asarray(ids, np.int64) for ids in group)])
+        for content, ids in self._documents():
+            self._account(content)
+            rest = np.concatenate([rest, np.asarray(ids, np.int64)])
             while rest.size >= length:
                 yield rest[:length]
                 rest = rest[length:]
@@ -137,57 +117,41 @@ class RowStream:
 
     def _single(self) -> Iterator[Row]:
         limit = self.settings.limit
-        for texts, group in self._tokenized():
-            for text, ids in zip(texts, group, strict=True):
-                row = np.asarray(ids, np.int64)[: self.settings.length]
-                if limit is not None:
-                    row = row[: limit - self.tokens]
-                if row.size:
-                    self._account(text)
-                    yield row
-                if limit is not None and self.tokens >= limit:
-                    return
+        for content, ids in self._documents():
+            row = np.asarray(ids, np.int64)[: self.settings.length]
+            if limit is not None:
+                row = row[: limit - self.tokens]
+            if row.size:
+                self._account(content)
+                yield row
+            if limit is not None and self.tokens >= limit:
+                return
 
-    def _account(self, text: str | bytes) -> None:
-        self.documents += 1
-        # Line ends, which only packing keeps, make no other document.
-        self.sketch.add(text.strip().encode() if isinstance(text, str) else text)
+    def _account(self, content: bytes | None) -> None:
+        if content is not None:
+            self.documents += 1
+            self.sketch.add(content)
 
-    def _tokenized(self) -> Iterator[tuple[Sequence[str | bytes], Sequence[Sequence[int] | Row]]]:
-        """Texts and their tokens; token ids that were given stand for texts of their own."""
+    def _documents(self) -> Iterator[tuple[bytes | None, Sequence[int] | Row]]:
+        """What each document is known by, if it is not one that goes on, and its tokens."""
+        where = f"the texts of {self.language}"
+        length, pack, hold_out = self.settings.length, self.settings.pack, self.settings.hold_out
         if hasattr(self._texts, "shape"):
-            tokens = token_array(self._texts, f"the texts of {self.language}")
-            if self.settings.hold_out:
+            tokens = token_array(self._texts, where)
+            if hold_out:
                 raise RecordingError(
-                    f"the texts of {self.language} are token ids, which cannot be split into "
-                    "documents; leave out --hold-out"
+                    f"{where} are token ids, which cannot be split into documents; leave out "
+                    "--hold-out"
                 )
-            rows: list[Row] = list(tokens)
-            if tokens.ndim == 1:
-                cuts = range(self.settings.length, tokens.size, self.settings.length)
-                rows = np.split(tokens, cuts) if self.settings.pack else [tokens]
-            yield [row.astype("<i4").tobytes() for row in rows], rows
-            return
-        if self._tokenize is None:
-            raise RecordingError("texts need a tokenizer; give one, or token ids")
-        texts = self._recorded()
-        while group := list(islice(texts, TOKENIZED_TOGETHER)):
-            yield group, self._tokenize(group)
-
-    def _recorded(self) -> Iterator[str]:
-        if isinstance(self._texts, str):
-            raise RecordingError(
-                f"the texts of {self.language} are one string; a list of texts was expected"
-            )
-        for item in self._texts:
-            document = item if isinstance(item, Document) else Document(item, item)
-            if not isinstance(document.text, str):
-                raise RecordingError(
-                    f"a text of {self.language} is a {type(document.text).__name__}; a string was "
-                    "expected"
-                )
-            if not (self.settings.hold_out and is_held_out(document.identity)):
-                yield document.text
+            rows: Iterable[Row] = np.atleast_2d(tokens)
+            if tokens.ndim == 1 and pack:
+                rows = np.split(tokens, range(length, tokens.size, length))
+            return ((row.astype("<i4").tobytes(), row) for row in rows)
+        # A row of its own needs no more than the beginning of a long text.
+        most = PIECE if pack else max(PIECE, LONGEST_TOKEN * length)
+        return tokenized(
+            self._texts, self._tokenize, where, hold_out=hold_out, piece=most, first_piece=not pack
+        )
 
 
 def batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:

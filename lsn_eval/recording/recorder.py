@@ -19,20 +19,23 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import nn
+from tqdm import tqdm
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.masks.names import LANGUAGE_NAME
 from lsn_eval.models.weights import weights_fingerprint
 from lsn_eval.recording.checkpoints import ARGUMENTS, Checkpoints, unfinished_folder
+from lsn_eval.recording.interrupts import Interruption, deferred_interrupt
 from lsn_eval.recording.language_recording import LanguageRecording
-from lsn_eval.recording.packing import RowSettings, RowStream, tokenize_with
+from lsn_eval.recording.packing import RowSettings, RowStream
+from lsn_eval.recording.processes import Processes
 from lsn_eval.recording.recorded_model import RecordedModel
-from lsn_eval.recording.run import Interruption, Processes, Progress, deferred_interrupt
 from lsn_eval.recording.settings import RecordingSettings
-from lsn_eval.recording.texts import Document
+from lsn_eval.recording.texts import Document, token_array
+from lsn_eval.recording.tokenizing import Encoding
 from lsn_eval.statistics import ActivationStats
+from lsn_eval.storage.whole_files import full_disk_reported, refuse_to_replace
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +51,15 @@ def record(
     settings: RecordingSettings | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    force: bool = False,
     progress: bool = False,
     command: str | None = None,
-    **chosen: Any,
+    **fields: Any,
 ) -> ActivationStats:
     """Run `texts` through `model` and keep statistics of its neurons.
 
     Args:
-        model: a Hugging Face model of a family in `lsn_eval.models.hookpoints.FAMILIES`. It is run
+        model: a Hugging Face model of a family in `lsn_eval.models.families.FAMILIES`. It is run
             without its head, and afterwards it is as it was.
         tokenizer: its tokenizer; None where every language is given as token ids.
         texts: per language.
@@ -64,17 +68,18 @@ def record(
         out: the file to write. Beside it the recording is put together, so that it can go on after
             a stop; without it nothing stays on disk.
         resume: go on with the unfinished recording beside `out`; texts must come again in order.
+        force: write over the file at `out`.
         progress: show tokens per second and the time left.
         command: what the user typed, for the record.
 
     Raises:
-        RecordingError: texts or settings that cannot be recorded, an unfinished recording in the
-            way, or a model that does not run as its family does.
+        RecordingError: texts or settings that cannot be recorded, a recording in the way, a full
+            disk, or a model that does not run as its family does.
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
     """
-    if isinstance(chosen.get("hookpoints"), str):
-        chosen["hookpoints"] = (chosen["hookpoints"],)
-    settings = replace(settings or RecordingSettings(), **chosen)
+    if isinstance(fields.get("hookpoints"), str):
+        fields["hookpoints"] = (fields["hookpoints"],)
+    settings = replace(settings or RecordingSettings(), **fields)
     if not texts:
         raise RecordingError("no texts were given; give those of at least one language")
     for language in texts:
@@ -92,10 +97,19 @@ def record(
             target = Path(stack.enter_context(folder)) / "stats.safetensors"
         else:
             target = Path(out)
+        if not target.parent.is_dir():
+            raise RecordingError(f"the folder {target.parent} does not exist; create it first")
+        if resume and target.exists() and not unfinished_folder(target).exists():
+            raise RecordingError(
+                f"{target} is finished, there is nothing to resume; to record anew, give another "
+                "name, or --force without --resume"
+            )
+        refuse_to_replace(target, RecordingError, force=force)
         recording = _Recording(
             RecordedModel(model, settings.hookpoints), tokenizer, texts, settings
         )
-        recording.record(target, resume=resume, progress=progress, command=command)
+        with full_disk_reported(target.parent, RecordingError):
+            recording.record(target, resume=resume, progress=progress, command=command)
         # Arrays stay mapped, and with them the file, also once its name is gone.
         return ActivationStats.load(target)
 
@@ -108,23 +122,20 @@ class _Recording:
         texts: Mapping[str, Texts],
         settings: RecordingSettings,
     ) -> None:
-        self.model, self.tokenizer, self.texts, self.settings = model, tokenizer, texts, settings
+        self.model, self.texts, self.settings = model, texts, settings
         self.length = model.length(settings.length)
         self.processes = Processes.launched()
         self.shard = self.processes.shard(*settings.shard)
-        self.tokenize = None
-        special: list[int] = []
-        if tokenizer is not None:
-            self.tokenize = tokenize_with(tokenizer, settings.adds_special_tokens)
-            special = list(tokenizer.all_special_ids)
-        elif settings.skip_special_tokens:
-            raise RecordingError("special tokens are known by the tokenizer; give one to skip them")
-        self.skipped = np.array(special if settings.skip_special_tokens else [], np.int64)
-        self.pad = int(getattr(tokenizer, "pad_token_id", None) or 0)
-        if self.pad >= model.vocabulary:
-            self.pad = 0
-        for language in texts:
-            self._rows(language)  # raises before anything runs
+        self.encoding = Encoding(
+            tokenizer,
+            special_tokens=settings.adds_special_tokens,
+            skip_special_tokens=settings.skip_special_tokens,
+            vocabulary=model.vocabulary,
+        )
+        for language in texts:  # raises before anything runs
+            self._rows(language)
+            if hasattr(texts[language], "shape"):
+                token_array(texts[language], f"the texts of {language}")
 
     def _rows(self, language: str) -> RowSettings:
         hold_out = self.settings.hold_out
@@ -139,15 +150,8 @@ class _Recording:
 
     def record(self, out: Path, *, resume: bool, progress: bool, command: str | None) -> None:
         """Record every language, and write `out` once all are there."""
-        if not out.parent.is_dir():
-            raise RecordingError(f"the folder {out.parent} does not exist; create it first")
         whole = unfinished_folder(out)
         rank, count = self.processes.rank, self.processes.count
-        if resume and out.exists() and not whole.exists():
-            raise RecordingError(
-                f"{out} is finished, there is nothing to resume; to record anew, delete it or give "
-                "another name"
-            )
         parts = len(list(whole.glob("process-*")))
         if parts > (count if count > 1 else 0) or (count > 1 and (whole / ARGUMENTS).exists()):
             raise RecordingError(
@@ -159,6 +163,20 @@ class _Recording:
             raise RecordingError("several processes need one --batch-size; give a number")
         own = Checkpoints(whole if count == 1 else whole / f"process-{rank}")
         started = own.open(self._arguments(command), resume=resume)
+        try:
+            self._record_languages(own, started, progress and rank == 0)
+        except BaseException:
+            if own.empty:  # nothing to go on from, and nothing to be in the way
+                own.remove()
+            raise
+        self.processes.wait()
+        if rank == 0:
+            folders = [whole / f"process-{n}" for n in range(count)] if count > 1 else [whole]
+            self._write(out, [Checkpoints(folder) for folder in folders], started)
+            Checkpoints(whole).remove()
+        self.processes.wait()
+
+    def _record_languages(self, own: Checkpoints, started: Mapping[str, Any], shown: bool) -> None:
         batch_size = started.get("resolved_batch_size")
         if batch_size is None:
             wanted = self.settings.batch_size
@@ -167,14 +185,7 @@ class _Recording:
         with deferred_interrupt() as interruption:
             for language in self.texts:
                 if not own.finished(language).exists():
-                    shown = progress and rank == 0
                     self._record_language(language, own, batch_size, interruption, shown)
-        self.processes.wait()
-        if rank == 0:
-            folders = [whole / f"process-{n}" for n in range(count)] if count > 1 else [whole]
-            self._write(out, [Checkpoints(folder) for folder in folders], started)
-            Checkpoints(whole).remove()
-        self.processes.wait()
 
     def _record_language(
         self,
@@ -185,28 +196,32 @@ class _Recording:
         shown: bool,
     ) -> None:
         texts = self.texts[language]
-        stream = RowStream(language, texts, self.tokenize, self._rows(language))
+        stream = RowStream(language, texts, self.encoding, self._rows(language))
         recording = LanguageRecording(
             self.model,
             stream,
+            self.encoding,
             self.settings,
             checkpoints,
             batch_size=batch_size,
             shard=self.shard,
-            pad=self.pad,
-            skipped=self.skipped,
         )
-        number = list(self.texts).index(language) + 1
-        title = f"{language} ({number}/{len(self.texts)})"
-        bar = Progress(title, shown=shown, done=recording.tokens)
+        bar = tqdm(
+            desc=f"{language} ({list(self.texts).index(language) + 1}/{len(self.texts)})",
+            initial=recording.tokens,
+            unit="tok",
+            unit_scale=True,
+            disable=not shown,
+        )
 
         def advance(tokens: int) -> None:
             # Token ids have a size, files say how far they are read, streams do neither.
             size = math.prod(texts.shape) if hasattr(texts, "shape") else None
             if fraction := texts.fraction() if hasattr(texts, "fraction") else None:
                 size = round(stream.tokens / fraction)
-            sizes = [total for total in (size, self.settings.tokens) if total]
-            bar.update(tokens, min(sizes) // self.shard[1] if sizes else None)
+            if sizes := [total for total in (size, self.settings.tokens) if total]:
+                bar.total = max(min(sizes) // self.shard[1], bar.n + tokens)
+            bar.update(tokens)
 
         try:
             recording.run(interruption, advance)
@@ -244,7 +259,7 @@ class _Recording:
             "corpora": stats.provenance["corpora"],
             "dtype": self.model.dtype,
             "weights_fingerprint": started["compared"]["weights_fingerprint"],
-            "tokenizer": getattr(self.tokenizer, "name_or_path", None),
+            "tokenizer": getattr(self.encoding.tokenizer, "name_or_path", None),
             "settings": {
                 "length": self.length,
                 "pack": settings.pack,

@@ -12,10 +12,10 @@ import glob
 import gzip
 import hashlib
 import io
-import json
 import lzma
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
+from lsn_eval.storage.outside_files import bounded_lines, decoded, parse_json
 from lsn_eval.storage.tensor_files import load_plain_tensors
 
 HELD_OUT_SHARE = 10
@@ -96,23 +97,22 @@ class TextFiles:
                 return
             with open(file, "rb") as raw:
                 # Through buffers, so that the raw position is only roughly what was read.
-                for number, line in enumerate(_decompressed(file, raw), start=1):
-                    try:
-                        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-                    except UnicodeDecodeError as error:
-                        raise RecordingError(
-                            f"{file}, line {number}: {error}; UTF-8 was expected"
-                        ) from error
+                unpacked = _decompressed(file, raw)
+                for number, line in bounded_lines(unpacked, str(file), RecordingError):
+                    where = f"{file}, line {number}"
+                    text = decoded(line, where, RecordingError)
                     if not text.strip():
                         continue
-                    share = raw.tell() / size
                     if kind == ".txt":
                         stripped = text.rstrip("\r\n")
-                        yield Document(text if self.line_ends else stripped, stripped), share
+                        document = Document(text if self.line_ends else stripped, stripped)
                     else:
-                        where = f"{file}, line {number}"
-                        yield _json_document(text, where, self.column), share
-        except (OSError, EOFError, lzma.LZMAError) as error:
+                        record = parse_json(text, where, RecordingError)
+                        document = _column_document(record, where, self.column)
+                    yield document, raw.tell() / size
+        except RecordingError:
+            raise
+        except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
             raise RecordingError(f"{file} cannot be read ({error}); is it damaged?") from error
 
 
@@ -153,7 +153,7 @@ def _readable(file: Path) -> bool:
     return _kind(file) in (*TEXT_SUFFIXES, TOKEN_SUFFIX) and not file.name.startswith(".")
 
 
-def _decompressed(file: Path, raw: BinaryIO) -> Iterable[bytes]:
+def _decompressed(file: Path, raw: BinaryIO) -> Any:
     suffix = file.suffix.lower()
     if suffix == ".gz":
         return gzip.GzipFile(fileobj=raw)
@@ -166,16 +166,6 @@ def _decompressed(file: Path, raw: BinaryIO) -> Iterable[bytes]:
 
         return io.BufferedReader(pyarrow.CompressedInputStream(raw, "zstd"))
     return raw
-
-
-def _json_document(line: str, where: str, column: str) -> Document:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise RecordingError(
-            f"{where}: not JSON ({error}); one object with {column!r} a line was expected"
-        ) from error
-    return _column_document(record, where, column)
 
 
 def _column_document(record: Any, where: str, column: str) -> Document:
@@ -195,18 +185,18 @@ def _parquet_documents(file: Path, column: str) -> Iterator[tuple[Document, floa
 
     try:
         table = pyarrow.parquet.ParquetFile(file)
-    except pyarrow.ArrowInvalid as error:
-        raise RecordingError(f"{file} is no parquet file ({error})") from error
-    names = table.schema_arrow.names
-    columns = [name for name in (column, "id") if name in names]
-    total, read = max(1, table.metadata.num_rows), 0
-    for batch in table.iter_batches(batch_size=256, columns=columns):
-        for record in batch.to_pylist():
-            read += 1
-            record = record if column in names else dict.fromkeys(names)
-            document = _column_document(record, f"{file}, row {read}", column)
-            if document.text.strip():
-                yield document, read / total
+        names = table.schema_arrow.names
+        columns = [name for name in (column, "id") if name in names]
+        total, read = max(1, table.metadata.num_rows), 0
+        for batch in table.iter_batches(batch_size=256, columns=columns):
+            for record in batch.to_pylist():
+                read += 1
+                record = record if column in names else dict.fromkeys(names)
+                document = _column_document(record, f"{file}, row {read}", column)
+                if document.text.strip():
+                    yield document, read / total
+    except pyarrow.ArrowException as error:
+        raise RecordingError(f"{file} is no whole parquet file ({error})") from error
 
 
 class DatasetTexts:
@@ -237,7 +227,10 @@ class DatasetTexts:
                     yield document
         except RecordingError:
             raise
-        except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        except (
+            OSError, EOFError, ValueError, RuntimeError, zlib.error,
+            datasets.exceptions.DatasetsError,
+        ) as error:  # fmt: skip
             offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
             raise RecordingError(
                 f"dataset {self.source} cannot be streamed ({error}); check the name, the "
@@ -277,14 +270,24 @@ def read_tokens(source: str) -> TokenFile:
 
 
 def token_array(tokens: Any, where: str) -> NDArray[np.int64]:
-    """Token ids as an array [token] or [row, token]."""
-    array = np.asarray(tokens) if hasattr(tokens, "shape") else None
+    """Token ids as an array [token] or [row, token].
+
+    Raises:
+        RecordingError: it is something else, or an id is below 0.
+    """
+    try:
+        array = np.asarray(tokens) if hasattr(tokens, "shape") else None
+    except (TypeError, ValueError, RuntimeError):  # a sparse one, one in bfloat16
+        array = None
     if array is None or array.dtype.kind not in "iu" or array.ndim not in (1, 2):
         given = type(tokens).__name__ if array is None else f"{array.dtype} {list(array.shape)}"
         raise RecordingError(
             f"{where} holds {given}; a LongTensor of token ids [token] or [row, token] was expected"
         )
-    return array.astype(np.int64)
+    array = array.astype(np.int64)
+    if array.size and array.min() < 0:
+        raise RecordingError(f"{where} holds token {array.min()}; 0 or more was expected")
+    return array
 
 
 def is_token_file(source: str) -> bool:

@@ -21,8 +21,9 @@ from torch import nn
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording.observing import Batch, Observer, Place
-from lsn_eval.recording.packing import RowSettings, RowStream, batches, tokenize_with
+from lsn_eval.recording.packing import RowSettings, RowStream, batches
 from lsn_eval.recording.recorded_model import RecordedModel
+from lsn_eval.recording.tokenizing import Encoding
 from lsn_eval.statistics import ActivationStats
 
 QUANTILE = 0.9
@@ -124,15 +125,12 @@ class _Passes:
                 "so that its batches cannot be run again; record it in one run"
             )
         self.corpus = corpora[0]
-        self.tokenize = None
-        skipped: list[int] = []
-        self.pad = 0
-        if tokenizer is not None:
-            self.tokenize = tokenize_with(tokenizer, settings["special_tokens"])
-            skipped = list(tokenizer.all_special_ids) if settings["skip_special_tokens"] else []
-            pad = tokenizer.pad_token_id or 0
-            self.pad = pad if pad < model.vocabulary else 0
-        self.skipped = np.array(skipped, np.int64)
+        self.encoding = Encoding(
+            tokenizer,
+            special_tokens=settings["special_tokens"],
+            skip_special_tokens=settings["skip_special_tokens"],
+            vocabulary=model.vocabulary,
+        )
         self.rows = RowSettings(
             length=settings["length"],
             pack=settings["pack"],
@@ -144,11 +142,11 @@ class _Passes:
         """One pass; each site's keeper has every batch's values added."""
         observer = Observer(self.model.sites, moments=False, per_text=False)
         observer.accumulators = dict(keepers)
-        stream = RowStream(self.language, self.texts, self.tokenize, self.rows)
+        stream = RowStream(self.language, self.texts, self.encoding, self.rows)
         size = self.corpus["batch_size"]
         with self.model.evaluating(), observer.watching():
             for number, rows in enumerate(batches(stream, size)):
-                batch = Batch.of(rows, number * size, self.pad, self.skipped)
+                batch = Batch.of(rows, number * size, self.encoding.pad, self.encoding.skipped)
                 if batch.tokens:
                     observer.begin(batch, np.zeros(0, np.int64))
                     self.model.run(batch.ids, batch.attention)

@@ -24,6 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lsn_eval.errors import StatisticsError
+from lsn_eval.storage.mapped_arrays import mapped_array
+from lsn_eval.storage.whole_files import full_disk_reported
+
 QUANTILES: Mapping[str, float] = {"p10": 0.1, "median": 0.5, "p90": 0.9}
 """Quantiles kept, by name of the statistic."""
 
@@ -128,8 +132,9 @@ def scratch_array(shape: tuple[int, ...], dtype: type, folder: Path | None = Non
     """An array of zeros: in memory, or in an unnamed temporary file where it is large."""
     if math.prod(shape) * np.dtype(dtype).itemsize <= SCRATCH_BYTES:
         return np.zeros(shape, dtype)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
+    place = Path(folder or tempfile.gettempdir())
+    with full_disk_reported(place, StatisticsError), tempfile.TemporaryFile(dir=place) as file:
+        return mapped_array(file, dtype, shape)
 
 
 class SampleBuilder:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,10 +16,17 @@ from lsn_eval.errors import LsnError
 METADATA_KEY = "lsn_eval"
 """Where a safetensors file of ours keeps its JSON document."""
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""The disk, the quota, or the largest file that is allowed."""
+
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str], error: type[LsnError]) -> Iterator[BinaryIO]:
-    """A file to write that takes its place when the block ends, and leaves no trace if it fails."""
+    """A file to write that takes its place when the block ends, and leaves no trace if it fails.
+
+    Raises:
+        LsnError: `error`, where no file can be at `path` or the disk is full.
+    """
     target = Path(path)
     if target.is_dir():
         raise error(f"{target} is a folder; the name of a file to write was expected")
@@ -25,10 +34,17 @@ def whole_file(path: str | os.PathLike[str], error: type[LsnError]) -> Iterator[
         raise error(f"{target.parent} is a file, and {target} cannot be inside it; name a folder")
     if not target.parent.is_dir():
         raise error(f"the folder {target.parent} does not exist; create it first")
-    handle, unfinished = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
+        handle, unfinished = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as cause:
+        raise error(
+            f"{target} cannot be written ({cause.strerror}); make room, or name another folder"
+        ) from cause
+    try:
+        with full_disk_reported(target.parent, error), os.fdopen(handle, "wb") as file:
             yield file
+            file.flush()
+            _reach_the_disk(handle)  # before it takes the place of an old one
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(unfinished, 0o666 & ~umask)
@@ -36,6 +52,41 @@ def whole_file(path: str | os.PathLike[str], error: type[LsnError]) -> Iterator[
     except BaseException:
         Path(unfinished).unlink(missing_ok=True)
         raise
+
+
+def refuse_to_replace(path: str | os.PathLike[str], error: type[LsnError], *, force: bool) -> None:
+    """Raise where something that may have taken hours to make is in the way.
+
+    For what is expensive; what is made again in seconds is simply written over.
+    """
+    if os.path.exists(path) and not force:
+        raise error(
+            f"{os.fspath(path)} is there already and would be lost; give another name, or --force "
+            "(force=True) to write over it"
+        )
+
+
+@contextmanager
+def full_disk_reported(folder: Path, error: type[LsnError]) -> Iterator[None]:
+    """Within the block a full disk is `error`, which says how much room is left."""
+    try:
+        yield
+    except OSError as cause:
+        if cause.errno not in NO_ROOM:
+            raise
+        free = shutil.disk_usage(folder).free / 2**20
+        raise error(
+            f"{folder} has no room for what is to be written ({cause.strerror}; {free:,.0f} MiB "
+            "are free); make room, or write to another disk"
+        ) from cause
+
+
+def _reach_the_disk(handle: int) -> None:
+    try:
+        os.fsync(handle)
+    except OSError as cause:
+        if cause.errno != errno.EINVAL:  # a file system that cannot
+            raise
 
 
 def check_format(

@@ -174,6 +174,9 @@ def test_shards_are_merged(model: Path, texts: dict[str, Path], tmp_path: Path) 
     for name in ("positive", "max", "p10", "median", "p90"):
         np.testing.assert_array_equal(merged.get("mlp.act", name), whole.get("mlp.act", name))
     assert not whole.samples
+    with pytest.raises(RecordingError, match="would be lost.*--force"):
+        recording(model, tmp_path / "whole", texts, *options, "--shard", "1/2")
+    recording(model, tmp_path / "whole", texts, *options, "--force")
     run("stats", "merge", *shards, "--keep", "positive", "--out", tmp_path / "counts")
     assert ActivationStats.load(tmp_path / "counts").names("mlp.act") == ("positive",)
     with pytest.raises(LsnError, match="share tokens"):
@@ -224,7 +227,9 @@ def test_an_interrupted_command_says_how_to_go_on(
         (["--texts", "de={de}", "--dataset", "x", "--languages", "de"], "give it once"),
         (["--dataset", "x"], "go together"),
         (["--texts", "de={de}", "--tokens", "many"], "500K or 10M"),
+        (["--texts", "de={de}", "--tokens", "9" * 400], "500K or 10M"),
         (["--texts", "de={de}", "--shard", "1"], "i/n was expected"),
+        (["--texts", "de={de}", "--shard", "1/" + "9" * 99], "i/n was expected"),
         (["--texts", "de={de}", "--batch-size", "big"], "auto or a number"),
         (["--texts", "de={de}", "--statistics", "mean"], "all or counts"),
         (["--texts", "de={de}", "--dtype", "int8"], "bfloat16 or float16"),

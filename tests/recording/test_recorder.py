@@ -245,12 +245,62 @@ def test_a_site_that_never_fires_is_an_error(tokenizer) -> None:
     record(model, tokenizer, TEXTS, length=16, batch_size=4, hookpoints=["mlp.down_in"])
 
 
-def test_values_that_overflow_are_an_error(tokenizer) -> None:
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("statistics", ["all", "counts"])
+def test_values_that_are_not_finite_are_an_error(tokenizer, statistics: str, value: str) -> None:
     model = tiny_model("llama")
-    with torch.no_grad():
-        model.model.layers[1].mlp.gate_proj.weight[3] = float("nan")
-    with pytest.raises(RecordingError, match="mlp.act of layer 1.*no finite numbers.*texts of de"):
-        record(model, tokenizer, TEXTS, length=16, batch_size=4)
+    model.model.layers[1].mlp.gate_proj.register_forward_hook(
+        lambda module, args, output: output.index_fill(-1, torch.tensor([3]), float(value))
+    )
+    at = "mlp.gate"
+    with pytest.raises(RecordingError, match=f"{at} of layer 1.*no finite numbers.*texts of de"):
+        record(
+            model, tokenizer, TEXTS, length=16, batch_size=4, statistics=statistics, hookpoints=at
+        )
+
+
+def test_a_stop_for_good_leaves_nothing_in_the_way(tmp_path: Path, tokenizer) -> None:
+    """Not where states were saved: those can be gone on from once the reason is mended."""
+    out = tmp_path / "stats"
+    options: dict[str, Any] = {"out": out, "length": 8, "batch_size": 2}
+    model = tiny_model("llama")
+    for texts in ({"de": torch.arange(99) - 9}, {"de": [*TEXTS["de"], "half \ud800"]}):
+        with pytest.raises(RecordingError, match="token -9|half a character"):
+            record(model, tokenizer, texts, **options)
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_finished_recording_is_replaced_on_request_alone(tmp_path: Path, tokenizer) -> None:
+    out = tmp_path / "stats"
+    model = tiny_model("llama")
+    options: dict[str, Any] = {"out": out, "length": 16, "batch_size": 4}
+    first = record(model, tokenizer, TEXTS, **options)
+    with pytest.raises(RecordingError, match="would be lost.*--force"):
+        record(model, tokenizer, {"de": TEXTS["fr"]}, **options)
+    assert ActivationStats.load(out).digest == first.digest
+    assert not (tmp_path / "stats.unfinished").exists()
+    record(model, tokenizer, {"de": TEXTS["fr"]}, force=True, **options)
+    assert ActivationStats.load(out).languages == ("de",)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"statistics": "counts", "pack": False, "per_text": True}],
+    ids=["sample", "responses of texts"],
+)
+def test_a_full_disk_is_said(tmp_path: Path, options: dict[str, Any]) -> None:
+    """The largest file that the system allows stands for a full disk."""
+    resource = pytest.importorskip("resource")
+    ids = torch.randint(0, 256, (6_000, 1), generator=torch.Generator().manual_seed(0))
+    options |= {"length": 1, "batch_size": 64, "out": tmp_path / "stats"}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, limits[1]))
+        with pytest.raises(RecordingError, match="has no room for what is .*File too large"):
+            record(tiny_model("llama"), None, {"de": ids}, **options)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

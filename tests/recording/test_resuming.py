@@ -19,7 +19,7 @@ from builders.plain_recording import TEXTS, assert_same
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording import record
-from lsn_eval.recording.checkpoints import unfinished_folder
+from lsn_eval.recording.checkpoints import Checkpoints, unfinished_folder
 from lsn_eval.statistics import ActivationStats
 
 
@@ -137,9 +137,11 @@ def test_what_resuming_refuses(tmp_path: Path, tokenizer) -> None:
         other.model.layers[0].mlp.up_proj.weight.mul_(2)
     with pytest.raises(RecordingError, match="weights_fingerprint was"):
         record(other, tokenizer, texts, **options)
-    others = {"de": _Stopping([f"x{text}" for text in MANY["de"]], -1, RuntimeError)}
-    with pytest.raises(RecordingError, match="not those that were recorded before the stop"):
-        record(model, tokenizer, others, **options)
+    changed = [*MANY["de"][:250], "something else", *MANY["de"][251:]]
+    for other in ([f"x{text}" for text in MANY["de"]], MANY["de"][:100], changed):
+        others = {"de": _Stopping(other, -1, RuntimeError)}
+        with pytest.raises(RecordingError, match="not those that were recorded before the stop"):
+            record(model, tokenizer, others, **options)
     part = unfinished_folder(out) / "process-0"
     part.mkdir()
     with pytest.raises(RecordingError, match="launch as many"):
@@ -148,6 +150,56 @@ def test_what_resuming_refuses(tmp_path: Path, tokenizer) -> None:
     record(model, tokenizer, texts, **options)
     with pytest.raises(RecordingError, match="is finished, there is nothing to resume"):
         record(model, tokenizer, texts, **options)
+
+
+@pytest.mark.parametrize("change", ["shortened", "changed"])
+def test_texts_are_the_same_as_far_as_batches_were_run(
+    tmp_path: Path, tokenizer, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond the saved state, too: the batches run since then have written into the sample."""
+    model = tiny_model("llama")
+    out = tmp_path / "stats"
+    options: dict[str, Any] = {"out": out, "length": 16, "batch_size": 8, "sample_tokens": 50}
+    saves = []
+    save = Checkpoints.save
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", lambda *given: saves.append(saves or save(*given)))
+        with pytest.raises(RuntimeError, match="stopped"):
+            record(
+                model, tokenizer, {"de": _Stopping(MANY["de"], 600, RuntimeError)},
+                checkpoint_seconds=0, **options,
+            )  # fmt: skip
+    assert len(saves) > 5
+    other = MANY["de"][:200] if change == "shortened" else [*MANY["de"][:200], *MANY["fr"]]
+    with pytest.raises(RecordingError, match="not those that were recorded before the stop"):
+        record(model, tokenizer, {"de": _Stopping(other, -1, RuntimeError)}, resume=True, **options)
+    texts = {"de": _Stopping(MANY["de"], -1, RuntimeError)}
+    resumed = record(model, tokenizer, texts, resume=True, **options)
+    del options["out"]
+    assert_same(resumed, record(model, tokenizer, texts, **options))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("arguments.json", b'{"compared": {}}', "of another version"),
+        ("arguments.json", b"[" * 9999, "nested deeper"),
+        ("state", b"no safetensors", "state is damaged"),
+        ("sample.mlp.act", b"", "has lost what was recorded"),
+    ],
+)
+def test_a_damaged_folder_is_not_gone_on_from(
+    tmp_path: Path, tokenizer, file: str, content: bytes, message: str
+) -> None:
+    options: dict[str, Any] = {
+        "out": tmp_path / "stats", "length": 16, "batch_size": 8, "checkpoint_seconds": 0,
+    }  # fmt: skip
+    texts = {"de": _Stopping(MANY["de"], 300, RuntimeError)}
+    with pytest.raises(RuntimeError, match="stopped"):
+        record(tiny_model("llama"), tokenizer, texts, **options)
+    (unfinished_folder(tmp_path / "stats") / file).write_bytes(content)
+    with pytest.raises(RecordingError, match=message):
+        record(tiny_model("llama"), tokenizer, texts, resume=True, **options)
 
 
 def test_ctrl_c_saves_after_the_batch(tmp_path: Path, tokenizer, ctrl_c: None) -> None:

@@ -88,20 +88,39 @@ def test_line_ends_are_kept_for_packing(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("a.csv", b"x", "are read"),
-        ("a.txt", b"\xff\xfe", "line 1.*UTF-8 was expected"),
-        ("a.jsonl", b'{"text": "a"}\n{', "line 2: not JSON"),
+        ("a.txt", b"\xff\xfe", "line 1 is not UTF-8"),
+        ("a.jsonl", b'{"text": "a"}\n{', "line 2 cannot be read as JSON"),
+        ("a.jsonl", b"[" * 100_000, "line 1: JSON nested deeper"),
+        ("a.jsonl", rb'{"text": "\ud800"}', "half a character"),
+        ("a.jsonl", b'{"text": "a", "n": 1' + b"0" * 5000 + b"}", "an integer of 5001 digits"),
         ("a.jsonl", b'{"texts": "a"}', "no text in column 'text'; there is texts"),
         ("a.jsonl", b'{"text": 3}', "no text in column 'text'"),
         ("a.jsonl", b"[1]", "there is a list"),
         ("a.jsonl.gz", b"no gzip", "damaged"),
         ("a.txt.xz", b"no xz", "damaged"),
-        ("a.parquet", b"no parquet", "no parquet file"),
+        ("a.parquet", b"no parquet", "no whole parquet file"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(RecordingError, match=message):
         list(TextFiles(str(tmp_path / name)))
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in ("a.txt", "a.jsonl")])
+def test_damaged_files_are_said_to_be(tmp_path: Path, name: str) -> None:
+    """Cut anywhere, and with bytes exchanged anywhere: read as it was, or an error of ours."""
+    whole = write(tmp_path / name).read_bytes()
+    damaged = 0
+    places = range(0, len(whole), 1 + len(whole) // 200)
+    for at in places:
+        for content in (whole[:at], whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :]):
+            (tmp_path / name).write_bytes(content)
+            try:
+                list(TextFiles(str(tmp_path / name)))
+            except RecordingError:
+                damaged += 1
+    assert damaged > len(places) / 2
 
 
 @pytest.mark.parametrize("source", ["missing.txt", "*.txt", ""])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from lsn_eval.errors import MaskError
-from lsn_eval.storage.whole_files import whole_file
+from lsn_eval.storage import whole_files
+from lsn_eval.storage.whole_files import refuse_to_replace, whole_file
 
 
 @pytest.mark.parametrize(
@@ -35,3 +39,26 @@ def test_a_file_appears_when_it_is_whole(tmp_path):
         file.write(b"half")
         _ = 1 / 0
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"new"]
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT])
+def test_a_full_disk_is_said_and_the_old_file_stays(reason, tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(reason, os.strerror(reason))
+
+    target = tmp_path / "mask"
+    target.write_bytes(b"old")
+    monkeypatch.setattr(whole_files.os, "fsync", full)
+    with pytest.raises(MaskError, match="has no room.*MiB are free"):  # noqa: SIM117
+        with whole_file(target, MaskError) as file:
+            file.write(b"new")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+def test_what_took_long_is_replaced_on_request_alone(tmp_path):
+    target = tmp_path / "stats"
+    refuse_to_replace(target, MaskError, force=False)
+    target.write_bytes(b"hours")
+    with pytest.raises(MaskError, match="stats is there already and would be lost.*--force"):
+        refuse_to_replace(target, MaskError, force=False)
+    refuse_to_replace(target, MaskError, force=True)

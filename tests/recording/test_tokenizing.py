@@ -1,0 +1,87 @@
+"""Documents become tokens in bounded pieces, and what is normal is never cut."""
+
+from __future__ import annotations
+
+import pytest
+
+from lsn_eval.errors import RecordingError
+from lsn_eval.recording.packing import RowSettings, RowStream
+from lsn_eval.recording.tokenizing import (
+    CHARACTERS_TOGETHER,
+    PIECE,
+    TOGETHER,
+    Encoding,
+    tokenized,
+)
+
+
+class Counting:
+    """One token a character, and what was asked for."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, ...]] = []
+
+    def __call__(self, texts):
+        self.calls.append(tuple(texts))
+        return [[ord(character) % 200 for character in text] for text in texts]
+
+    @property
+    def characters(self) -> int:
+        return sum(len(text) for texts in self.calls for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [({"pack": True}, CHARACTERS_TOGETHER + PIECE), ({"pack": False}, PIECE)],
+)
+def test_a_long_line_is_read_as_far_as_it_is_needed(options, most) -> None:
+    counting = Counting()
+    line = "twenty million characters " * 800_000
+    stream = RowStream("de", [line], counting, RowSettings(length=100, limit=2000, **options))
+    rows = list(stream)
+    letters = Counting()([line[:2000]])[0]
+    assert [token for row in rows for token in row] == letters[: len(rows) * 100]
+    assert len(rows) == (20 if options["pack"] else 1)
+    assert stream.documents == 1
+    assert counting.characters <= most
+
+
+def test_a_long_line_is_cut_before_spaces_and_nothing_is_lost() -> None:
+    counting = Counting()
+    line = "word " * (PIECE // 2) + "x" * (2 * PIECE)
+    found = list(tokenized([line, "next"], counting, "texts"))
+    pieces = [text for texts in counting.calls for text in texts]
+    assert "".join(pieces) == f"{line}next"
+    assert max(map(len, pieces)) <= PIECE
+    assert pieces[1].startswith(" word")
+    assert [content is None for content, _ in found] == [False, *[True] * (len(pieces) - 2), False]
+
+
+def test_normal_lines_are_tokenized_whole_and_together() -> None:
+    counting = Counting()
+    lines = ["a" * PIECE, *("b" * 100 for _ in range(600))]
+    contents = [content for content, _ in tokenized(lines, counting, "texts")]
+    assert contents == [line.encode() for line in lines]
+    assert [text for texts in counting.calls for text in texts] == lines
+    assert [len(texts) for texts in counting.calls] == [TOGETHER, TOGETHER, 601 - 2 * TOGETHER]
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["ok", "half \ud800"], "half a character"),
+        ("abc", "one string"),
+        ([b"abc"], "a string was expected"),
+    ],
+)
+def test_texts_that_cannot_be_tokenized(texts, message: str) -> None:
+    with pytest.raises(RecordingError, match=f"texts of de.*{message}"):
+        list(tokenized(texts, Counting(), "the texts of de"))
+
+
+def test_special_tokens_are_added_on_request(tokenizer) -> None:
+    plain, added = (
+        Encoding(tokenizer, special_tokens=added, skip_special_tokens=False, vocabulary=257)(["a"])
+        for added in (False, True)
+    )
+    assert plain == added
