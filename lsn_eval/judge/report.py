@@ -12,6 +12,8 @@ from lsn_eval.judge.prompts import GRADE, PAIR
 from lsn_eval.judge.saved import SavedAnswers
 from lsn_eval.judge.session import JudgeSession, judge_signature
 from lsn_eval.visible_text import one_line
+from lsn_eval.wording.numbers import interval, p_value, plain
+from lsn_eval.wording.text_tables import aligned
 
 FORMAT = "lsn_judge"
 VERSION = 1
@@ -86,29 +88,31 @@ def document(
 
 
 def grade_table(graded: Sequence[Graded]) -> str:
-    """Markdown: a row a task and run."""
-    return _table(
-        ["task", "condition", "answers", "judged", "unjudged", "grade", "95 % interval"],
-        [
-            [entry.saved.task, entry.saved.name, len(entry.grades), summary.judged,
-             summary.unjudged, _number(summary.mean), _interval(summary.interval)]
-            for entry in graded for summary in [entry.summary]
-        ],
-    )  # fmt: skip
+    """A row a task and run."""
+    rows = [["task", "condition", "answers", "judged", "unjudged", "grade", "95 % interval"]]
+    for entry in graded:
+        summary = entry.summary
+        counts = len(entry.grades), summary.judged, summary.unjudged
+        rows.append([
+            entry.saved.task, entry.saved.name, *map(str, counts), plain(summary.mean),
+            interval(summary.interval, plain),
+        ])  # fmt: skip
+    return "\n".join(aligned(rows, words=2))
 
 
 def pair_table(compared: Sequence[Compared]) -> str:
-    """Markdown: a row a task."""
-    return _table(
-        ["task", "first", "second", "wins", "losses", "ties", "unjudged", "win rate",
-         "95 % interval", "p"],
-        [
-            [entry.first.task, entry.first.name, entry.second.name,
-             *(summary.as_json()[name] for name in ("wins", "losses", "ties", "unjudged")),
-             _number(summary.win_rate), _interval(summary.interval), _number(summary.p_value)]
-            for entry in compared for summary in [entry.summary]
-        ],
-    )  # fmt: skip
+    """A row a task."""
+    counted = ["wins", "losses", "ties", "unjudged"]
+    rows = [["task", "first", "second", *counted, "win rate", "95 % interval", "p"]]
+    for entry in compared:
+        summary = entry.summary
+        shown = summary.as_json()
+        rows.append([
+            entry.first.task, entry.first.name, entry.second.name,
+            *(str(shown[name]) for name in counted), plain(summary.win_rate),
+            interval(summary.interval, plain), p_value(summary.p_value),
+        ])  # fmt: skip
+    return "\n".join(aligned(rows, words=3))
 
 
 def notes(session: JudgeSession, graded: Sequence[Graded | Compared]) -> list[str]:
@@ -124,17 +128,3 @@ def notes(session: JudgeSession, graded: Sequence[Graded | Compared]) -> list[st
             f"{who}: {count} unjudged: {reason}" for reason, count in entry.summary.reasons.items()
         ]
     return [*map(one_line, lines), str(session.usage)]
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _interval(value: tuple[float, float] | None) -> str:
-    return "-" if value is None else f"{value[0]:.3f} to {value[1]:.3f}"
-
-
-def _table(header: list[str], rows: list[list[Any]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    cells = [[one_line(str(cell)).replace("|", "\\|") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lsn_eval.judge.answers import Answer
 from lsn_eval.judge.errors import JudgeError
-from lsn_eval.results.signatures import signature
-
-_DATED = re.compile(r"_(\d{4}-\d\d-\d\dT[\d.-]+)$")
+from lsn_eval.results.rows import ResultsError, Row
+from lsn_eval.results.run_files import read_file
+from lsn_eval.results.samples import results_path, sample_of
+from lsn_eval.storage.outside_files import Fields, json_lines
+from lsn_eval.wording.lists import listed
 
 
 @dataclass(frozen=True)
@@ -41,25 +39,24 @@ def load_saved(path: Path) -> list[SavedAnswers]:
     holds one run.
 
     Raises:
-        JudgeError: there are none, or several runs that a folder does not tell apart.
+        JudgeError: there are none, several runs that a folder does not tell apart, or a file that
+            cannot be read; the message names the line.
     """
-    if path.is_dir():
-        files = sorted(path.rglob("samples_*.jsonl"))
-        dates = sorted({found[1] for f in files if (found := _DATED.search(f.stem))})
-        folders = sorted({str(f.parent) for f in files})
-        if len(dates) > 1 or len(folders) > 1:
-            raise JudgeError(
-                f"{path} holds samples of several runs ({', '.join(dates)}; in "
-                f"{', '.join(folders)}); name the results file or the samples file of one"
-            )
-    elif path.suffix == ".json":
-        dated = _DATED.search(path.stem)
-        files = sorted(path.parent.glob(f"samples_*_{dated[1]}.jsonl")) if dated else []
-    elif path.is_file():
-        files = [path]
-    else:
+    if not path.exists():
         raise JudgeError(f"{path} does not exist; a samples file, a results file or their folder "
                          "was expected")  # fmt: skip
+    files = [path]
+    if path.is_dir():
+        files = sorted(path.rglob("samples_*.jsonl"))
+        runs = {results[0] for file in files if (results := results_path(file))}
+        if len(runs) > 1:
+            raise JudgeError(
+                f"{path} holds samples of several runs ({listed(sorted(runs))}); name the results "
+                "file or the samples file of one"
+            )
+    elif path.suffix == ".json":
+        beside = sorted(path.parent.glob("samples_*.jsonl"))
+        files = [file for file in beside if (results_path(file) or [None])[0] == path]
     if not files:
         raise JudgeError(f"no samples belong to {path}; run lm-eval with --log_samples and "
                          "--output_path")  # fmt: skip
@@ -67,80 +64,66 @@ def load_saved(path: Path) -> list[SavedAnswers]:
 
 
 def _read(path: Path) -> SavedAnswers:
-    answers: list[Answer] = []
-    filters: set[str] = set()
-    spooled_task = None
-    for number, line in enumerate(path.read_text("utf-8").split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise JudgeError(f"{path}, line {number}: no JSON ({error})") from error
-        if not isinstance(row, dict):
-            raise JudgeError(f"{path}, line {number}: a JSON object was expected")
-        answer = _spooled(row) or _sample(row)
-        if answer is None:
-            raise JudgeError(
-                f"{path}, line {number} holds no generated answer; samples of a task that "
-                "generates (output_type generate_until) were expected"
-            )
-        answers.append(answer)
-        filters.add(str(row.get("filter", "")))
-        spooled_task = row.get("task", spooled_task)
+    answers: dict[str, Answer] = {}
+    filters, tasks, count = set(), set(), 0
+    for number, record in json_lines(path, JudgeError):
+        line = Fields(record, f"{path}, line {number}", JudgeError)
+        answer = _spooled(line) if "answer" in line else _logged(line)
+        answers[answer.doc_id] = answer
+        filters.add(line.text("filter", ""))
+        tasks.add(line.text("task", ""))
+        count += 1
     if not answers:
         raise JudgeError(f"{path} holds no answers")
-    ids = {answer.doc_id for answer in answers}
-    if len(filters) > 1 or len(ids) < len(answers):
+    if len(filters) > 1 or len(tasks) > 1 or len(answers) < count:
         raise JudgeError(
-            f"{path} holds {len(answers)} answers to {len(ids)} documents (filters "
-            f"{', '.join(sorted(filters))}); one answer a document was expected"
+            f"{path} holds {count} answers to {len(answers)} documents (filters "
+            f"{listed(sorted(filters))}); one answer a document, and one task, was expected"
         )
-    answers.sort(key=lambda a: (not a.doc_id.isdigit(), a.doc_id.zfill(12)))
-    task = str(spooled_task or _DATED.sub("", path.stem).removeprefix("samples_"))
-    record, version = _record_of(path, task)
+    row = _row_of(path)
+    named = results_path(path)
     return SavedAnswers(
-        task=task,
-        answers=tuple(answers),
+        task=tasks.pop() or (named[1] if named else path.stem.removeprefix("samples_")),
+        answers=tuple(
+            sorted(answers.values(), key=lambda a: (not a.doc_id.isdigit(), a.doc_id.zfill(12)))
+        ),
         source=str(path),
-        signature=None if record is None else signature(record, f"{task}:{version}"),
-        condition=None if record is None else str(record["condition"]),
+        signature=None if row is None else row.signature,
+        condition=None if row is None else row.condition,
     )
 
 
-def _spooled(row: Mapping[str, Any]) -> Answer | None:
-    question, answer = row.get("question"), row.get("answer")
-    if not (isinstance(question, str) and isinstance(answer, str) and "doc_id" in row):
-        return None
-    return Answer(str(row["doc_id"]), question, answer)
+def _spooled(line: Fields) -> Answer:
+    doc_id = line.value.get("doc_id")
+    if not isinstance(doc_id, str | int):
+        raise JudgeError(f"{line.where} has no doc_id; the number of a document was expected")
+    return Answer(str(doc_id), line.text("question"), line.text("answer"))
 
 
-def _sample(row: Mapping[str, Any]) -> Answer | None:
+def _logged(line: Fields) -> Answer:
     """lm-eval's row: the question is the document's `question`, else the whole prompt."""
-    responses = row.get("filtered_resps")
-    while isinstance(responses, list) and len(responses) == 1:
-        responses = responses[0]
-    doc = row.get("doc")
-    question = doc.get("question") if isinstance(doc, dict) else None
-    if not isinstance(question, str):
-        arguments = row.get("arguments")
-        first = arguments.get("gen_args_0") if isinstance(arguments, dict) else None
-        question = first.get("arg_0") if isinstance(first, dict) else None
-    if not (isinstance(responses, str) and isinstance(question, str) and "doc_id" in row):
+    sample = sample_of(line, texts=True)
+    assert sample.texts is not None
+    if len(sample.texts.filtered) != 1:
+        raise JudgeError(
+            f"{line.where} holds no generated answer; samples of a task that generates one answer "
+            "a document (output_type generate_until) were expected"
+        )
+    question = sample.texts.question
+    return Answer(
+        str(sample.number),
+        sample.texts.prompt if question is None else question,
+        sample.texts.filtered[0],
+    )
+
+
+def _row_of(samples: Path) -> Row | None:
+    """A number of the same run and task, which says what it was measured with."""
+    results = results_path(samples)
+    if results is None or not results[0].is_file():
         return None
-    return Answer(str(row["doc_id"]), question, responses)
-
-
-def _record_of(samples: Path, task: str) -> tuple[Mapping[str, Any] | None, Any]:
-    """The `lsn` record and the task's version, from the results file of the same run."""
-    dated = _DATED.search(samples.stem)
-    for path in sorted(samples.parent.glob(f"*_{dated[1]}.json")) if dated else []:
-        try:
-            results = json.loads(path.read_text("utf-8"))
-            record = results["config"]["lsn"]
-            version = results.get("versions", {}).get(task)
-            signature(record, task)
-        except (ValueError, LookupError, TypeError, AttributeError):
-            continue
-        return record, version
-    return None, None
+    try:
+        rows = read_file(results[0]).rows
+    except ResultsError:
+        return None
+    return next((row for row in rows if row.task == results[1]), None)

@@ -27,8 +27,8 @@ def spool(folder: Path, task: str, answers: Sequence[Answer]) -> Path:
         )
         for a in answers
     ]
-    # A model may generate half of a character: a lone surrogate, which UTF-8 does not hold.
-    content = "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
+    # A model may generate half of a character, a lone surrogate: the judge is sent `?` for it, too.
+    content = "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
     digest = hashlib.sha256(content).hexdigest()[:_DIGEST_CHARACTERS]
     path = folder / f"{task}.{digest}.jsonl"
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from builders.scripted_server import KEY, ScriptedServer, always, asked
 from typer.testing import CliRunner
 
 from lsn_eval.cli import app
+from lsn_eval.judge import Answer
 from lsn_eval.judge.prompts import GRADE, PAIR
 from lsn_eval.judge.saved import load_saved
 from lsn_eval.judge.spool import spool
@@ -28,6 +29,10 @@ def _here(tmp_path, monkeypatch):
 
 def judge(*arguments):
     return CliRunner().invoke(app, ["judge", *map(str, arguments)])
+
+
+def flat(result) -> str:
+    return " ".join(result.output.split())
 
 
 def row(number: int, answer: str, question: str | None = None) -> dict:
@@ -52,7 +57,10 @@ def run_of(
 ) -> Path:
     """A folder as `lm_eval --log_samples --output_path` leaves it."""
     folder.mkdir(exist_ok=True)
-    results = {"config": {"lsn": record(condition)}, "versions": {task: 1.0}}
+    results = {
+        "results": {task: {"bypass,none": 999}}, "configs": {task: {}}, "versions": {task: 1.0},
+        "config": {"model": "lsn_hf", "lsn": record(condition)},
+    }  # fmt: skip
     (folder / f"results_{date}.json").write_text(json.dumps(results))
     lines = [json.dumps(row(i, answer), ensure_ascii=False) for i, answer in enumerate(answers)]
     (folder / f"samples_{task}_{date}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -83,6 +91,8 @@ def test_a_spool_file_holds_what_was_put_in(tmp_path):
     assert spool(tmp_path / "s", "task", given[:2]) != path
     assert load_saved(path)[0].answers == given
     assert load_saved(path)[0].task == "task"
+    half = spool(tmp_path / "s", "task", [Answer("0", "q", "half \ud83d")])
+    assert load_saved(half)[0].answers == (Answer("0", "q", "half ?"),)
 
 
 def test_grades_of_two_runs_with_both_signatures(tmp_path):
@@ -116,7 +126,7 @@ def test_grades_of_two_runs_with_both_signatures(tmp_path):
         "replies": ["none at all", "none at all"],
     }  # fmt: skip
     assert written["usage"]["cost"] == 0
-    assert "| lsn_mvicuna_de | de:zero | 3 | 2 | 1 | 5.000 | 2.000 to 8.000 |" in result.output
+    assert "lsn_mvicuna_de de:zero 3 2 1 5.00 [2.00, 8.00]" in flat(result)
     assert f"de:zero: {SIGNATURE}|judge:gpt|prompt:sha256-" in result.output
     assert "1 unjudged: none of 2 replies could be read" in result.output
     assert f"cost {(600 * 2 + 60 * 8) / 1e6:.4f}" in result.output
@@ -149,7 +159,7 @@ def test_pairwise(tmp_path):
     assert entry["win_rate"] == 1.0
     assert entry["interval_95"][0] == pytest.approx(0.3424, abs=1e-4)
     assert entry["second"]["signature"] == SIGNATURE
-    assert "| none | de:zero | 2 | 0 | 2 | 0 | 1.000 | 0.342 to 1.000 | 0.500 |" in result.output
+    assert "none de:zero 2 0 2 0 1.00 [0.342, 1.00] 0.5" in flat(result)
 
 
 @pytest.fixture
@@ -163,6 +173,11 @@ def runs(tmp_path) -> Path:
     (tmp_path / "empty").mkdir()
     (tmp_path / "results_x.json").write_text("{}")
     (tmp_path / "broken.jsonl").write_text('{"doc_id": 1')
+    (tmp_path / "latin.jsonl").write_bytes(json.dumps(row(0, "a")).encode() + b'\n{"a": "\xfc"}')
+    (tmp_path / "deep.jsonl").write_text("[" * 100_000)
+    (tmp_path / "half.jsonl").write_text(json.dumps(row(0, "\ud800")))
+    (tmp_path / "typed.jsonl").write_text('{"doc_id": 0, "question": "q", "answer": 7}')
+    (tmp_path / "unnumbered.jsonl").write_text('{"question": "q", "answer": "a"}')
     (tmp_path / "blank.jsonl").write_text("\n")
     (tmp_path / "scores.jsonl").write_text(
         json.dumps(row(0, "a") | {"filtered_resps": [[-1.5, True]]})
@@ -180,7 +195,12 @@ def runs(tmp_path) -> Path:
         (("empty",), "no samples belong to empty; run lm-eval with --log_samples"),
         (("results_x.json",), "no samples belong to"),
         (("dates",), "holds samples of several runs"),
-        (("broken.jsonl",), "broken.jsonl, line 1: no JSON"),
+        (("broken.jsonl",), "broken.jsonl, line 1 cannot be read as JSON"),
+        (("latin.jsonl",), "latin.jsonl, line 2 is not UTF-8"),
+        (("deep.jsonl",), "deep.jsonl, line 1: JSON nested deeper"),
+        (("half.jsonl",), "half.jsonl, line 1 holds half a character"),
+        (("typed.jsonl",), "typed.jsonl, line 1: answer is 7; a text was expected"),
+        (("unnumbered.jsonl",), "unnumbered.jsonl, line 1 has no doc_id"),
         (("blank.jsonl",), "holds no answers"),
         (("scores.jsonl",), "line 1 holds no generated answer"),
         (("twice.jsonl",), "holds 2 answers to 1 documents"),
@@ -205,7 +225,7 @@ def test_bad_input_gives_a_message_exit_2_and_no_file(runs, arguments, message):
         result = judge(*arguments, "--model", "gpt", *base)
         assert server.requests == 0
     assert result.exit_code == 2
-    assert message in " ".join(result.output.split())
+    assert message in flat(result)
     assert "Traceback" not in result.output
     after = [path for path in runs.rglob("*") if "lsn_judge" not in path.parts]
     assert sorted(after) == before
