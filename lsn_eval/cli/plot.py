@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
+from lsn_eval.cli.choosing_options import (
+    Conditions,
+    Languages,
+    Metrics,
+    Models,
+    Tasks,
+    choice_of,
+    metric_option,
+)
+from lsn_eval.visible_text import one_line
+from lsn_eval.wording.lists import listed
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lsn_eval.comparing import Comparison, Panel
-    from lsn_eval.masks.mask import NeuronMask
+    from lsn_eval.comparing import Draws, Panel
+    from lsn_eval.results.choosing import Choice
+    from lsn_eval.results.rows import Row
 
 app = typer.Typer(
     no_args_is_help=True, help="Draw results and masks: PNG, SVG or PDF, for print and pages."
@@ -29,9 +42,6 @@ Labels = Annotated[
     list[str] | None,
     typer.Option("--label", help="CODE=NAME, what a language is called in the figure; repeat."),
 ]
-Metric = Annotated[str | None, typer.Option(help="Of this metric.", show_default="the first")]
-Task = Annotated[str | None, typer.Option(help="Of this task or family, e.g. 'lsn_demo_ppl_*'.")]
-Model = Annotated[str | None, typer.Option(help="Of this model, where there are several.")]
 MaskStart = Annotated[
     str | None, typer.Option("--mask", help="Of the mask whose digest starts so.")
 ]
@@ -42,9 +52,11 @@ Test = Annotated[bool, typer.Option("--test/--no-test", help="Read the samples f
 def heatmap(
     results: Results,
     out: Out,
-    metric: Metric = None,
-    task: Task = None,
-    model: Model = None,
+    task: Tasks = None,
+    metric: Metrics = None,
+    model: Models = None,
+    condition: Conditions = None,
+    language: Languages = None,
     mask: MaskStart = None,
     label: Labels = None,
     test: Test = True,
@@ -58,14 +70,10 @@ def heatmap(
     Example: lsn-eval plot heatmap sweep --metric bits_per_byte --label de=Deutsch --out bits.pdf
     """
     from lsn_eval.plotting import heat_map
-    from lsn_eval.plotting.choosing import Choice, choose_panel
 
-    with _drawing(out, label) as (labels, save):
-        found = _compared(results, test)
-        _check_labels(labels, _languages(found.panels))
-        panel = choose_panel(found.panels, Choice(metric, task, model, mask))
-        save(heat_map(panel, labels, found.draws))
-        _say(found.panels, [panel])
+    choice = choice_of(task, metric, model, condition, language)
+    with _panels_to(out, label, results, choice, mask, test) as ((panel, *_), labels, draws, save):
+        save(heat_map(panel, labels, draws))
 
 
 @app.command()
@@ -79,9 +87,11 @@ def dose(
     change: Annotated[
         bool, typer.Option("--change", help="Draw the change instead of the value.")
     ] = False,
-    metric: Metric = None,
-    task: Task = None,
-    model: Model = None,
+    task: Tasks = None,
+    metric: Metrics = None,
+    model: Models = None,
+    condition: Conditions = None,
+    language: Languages = None,
     mask: MaskStart = None,
     label: Labels = None,
     test: Test = True,
@@ -95,34 +105,34 @@ def dose(
     """
     from lsn_eval.errors import LsnError
     from lsn_eval.plotting import dose_curves
-    from lsn_eval.plotting.choosing import Choice, choose_panels
     from lsn_eval.plotting.doses import By
 
     if by is not None and by not in get_args(By):
         raise LsnError(f"--by {by}: one of {', '.join(get_args(By))} was expected")
-    chosen: Literal["scale", "value", "added", "neurons"] | None = by  # type: ignore[assignment]
-    with _drawing(out, label) as (labels, save):
-        found = _compared(results, test)
-        _check_labels(labels, _languages(found.panels))
-        panels = choose_panels(found.panels, Choice(metric, task, model, mask))
-        save(dose_curves(panels, chosen, labels, found.draws, change))
-        _say(found.panels, panels)
+    kind: Literal["scale", "value", "added", "neurons"] | None = by  # type: ignore[assignment]
+    choice = choice_of(task, metric, model, condition, language)
+    with _panels_to(out, label, results, choice, mask, test, masks_apart=False) as drawing:
+        panels, labels, draws, save = drawing
+        save(dose_curves(panels, kind, labels, draws, change))
 
 
 @app.command()
 def bars(
     results: Results,
     out: Out,
-    conditions: Annotated[
-        str | None,
-        typer.Option(help="These alone, e.g. de:zero,zh:zero.", show_default="all"),
+    task: Tasks = None,
+    metric: Annotated[list[str] | None, metric_option("language accuracy, if it is there")] = None,
+    model: Models = None,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--condition",
+            "--conditions",
+            help="Conditions, with their controls; repeat, or give several with commas.",
+            show_default="all",
+        ),
     ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(help="Of this metric.", show_default="language accuracy, if it is there"),
-    ] = None,
-    task: Task = None,
-    model: Model = None,
+    language: Languages = None,
     mask: MaskStart = None,
     label: Labels = None,
     test: Test = True,
@@ -131,18 +141,14 @@ def bars(
 
     Example: lsn-eval plot bars answers --out accuracy.png
 
-    Example: lsn-eval plot bars answers --conditions de:zero --metric repetition --out de.svg
+    Example: lsn-eval plot bars answers --condition de:zero --metric repetition --out de.svg
     """
     from lsn_eval.plotting import bars as draw
-    from lsn_eval.plotting.choosing import Choice, choose_panel
 
-    wanted = None if conditions is None else [name.strip() for name in conditions.split(",")]
-    with _drawing(out, label) as (labels, save):
-        found = _compared(results, test)
-        _check_labels(labels, _languages(found.panels))
-        panel = choose_panel(found.panels, Choice(metric, task, model, mask), _for_bars(found))
-        save(draw(panel, wanted, labels, found.draws))
-        _say(found.panels, [panel])
+    choice = choice_of(task, metric, model, condition, language)
+    drawing = _panels_to(out, label, results, choice, mask, test, prefer=_for_bars)
+    with drawing as ((panel, *_), labels, draws, save):
+        save(draw(panel, labels=labels, draws=draws))
 
 
 @app.command()
@@ -151,12 +157,12 @@ def layers(mask: MaskName, out: Out, label: Labels = None) -> None:
 
     Example: lsn-eval plot layers demo/planted --out layers.png
     """
+    from lsn_eval.masks.mask import NeuronMask
     from lsn_eval.plotting import layer_map
 
-    with _drawing(out, label) as (labels, save):
-        chosen = _mask(mask)
-        _check_labels(labels, chosen.languages)
-        save(layer_map(chosen, labels))
+    with _figure_to(out) as save:
+        loaded = NeuronMask.load(mask)
+        save(layer_map(loaded, _labels(label, loaded.languages)))
 
 
 @app.command()
@@ -165,36 +171,29 @@ def overlap(mask: MaskName, out: Out, label: Labels = None) -> None:
 
     Example: lsn-eval plot overlap demo/planted --out overlap.png
     """
+    from lsn_eval.masks.mask import NeuronMask
     from lsn_eval.plotting import overlap_map
 
-    with _drawing(out, label) as (labels, save):
-        chosen = _mask(mask)
-        _check_labels(labels, chosen.languages)
-        save(overlap_map(chosen, labels))
+    with _figure_to(out) as save:
+        loaded = NeuronMask.load(mask)
+        save(overlap_map(loaded, _labels(label, loaded.languages)))
 
 
 @contextmanager
-def _drawing(
-    out: Path, label: Sequence[str] | None
-) -> Iterator[tuple[dict[str, str], Callable[[Figure], None]]]:
-    """Names of languages, and what writes the figure. The target is checked before the work."""
+def _figure_to(out: Path) -> Iterator[Callable[[Figure], None]]:
+    """What writes the figure. The target is checked before the work."""
     import warnings
 
-    from lsn_eval.plotting.fonts import FontWarning
+    from lsn_eval.plotting.lettering import FontWarning
     from lsn_eval.plotting.saving import check_target, save_figure
 
-    labels = _labels(label or ())
     check_target(out)
-
-    def save(figure: Figure) -> None:
-        save_figure(figure, out)
-
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FontWarning)
-        yield labels, save
+        yield lambda figure: save_figure(figure, out)
     for warning in caught:
         if issubclass(warning.category, FontWarning):
-            print(f"note: {warning.message}", file=sys.stderr)
+            _note(str(warning.message))
         else:
             warnings.warn_explicit(
                 warning.message, warning.category, warning.filename, warning.lineno
@@ -202,72 +201,116 @@ def _drawing(
     print(f"written to {out}")
 
 
-def _labels(texts: Sequence[str]) -> dict[str, str]:
+@contextmanager
+def _panels_to(
+    out: Path,
+    label: Sequence[str] | None,
+    results: Sequence[Path],
+    choice: Choice,
+    mask: str | None,
+    test: bool,
+    *,
+    prefer: Callable[[Sequence[Row]], Sequence[Row]] | None = None,
+    masks_apart: bool = True,
+) -> Iterator[tuple[list[Panel], dict[str, str], Draws, Callable[[Figure], None]]]:
+    """The panels to draw, names of languages, how intervals were made, and what writes the figure.
+
+    Args:
+        prefer: takes some of the rows where no metric was asked for.
+        masks_apart: draw the panel of one mask alone.
+    """
+    from dataclasses import replace
+
+    from lsn_eval.comparing import compare
+    from lsn_eval.comparing.panels import own_language
+    from lsn_eval.plotting.notes import remarks
+    from lsn_eval.results import read_results
+    from lsn_eval.results.choosing import ALL
+
+    with _figure_to(out) as save:
+        there = read_results(results)
+        if prefer is not None and not choice.metrics:
+            rows = prefer(replace(choice, metrics=(ALL,)).rows(there))
+        else:
+            rows = choice.rows(there)
+        if mask is not None:
+            rows = _of_mask(rows, mask)
+        languages = {row.language for row in there} | {own_language(row.condition) for row in there}
+        labels = _labels(label, filter(None, languages))
+        comparison = compare(rows, test=test, beside=there)
+        panels = _one_of(comparison.panels, f"{choice}{mask or ''}" != "", masks_apart)
+        yield panels, labels, comparison.draws, save
+    for note in (*comparison.notes, *remarks(panels)):
+        _note(note)
+    names = [f"{row.metric} of {row.family}" for row in there if row.usable]
+    others = dict.fromkeys(names)
+    others.pop(f"{panels[0].metric} of {panels[0].family}", None)
+    if others:
+        _note(f"drawn is {panels[0].title}; there are also {listed(others)}")
+
+
+def _note(text: str) -> None:
+    print(f"note: {one_line(text)}", file=sys.stderr)
+
+
+def _labels(texts: Sequence[str] | None, languages: Iterable[str]) -> dict[str, str]:
+    """Names by code, of languages that are in the data."""
     from lsn_eval.errors import LsnError
 
-    found: dict[str, str] = {}
-    for text in texts:
+    names: dict[str, str] = {}
+    there = sorted(set(languages))
+    for text in texts or ():
         code, equals, name = (part.strip() for part in text.partition("="))
         if not (code and equals and name):
             raise LsnError(f"--label {text}: CODE=NAME was expected, for instance de=Deutsch")
-        if found.get(code, name) != name:
-            raise LsnError(f"--label gives {code} two names, {found[code]} and {name}; give one")
-        found[code] = name
-    return found
+        if names.get(code, name) != name:
+            raise LsnError(f"--label gives {code} two names, {names[code]} and {name}; give one")
+        if code not in there:
+            raise LsnError(
+                f"--label names {code}, which is not in the data; there are "
+                f"{', '.join(there) or 'no languages'}"
+            )
+        names[code] = name
+    return names
 
 
-def _check_labels(labels: Mapping[str, str], languages: Iterable[str]) -> None:
+def _of_mask(rows: Sequence[Row], mask: str) -> list[Row]:
+    from lsn_eval.errors import LsnError
+    from lsn_eval.results.rows import NO_CONDITION
+
+    start = f"sha256-{mask.removeprefix('sha256-')}"
+    masks = {row.mask for row in rows if row.condition != NO_CONDITION}
+    if not any(digest.startswith(start) for digest in masks):
+        there = listed(sorted(masks)) or "none"
+        raise LsnError(f"--mask {mask}: no such mask in the results; there are {there}")
+    return [r for r in rows if r.mask.startswith(start) or r.condition == NO_CONDITION]
+
+
+def _one_of(panels: Sequence[Panel], asked: bool, masks_apart: bool) -> list[Panel]:
+    """The first panel, and with `masks_apart=False` those that differ from it in the mask alone.
+
+    Raises:
+        LsnError: something was asked for, and several panels are that.
+    """
     from lsn_eval.errors import LsnError
 
-    there = sorted(set(languages))
-    if unknown := [code for code in labels if code not in there]:
+    def key(panel: Panel) -> tuple[str, ...]:
+        digest = (panel.mask,) if masks_apart else ()
+        return (panel.model, panel.dtype, panel.family, panel.metric, *digest)
+
+    if asked and len({key(panel) for panel in panels}) > 1:
+        titles = "\n".join(f"  {panel.title}" for panel in panels)
         raise LsnError(
-            f"--label names {', '.join(unknown)}, which is not in the data; there are "
-            f"{', '.join(there) or 'no languages'}"
+            f"that can mean several; say which with --metric, --task, --model and --mask:\n{titles}"
         )
+    return [panel for panel in panels if key(panel) == key(panels[0])]
 
 
-def _languages(panels: Sequence[Panel]) -> set[str]:
-    """Of the texts, and those that conditions are about."""
-    from lsn_eval.comparing.panels import own_language
+def _for_bars(rows: Sequence[Row]) -> Sequence[Row]:
+    """Language accuracy; where there is none, the first metric that is no perplexity."""
+    from lsn_eval.results.scale import scale_of
 
-    about = {own_language(condition) for panel in panels for condition in panel.conditions}
-    return {x for panel in panels for x in panel.languages} | {x for x in about if x}
-
-
-def _compared(paths: Sequence[Path], test: bool) -> Comparison:
-    from lsn_eval.comparing import compare
-    from lsn_eval.results import read_results
-
-    comparison = compare(read_results(paths), test=test)
-    for note in comparison.notes:
-        print(f"note: {note}", file=sys.stderr)
-    return comparison
-
-
-def _say(panels: Sequence[Panel], drawn: Sequence[Panel]) -> None:
-    """What to know of the panels drawn, and which others there are."""
-    from lsn_eval.plotting.missing_intervals import reasons
-
-    for reason in reasons(drawn):
-        print(f"note: {reason}", file=sys.stderr)
-    others = [f"{p.metric} of {p.family}" for p in panels if not any(p is d for d in drawn)]
-    if others:
-        print(
-            f"note: drawn is {drawn[0].title}; there are also {', '.join(dict.fromkeys(others))}",
-            file=sys.stderr,
-        )
-
-
-def _for_bars(comparison: Comparison) -> Callable[[Panel], bool]:
-    """Language accuracy; where there is none, a metric that is no perplexity."""
-    accuracies = [p for p in comparison.panels if "language_accuracy" in p.metric]
-    if accuracies:
-        return lambda panel: "language_accuracy" in panel.metric
-    return lambda panel: panel.scale == "linear"
-
-
-def _mask(name: str) -> NeuronMask:
-    from lsn_eval.masks.mask import NeuronMask
-
-    return NeuronMask.load(name)
+    accuracy = [row for row in rows if "language_accuracy" in row.metric]
+    linear = [row for row in rows if scale_of(row.metric) == "linear"]
+    preferred = accuracy or linear or rows
+    return [row for row in preferred if row.metric == preferred[0].metric]

@@ -18,14 +18,8 @@ from lsn_eval.comparing import Change, Draws, Panel
 from lsn_eval.comparing.panels import own_language
 from lsn_eval.errors import LsnError
 from lsn_eval.plotting import style
-from lsn_eval.plotting.fonts import Lettering, lettering
-from lsn_eval.plotting.missing_intervals import (
-    UNTESTED,
-    any_interval,
-    interval_lines,
-    is_untested,
-)
-from lsn_eval.plotting.signing import signature_lines
+from lsn_eval.plotting.lettering import Lettering, lettering
+from lsn_eval.plotting.notes import UNTESTED, any_interval, foot, is_untested
 from lsn_eval.results.rows import NO_CONDITION
 
 _BAR = 0.38
@@ -60,25 +54,22 @@ def bars(
         LsnError: a condition that the panel does not have, or none to draw.
     """
     there = [name for name in panel.conditions if name != NO_CONDITION]
-    chosen = list(dict.fromkeys(there if conditions is None else conditions))
-    if unknown := [name for name in chosen if name not in there]:
+    drawn = list(dict.fromkeys(there if conditions is None else conditions))
+    if unknown := [name for name in drawn if name not in there]:
         raise LsnError(
             f"{', '.join(unknown)} is not in {panel.title}; there are {', '.join(there) or 'none'}"
         )
-    if not chosen:
+    if not drawn:
         raise LsnError(
             f"{panel.title}: only the baseline (none) is there; results under a condition were "
             "expected"
         )
-    title = panel.title
-    with lettering(labels, (title, *panel.languages, *chosen)) as letters:
-        figure = _drawn(panel, chosen, letters, title, draws)
-        letters.finish(figure)
-    return figure
+    with lettering(labels) as letters:
+        return _figure(panel, drawn, letters, draws)
 
 
-def _drawn(
-    panel: Panel, conditions: Sequence[str], letters: Lettering, title: str, draws: Draws | None
+def _figure(
+    panel: Panel, conditions: Sequence[str], letters: Lettering, draws: Draws | None
 ) -> Figure:
     count = len(panel.languages)
     each = max(count * (0.42 if count <= 12 else 0.3), 1.6)
@@ -87,30 +78,25 @@ def _drawn(
         columns = 1
     # One or two fill the width that title and key take anyway.
     each = max(each, (_NARROWEST - 1.05 - (columns - 1) * 0.3) / columns)
-    lines = math.ceil(len(conditions) / columns)
+    rows = math.ceil(len(conditions) / columns)
     names = style.shortened([letters.name(code) for code in panel.languages], 30)
     type_ = style.LABEL if count <= 12 else style.SMALL
     turned = style.widest(names, type_) > each / count - 0.04
-    foot = (style.widest(names, type_) if turned else 0.17) + 0.12
+    named = (style.widest(names, type_) if turned else 0.17) + 0.12
     left, right, gap, head, key = 0.85, 0.2, 0.3, 0.3, 0.2
     width = max(left + columns * each + (columns - 1) * gap + right, _NARROWEST)
-    heading = style.Heading(title, width)
-    notes = style.Notes([*_said(panel, conditions), *signature_lines([panel], draws)], width)
-    height = heading.height + key + lines * (head + _HEIGHT + 0.06) + foot + notes.height + 0.1
-    figure = style.new_figure(width, height, title)
-    heading.write(figure)
-    notes.write(figure)
+    changes = _changes(panel, conditions)
+    frame = style.Frame(panel.title, [*_notes(changes), *foot([panel], changes, draws)], width)
+    figure = frame.figure(key + rows * (head + _HEIGHT + 0.06) + named + 0.1)
+    top = figure.get_size_inches()[1] - frame.above
     limits = _limits(panel, conditions)
-    marked = any_interval(_changes(panel, conditions))
+    marked = any_interval(changes)
     for number, (condition, name) in enumerate(
         zip(conditions, style.shortened(conditions, max(24, int(each * 11))), strict=True)
     ):
         line, column = divmod(number, columns)
-        y = height - heading.height - key - (line + 1) * (head + _HEIGHT + 0.06)
-        axes = figure.add_axes(
-            ((left + column * (each + gap)) / width, (y + 0.06) / height, each / width,
-             _HEIGHT / height)
-        )  # fmt: skip
+        y = top - key - (line + 1) * (head + _HEIGHT + 0.06) + 0.06
+        axes = style.axes_at(figure, left + column * (each + gap), y, each, _HEIGHT)
         own = own_language(condition)
         _draw(figure, axes, panel, condition, own, marked)
         axes.set_title(letters.condition(name, own), fontsize=style.LABEL, loc="left", pad=3)
@@ -125,7 +111,7 @@ def _drawn(
             range(count), names if under else [""] * count, fontsize=type_,
             rotation=90 if turned else 0,
         )  # fmt: skip
-    _key(figure, panel, conditions, (left / width, (height - heading.height) / height))
+    _key(figure, panel, conditions, (left / width, top / figure.get_size_inches()[1]))
     return figure
 
 
@@ -133,17 +119,16 @@ def _changes(panel: Panel, conditions: Sequence[str]) -> list[Change]:
     return [c for name in conditions for x in panel.languages if (c := panel.change(name, x))]
 
 
-def _said(panel: Panel, conditions: Sequence[str]) -> list[str]:
-    changes = _changes(panel, conditions)
-    said = []
-    if any(change.interval for change in changes):
-        said.append(
+def _notes(changes: Sequence[Change]) -> list[str]:
+    lines = []
+    if any_interval(changes):
+        lines.append(
             "The whisker is the interval of the change from the baseline, drawn from the "
             "baseline's value; it is not the interval of the value itself."
         )
     if any(_refused(change) for change in changes):
-        said.append("Hatched: measured, and not comparable with none.")
-    return [*said, *interval_lines([panel], changes)]
+        lines.append("Hatched: measured, and not comparable with none.")
+    return lines
 
 
 def _refused(change: Change) -> bool:
@@ -159,14 +144,14 @@ def _moved(change: Change, shift: float) -> float:
 
 def _values(panel: Panel, condition: str) -> list[float]:
     """Everything that is drawn of a condition."""
-    found = []
+    values = []
     for language in panel.languages:
         before, after = panel.change(NO_CONDITION, language), panel.change(condition, language)
-        found += [change.row.value for change in (before, after) if change is not None]
+        values += [change.row.value for change in (before, after) if change is not None]
         if after is not None and not _refused(after):
             shifts = [*(after.interval or ()), *after.controls.values()]
-            found += [_moved(after, shift) for shift in shifts]
-    return [value for value in found if math.isfinite(value)]
+            values += [_moved(after, shift) for shift in shifts]
+    return [value for value in values if math.isfinite(value)]
 
 
 def _limits(panel: Panel, conditions: Sequence[str]) -> tuple[float, float]:

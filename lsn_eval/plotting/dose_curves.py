@@ -16,14 +16,8 @@ from lsn_eval.comparing import Change, Draws, Panel
 from lsn_eval.errors import LsnError
 from lsn_eval.plotting import style
 from lsn_eval.plotting.doses import AXIS_NAMES, BASELINE_AT, By, Family, curves_by, varying
-from lsn_eval.plotting.fonts import Lettering, lettering
-from lsn_eval.plotting.missing_intervals import (
-    UNTESTED,
-    any_interval,
-    interval_lines,
-    is_untested,
-)
-from lsn_eval.plotting.signing import signature_lines
+from lsn_eval.plotting.lettering import Lettering, lettering
+from lsn_eval.plotting.notes import UNTESTED, any_interval, foot, is_untested
 
 _AXES = (3.3, 2.4)
 """Inches of the axes of one family of conditions."""
@@ -62,16 +56,13 @@ def dose_curves(
             "panels of one model, task and metric were expected; these were given: "
             f"{'; '.join(panel.title for panel in panels) or 'none'}"
         )
-    chosen = by or varying(panels)
-    shown = curves_by(panels, chosen)
+    dose = by or varying(panels)
+    shown = curves_by(panels, dose)
     first = panels[0]
     masks = {panel.mask for panel in panels if panel.mask != "none"}
     title = first.title if len(masks) < 2 else f"{first.title} and {len(masks) - 1} more"
-    shown_names = [family.name for family in shown]
-    with lettering(labels, (title, *first.languages, *shown_names)) as letters:
-        figure = _Drawing(panels, shown, chosen, letters, change).draw(title, draws)
-        letters.finish(figure)
-    return figure
+    with lettering(labels) as letters:
+        return _Drawing(panels, shown, dose, letters, change).draw(title, draws)
 
 
 @dataclass
@@ -89,27 +80,23 @@ class _Drawing:
         columns = min(count, 3)
         lines = math.ceil(count / columns)
         names = style.shortened([self.letters.name(code) for code in self.languages], 30)
-        left, gap, head, foot = 0.8, 0.75, 0.3, 0.5
-        block = head + _AXES[1] + foot
+        left, gap, head = 0.8, 0.75, 0.3
+        block = head + _AXES[1] + 0.5
         rows = max(int((lines * block - 0.5) / 0.165) - 5, 4)
         key_columns = math.ceil(len(names) / rows)
         key = 0.75 + key_columns * (
             style.widest([*names, "without intervention"], style.SMALL) + 0.6
         )
         width = left + columns * _AXES[0] + (columns - 1) * gap + 0.15 + key
-        heading = style.Heading(title, width)
-        notes = style.Notes([*self._said(), *signature_lines(self.panels, draws)], width)
-        height = heading.height + lines * block + notes.height
-        figure = style.new_figure(width, height, title)
-        heading.write(figure)
-        notes.write(figure)
+        frame = style.Frame(title, self._notes(draws), width)
+        figure = frame.figure(lines * block)
+        top = figure.get_size_inches()[1] - frame.above - head
         self.some_tested = any_interval(self._changes)
         drawn = []
         for number, family in enumerate(self.families):
             line, column = divmod(number, columns)
-            y = height - heading.height - line * block - head - _AXES[1]
-            x = left + column * (_AXES[0] + gap)
-            axes = figure.add_axes((x / width, y / height, _AXES[0] / width, _AXES[1] / height))
+            x, y = left + column * (_AXES[0] + gap), top - line * block - _AXES[1]
+            axes = style.axes_at(figure, x, y, *_AXES)
             self._draw_family(axes, family)
             drawn.append(axes)
             if not column:
@@ -119,7 +106,7 @@ class _Drawing:
         for axes, family in zip(drawn, self.families, strict=True):
             self._scale(axes, family, steep)
             axes.set_ylim(*limits)
-        corner = (width - key + 0.1) / width, (height - heading.height - head) / height
+        corner = (width - key + 0.1) / width, top / figure.get_size_inches()[1]
         self._key(figure, names, corner, key_columns)
         return figure
 
@@ -136,17 +123,16 @@ class _Drawing:
         points = [points for family in self.families for points in family.points.values()]
         return [change for doses in points for change in doses.values()]
 
-    def _said(self) -> list[str]:
+    def _notes(self, draws: Draws | None) -> list[str]:
         changes = self._changes
-        said = []
-        if any(change.interval for change in changes):
-            said.append("Bands: interval of the change from the baseline, drawn from its value.")
+        marks = []
+        if any_interval(changes):
+            marks.append("Bands: interval of the change from the baseline, drawn from its value.")
         if any(change.shift is None for change in changes):
-            said.append("Crosses: measured, and not comparable with none.")
+            marks.append("Crosses: measured, and not comparable with none.")
         if any(change.controls for change in changes):
-            said.append("Grey points: controls on the language that the conditions are about.")
-        lines = [" ".join(said)] if said else []
-        return [*lines, *interval_lines(self.panels, changes)]
+            marks.append("Grey points: controls on the language that the conditions are about.")
+        return [*([" ".join(marks)] if marks else []), *foot(self.panels, changes, draws)]
 
     def _height(self, change: Change, shift: float | None) -> float:
         """Where a shift from the baseline is drawn; without one, where the value is."""

@@ -13,20 +13,14 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from lsn_eval.comparing import Draws, Panel
-from lsn_eval.comparing.panels import own_language
+from lsn_eval.comparing.panels import growth, own_language
 from lsn_eval.errors import LsnError
 from lsn_eval.plotting import style
-from lsn_eval.plotting.cell_sizes import CellSizes
-from lsn_eval.plotting.colour_span import colour_span
-from lsn_eval.plotting.fonts import Lettering, lettering
-from lsn_eval.plotting.missing_intervals import (
-    UNTESTED,
-    any_interval,
-    interval_lines,
-    is_untested,
-)
-from lsn_eval.plotting.signing import signature_lines
+from lsn_eval.plotting.cells import CellSizes, colour_span
+from lsn_eval.plotting.lettering import Lettering, lettering
+from lsn_eval.plotting.notes import UNTESTED, any_interval, foot, is_untested
 from lsn_eval.results.rows import NO_CONDITION
+from lsn_eval.wording import numbers
 
 
 def heat_map(
@@ -52,15 +46,12 @@ def heat_map(
             f"{panel.title}: only the baseline (none) is there; results under a condition were "
             "expected"
         )
-    title = f"change of {panel.title}"
-    with lettering(labels, (title, *panel.languages, *panel.conditions)) as letters:
-        figure = _Drawing(panel, letters, title, draws).figure
-        letters.finish(figure)
-    return figure
+    with lettering(labels) as letters:
+        return _Drawing(panel, letters, draws).figure
 
 
 class _Drawing:
-    def __init__(self, panel: Panel, letters: Lettering, title: str, draws: Draws | None) -> None:
+    def __init__(self, panel: Panel, letters: Lettering, draws: Draws | None) -> None:
         self.panel = panel
         self.rows = [name for name in panel.conditions if name != NO_CONDITION]
         self.own = [own_language(condition) for condition in self.rows]
@@ -80,7 +71,7 @@ class _Drawing:
         self.some_tested = any_interval(self.shown)
         shifts = [change.shift for change in self.shown]
         self.limit = colour_span(panel, [*shifts, *(control for control, _ in self.largest)])
-        self._lay_out(title, draws)
+        self._lay_out(draws)
 
     def _largest_control(self, condition: str, own: str | None) -> tuple[float | None, int]:
         """The largest control shift on the row's own language, and how many there are; none for
@@ -90,7 +81,7 @@ class _Drawing:
             return None, 0
         return max(change.controls.values(), key=abs), len(change.controls)
 
-    def _lay_out(self, title: str, draws: Draws | None) -> None:
+    def _lay_out(self, draws: Draws | None) -> None:
         """Everything is placed in inches: no name is too long and no table too large for that."""
         cell, rows, columns = self.sizes, len(self.rows), len(self.column_names)
         with_controls = any(count for _, count in self.largest)
@@ -101,52 +92,41 @@ class _Drawing:
         right = (0.2 + side + 0.55 if with_controls else 0.0) + 0.95
         body = left + columns * cell.width + right
         # The title of a panel of one language is wider than its cells.
-        width = max(body, 4.6)
-        heading = style.Heading(title, width)
-        notes = style.Notes(self._notes(draws), width)
-        top = heading.height + max(heads + 0.28, 0.62 if with_controls else 0.0)
-        below = notes.height + cell.height + 0.12 + 0.1
-        height = top + rows * cell.height + below
-        figure = style.new_figure(width, height, title)
+        frame = style.Frame(f"change of {self.panel.title}", self._notes(draws), max(body, 4.6))
+        top = max(heads + 0.28, 0.62 if with_controls else 0.0)
+        figure = frame.figure(top + (rows + 1) * cell.height + 0.22)
         self.figure = figure
-        heading.write(figure)
-        notes.write(figure)
-
-        def place(x: float, y: float, w: float, h: float) -> Axes:
-            return figure.add_axes((x / width, y / height, w / width, h / height))
-
-        main = place(left, below, columns * cell.width, rows * cell.height)
+        foot_of_baseline = frame.below + 0.1
+        below = foot_of_baseline + cell.height + 0.12
+        main = style.axes_at(figure, left, below, columns * cell.width, rows * cell.height)
         main.set_label("changes")
-        self._draw_changes(main, left)
-        baseline = place(left, notes.height + 0.1, columns * cell.width, cell.height)
+        self._draw_changes(main)
+        baseline = style.axes_at(figure, left, foot_of_baseline, columns * cell.width, cell.height)
         baseline.set_label("baseline")
         self._draw_baseline(baseline)
         x = left + columns * cell.width + 0.2
         if with_controls:
-            controls = place(x, below, side, rows * cell.height)
+            controls = style.axes_at(figure, x, below, side, rows * cell.height)
             controls.set_label("controls")
             self._draw_controls(controls)
             x += side + 0.55
         # Beside few rows it is as high as the baseline's row, too, or its numbers would not fit.
-        foot = below if rows > 3 else notes.height + 0.1
-        self._draw_scale(place(x, foot, 0.13, below + rows * cell.height - foot))
+        foot_of_scale = below if rows > 3 else foot_of_baseline
+        height = below + rows * cell.height - foot_of_scale
+        self._draw_scale(style.axes_at(figure, x, foot_of_scale, 0.13, height))
 
     def _notes(self, draws: Draws | None) -> list[str]:
         kinds = {self._kind(c, x) for c in self.rows for x in self.panel.languages}
         framed = any(own in self.panel.languages for own in self.own)
-        said = [
+        marks = [
             "frame: the language that the condition is about" if framed else "",
             "ring: the interval holds 0" if "undecided" in kinds else "",
             "hatched: measured, and not comparable with none" if "refused" in kinds else "",
             "dot: not measured" if "missing" in kinds else "",
             "too many cells for numbers, which lsn-eval compare lists" * (not self.sizes.points),
         ]
-        note = "; ".join(part for part in said if part)
-        return [
-            *([note + "."] if note else []),
-            *interval_lines([self.panel], self.shown),
-            *signature_lines([self.panel], draws),
-        ]
+        note = "; ".join(filter(None, marks))
+        return [*([note + "."] if note else []), *foot([self.panel], self.shown, draws)]
 
     def _kind(self, condition: str, language: str) -> str:
         change = self.panel.change(condition, language)
@@ -159,9 +139,9 @@ class _Drawing:
         return "undecided" if change.undecided else "known"
 
     def _written(self, shift: float) -> str:
-        return (
-            style.percent(math.expm1(shift)) if self.panel.scale == "log" else style.signed(shift)
-        )
+        relative = self.panel.scale == "log"
+        text = f"{numbers.percent(growth(shift))}%" if relative else numbers.signed(shift)
+        return style.true_minus(text)
 
     def _cells(self, axes: Axes, shifts: np.ndarray[Any, np.dtype[np.float64]]) -> None:
         rows, columns = shifts.shape
@@ -186,7 +166,7 @@ class _Drawing:
                     fontsize=self.sizes.points, color=style.ink(shift, self.limit),
                 )  # fmt: skip
 
-    def _draw_changes(self, axes: Axes, left: float) -> None:
+    def _draw_changes(self, axes: Axes) -> None:
         languages = self.panel.languages
         shifts = np.full((len(self.rows), len(languages)), np.nan)
         rings, dashed, dots = [], [], []
@@ -256,7 +236,7 @@ class _Drawing:
         axes.set_yticks([0], ["none (value)"], fontsize=self.type)
         axes.tick_params(length=0)
         values = [self._baseline(language) for language in self.panel.languages]
-        texts = ["–" if value is None else style.plain(value) for value in values]
+        texts = ["–" if v is None else style.true_minus(numbers.plain(v)) for v in values]
         points = self.sizes.points or 5.0
         room = self.sizes.width - 0.05
         turned = 90 if style.widest(texts, points) > room and not self.sizes.points else 0

@@ -13,7 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from lsn_eval.masks.comparison import language_overlap, layer_distribution
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.plotting import style
-from lsn_eval.plotting.fonts import Lettering, lettering
+from lsn_eval.plotting.fonts import drawable
+from lsn_eval.plotting.lettering import Lettering, lettering
 
 _LABELLED_CELLS = 400
 """Cells beyond which numbers in them would be too small to read."""
@@ -21,52 +22,32 @@ _LABELLED_CELLS = 400
 
 def layer_map(mask: NeuronMask, labels: Mapping[str, str] | None = None) -> Figure:
     """Neurons [language, layer], a heat map for each hookpoint."""
-    title = _named(mask)
-    with lettering(labels, (title, *mask.languages, *mask.model.layers)) as letters:
+    with lettering(labels) as letters:
         width, height = _layers_size(mask)
-        figure = _framed(width + 0.6, height, title, mask)
+        figure = _framed(width + 0.6, height, mask)
         _layer_axes(figure, mask, letters)
-        letters.finish(figure)
     return figure
 
 
 def overlap_map(mask: NeuronMask, labels: Mapping[str, str] | None = None) -> Figure:
-    """Neurons that languages share: Jaccard index as colour, count as number."""
-    title = _named(mask)
-    with lettering(labels, (title, *mask.languages)) as letters:
+    """Neurons that languages share: Jaccard index as colour, from 0 to 1, count as number."""
+    with lettering(labels) as letters:
         size = _overlap_size(mask)
-        figure = _framed(max(size + 0.6, 4.2), size, title, mask)
+        figure = _framed(max(size + 0.6, 4.2), size, mask)
         _overlap(figure.subplots(), mask, letters)
-        letters.finish(figure)
     return figure
 
 
 def mask_figure(mask: NeuronMask, labels: Mapping[str, str] | None = None) -> Figure:
     """Both beside each other."""
-    title = _named(mask)
-    with lettering(labels, (title, *mask.languages, *mask.model.layers)) as letters:
+    with lettering(labels) as letters:
         left, height = _layers_size(mask)
         right = _overlap_size(mask)
-        figure = _framed(left + right, max(right - 0.4, height), title, mask)
+        figure = _framed(left + right, max(right - 0.4, height), mask)
         halves: Any = figure.subfigures(1, 2, width_ratios=[left, right])
-        maps, side = halves
-        _layer_axes(maps, mask, letters)
-        _overlap(side.subplots(), mask, letters)
-        letters.finish(figure)
+        _layer_axes(halves[0], mask, letters)
+        _overlap(halves[1].subplots(), mask, letters)
     return figure
-
-
-def _named(mask: NeuronMask) -> str:
-    return f"{mask.method.name} · {mask.model.name or mask.model.type or 'model not named'}"
-
-
-def _signature(mask: NeuronMask) -> str:
-    """The parts of a signature that a mask alone has."""
-    hookpoints = ",".join(mask.hookpoints) or "none"
-    return (
-        f"model:{mask.model.name or mask.model.type or 'not named'}|mask:sha256-{mask.digest[:12]}|"
-        f"method:{mask.method.name}|hookpoint:{hookpoints}"
-    )
 
 
 def _layers_size(mask: NeuronMask) -> tuple[float, float]:
@@ -82,16 +63,20 @@ def _cell(mask: NeuronMask) -> float:
     return 0.55 if len(mask.languages) <= 20 else 0.3
 
 
-def _framed(width: float, height: float, title: str, mask: NeuronMask) -> Figure:
+def _framed(width: float, height: float, mask: NeuronMask) -> Figure:
     """A figure with room for what is drawn between its title and its note."""
-    heading = style.Heading(title, width)
-    notes = style.Notes([_signature(mask)], width)
-    whole = heading.height + height + notes.height
-    figure = style.new_figure(width, whole, title)
-    heading.write(figure)
-    notes.write(figure)
+    model = mask.model.name or mask.model.type
+    # The parts of a signature that a mask alone has.
+    signature = (
+        f"model:{model or 'not named'}|mask:sha256-{mask.digest[:12]}|method:{mask.method.name}|"
+        f"hookpoint:{','.join(mask.hookpoints) or 'none'}"
+    )
+    title = f"{mask.method.name} · {model or 'model not named'}"
+    frame = style.Frame(title, [signature], width)
+    figure = frame.figure(height)
+    whole = figure.get_size_inches()[1]
     figure.set_layout_engine(
-        "constrained", rect=(0, notes.height / whole, 1, height / whole), w_pad=0.12
+        "constrained", rect=(0, frame.below / whole, 1, height / whole), w_pad=0.12
     )
     return figure
 
@@ -115,11 +100,11 @@ def _layers(axes: Axes, mask: NeuronMask, hookpoint: str, letters: Lettering) ->
     axes.set_yticks(range(len(names)), names)
     step = max(1, round(len(mask.model.layers) / 16))
     shown = range(0, len(mask.model.layers), step)
-    axes.set_xticks(shown, [mask.model.layers[number] for number in shown])
+    axes.set_xticks(shown, [drawable(mask.model.layers[number]) for number in shown])
     if style.widest(mask.model.layers, style.LABEL) > 0.3:
         axes.tick_params(axis="x", rotation=90)
     axes.set_xlabel("layer")
-    axes.set_title(f"neurons per layer at {hookpoint}", fontsize=style.TITLE)
+    axes.set_title(drawable(f"neurons per layer at {hookpoint}"), fontsize=style.TITLE)
     if counts.size <= _LABELLED_CELLS:
         size = 8 if counts.shape[1] <= 16 else 5.5
         _numbers(axes, counts, [[f"{n}" for n in row] for row in counts], counts.max(), size)
@@ -130,12 +115,10 @@ def _layers(axes: Axes, mask: NeuronMask, hookpoint: str, letters: Lettering) ->
 
 def _overlap(axes: Axes, mask: NeuronMask, letters: Lettering) -> None:
     overlap = language_overlap(mask)
-    # A language is alike itself; leaving the diagonal out keeps the scale for what is to be seen.
+    # A language is alike itself, which says nothing.
     shade = overlap.jaccard.copy()
     np.fill_diagonal(shade, np.nan)
-    known = shade[~np.isnan(shade)]
-    limit = max(float(known.max()) if known.size else 0.0, 0.01)
-    image = axes.imshow(shade, cmap=style.AMOUNT, vmin=0, vmax=limit, interpolation="nearest")
+    image = axes.imshow(shade, cmap=style.AMOUNT, vmin=0, vmax=1, interpolation="nearest")
     axes.set_facecolor("0.88")
     names = [letters.name(language) for language in mask.languages]
     axes.set_xticks(range(len(names)), names)
@@ -144,7 +127,7 @@ def _overlap(axes: Axes, mask: NeuronMask, letters: Lettering) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_title("neurons shared by languages", fontsize=style.TITLE)
     if overlap.counts.size <= _LABELLED_CELLS:
-        _numbers(axes, shade, [[f"{n:,}" for n in row] for row in overlap.counts], limit, 8)
+        _numbers(axes, shade, [[f"{n:,}" for n in row] for row in overlap.counts], 1, 8)
     axes.figure.colorbar(image, ax=axes, label="Jaccard index", fraction=0.046, pad=0.03)
 
 

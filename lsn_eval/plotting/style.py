@@ -10,9 +10,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
+from lsn_eval.plotting.fonts import BASE, drawable
 
 CHANGE = "PuOr_r"
 """Colours of changes: white is none; orange and purple differ to the colour-blind, too."""
@@ -46,7 +49,7 @@ def line_look(number: int) -> dict[str, Any]:
 
 
 @contextmanager
-def settings(families: Sequence[str] = ("DejaVu Sans",)) -> Iterator[None]:
+def settings(families: Sequence[str] = (BASE,)) -> Iterator[None]:
     """matplotlib's own defaults instead of the user's, so that equal data give equal files."""
     chosen = {
         key: value
@@ -70,14 +73,6 @@ def settings(families: Sequence[str] = ("DejaVu Sans",)) -> Iterator[None]:
     }
     with matplotlib.rc_context(chosen):
         yield
-
-
-def new_figure(width: float, height: float, title: str) -> Figure:
-    """A figure of so many inches, its title at the top, drawn without a display."""
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    figure.set_label(title)
-    return figure
 
 
 def size_of(text: str, points: float) -> tuple[float, float]:
@@ -107,6 +102,7 @@ def shortened(names: Sequence[str], longest: int = 44) -> list[str]:
     The start and the end are kept: a condition of several terms is told by them.
     """
     half = (longest - 1) // 2
+    names = [drawable(name) for name in names]
     short = [name if len(name) <= longest else f"{name[:half]}…{name[-half:]}" for name in names]
     seen: dict[str, int] = {}
     for place, name in enumerate(short):
@@ -119,7 +115,7 @@ def shortened(names: Sequence[str], longest: int = 44) -> list[str]:
 def wrapped(lines: Iterable[str], width: float, points: float) -> list[str]:
     """Lines broken to fit a width in inches: at blanks and bars, and within longer words."""
     found: list[str] = []
-    for line in lines:
+    for line in map(drawable, lines):
         current = ""
         for piece in re.findall(r"[^ |]*[ |]?", line):
             if current and size_of((current + piece).rstrip(), points)[0] > width:
@@ -150,82 +146,48 @@ LINE_HEIGHT = 1.45 / 72
 """Inches of a line of text per point of its size."""
 
 
-class Notes:
-    """Lines at the foot of a figure."""
+class Frame:
+    """What stands above and below a drawing: its title, and notes in small type."""
 
-    def __init__(self, lines: Iterable[str], width: float) -> None:
-        self._lines = wrapped(lines, width - 0.3, NOTE)
-        self.height = len(self._lines) * NOTE * LINE_HEIGHT + 0.15
-        """In inches."""
+    def __init__(self, title: str, notes: Iterable[str], width: float) -> None:
+        self.width = width
+        """In inches, as everything here."""
+        self._name = drawable(title)
+        self._title = wrapped([title], width - 0.3, TITLE)
+        self._notes = wrapped(notes, width - 0.3, NOTE)
+        self.above = len(self._title) * TITLE * LINE_HEIGHT + 0.15
+        self.below = len(self._notes) * NOTE * LINE_HEIGHT + 0.15
 
-    def write(self, figure: Figure) -> None:
-        """Put them at the lower left."""
-        width, height = figure.get_size_inches()
+    def figure(self, height: float) -> Figure:
+        """A figure with room of this height between both, drawn without a display."""
+        whole = self.above + height + self.below
+        figure = Figure(figsize=(self.width, whole))
+        FigureCanvasAgg(figure)
+        figure.set_label(self._name)
+        left, margin = 0.15 / self.width, 0.08 / whole
+        look: dict[str, Any] = {"ha": "left", "linespacing": 1.25}
+        title, notes = "\n".join(self._title), "\n".join(self._notes)
+        figure.text(left, 1 - margin, title, gid="title", fontsize=TITLE, va="top", **look)
         figure.text(
-            0.15 / width, 0.08 / height, "\n".join(self._lines), fontsize=NOTE, color="0.3",
-            ha="left", va="bottom", linespacing=1.25, gid="notes",
-        )  # fmt: skip
+            left, margin, notes, gid="notes", fontsize=NOTE, va="bottom", color="0.3", **look
+        )
+        return figure
 
 
-class Heading:
-    """The title, in as many lines as it needs."""
-
-    def __init__(self, title: str, width: float) -> None:
-        self._lines = wrapped([title], width - 0.3, TITLE)
-        self.height = len(self._lines) * TITLE * LINE_HEIGHT + 0.15
-        """In inches."""
-
-    def write(self, figure: Figure) -> None:
-        """Put it at the upper left."""
-        width, height = figure.get_size_inches()
-        figure.text(
-            0.15 / width, 1 - 0.08 / height, "\n".join(self._lines), fontsize=TITLE,
-            ha="left", va="top", linespacing=1.25, gid="title",
-        )  # fmt: skip
+def axes_at(figure: Figure, x: float, y: float, width: float, height: float) -> Axes:
+    """Axes with their lower left corner there, in inches."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((x / across, y / up, width / across, height / up))
 
 
-def percent(change: float) -> str:
-    """A relative change in per cent with its sign, two decimals at most: +0.42%, −12.3%, +250%."""
-    number = 100 * change
-    if not math.isfinite(number):
-        return "NaN"
-    size = abs(number)
-    if size >= 99_999.5:
-        text = plain(size)
-    else:
-        text = f"{size:,.{0 if size >= 99.95 else 1 if size >= 9.995 else 2}f}"
-    sign = "" if not text.strip("0.") else "−" if number < 0 else "+"
-    return f"{sign}{text}%"
-
-
-def signed(number: float) -> str:
-    """A number with its sign and three digits at most; 0 has no sign."""
-    if not math.isfinite(number):
-        return "NaN"
-    text = plain(abs(number))
-    if not text.strip("0."):
-        return "0"
-    return ("−" if number < 0 else "+") + text
-
-
-def plain(number: float) -> str:
-    """A number with three digits at most."""
-    if not math.isfinite(number):
-        return "NaN"
-    size = abs(number)
-    if size == 0:
-        return "0"
-    if size < 0.0005:
-        return f"{number:.0e}".replace("e-0", "e-").replace("-", "−")
-    if size >= 99_999.5:
-        return f"{number:.1e}".replace("e+0", "e").replace("e+", "e")
-    digits = 0 if size >= 99.95 else 1 if size >= 9.995 else 2 if size >= 0.9995 else 3
-    return f"{number:,.{digits}f}".replace("-", "−")
+def true_minus(text: str) -> str:
+    """A number with the sign that is as wide as a plus."""
+    return text.replace("-", "−")
 
 
 def signed_short(number: float) -> str:
     """A round number of an axis with its sign: +50, −0.02, 0."""
-    return f"{number:+.6g}".replace("-", "−") if round(number, 12) else "0"
+    return true_minus(f"{number:+.6g}") if round(number, 12) else "0"
 
 
 def ink(value: float, limit: float) -> str:

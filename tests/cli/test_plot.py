@@ -8,14 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from builders.panels import panel
 from typer.testing import CliRunner
 
 from lsn_eval.cli import app
 from lsn_eval.errors import LsnError
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.plotting import layer_map, overlap_map
-from lsn_eval.plotting.choosing import Choice, choose_panel, choose_panels
 
 PPL = {
     "none": {"de": 5.0, "zh": 6.0},
@@ -100,6 +98,7 @@ def test_mask_figures_name_languages_and_count():
     rows = [label.get_text() for label in layers.axes[0].get_yticklabels()]
     assert f"Deutsch ({mask.count('de')})" in rows
     assert [label.get_text() for label in overlap.axes[0].get_xticklabels()].count("Deutsch") == 1
+    assert overlap.axes[0].images[0].get_clim() == (0, 1)
     for figure in (layers, overlap):
         said = " ".join(text.get_text() for text in figure.texts)
         assert mask.digest[:12] in said
@@ -113,8 +112,8 @@ def test_mask_figures_name_languages_and_count():
         (("--out", "nowhere/figure.png"), "the folder nowhere does not exist; create it first"),
         (("--out", "a.png", "--label", "Deutsch"), "CODE=NAME was expected, for instance de=Deutsch"),
         (("--out", "a.png", "--label", "de=A", "--label", "de=B"), "gives de two names, A and B"),
-        (("--out", "a.png", "--metric", "bleu"), "acc of ask_*, made in float32"),
-        (("--out", "a.png", "--mask", "ff"), "nothing is there for --mask ff"),
+        (("--out", "a.png", "--metric", "bleu"), "no such metric in the results; there are token_perp"),
+        (("--out", "a.png", "--mask", "ff"), "no such mask in the results; there are sha256-abab"),
         (("--out", "a.png", "--label", "xx=Foo"), "names xx, which is not in the data; there are de, zh"),
     ],
 )  # fmt: skip
@@ -140,8 +139,8 @@ def test_bars_take_a_linear_metric_by_themselves(results, tmp_path):
     result = run("bars", results, "--out", tmp_path / "a.png")
     assert "drawn is acc of ask_*" in result.output
     assert "there are also token_perplexity of ppl_*" in result.output
-    result = run("bars", results, "--out", tmp_path / "a.png", "--conditions", "de:zero,fr:zero")
-    assert "fr:zero is not in acc of ask_*" in message(result)
+    result = run("bars", results, "--out", tmp_path / "a.png", "--condition", "de:zero,fr:zero")
+    assert "--condition fr:zero: no such condition in the results" in message(result)
     assert "drawn is" not in message(result), "nothing was drawn"
 
 
@@ -178,23 +177,44 @@ def test_a_name_that_cannot_be_written_is_said_in_a_line(results, tmp_path):
     assert result.output.count("U+1E6C0") == 1
 
 
-def test_which_panel_is_meant():
-    two = [
-        panel(PPL, mask="sha256-aa"), panel(PPL, mask="sha256-bb"),
-        panel(ACC, metric="acc", scale="linear", task="ask", mask="sha256-aa"),
-    ]  # fmt: skip
-    assert choose_panel(two, Choice()) is two[0]
-    assert choose_panel(two, Choice(), lambda made: made.scale == "linear") is two[2]
-    assert choose_panel(two, Choice(metric="acc")) is two[2]
-    assert choose_panel(two, Choice(task="ask_*")) is two[2]
-    assert choose_panel(two, Choice(task="ask_de")) is two[2]
-    assert choose_panel(two, Choice(metric="token_*", mask="bb")) is two[1]
-    assert choose_panel(two, Choice(mask="sha256-bb")) is two[1]
-    assert choose_panels(two, Choice(metric="token_perplexity")) == two[:2]
-    with pytest.raises(LsnError, match=r"--task ppl_\* can mean several.*\n.*aa\n.*bb"):
-        choose_panel(two, Choice(task="ppl_*"))
-    with pytest.raises(LsnError, match="nothing is there for --metric acc --model x"):
-        choose_panel(two, Choice(metric="acc", model="x"))
+@pytest.mark.parametrize(
+    ("arguments", "drawn"),
+    [
+        ((), "token_perplexity of ppl_*, made in float32, mask sha256-abababababab"),
+        (("--metric", "acc"), "acc of ask_*"),
+        (("--task", "ask_*"), "acc of ask_*"),
+        (("--task", "ask_de"), "acc of ask_*"),
+        (("--mask", "ab", "--metric", "token_*"), "mask sha256-abab"),
+        (("--mask", "sha256-cd", "--task", "ppl_*"), "mask sha256-cdcd"),
+        (("--condition", "de:x*", "--language", "de", "--mask", "ab", "--metric", "acc"), "acc of"),
+    ],
+)
+def test_which_panel_is_meant(results, tmp_path, arguments, drawn):
+    other = results / "other" / "results_1.json"
+    other.parent.mkdir()
+    text = (results / "de_zero" / "results_1.json").read_text()
+    document = json.loads(text.replace("ab" * 32, "cd" * 32))
+    for task in ("ask_de", "ask_zh"):
+        del document["results"][task]
+    other.write_text(json.dumps(document))
+    result = run("heatmap", results, "--out", tmp_path / "a.svg", *arguments)
+    assert result.exit_code == 0, message(result)
+    assert f"drawn is {drawn}" in result.output or drawn in result.output
+    ambiguous = run("heatmap", results, "--out", tmp_path / "b.png", "--task", "ppl_*")
+    assert "that can mean several; say which with" in message(ambiguous)
+    assert all(f"mask sha256-{start * 6}" in message(ambiguous) for start in ("ab", "cd"))
+    assert not (tmp_path / "b.png").exists()
+
+
+def test_conditions_and_languages_are_chosen_as_everywhere(results, tmp_path):
+    for name, extra in (("all", ()), ("few", ("--condition", "de:x0.5", "--language", "de"))):
+        assert run("bars", results, "--out", tmp_path / f"{name}.svg", *extra).exit_code == 0
+    whole, few = (len((tmp_path / f"{name}.svg").read_text()) for name in ("all", "few"))
+    assert few < whole
+    old_name = run("bars", results, "--out", tmp_path / "old.svg", "--conditions", "de:x0.5",
+                   "--language", "de")  # fmt: skip
+    assert old_name.exit_code == 0
+    assert (tmp_path / "old.svg").read_bytes() == (tmp_path / "few.svg").read_bytes()
 
 
 def test_the_command_line_loads_matplotlib_only_to_draw():

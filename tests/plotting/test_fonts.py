@@ -5,58 +5,55 @@ from __future__ import annotations
 import warnings
 
 import pytest
+from builders.figures import axes_of
 from builders.panels import panel
 from matplotlib import font_manager, ft2font
 
-from lsn_eval.plotting import fonts, heat_map
-from lsn_eval.plotting.fonts import FontWarning, choose
+from lsn_eval.plotting import bars, dose_curves, figure_svg, fonts, heat_map
+from lsn_eval.plotting.fonts import BASE, families_for, missing
+from lsn_eval.plotting.lettering import FontWarning, lettering
 
-PANEL = panel({"none": {"de": 5.0, "zh": 6.0}, "de:zero": {"de": 9.0, "zh": 6.1}})
-CUNEIFORM_OR_LATER = "\U0001e6c0"  # Tai Yo: in the standard since version 17, in no font yet
-
-
-def has(family, text):
-    entry = next(e for e in font_manager.fontManager.ttflist if e.name == family)
-    font = ft2font.FT2Font(entry.fname)
-    return all(font.get_char_index(ord(letter)) for letter in text)
+VALUES = {"none": {"de": 5.0, "zh": 6.0}, "de:x0.5": {"de": 9.0, "zh": 6.1}}
+TAI_YO = "\U0001e6c0"  # in the standard since version 17, in no font yet
 
 
-def installed(text):
-    """Whether any font of this machine has these letters."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FontWarning)
-        return "x" in choose({"x": text}, ()).labels
+def labelled(**labels):
+    with lettering(labels) as letters:
+        return letters
 
 
 def test_latin_needs_nothing_but_what_matplotlib_brings():
-    found = choose({"de": "Deutsch", "ru": "Русский"}, ("ppl_*",))
-    assert found.families == ("DejaVu Sans",)
-    assert found.labels == {"de": "Deutsch", "ru": "Русский"}
+    assert families_for([])[0] == BASE
+    assert not missing("Deutsch Русский ppl_*", (BASE,))
+    assert missing(f"a{TAI_YO}中", (BASE,)) == {TAI_YO, "中"}
 
 
-@pytest.mark.parametrize("name", ["中文", "हिन्दी", "ไทย", "বাংলা"])
-def test_other_scripts_get_a_font_that_covers_them(name):
-    if not installed(name):
+@pytest.mark.parametrize("name", ["العربية", "中文", "हिन्दी", "ไทย", "বাংলা"])
+def test_other_scripts_are_drawn_where_a_font_is_installed(name):
+    if missing(name, families_for(["zh"])):
         pytest.skip(f"no font here has {name}")
-    found = choose({"zh": name}, ())
-    assert found.families[0] == "DejaVu Sans"
-    assert not has("DejaVu Sans", name)
-    missing = [letter for letter in name if not has("DejaVu Sans", letter)]
-    assert any(has(family, missing) for family in found.families[1:])
-    figure = heat_map(PANEL, labels={"zh": name})
-    main = next(axes for axes in figure.axes if axes.get_label() == "changes")
-    label = main.get_xticklabels()[1]
-    assert label.get_text() == name
-    assert set(found.families) <= set(label.get_fontfamily())
+    figure = heat_map(panel(VALUES), labels={"zh": name})
+    assert axes_of(figure, "changes").get_xticklabels()[1].get_text() == name
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of glyphs that it lacks
         figure.draw(figure.canvas.get_renderer())
 
 
+def test_a_listed_font_is_used_once_it_is_installed(tmp_path, monkeypatch):
+    """DejaVu Sans Mono, listed in place of a font for another script."""
+    monkeypatch.setattr(
+        fonts, "_OTHERS", ("Not Installed", "DejaVu Sans Mono JP", "DejaVu Sans Mono")
+    )
+    assert families_for(["ja"]) == (BASE, "DejaVu Sans Mono")
+    names = [*font_manager.get_font_names(), "DejaVu Sans Mono JP"]
+    monkeypatch.setattr(font_manager, "get_font_names", lambda: names)
+    assert families_for(["de", "ja"]) == (BASE, "DejaVu Sans Mono JP", "DejaVu Sans Mono")
+
+
 @pytest.mark.skipif(not hasattr(ft2font, "__libraqm_version__"), reason="matplotlib before 3.11")
 def test_right_to_left_is_shaped_and_ordered():
     """Joined letters are narrower than the same letters one by one, and the first is rightmost."""
-    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+    font = font_manager.get_font(font_manager.findfont(BASE))
     font.set_size(40, 72)
     font.set_text("العربية")
     joined = font.get_width_height()[0]
@@ -69,43 +66,37 @@ def test_right_to_left_is_shaped_and_ordered():
 
 def test_letters_that_no_font_has_keep_the_code_and_are_named_once():
     with pytest.warns(FontWarning, match=r"U\+1E6C0") as caught:
-        found = choose({"de": CUNEIFORM_OR_LATER, "zh": f"a{CUNEIFORM_OR_LATER}", "fr": "F"}, ())
+        letters = labelled(de=TAI_YO, zh=f"a{TAI_YO}", fr="F")
     assert len(caught) == 1
-    assert found.labels == {"fr": "F"}
-    assert found.name("de") == "de"
+    assert letters.labels == {"fr": "F"}
+    assert letters.name("de") == "de"
 
 
 def test_without_shaping_the_code_is_kept(monkeypatch):
     monkeypatch.setattr(fonts, "_can_shape", lambda: False)
     with pytest.warns(FontWarning, match=r"cannot shape العربية"):
-        found = choose({"ar": "العربية", "de": "Deutsch", "ru": "Русский"}, ())
-    assert found.labels == {"de": "Deutsch", "ru": "Русский"}
+        letters = labelled(ar="العربية", de="Deutsch", ru="Русский")
+    assert letters.labels == {"de": "Deutsch", "ru": "Русский"}
 
 
-def test_other_texts_never_come_out_as_boxes():
-    figure = heat_map(
-        panel({"none": {"de": 5.0}, "de:zero": {"de": 9.0}}, model=f"a{CUNEIFORM_OR_LATER}b")
-    )
-    title = next(text for text in figure.texts if text.get_gid() == "title")
-    assert "a\N{REPLACEMENT CHARACTER}b" in title.get_text()
+@pytest.mark.parametrize("draw", [heat_map, bars, lambda made, **rest: dose_curves([made], **rest)])
+def test_texts_from_outside_cannot_hide_turn_or_come_out_as_boxes(draw):
+    odd = f"a\x1b[2J\u202eb\n{TAI_YO}c\ud800"
+    values = {"none": {odd: 5.0, "de": 5.0}, "de:x0.5": {odd: 9.0, "de": 5.0}}
+    made = panel(values, model=odd, task=odd, metric=odd)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = draw(made, labels={"de": "x\u202ey"})
+        figure_svg(figure)
+    texts = [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+    everything = "".join([*texts, figure.get_label()])
+    assert "a�[2J⟦U+202E⟧b �c�" in everything
+    assert "x⟦U+202E⟧y" in everything
+    assert not set("\x1b\u202e\ud800" + TAI_YO) & set(everything)
 
 
 def test_a_number_stands_after_a_name_from_right_to_left():
-    found = choose({"ar": "العربية", "de": "Deutsch"}, ())
-    assert found.beside("de", " (12)") == "Deutsch (12)"
-    if "ar" in found.labels:
-        assert found.beside("ar", " (12)") == "\N{LEFT-TO-RIGHT MARK}العربية (12)"
-
-
-def test_ideographs_follow_the_language():
-    if not installed("中文"):
-        pytest.skip("no font here has Chinese letters")
-    families = {
-        code: choose({code: "直"}, ()).families[-1] for code in ("zh", "ja", "ko", "zho_Hant")
-    }
-    names = {entry.name for entry in font_manager.fontManager.ttflist}
-    if {"Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR"} <= names:
-        assert families == {
-            "zh": "Noto Sans CJK SC", "ja": "Noto Sans CJK JP", "ko": "Noto Sans CJK KR",
-            "zho_Hant": "Noto Sans CJK TC",
-        }  # fmt: skip
+    letters = labelled(ar="العربية", de="Deutsch")
+    assert letters.beside("de", " (12)") == "Deutsch (12)"
+    if "ar" in letters.labels:
+        assert letters.beside("ar", " (12)") == "\N{LEFT-TO-RIGHT MARK}العربية (12)"

@@ -36,7 +36,7 @@ def test_formats_go_by_the_suffix(tmp_path, suffix, start):
 def test_files_hold_no_date_and_do_not_depend_on_the_process(tmp_path, suffix):
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"
-        "from test_plot_saving import made; from lsn_eval.plotting import *\n"
+        "from plotting.test_saving import made; from lsn_eval.plotting import *\n"
         "import matplotlib; matplotlib.rcParams['font.size'] = 30\n"
         "matplotlib.rcParams['axes.edgecolor'] = 'red'\n"
         f"save_figure(heat_map(made()), {str(tmp_path / 'b')!r} + '.{suffix}')"

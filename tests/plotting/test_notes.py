@@ -7,7 +7,7 @@ from builders.figures import PANEL, artists, axes_of, notes
 from builders.panels import large, panel
 
 from lsn_eval.plotting import heat_map
-from lsn_eval.plotting.missing_intervals import reasons
+from lsn_eval.plotting.notes import remarks
 
 
 def test_cells_without_an_interval_have_a_dashed_ring_where_others_have_one():
@@ -48,12 +48,12 @@ def test_intervals_of_few_documents_are_said_to_be_too_short(documents, warned):
 def test_why_cells_have_no_interval_is_said():
     values = {"none": {"de": 5.0, "zh": 6.0}, "de:zero": {"de": 9.0, "zh": 6.2}}
     intervals = {("de:zero", "zh"): (0.0, 0.1)}
-    assert reasons([panel(values, intervals=intervals)]) == [
+    assert remarks([panel(values, intervals=intervals)]) == [
         "de:zero on de: no interval, the samples of it or of none were not logged (--log_samples)"
     ]
     for place in values:
         why = {(place, "de"): "no test: cut off"}
         note = f"{place} on de: no test: cut off"
         made = panel(values, intervals=intervals, obstacles=why, notes=[note])
-        assert reasons([made, made]) == [note]
-    assert reasons([panel(values)]) == [], "the note below the figure says it of all"
+        assert remarks([made, made]) == [note]
+    assert remarks([panel(values)]) == [], "the note below the figure says it of all"

@@ -9,7 +9,7 @@ from builders.figures import mesh
 from builders.panels import panel
 
 from lsn_eval.plotting import heat_map
-from lsn_eval.plotting.colour_span import colour_span
+from lsn_eval.plotting.cells import colour_span
 
 SMALL = {"none": {"de": 5.0, "zh": 6.0}, "de:zero": {"de": 5.005, "zh": 6.0}}
 
