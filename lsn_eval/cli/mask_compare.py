@@ -33,6 +33,9 @@ def diff(
     for side, name, mask in zip("AB", (first, second), masks, strict=True):
         print(f"{side}  {name}  ({mask.method.name}, sha256 {mask.digest[:12]})")
     print(f"\n{difference_table(difference)}")
+    here, there = (", ".join(mask.hookpoints) for mask in masks)
+    if here and there and not {*masks[0].hookpoints} & {*masks[1].hookpoints}:
+        print(f"\nno hookpoint is in both, so that no neuron can be: A is at {here}, B at {there}")
     if difference.same:
         print("\nthe same neurons, controls and values")
     for side, missing in zip(

@@ -16,6 +16,7 @@ from lsn_eval.comparing import Change, Draws, Panel
 from lsn_eval.errors import LsnError
 from lsn_eval.plotting import style
 from lsn_eval.plotting.doses import AXIS_NAMES, BASELINE_AT, By, Family, curves_by, varying
+from lsn_eval.plotting.fonts import drawable
 from lsn_eval.plotting.lettering import Lettering, lettering
 from lsn_eval.plotting.notes import UNTESTED, any_interval, foot, is_untested
 
@@ -175,7 +176,9 @@ class _Drawing:
             heights = sorted([*heights, (at, value)])
             bands = sorted([*bands, (at, value, value)]) if bands else []
         if heights:
-            axes.plot(*zip(*heights, strict=True), **look, gid=f"line {language}", zorder=3)
+            axes.plot(
+                *zip(*heights, strict=True), **look, gid=f"line {drawable(language)}", zorder=3
+            )
         if len(bands) > 1 and len(bands) == len(heights):
             doses, lows, highs = zip(*bands, strict=True)
             axes.fill_between(

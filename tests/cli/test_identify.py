@@ -205,3 +205,13 @@ def test_diff_and_random(stats_file, tmp_path):
     assert "--like MASK, or" in run("random", "--out", other, fails_with=MaskError)
     run("random", "--languages", "de,fr", "--layers", "2", "--width", "100", "--out", other)
     assert NeuronMask.load(other).languages == ("de", "fr")
+
+
+def test_masks_without_a_hookpoint_in_common(tmp_path):
+    paths = [tmp_path / f"{at}.safetensors" for at in ("mlp.act", "mlp.up")]
+    for path in paths:
+        run("random", "--languages", "de,fr", "--layers", "2", "--width", "100", "--out", path,
+            "--hookpoint", path.stem)  # fmt: skip
+    said = "no hookpoint is in both, so that no neuron can be: A is at mlp.act, B at mlp.up"
+    assert said in run("diff", *paths).stdout
+    assert "no hookpoint" not in run("diff", paths[0], paths[0]).stdout
