@@ -147,6 +147,8 @@ class Overall(_OwnAndOthers):
     """One number for a model and mask: means over the languages of `LANGUAGE:WHAT` conditions."""
 
     languages: tuple[str, ...]
+    own_interval: tuple[float, float] | None
+    """Of `own`."""
     selectivity: float
     """Own minus others."""
     controls: tuple[float, ...]

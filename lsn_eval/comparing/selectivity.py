@@ -24,6 +24,10 @@ OwnAndOthers = tuple[float, float]
 """Change of the own language, and mean change of the others."""
 
 
+Spreads = dict[str, Numbers]
+"""[resample] by condition."""
+
+
 def selectivities(
     panel: Panel, scored: Mapping[tuple[str, str], Scores], draws: Draws
 ) -> tuple[dict[str, Selectivity], dict[str, Overall]]:
@@ -35,7 +39,7 @@ def selectivities(
         language = own_language(condition)
         if language and (move := _own_and_others(panel, condition, language)):
             moves[condition] = move
-    spreads = _spreads(panel, moves, scored, draws)
+    spreads, own_spreads = _spreads(panel, moves, scored, draws)
     found: dict[str, Selectivity] = {}
     moves_of_controls: dict[str, dict[str, OwnAndOthers]] = {}
     for condition, (own, others) in moves.items():
@@ -55,7 +59,7 @@ def selectivities(
             controls={name: selectivity(a, [b]) for name, (a, b) in controls.items()},
             p=_rank((own, others), controls.values(), panel.scale),
         )
-    return found, _overall(panel, found, moves_of_controls, spreads, draws)
+    return found, _overall(panel, found, moves_of_controls, (spreads, own_spreads), draws)
 
 
 def _own_and_others(panel: Panel, condition: str, language: str) -> OwnAndOthers | None:
@@ -73,8 +77,9 @@ def _spreads(
     conditions: Iterable[str],
     scored: Mapping[tuple[str, str], Scores],
     draws: Draws,
-) -> dict[str, Numbers]:
-    """[resample] of each condition that has samples of all languages.
+) -> tuple[Spreads, Spreads]:
+    """Of each condition that has samples of all languages: of its selectivity, and of the change of
+    its own language.
 
     Documents are drawn anew in every language, each language's independently of the others'.
     """
@@ -86,21 +91,25 @@ def _spreads(
             for language in panel.languages
         )
     }
+    own_spreads = {}
     # One language after the other, so that its draws are made once.
     for stream, language in enumerate(panel.languages, start=1):
         for condition in spreads:
             own = language == own_language(condition)
             weight = 1.0 if own else -1.0 / (len(panel.languages) - 1)
             before, after = scored[NO_CONDITION, language], scored[condition, language]
-            spreads[condition] += weight * bootstrapped(before, after, draws, stream)
-    return spreads
+            spread = bootstrapped(before, after, draws, stream)
+            spreads[condition] += weight * spread
+            if own:
+                own_spreads[condition] = spread
+    return spreads, own_spreads
 
 
 def _overall(
     panel: Panel,
     found: Mapping[str, Selectivity],
     moves_of_controls: Mapping[str, Mapping[str, OwnAndOthers]],
-    spreads: Mapping[str, Numbers],
+    spreads: tuple[Spreads, Spreads],
     draws: Draws,
 ) -> dict[str, Overall]:
     by_what: dict[str, list[str]] = defaultdict(list)
@@ -111,8 +120,12 @@ def _overall(
     overall = {}
     for what, conditions in by_what.items():
         controls = _masks_of_controls([moves_of_controls[c] for c in conditions])
-        known = [spreads[c] for c in conditions if c in spreads]
-        spread = np.mean(known, axis=0) if len(known) == len(conditions) else None
+        interval, own_interval = (
+            bounds(np.mean([of[c] for c in conditions], axis=0), draws.level)
+            if all(c in of for c in conditions)
+            else None
+            for of in spreads
+        )
         own = fmean(found[c].own for c in conditions)
         others = fmean(found[c].others for c in conditions)
         overall[what] = Overall(
@@ -120,7 +133,8 @@ def _overall(
             own=own,
             others=others,
             selectivity=selectivity(own, [others]),
-            interval=None if spread is None else bounds(spread, draws.level),
+            interval=interval,
+            own_interval=own_interval,
             controls=tuple(selectivity(a, [b]) for a, b in controls),
             p=_rank((own, others), controls, panel.scale),
         )

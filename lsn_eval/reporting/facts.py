@@ -9,10 +9,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lsn_eval.comparing import Comparison, Panel
+from lsn_eval.comparing import Comparison, Panel, dose_series
 from lsn_eval.comparing.panels import own_language
-from lsn_eval.conditions import Condition
-from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.tables import Cell, Table
 from lsn_eval.tables.views import shift_writer
 from lsn_eval.wording.lists import counted
@@ -164,36 +162,14 @@ def facts(comparison: Comparison) -> list[Facts]:
     return found
 
 
-def _groups(panel: Panel) -> dict[str, dict[str, list[str]]]:
+def _groups(panel: Panel) -> dict[str, dict[str, Sequence[str]]]:
     """By what is done to one language each, or `REST`: conditions, each with the weaker doses
     of the same neurons. One group without conditions for a baseline alone."""
-    groups: dict[str, dict[str, list[str]]] = defaultdict(dict)
-    series: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    for condition in panel.conditions:
-        if own_language(condition) in panel.languages:
-            who, kind, strength = _dose(condition)
-            series[who, kind][condition] = strength
-        elif condition != NO_CONDITION:
-            groups[REST][condition] = []
-    for doses in series.values():
-        strongest = max(doses, key=lambda condition: doses[condition])
-        weaker = [condition for condition in doses if condition != strongest]
-        groups[strongest.partition(":")[2]][strongest] = weaker
+    groups: dict[str, dict[str, Sequence[str]]] = defaultdict(dict)
+    for condition, weaker in dose_series(panel.conditions).items():
+        own = own_language(condition) in panel.languages
+        groups[condition.partition(":")[2] if own else REST][condition] = weaker
     return groups or {"": {}}
-
-
-def _dose(condition: str) -> tuple[str, str, float]:
-    """Whose neurons, what is varied (the condition itself where nothing is), and how far it is
-    from changing nothing."""
-    terms = Condition.parse(condition).terms
-    who, operation, dose = terms[0].who, terms[0].operation, terms[0].operand
-    if len(terms) > 1 or isinstance(dose, str):
-        return who, condition, 0.0
-    if operation == "scale":
-        return who, operation, abs(dose - 1)
-    if operation == "set" and dose == 0:
-        return who, "scale", 1.0
-    return who, operation, abs(dose)
 
 
 def _facts(
@@ -206,36 +182,35 @@ def _facts(
     places = [(condition, own_language(condition) or "") for condition in conditions]
     own = [panel.changes[place] for place in places if what != REST and place in panel.changes]
     shifts = [change.shift for change in own if change.shift is not None]
-    cells = {place: change for place, change in panel.changes.items() if place[0] in conditions}
+    single = own[0] if len(own) == 1 else None
+    selective = [panel.selectivity[c] for c in conditions if c in panel.selectivity]
     overall = panel.overall.get(what)
-    if overall is not None:
-        controls = [
-            control
-            for condition in conditions
-            if condition in panel.selectivity
-            for control in panel.selectivity[condition].controls.values()
-        ]
-    else:
-        controls = [control for change in own for control in change.controls.values()]
+    if overall is not None and set(overall.languages) != {one.language for one in selective}:
+        overall = None  # it has weaker doses in it
+    if overall is None and len(selective) > 1:
+        selective = []
+    of_controls = selective or own
+    every = {*conditions, *(weaker for doses in conditions.values() for weaker in doses)}
+    cells = {place: change for place, change in panel.changes.items() if place[0] in every}
     elsewhere = [
         (change.shift, f"{place[1]} under {place[0]}")
         for place, change in cells.items()
-        if place not in places and change.shift is not None
+        if place not in places and place[0] in conditions and change.shift is not None
     ]
-    single = own[0] if len(own) == 1 else None
+    found = overall or next(iter(selective), None)
     return Facts(
         panel=panel,
         name=name,
         conditions=conditions,
         most=tuple(most for place in places if (most := _most(panel, *place)) is not None),
         own=sum(shifts) / len(shifts) if shifts else None,
-        own_interval=single.interval if single else None,
-        others=overall.others if overall else None,
-        selectivity=overall.selectivity if overall else None,
-        selectivity_interval=overall.interval if overall else None,
+        own_interval=overall.own_interval if overall else single.interval if single else None,
+        others=found.others if found else None,
+        selectivity=found.own - found.others if found else None,
+        selectivity_interval=found.interval if found else None,
         elsewhere=max(elsewhere, key=lambda one: abs(one[0]), default=None),
-        controls=tuple(controls),
-        p=overall.p if overall else single.control_p if single else None,
+        controls=tuple(control for one in of_controls for control in one.controls.values()),
+        p=found.p if found else single.control_p if single else None,
         no_ops=tuple(c for c in conditions if (panel.model, panel.mask, c) in unmoved),
         refused=tuple(
             f"{c} on {text}" for (c, text), change in cells.items() if change.shift is None

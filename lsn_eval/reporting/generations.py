@@ -13,7 +13,7 @@ from lsn_eval.language_scores import codes, load_identifier
 from lsn_eval.language_scores.identification import EMPTY, UNDETERMINED, Identifier
 from lsn_eval.results.rows import ResultsError
 from lsn_eval.results.run_files import RunFile
-from lsn_eval.results.samples import Sample, samples, samples_path
+from lsn_eval.results.samples import Sample, Texts, samples, samples_path
 from lsn_eval.results.settings import mapping
 from lsn_eval.visible_text import shortened
 from lsn_eval.wording.lists import counted, listed
@@ -27,22 +27,49 @@ MOST_ANSWERS = 2000
 
 
 @dataclass(frozen=True)
+class Logged:
+    """One document under one condition, no text of it longer than `LONGEST`."""
+
+    digest: str
+    prompt: str
+    target: str
+    text: str
+    """The first answer."""
+    cut: int
+    """Characters of it beyond `LONGEST`."""
+    others: int
+    """Further answers to the same document."""
+    filtered: str | None
+    """What was scored, where it differs."""
+
+    @staticmethod
+    def of(sample: Sample) -> Logged:
+        """Of a sample that was read with its texts."""
+        texts = sample.texts or Texts(None, "", "", (), ())
+        text = texts.answers[0] if texts.answers else ""
+        filtered = texts.filtered[0] if texts.filtered and texts.filtered[0] != text else None
+        return Logged(
+            digest=sample.document[1],
+            prompt=shortened(texts.prompt, LONGEST),
+            target=shortened(texts.target, LONGEST),
+            text=text[:LONGEST],
+            cut=max(0, len(text) - LONGEST),
+            others=max(0, len(texts.answers) - 1),
+            filtered=None if filtered is None else shortened(filtered, LONGEST),
+        )
+
+
+@dataclass(frozen=True)
 class Answer:
     """What one condition gave for a document."""
 
     condition: str
-    text: str | None
+    logged: Logged | None
     """None where the document was not evaluated."""
-    cut: int = 0
-    """Characters beyond `LONGEST`."""
     detected: str = UNDETERMINED
     confidence: float | None = None
     expected: bool | None = None
     """Whether the language is the task's; None where the task has none."""
-    filtered: str | None = None
-    """What was scored, where it differs."""
-    others: int = 0
-    """Further answers to the same document."""
 
     @property
     def lang(self) -> str | None:
@@ -55,8 +82,7 @@ class Example:
     """A document and its answers."""
 
     number: int
-    prompt: str
-    target: str
+    document: Logged
     answers: tuple[Answer, ...]
 
 
@@ -86,36 +112,6 @@ class _Source:
     """The language that an answer should be in."""
     files: Mapping[str, Path]
     """Results files by condition, controls too."""
-
-
-@dataclass(frozen=True)
-class _Logged:
-    """One document under one condition, no text of it longer than `LONGEST`."""
-
-    digest: str
-    prompt: str
-    target: str
-    text: str | None
-    length: int
-    """Characters of the whole answer."""
-    filtered: str | None
-    others: int
-
-    @staticmethod
-    def of(sample: Sample) -> _Logged:
-        texts = sample.texts
-        assert texts is not None
-        text = texts.answers[0] if texts.answers else None
-        filtered = texts.filtered[0] if texts.filtered and texts.filtered[0] != text else None
-        return _Logged(
-            digest=sample.document[1],
-            prompt=shortened(texts.prompt, LONGEST),
-            target=shortened(texts.target, LONGEST),
-            text=None if text is None else text[:LONGEST],
-            length=len(text or ""),
-            filtered=None if filtered is None else shortened(filtered, LONGEST),
-            others=max(0, len(texts.answers) - 1),
-        )
 
 
 def generations(
@@ -179,8 +175,8 @@ def _sources(
 def _examples(source: _Source, most: int, all_controls: bool) -> TaskExamples | None:
     """None where nothing was logged."""
     conditions, notes = _conditions(source, all_controls)
-    logged: dict[str, dict[int, _Logged]] = {}
-    reference: dict[int, _Logged] = {}
+    logged: dict[str, dict[int, Logged]] = {}
+    reference: dict[int, Logged] = {}
     damaged = []
     for condition in conditions:
         try:
@@ -199,8 +195,7 @@ def _examples(source: _Source, most: int, all_controls: bool) -> TaskExamples | 
     examples = [
         Example(
             number,
-            document.prompt,
-            document.target,
+            document,
             tuple(
                 _answer(condition, found.get(number), document, expected, identifier)
                 for condition, found in logged.items()
@@ -216,14 +211,14 @@ def _examples(source: _Source, most: int, all_controls: bool) -> TaskExamples | 
     return TaskExamples(source.task, title, language, expected, tuple(examples), (*notes, *damaged))
 
 
-def _read(path: Path, most: int, reference: Mapping[int, _Logged]) -> dict[int, _Logged]:
+def _read(path: Path, most: int, reference: Mapping[int, Logged]) -> dict[int, Logged]:
     """The documents of the reference; without one those with the lowest numbers. None of a file
     that is not there.
 
     Raises:
         ResultsError: it cannot be read as samples.
     """
-    found: dict[int, _Logged] = {}
+    found: dict[int, Logged] = {}
     for sample in samples(path, texts=True) if path.is_file() else ():
         number = sample.number
         # A document stands there once a filter.
@@ -233,7 +228,7 @@ def _read(path: Path, most: int, reference: Mapping[int, _Logged]) -> dict[int, 
             if number > max(found):
                 continue
             del found[max(found)]
-        found[number] = _Logged.of(sample)
+        found[number] = Logged.of(sample)
         if reference and len(found) == len(reference):
             break
     return found
@@ -258,24 +253,16 @@ def _conditions(source: _Source, all_controls: bool) -> tuple[list[str], list[st
 
 def _answer(
     condition: str,
-    logged: _Logged | None,
-    document: _Logged,
+    logged: Logged | None,
+    document: Logged,
     language: str | None,
     identifier: Identifier,
 ) -> Answer:
-    if logged is None or logged.text is None or logged.digest != document.digest:
+    if logged is None or logged.digest != document.digest:
         return Answer(condition, None)
     detected, confidence = detect(logged.text, identifier)
-    return Answer(
-        condition=condition,
-        text=logged.text,
-        cut=max(0, logged.length - LONGEST),
-        detected=detected,
-        confidence=confidence,
-        expected=None if language is None else codes.counts_as(detected, language),
-        filtered=logged.filtered,
-        others=logged.others,
-    )
+    expected = None if language is None else codes.counts_as(detected, language)
+    return Answer(condition, logged, detected, confidence, expected)
 
 
 def detect(text: str, identifier: Identifier) -> tuple[str, float | None]:

@@ -74,8 +74,10 @@ def test_the_numbers_are_those_of_the_table(tmp_path):
     assert entry.own == pytest.approx((-6 / 8 - 4 / 8) / 2)
     assert entry.others == pytest.approx((-1 / 16 - 4 / 16) / 2)
     assert entry.selectivity == pytest.approx(entry.own - entry.others)
-    low, high = entry.selectivity_interval
-    assert low < entry.selectivity < high
+    for number, (low, high) in (
+        (entry.selectivity, entry.selectivity_interval), (entry.own, entry.own_interval),
+    ):  # fmt: skip
+        assert low < number < high
     assert sorted(entry.controls) == pytest.approx([-0.25, -0.125, 0.0, 0.0])
     assert entry.p == pytest.approx(1 / 3)
     assert entry.elsewhere == (pytest.approx(-3 / 8), "nl under en:zero")
@@ -135,8 +137,8 @@ def test_a_dose_series_counts_once(tmp_path):
         write_run(tmp_path / dose, f"de:{dose}", perplexities={"de": value, "en": 8.0})
     counted = {entry.name.rpartition(", ")[2]: dict(entry.conditions) for entry in found(tmp_path)}
     assert counted == {
-        "zero": {"en:zero": []}, "x0": {"de:x0": ["de:x0.5", "de:x0.9"]},
-        "mean": {"de:mean": []}, "+1": {"de:+1": []},
+        "zero": {"en:zero": ()}, "x0": {"de:x0": ("de:x0.5", "de:x0.9")},
+        "mean": {"de:mean": ()}, "+1": {"de:+1": ()},
     }  # fmt: skip
     told = next(entry for entry in found(tmp_path) if "de:x0" in entry.conditions)
     assert "1 of 1 conditions" in told.verdict
