@@ -6,7 +6,7 @@ changed signature, whatever its value.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lsn_eval.checking.baselines import Baseline, Value
@@ -21,6 +21,8 @@ from lsn_eval.wording.numbers import exact
 EVERYTHING = Choice(metrics=(ALL,))
 _Key = tuple[str, str, str, str]
 """Model, condition, task and metric."""
+_MISSING = {2: Verdict.MISSING_CONDITION, 3: Verdict.MISSING_TASK, 4: Verdict.MISSING_METRIC}
+"""By the length of the part of a key that is not there."""
 
 
 def check(
@@ -30,7 +32,7 @@ def check(
     choice: Choice = EVERYTHING,
     allow: Collection[str] = (),
 ) -> list[Finding]:
-    """Every finding, failing ones first, in the order of the baseline within.
+    """Every finding, failing ones first.
 
     Args:
         rows: of the results.
@@ -56,6 +58,7 @@ def check(
     findings = [
         *checked.changed(),
         *checked.moved(),
+        *checked.missing(),
         *checked.new(),
         *checked.gates(narrowed=choice != EVERYTHING, allowed=allowed),
     ]
@@ -106,7 +109,7 @@ class _Check:
     def __post_init__(self) -> None:
         names = {there: before for before, there in self.renamed.items()}
         self.model_of = {row.model: names.get(row.model, row.model) for row in self.rows}
-        self.by_key = _by_key(self.rows)
+        self.by_key = _by_key(self.rows, self.model_of)
         self.lines = self.baseline.lines
 
     def changed(self) -> Iterator[Finding]:
@@ -139,61 +142,42 @@ class _Check:
             )  # fmt: skip
 
     def moved(self) -> Iterator[Finding]:
-        """The numbers of the baseline; those that cannot be compared are said of all at once."""
-        conditions = {(model, condition) for model, condition, _, _ in self.by_key}
-        tasks = {key[:3] for key in self.by_key}
-        missing: set[tuple[Verdict, str, str, str]] = set()
+        """The numbers of the baseline that can be compared; the others are said of all at once."""
         for value in self.values:
-            model, line = self.renamed[value.model], self.lines.get(("value", *value.key))
-            rows = self.by_key.get((model, *value.key[1:]), [])
-            comparable = [row for row in rows if not self._changes(row)]
+            comparable = [row for row in self.by_key.get(value.key, ()) if not self._changes(row)]
             if comparable:
-                yield _compared(value, comparable[-1], line)
-            if rows:
-                continue
-            verdict, about = Verdict.MISSING_METRIC, (value.task, value.name)
-            if (model, value.condition) not in conditions:
-                verdict, about = Verdict.MISSING_CONDITION, ("", "")
-            elif (model, value.condition, value.task) not in tasks:
-                verdict, about = Verdict.MISSING_TASK, (value.task, "")
-            if about[1] or (verdict, value.model, value.condition, about[0]) not in missing:
-                missing.add((verdict, value.model, value.condition, about[0]))
-                yield Finding(
-                    verdict, "in the baseline, not in the results", value.model, value.condition,
-                    about[0], value.language if about[0] else None, about[1],
-                    value.value if about[1] else None, line=line,
-                )  # fmt: skip
+                yield _compared(value, comparable[-1], self.lines.get(("value", *value.key)))
+
+    def missing(self) -> Iterator[Finding]:
+        """What is in the baseline and not in the results."""
+        values = {value.key: value for value in self.values}
+        for key, length in _lacking(values, self.by_key):
+            yield Finding(
+                _MISSING[length], "in the baseline, not in the results",
+                *_about(values[key], key, length),
+                expected=values[key].value if length == 4 else None,
+                line=self.lines.get(("value", *key)),
+            )  # fmt: skip
 
     def new(self) -> Iterator[Finding]:
-        """Said once for a new condition, once for a new task of it, else for each metric."""
-        values = {value.key for value in self.baseline.values}
-        tasks = {key[:3] for key in values}
-        said: set[_Key] = set()
-        for row in self.rows:
-            model, task, metric, language = (
-                self.model_of[row.model], row.task, row.name, row.language,
+        """What is in the results and not in the baseline."""
+        for key, length in _lacking(self.by_key, {value.key for value in self.baseline.values}):
+            row = self.by_key[key][0]
+            yield Finding(
+                Verdict.NEW, "in the results, not in the baseline; --update adds it",
+                *_about(row, key, length), found=row.value if length == 4 else None,
             )  # fmt: skip
-            if (model, row.condition, task, metric) in values:
-                continue
-            if (model, row.condition) not in self.baseline.runs:
-                task, metric, language = "", "", None
-            elif (model, row.condition, task) not in tasks:
-                metric = ""
-            if (model, row.condition, task, metric) not in said:
-                said.add((model, row.condition, task, metric))
-                yield Finding(
-                    Verdict.NEW, "in the results, not in the baseline; --update adds it", model,
-                    row.condition, task, language, metric, found=row.value if metric else None,
-                )  # fmt: skip
 
     def gates(self, *, narrowed: bool, allowed: Collection[str]) -> Iterator[Finding]:
         """Of all results; where some are chosen, gates about a number of those."""
         measured = Measured(_by_key(self.everything), allowed)
-        meant = Measured({**self.by_key, **{value.key: () for value in self.values}})
+        meant = Measured({**_by_key(self.rows), **{value.key: () for value in self.values}})
         # Without a single number there is no model either, and the gate is not met for that.
-        there = measured.models() or sorted(self.baseline.models) or ["no model"]
+        there = sorted({row.model for row in self.everything}) or sorted(self.baseline.models)
         for number, gate in enumerate(self.baseline.gates):
-            models = [self.renamed.get(gate.model, gate.model)] if gate.model else there
+            models = (
+                [self.renamed.get(gate.model, gate.model)] if gate.model else there or ["no model"]
+            )
             line = self.lines.get(("gate", str(number)))
             for finding in gate_findings(gate, measured, models, line):
                 if not narrowed or any(
@@ -209,12 +193,32 @@ class _Check:
         return self.baseline.changes(row, model, self.allowed)
 
 
-def _by_key(rows: Sequence[Row]) -> dict[_Key, list[Row]]:
+def _by_key(
+    rows: Sequence[Row], model_of: Mapping[str, str] | None = None
+) -> dict[_Key, list[Row]]:
     """Several under one key were measured with several masks, or in several dtypes."""
     by_key: dict[_Key, list[Row]] = {}
     for row in rows:
-        by_key.setdefault(row.key, []).append(row)
+        model = (model_of or {}).get(row.model, row.model)
+        by_key.setdefault((model, *row.key[1:]), []).append(row)
     return by_key
+
+
+def _lacking(keys: Iterable[_Key], there: Iterable[_Key]) -> Iterator[tuple[_Key, int]]:
+    """Keys that are not there, with the length of the shortest part that is not: the condition (2),
+    the task (3) or the metric (4). Each such part once."""
+    parts = {key[:length] for key in there for length in _MISSING}
+    for key in keys:
+        length = next((length for length in _MISSING if key[:length] not in parts), None)
+        if length is not None:
+            parts.add(key[:length])
+            yield key, length
+
+
+def _about(number: Number, key: _Key, length: int) -> tuple[str, str, str, str | None, str]:
+    """Model, condition, task, language and metric, empty beyond the length."""
+    model, condition, task, metric = (*key[:length], "", "")[:4]
+    return model, condition, task, number.language if length > 2 else None, metric
 
 
 def _compared(value: Value, row: Row, line: int | None) -> Finding:

@@ -24,24 +24,11 @@ class _UnmeasuredError(Exception):
 
 
 @dataclass(frozen=True)
-class _Measure:
-    """What a gate says of one language."""
-
-    value: float
-    message: str
-    unchanged: bool = False
-
-
-@dataclass(frozen=True)
 class Measured:
     """Rows of results by model, condition, task and metric, and the settings that may differ."""
 
     rows: Mapping[tuple[str, str, str, str], Sequence[Row]]
     allowed: Collection[str] = ()
-
-    def models(self) -> list[str]:
-        """Of all rows."""
-        return sorted({model for model, _, _, _ in self.rows})
 
     def conditions(self, model: str, pattern: str) -> list[str]:
         """A star stays within one name: `random*-de:zero` is no condition of two terms."""
@@ -89,45 +76,36 @@ def gate_findings(
         for language in gate.languages:
             condition = gate.condition.replace("{language}", language)
             try:
-                found = measure(gate, measured, model, language, condition)
+                value, message, unchanged = measure(gate, measured, model, language, condition)
             except _UnmeasuredError as error:
-                found = _Measure(math.nan, str(error))
+                value, message, unchanged = math.nan, str(error), False
             if gate.kind == "selectivity":
-                met, sign = found.value >= gate.bound, ">="
+                met, sign = value >= gate.bound, ">="
             else:
-                met, sign = found.value < gate.bound, "<"
+                met, sign = value < gate.bound, "<"
             yield Finding(
-                Verdict.GATE_MET if met else Verdict.GATE_FAILED,
-                f"{gate.kind}: {found.message}",
-                model,
-                condition,
-                gate.task.replace("{language}", language),
-                language,
-                gate.metric,
-                found=found.value,
-                allowed=f"{sign} {gate.bound:g}",
-                line=line,
-                unchanged=found.unchanged,
-            )
+                Verdict.GATE_MET if met else Verdict.GATE_FAILED, f"{gate.kind}: {message}", model,
+                condition, gate.task.replace("{language}", language), language, gate.metric,
+                found=value, allowed=f"{sign} {gate.bound:g}", line=line, unchanged=unchanged,
+            )  # fmt: skip
 
 
 def _selectivity(
     gate: Gate, measured: Measured, model: str, language: str, condition: str
-) -> _Measure:
+) -> tuple[float, str, bool]:
     changes = {other: measured.worsening(gate, model, other, condition) for other in gate.languages}
     own = changes[language][0]
     others = [change for other, (change, _) in changes.items() if other != language]
     value = selectivity(own, others)
-    return _Measure(
-        value,
-        f"own {numbers.selectivity(own)}, mean of the others {numbers.selectivity(own - value)}",
-        any(row.unchanged for _, row in changes.values()),
+    message = (
+        f"own {numbers.selectivity(own)}, mean of the others {numbers.selectivity(own - value)}"
     )
+    return value, message, any(row.unchanged for _, row in changes.values())
 
 
 def _largest_control(
     gate: Gate, measured: Measured, model: str, language: str, condition: str
-) -> _Measure:
+) -> tuple[float, str, bool]:
     """The largest change, in either direction, of any control on the own language."""
     names = measured.conditions(model, condition)
     if not names:
@@ -135,8 +113,5 @@ def _largest_control(
     changes = {name: measured.worsening(gate, model, language, name) for name in names}
     most = max(changes, key=lambda name: abs(changes[name][0]))
     change, row = changes[most]
-    return _Measure(
-        abs(change),
-        f"{most} {numbers.selectivity(change)}, the largest of {len(names)}",
-        row.unchanged != (),
-    )
+    message = f"{most} {numbers.selectivity(change)}, the largest of {len(names)}"
+    return abs(change), message, row.unchanged != ()

@@ -18,6 +18,7 @@ from lsn_eval.comparing.tidy import tidy
 from lsn_eval.errors import LsnError
 from lsn_eval.results import read_results
 from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.results.settings import allowed_settings
 from lsn_eval.wording.lists import counted, listed
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def compare(
             setting.
     """
     rows = _rows(results)
-    allowed = _allowed(rows, allow)
+    allowed = allowed_settings(allow, {name for row in rows for name in row.settings})
     if not any(row.usable for row in rows):
         raise LsnError(
             f"{counted(len(rows), 'number')} were read and none can be used; results files of "
@@ -109,16 +110,6 @@ def _rows(results: PathOrRow | Sequence[PathOrRow]) -> Sequence[Row]:
             f"{'both were' if odd is None else f'{type(odd).__name__} was'} given"
         )
     return read_results(paths) if paths else rows
-
-
-def _allowed(rows: Sequence[Row], names: Iterable[str]) -> frozenset[str]:
-    known = {name for row in rows for name in row.settings}
-    if unknown := sorted(set(names) - known):
-        raise LsnError(
-            f"{', '.join(unknown)} is no setting that results differ in; there are "
-            f"{', '.join(sorted(known))}"
-        )
-    return frozenset(names)
 
 
 _Metric = tuple[str, str, str]

@@ -75,13 +75,14 @@ def read_json(path: str | os.PathLike[str], error: type[LsnError], most: int = M
 def parse_json(text: str, where: str, error: type[LsnError]) -> Any:
     """A JSON document; `NaN` and infinities are let through, as lm-eval writes them."""
     try:
-        value = json.loads(text, parse_int=_integer)
+        value = _DECODER.decode(text)
     except RecursionError:
         raise error(f"{where}: JSON nested deeper than {DEEPEST} levels") from None
     except ValueError as cause:
         raise error(f"{where} cannot be read as JSON ({cause})") from cause
-    _check_depth(value, where, error)
-    if _ESCAPED_SURROGATE.search(text):
+    if text.count("[") + text.count("{") > DEEPEST:
+        _check_depth(value, where, error)
+    if ("\\ud" in text or "\\uD" in text) and _ESCAPED_SURROGATE.search(text):
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
@@ -119,6 +120,9 @@ def _integer(text: str) -> int:
     if len(text) > _LONGEST_INTEGER:
         raise ValueError(f"an integer of {len(text)} digits")
     return int(text)
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer)
 
 
 def _check_depth(value: Any, where: str, error: type[LsnError]) -> None:

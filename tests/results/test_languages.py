@@ -25,6 +25,9 @@ from lsn_eval.results.languages import family_of, language_of
         ("xnli_de", {"dataset_kwargs": None}, "de", "xnli_*"),
         ("hellaswag", {}, None, "hellaswag"),
         ("race_qa", {}, None, "race_qa"),
+        ("de", {}, None, "de"),
+        ("lsn_demo_ppl", {}, None, "lsn_demo_ppl"),
+        ("lsn_x", {"dataset_kwargs": {"language": "quz"}}, "quz", "lsn_x"),
     ],
 )
 def test_languages_and_families(task, config, language, family):

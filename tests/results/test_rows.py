@@ -55,26 +55,6 @@ def test_a_plain_run_of_hf_is_the_baseline_and_has_a_like_signature(tmp_path, mo
     )
 
 
-@pytest.mark.parametrize(
-    ("task", "kwargs", "language"),
-    [
-        ("lsn_x", {"language": "quz"}, "quz"),
-        ("xnli_de", None, "de"),
-        ("belebele_zho_Hans", None, "zho_Hans"),
-        ("hellaswag", None, None),
-        ("race_qa", None, None),
-        ("de", None, None),
-        ("lsn_demo_ppl", None, None),
-    ],
-)
-def test_the_language_is_the_stated_one_else_the_code_at_the_end_of_the_name(
-    tmp_path, task, kwargs, language
-):
-    path = write_results(tmp_path, {task: task_results(acc=0.5)})
-    edited(path, lambda document: document["configs"][task].update(dataset_kwargs=kwargs))
-    assert [row.language for row in read_file(path).rows] == [language]
-
-
 def test_filters_stay_apart_and_a_group_without_a_number_gives_no_row(tmp_path):
     results = {
         "gsm8k": {"alias": "gsm8k", "exact_match,strict-match": 0.1, "exact_match,flexible": 0.2,

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from lsn_eval.results.rows import ResultsError
-from lsn_eval.results.samples import read_samples, samples_path
+from lsn_eval.results.samples import Texts, read_samples, results_path, samples, samples_path
 
 
 def write(folder, *lines):
     results = folder / "results_2026-01-01.json"
-    samples_path(results, "t").write_text("\n".join(lines))
+    samples_path(results, "t").write_text("\n".join(lines), "latin-1")
     return results
 
 
@@ -38,6 +38,9 @@ def test_samples_are_read_in_the_order_of_the_documents_and_old_files_without_ha
         '{"doc_id": Infinity}',
         '{"metrics": []}',
         '{"doc_id": "x"}',
+        '{"doc_id": 1, "metrics": "acc"}',
+        "[" * 5000,
+        "\xff",
         "\x00",
         "5",
     ],
@@ -48,3 +51,20 @@ def test_a_broken_line_is_an_error_that_names_the_file(tmp_path, broken, place):
     lines.insert(place, broken)
     with pytest.raises(ResultsError, match=r"samples_t_2026-01-01\.jsonl, line [12]"):
         read_samples(write(tmp_path, *lines), "t")
+
+
+def test_texts_are_read_where_they_are_asked_for(tmp_path):
+    arguments = {"gen_args_0": {"arg_0": "Why?", "arg_1": {"until": []}}}
+    words = {"doc": {"question": "q"}, "target": 7, "arguments": arguments,
+             "resps": [["a", "b"]], "filtered_resps": ["a"]}  # fmt: skip
+    path = samples_path(write(tmp_path, json.dumps({**LINE, **words}), json.dumps(LINE)), "t")
+    assert [sample.texts for sample in samples(path)] == [None, None]
+    full, bare = samples(path, texts=True)
+    assert full.texts == Texts("q", "Why?", "7", ("a", "b"), ("a",))
+    assert bare.texts == Texts(None, "", "", ("-1.5", "False"), ())
+
+
+def test_a_samples_file_names_its_results_and_task(tmp_path):
+    results = tmp_path / "results_2026-01-02T03-04-05.678.json"
+    assert results_path(samples_path(results, "flores_en_de")) == (results, "flores_en_de")
+    assert results_path(tmp_path / "samples_x.jsonl") is None
