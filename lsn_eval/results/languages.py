@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -42,6 +43,7 @@ def language_of(task: str, config: Mapping[str, Any]) -> str | None:
     return code if code != task and code in _KNOWN and not _OTHERWISE.search(task) else None
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def family_of(task: str, language: str | None) -> str:
     """The task's name with `*` for the language."""
     parts = task.split("_")

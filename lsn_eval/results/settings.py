@@ -123,6 +123,8 @@ def differences(
     lm-eval writes the hash of the prompts only where samples are logged, and how examples are shown
     is nothing without any, so that these count only where both have them.
     """
+    if first == second:
+        return {}
     pairs = {
         name: (first.get(name, UNKNOWN), second.get(name, UNKNOWN))
         for name in dict.fromkeys([*first, *second])

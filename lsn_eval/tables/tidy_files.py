@@ -13,7 +13,7 @@ from typing import Any
 from lsn_eval.comparing import Comparison, Panel
 from lsn_eval.comparing.tidy import tidy
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = frozenset("=+-@\t\r")
 """What a spreadsheet takes a cell for that begins so."""
 
 
@@ -25,16 +25,15 @@ def csv_parts(comparison: Comparison) -> Iterator[str]:
     for number, row in enumerate(tidy(comparison.panels, comparison.unmoved)):
         if number == 0:
             writer.writerow(row)
-        writer.writerow(map(_cell, row.values()))
+        writer.writerow(
+            [
+                f"'{value}" if type(value) is str and value[:1] in _FORMULA else value
+                for value in row.values()
+            ]
+        )
         yield text.getvalue()
         text.seek(0)
         text.truncate()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
 
 
 def json_parts(comparison: Comparison) -> Iterator[str]:
