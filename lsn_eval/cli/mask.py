@@ -1,19 +1,25 @@
-"""`lsn-eval mask`: look at masks and convert those that others published."""
+"""`lsn-eval mask`: look at masks, compare and make them, convert those that others published."""
 
 from __future__ import annotations
 
 import json
+from math import isnan
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
-from lsn_eval.cli.mask_compare import diff, random_
+from lsn_eval.errors import MaskError
+from lsn_eval.masks.comparison import positions
 from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.models.layout import MOST_LAYERS, MOST_NEURONS
+from lsn_eval.visible_text import one_line
+from lsn_eval.wording.text_tables import aligned, markdown_table
 
 app = typer.Typer(no_args_is_help=True, help="Look at, convert, make and compare masks.")
-app.command("diff")(diff)
-app.command("random")(random_)
+LAYERS: dict[str, Any] = {"min": 1, "max": MOST_LAYERS}
+WIDTH: dict[str, Any] = {"min": 1, "max": MOST_NEURONS}
 
 
 @app.command()
@@ -49,8 +55,8 @@ def import_(
     languages: Annotated[
         str, typer.Option(help="Names of its languages in file order, e.g. en,zh,fr.")
     ],
-    layers: Annotated[int, typer.Option(help="Layers of the model.", min=1)],
-    width: Annotated[int, typer.Option(help="Neurons per layer.", min=1)],
+    layers: Annotated[int, typer.Option(help="Layers of the model.", **LAYERS)],
+    width: Annotated[int, typer.Option(help="Neurons per layer.", **WIDTH)],
     out: Annotated[Path, typer.Option(help="The mask file to write.")],
     model: Annotated[str | None, typer.Option(help="Name of the model, for the record.")] = None,
     model_type: Annotated[
@@ -77,33 +83,119 @@ def import_(
     print(f"\nwritten to {out}")
 
 
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(help="Mask A: a file, or the name of a shipped mask.")],
+    second: Annotated[str, typer.Argument(help="Mask B, of the same model.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print which neurons two masks of a model share, language by language.
+
+    Example: lsn-eval mask diff lape.safetensors lave.safetensors
+    """
+    from lsn_eval.masks.comparison import mask_difference
+
+    masks = NeuronMask.load(first), NeuronMask.load(second)
+    difference = mask_difference(*masks)
+    if as_json:
+        named = {
+            side: {"mask": name, "digest": mask.digest, "method": mask.method.name}
+            for side, name, mask in zip("AB", (first, second), masks, strict=True)
+        }
+        print(json.dumps(named | difference.as_json(), indent=2, ensure_ascii=False))
+        return
+    for side, name, mask in zip("AB", (first, second), masks, strict=True):
+        print(f"{side}  {name}  ({mask.method.name}, sha256 {mask.digest[:12]})")
+    rows = [["language", "hookpoint", "A", "B", "only A", "only B", "shared", "Jaccard"]]
+    for entry in (*difference.by_language, *difference.by_hookpoint):
+        numbers = (entry.first, entry.second, entry.only_first, entry.only_second, entry.shared)
+        index = "-" if isnan(entry.jaccard) else f"{entry.jaccard:.3f}"
+        rows.append([entry.language, entry.hookpoint, *map(str, numbers), index])
+    print(f"\n{markdown_table(rows)}")
+    here, there = (", ".join(mask.hookpoints) for mask in masks)
+    if here and there and not {*masks[0].hookpoints} & {*masks[1].hookpoints}:
+        print(f"\nno hookpoint is in both, so that no neuron can be: A is at {here}, B at {there}")
+    if difference.same:
+        print("\nthe same neurons, controls and values")
+    for side, missing in zip(
+        "BA", (difference.only_in_first, difference.only_in_second), strict=True
+    ):
+        if missing:
+            print(f"\nnot a language of {side}: {', '.join(missing)}")
+
+
+@app.command("random")
+def random_(
+    out: Annotated[Path, typer.Option(help="The mask file to write.")],
+    like: Annotated[
+        str | None,
+        typer.Option(help="A mask to match: as many neurons in every layer, of no language."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, other neurons.", min=0)] = 1,
+    languages: Annotated[
+        str | None, typer.Option(help="Without --like: names of the languages, e.g. de,fr.")
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(help="Without --like: layers of the model.", **LAYERS)
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Without --like: neurons per layer.", **WIDTH)
+    ] = None,
+    top_rate: Annotated[
+        float, typer.Option(help="Without --like: share of all neurons, over all languages.")
+    ] = 0.01,
+    hookpoint: Annotated[str, typer.Option(help="Without --like: the hookpoint.")] = "mlp.act",
+    model_type: Annotated[
+        str | None, typer.Option(help="Without --like: config.model_type, checked when used.")
+    ] = None,
+) -> None:
+    """Write a mask of random neurons.
+
+    Example: lsn-eval mask random --like lape.safetensors --seed 3 --out random.safetensors
+    """
+    from lsn_eval.identification.random import random_like, random_mask
+
+    if like is not None:
+        if any(option is not None for option in (languages, layers, width, model_type)):
+            raise MaskError(
+                "--like takes languages, layers and widths from its mask; leave --languages, "
+                "--layers, --width and --model-type out"
+            )
+        mask = random_like(NeuronMask.load(like), seed)
+    else:
+        if languages is None or layers is None or width is None:
+            raise MaskError("give --like MASK, or --languages, --layers and --width")
+        mask = random_mask(
+            [name.strip() for name in languages.split(",")],
+            layers=layers,
+            width=width,
+            hookpoint=hookpoint,
+            top_rate=top_rate,
+            seed=seed,
+            model_type=model_type,
+        )
+    mask.save(out)
+    for language in mask.languages:
+        print(f"{language}  {mask.count(language)}")
+    print(f"written to {out}")
+
+
 def describe(mask: NeuronMask) -> dict[str, Any]:
     """What `mask info` shows, in plain types."""
-    union = {
-        (hookpoint, layer, int(index))
-        for language in mask.languages
-        for hookpoint, layer in mask.places(language)
-        for index in mask.indices(language, hookpoint, layer)
-    }
+    union = np.concatenate([positions(mask, language) for language in mask.languages])
     return {
         "digest": mask.digest,
-        "model": {
-            "name": mask.model.name,
-            "type": mask.model.type,
-            "revision": mask.model.revision,
-            "layers": len(mask.model.layers),
-            "widths": dict(mask.model.widths),
-        },
+        "model": mask.model.to_json(),
         "method": {"name": mask.method.name, "parameters": dict(mask.method.parameters)},
         "hookpoints": list(mask.hookpoints),
         "layer_names": list(mask.model.layers),
         "languages": list(mask.languages),
         "neurons": {language: mask.count(language) for language in mask.languages},
-        "neurons_in_union": len(union),
+        "neurons_in_union": np.unique(union).size,
         "neurons_per_layer": {language: mask.layer_counts(language) for language in mask.languages},
         "statistics": {language: list(mask.statistics(language)) for language in mask.languages},
         "controls": {language: len(mask.controls(language)) for language in mask.languages},
-        "provenance": mask.provenance,
+        "provenance": dict(mask.provenance),
     }
 
 
@@ -111,39 +203,29 @@ def _as_text(described: dict[str, Any]) -> str:
     model, languages = described["model"], described["languages"]
     widths = ", ".join(f"{width} at {at}" for at, width in model["widths"].items())
     parameters = ", ".join(f"{k}={v}" for k, v in described["method"]["parameters"].items())
-    lines = [
-        f"digest   sha256 {described['digest']}",
-        f"model    {model['name'] or 'not named'} ({model['type'] or 'type not said'}), "
+    facts = {
+        "digest": f"sha256 {described['digest']}",
+        "model": f"{model['name'] or 'not named'} ({model['type'] or 'type not said'}), "
         f"{model['layers']} layers, {widths}",
-        f"method   {described['method']['name']}{f' ({parameters})' if parameters else ''}",
-        "",
-    ]
+        "method": f"{described['method']['name']}{f' ({parameters})' if parameters else ''}",
+    }
     rows = [["language", "neurons", "controls", "statistics"]]
     for name in languages:
         stored = ", ".join(described["statistics"][name]) or "none"
-        controls = str(described["controls"][name])
-        rows.append([name, str(described["neurons"][name]), controls, stored])
-    rows.append(["in all", str(described["neurons_in_union"]), "", ""])
-    lines += _table(rows)
+        figures = f"{described['neurons'][name]:>7}", f"{described['controls'][name]:>8}"
+        rows.append([name, *figures, stored])
+    rows.append(["in all", f"{described['neurons_in_union']:>7}", "", ""])
+    lines = [f"{name:<9}{one_line(fact)}" for name, fact in facts.items()]
+    lines += ["", *aligned(rows)]
     for hookpoint in described["hookpoints"]:
         counts = [described["neurons_per_layer"][name][hookpoint] for name in languages]
         rows = [["layer", *languages]]
-        for number, layer in enumerate(described["layer_names"]):
-            rows.append([layer, *(str(per_layer[number]) for per_layer in counts)])
-        lines += ["", f"neurons at {hookpoint}", *_table(rows)]
+        rows += [
+            [layer, *map(str, row)]
+            for layer, *row in zip(described["layer_names"], *counts, strict=True)
+        ]
+        lines += ["", f"neurons at {hookpoint}", *aligned(rows, 1)]
     without = [name for name in languages if not described["neurons"][name]]
     if without:
         lines += ["", f"without any neuron: {', '.join(without)}"]
     return "\n".join(lines)
-
-
-def _table(rows: list[list[str]]) -> list[str]:
-    """Columns of numbers go to the right, the others and the first to the left."""
-    columns = list(zip(*rows, strict=True))
-    for number, cells in enumerate(columns):
-        width = max(map(len, cells))
-        numeric = number > 0 and all(cell.isdigit() or not cell for cell in cells[1:])
-        columns[number] = tuple(
-            cell.rjust(width) if numeric else cell.ljust(width) for cell in cells
-        )
-    return ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]

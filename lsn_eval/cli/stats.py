@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from lsn_eval.statistics import ActivationStats
+from lsn_eval.visible_text import one_line
+from lsn_eval.wording.text_tables import aligned
 
 app = typer.Typer(no_args_is_help=True, help="Look at, add up and convert activation statistics.")
 
@@ -87,16 +89,9 @@ def _names(text: str) -> list[str]:
 
 def describe(stats: ActivationStats) -> dict[str, Any]:
     """What `stats info` shows, in plain types."""
-    model = stats.model
     return {
         "digest": stats.digest,
-        "model": {
-            "name": model.name,
-            "type": model.type,
-            "revision": model.revision,
-            "layers": len(model.layers),
-            "widths": dict(model.widths),
-        },
+        "model": stats.model.to_json(),
         "languages": {language: stats.tokens[language] for language in stats.languages},
         "statistics": {hookpoint: list(stats.names(hookpoint)) for hookpoint in stats.hookpoints},
         "active": {
@@ -122,27 +117,26 @@ def _active(stats: ActivationStats, hookpoint: str) -> dict[str, float]:
 def _as_text(described: dict[str, Any]) -> str:
     model, provenance = described["model"], described["provenance"]
     name = model["name"] or model["type"] or "unnamed"
-    lines = [f"model       {name}, {model['layers']} layers, digest {described['digest'][:12]}"]
+    facts = {"model": f"{name}, {model['layers']} layers, digest {described['digest'][:12]}"}
     for hookpoint, names in described["statistics"].items():
-        width = model["widths"][hookpoint]
-        lines.append(f"{hookpoint:<11} {width} neurons a layer: {', '.join(names)}")
+        facts[hookpoint] = f"{model['widths'][hookpoint]} neurons a layer: {', '.join(names)}"
     for key in ("dtype", "settings", "command"):
-        if provenance.get(key):
-            value = provenance[key]
-            if isinstance(value, dict):
-                value = ", ".join(f"{k}={v}" for k, v in value.items())
-            lines.append(f"{key:<11} {value}")
+        value = provenance.get(key)
+        if isinstance(value, dict):
+            value = ", ".join(f"{k}={v}" for k, v in value.items())
+        if value:
+            facts[key] = str(value)
     if described["texts"]:
-        lines.append(f"texts       {described['texts']} with responses of their own")
-    lines.append("")
-    lines.append(f"{'language':<10} {'tokens':>14}  {'active':>6}  corpus")
+        facts["texts"] = f"{described['texts']} with responses of their own"
     active: dict[str, float] = next(iter(described["active"].values()), {})
+    rows = [["language", f"{'tokens':>14}", "active", "corpus"]]
     for language, tokens in described["languages"].items():
         share = f"{100 * active[language]:.1f}%" if language in active else "-"
-        corpora = provenance.get("corpora", {}).get(language, [])
+        corpora = (provenance.get("corpora") or {}).get(language, [])
         where = "; ".join(_corpus(corpus) for corpus in corpora) or "not stated"
-        lines.append(f"{language:<10} {tokens:>14,}  {share:>6}  {where}")
-    return "\n".join(lines)
+        rows.append([language, f"{tokens:>14,}", f"{share:>6}", where])
+    lines = [f"{name:<11} {one_line(fact)}" for name, fact in facts.items()]
+    return "\n".join([*lines, "", *aligned(rows)])
 
 
 def _corpus(corpus: dict[str, Any]) -> str:

@@ -133,9 +133,7 @@ def _check_same_model(stats: ActivationStats, selection: Selection) -> None:
             f"{', '.join(stats.languages)}"
         )
     mine, theirs = selection.model, stats.model
-    widths = {at: theirs.widths.get(at, width) for at, width in mine.widths.items()}
-    types_differ = None not in (mine.type, theirs.type) and mine.type != theirs.type
-    if mine.layers != theirs.layers or widths != dict(mine.widths) or types_differ:
+    if not mine.fits(theirs):
         raise IdentificationError(
             f"the statistics are of another model than the checkpoints: {theirs.type or 'unnamed'} "
             f"with {len(theirs.layers)} layers, not {mine.type} with {len(mine.layers)} (or of "

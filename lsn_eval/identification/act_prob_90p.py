@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lsn_eval.errors import LsnError
 from lsn_eval.identification.selection import (
     IdentificationError,
     Selection,
     by_layer,
-    check_languages,
     check_rate,
+    hookpoint_and_model,
     lowest,
-    model_at,
-    one_hookpoint,
     share,
 )
-
-if TYPE_CHECKING:
-    from lsn_eval.statistics import ActivationStats
+from lsn_eval.statistics import ActivationStats
 
 ABOVE_THRESHOLD = "above_threshold"
 """Name of the counts that a second recording pass adds to the statistics."""
@@ -43,9 +37,8 @@ def act_prob_90p(
 
     Ties are broken by (layer, neuron).
     """
-    check_languages(stats)
     check_rate("top_rate", top_rate)
-    hookpoint = one_hookpoint(stats, hookpoint)
+    hookpoint, model = hookpoint_and_model(stats, hookpoint)
     try:
         above = stats.get(hookpoint, ABOVE_THRESHOLD)
     except LsnError as error:
@@ -56,7 +49,6 @@ def act_prob_90p(
             "percentiles of one pass will not do: by definition every neuron is above its own "
             "90th percentile at one token in ten"
         ) from error
-    model = model_at(stats.model, hookpoint)
     count = share(top_rate, model, hookpoint)
     neurons = {}
     for number, language in enumerate(stats.languages):

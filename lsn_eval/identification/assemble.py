@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lsn_eval.errors import MaskError
 from lsn_eval.identification.average_precision import text_languages
@@ -18,12 +17,11 @@ from lsn_eval.identification.selection import (
     check_whole,
     probabilities,
 )
+from lsn_eval.masks.content import nested
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.masks.names import STATISTICS, MaskMethod
 from lsn_eval.models.layout import Place
-
-if TYPE_CHECKING:
-    from lsn_eval.statistics import ActivationStats
+from lsn_eval.statistics import ActivationStats
 
 Matched = Literal["layer", "rate"]
 MATCHED: tuple[Matched, ...] = ("layer", "rate")
@@ -65,8 +63,7 @@ def assemble(
     drawn, without = _controls(bare, stats, wanted, controls_matched)
     if without and controls is not None:
         raise IdentificationError(
-            f"{next(iter(without.values()))}. Ask for fewer neurons, or for no controls with "
-            "controls=0 (--controls 0)"
+            f"{next(iter(without.values()))}, or no controls (controls=0, --controls 0)"
         )
     neurons |= drawn
     stored: dict[str, Any] = {
@@ -115,7 +112,7 @@ def _controls(
             without[language] = str(error)
             continue
         for number, neurons in enumerate(controls):
-            drawn[f"random{number + 1}-{language}"] = _nested(neurons)
+            drawn[f"random{number + 1}-{language}"] = nested(neurons)
     return drawn, without
 
 
@@ -164,13 +161,6 @@ def _add_medians(
 
 def _at(stats: ActivationStats, language: str, place: Place) -> tuple[int, int]:
     return stats.languages.index(language), stats.model.layers.index(place[1])
-
-
-def _nested(places: Mapping[Place, NDArray[Any]]) -> dict[str, dict[str, NDArray[Any]]]:
-    tree: dict[str, dict[str, NDArray[Any]]] = {}
-    for (hookpoint, layer), indices in places.items():
-        tree.setdefault(hookpoint, {})[layer] = indices
-    return tree
 
 
 def _provenance(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,7 @@ from lsn_eval.identification.selection import (
     model_at,
     one_hookpoint,
 )
-
-if TYPE_CHECKING:
-    from lsn_eval.statistics import ActivationStats
+from lsn_eval.statistics import ActivationStats
 
 NOT_LINEAR = ("mlp.act", "mlp.down_in")
 _BYTES_READ_AT_ONCE = 1 << 26

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from lsn_eval.identification.selection import IdentificationError
 from lsn_eval.models.families import FAMILIES, Family
 from lsn_eval.models.hookpoints import unwrap
+from lsn_eval.storage.outside_files import Fields, read_json
+from lsn_eval.storage.tensor_files import load_plain_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -84,10 +85,8 @@ def open_checkpoint(source: str | os.PathLike[str] | nn.Module) -> Checkpoint:
             else f"{folder} is no folder with a config.json; a checkpoint folder was expected "
             "(download one from the Hub with 'hf download')"
         )
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise IdentificationError(f"{folder}/config.json cannot be read ({error})") from error
+    where = str(folder / "config.json")
+    config = Fields(read_json(where, IdentificationError), where, IdentificationError)
     files = sorted(folder.glob("*.safetensors"))
     tensors: dict[str, Callable[[], torch.Tensor]] = {}
     for file in files:
@@ -95,7 +94,8 @@ def open_checkpoint(source: str | os.PathLike[str] | nn.Module) -> Checkpoint:
     if not files:
         for file in sorted(folder.glob("pytorch_model*.bin")):
             tensors.update(_of_bin(file))
-    return _checked(str(source), config.get("model_type"), config.get("_commit_hash"), tensors)
+    model_type, revision = config.text("model_type", None), config.text("_commit_hash", None)
+    return _checked(str(source), model_type, revision, tensors)
 
 
 def _of_module(model: nn.Module) -> Checkpoint:
@@ -136,7 +136,7 @@ def _of_safetensors(path: Path) -> dict[str, Callable[[], torch.Tensor]]:
 
     try:
         file = safe_open(path, framework="pt")
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise IdentificationError(f"{path} cannot be read ({error}); download it again") from error
 
     def reader(name: str) -> Callable[[], torch.Tensor]:
@@ -146,17 +146,11 @@ def _of_safetensors(path: Path) -> dict[str, Callable[[], torch.Tensor]]:
 
 
 def _of_bin(path: Path) -> dict[str, Callable[[], torch.Tensor]]:
-    import pickle
-
     import torch
 
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise IdentificationError(
-            f"{path} cannot be read as plain tensors ({type(error).__name__}); convert the "
-            "checkpoint to safetensors"
-        ) from error
+    content = load_plain_tensors(path, IdentificationError, mmap=True)
+    if not isinstance(content, dict) or not all(map(torch.is_tensor, content.values())):
+        raise IdentificationError(f"{path} holds no weights by name; convert it to safetensors")
 
     def reader(tensor: torch.Tensor) -> Callable[[], torch.Tensor]:
         return lambda: tensor

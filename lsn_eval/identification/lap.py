@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from lsn_eval.identification.selection import (
     Selection,
     by_layer,
-    check_languages,
     check_rate,
-    model_at,
-    one_hookpoint,
+    hookpoint_and_model,
     probabilities,
 )
-
-if TYPE_CHECKING:
-    from lsn_eval.statistics import ActivationStats
+from lsn_eval.statistics import ActivationStats
 
 
 def lap(
@@ -30,10 +24,8 @@ def lap(
     how many neurons there are is a matter of the model. Two languages are asked for all the same,
     as of every method: the mask of one would say nothing of language.
     """
-    check_languages(stats)
     check_rate("min_probability", min_probability)
-    hookpoint = one_hookpoint(stats, hookpoint)
-    model = model_at(stats.model, hookpoint)
+    hookpoint, model = hookpoint_and_model(stats, hookpoint)
     fires = probabilities(stats, hookpoint) > np.float32(min_probability)
     return Selection(
         stats.languages,

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lsn_eval.identification.entropy import select_uneven
 from lsn_eval.identification.selection import (
     Selection,
-    check_languages,
-    model_at,
-    one_hookpoint,
+    hookpoint_and_model,
     probabilities,
 )
-
-if TYPE_CHECKING:
-    from lsn_eval.statistics import ActivationStats
+from lsn_eval.statistics import ActivationStats
 
 
 def lape(
@@ -40,12 +34,11 @@ def lape(
     Neurons that never fire have no entropy and are never kept. Published counts with p slightly
     above 1 are used as they are: only ratios and comparisons of p matter.
     """
-    check_languages(stats)
-    hookpoint = one_hookpoint(stats, hookpoint)
+    hookpoint, model = hookpoint_and_model(stats, hookpoint)
     uneven = select_uneven(
         probabilities(stats, hookpoint),
         top_rate=top_rate,
         filter_rate=filter_rate,
         activation_bar_rate=activation_bar_rate,
     )
-    return uneven.selection(stats.languages, model_at(stats.model, hookpoint), hookpoint)
+    return uneven.selection(stats.languages, model, hookpoint)

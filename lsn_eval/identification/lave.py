@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from lsn_eval.identification.entropy import select_uneven
 from lsn_eval.identification.selection import (
     Selection,
-    check_languages,
-    model_at,
-    one_hookpoint,
+    hookpoint_and_model,
 )
-
-if TYPE_CHECKING:
-    from lsn_eval.statistics import ActivationStats
+from lsn_eval.statistics import ActivationStats
 
 
 def lave(
@@ -41,8 +35,7 @@ def lave(
     Activations differ in scale between layers, and one quantile serves them all: the method
     prefers layers of large activations, often the last ones.
     """
-    check_languages(stats)
-    hookpoint = one_hookpoint(stats, hookpoint)
+    hookpoint, model = hookpoint_and_model(stats, hookpoint)
     means = np.maximum(stats.get(hookpoint, "mean"), 0).astype(np.float32)
     uneven = select_uneven(
         means,
@@ -50,4 +43,4 @@ def lave(
         filter_rate=filter_rate,
         activation_bar_rate=activation_bar_rate,
     )
-    return uneven.selection(stats.languages, model_at(stats.model, hookpoint), hookpoint)
+    return uneven.selection(stats.languages, model, hookpoint)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lsn_eval.errors import MaskError
+from lsn_eval.masks.controls import free_neurons, seeded
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.layout import Place
 
@@ -35,28 +34,18 @@ def draw_rate_controls(
         MaskError: a layer has fewer neurons of no language than the language has there.
     """
     controls: list[dict[Place, NDArray[np.int32]]] = [{} for _ in range(count)]
-    for hookpoint, layer in mask.places(language):
-        mine = mask.indices(language, hookpoint, layer)
-        is_free = np.ones(mask.model.widths[hookpoint], np.bool_)
-        for other in mask.languages:
-            is_free[mask.indices(other, hookpoint, layer)] = False
-        free = np.flatnonzero(is_free)
-        if free.size < mine.size:
-            raise MaskError(
-                f"random1-{language} cannot be drawn: {language} has {mine.size} neurons at "
-                f"{hookpoint} of layer {layer}, and only {free.size} there belong to no language"
-            )
-        rate = rates[hookpoint, layer]
+    for place in mask.places(language):
+        mine = mask.indices(language, *place)
+        free = free_neurons(mask, language, 1, place)
+        rate = rates[place]
         ranked = free[np.argsort(rate[free], kind="stable")]
         starts, window = _windows(rate[ranked], rate[mine])
         for number, control in enumerate(controls, start=1):
-            text = f"rate/{number}/{language}/{hookpoint}/{layer}"
-            seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
-            generator = np.random.RandomState(seed)
+            generator = seeded("rate", number, language, *place)
             order = generator.permutation(mine.size)
             proposals = starts[order] + generator.randint(0, window, size=mine.size)
             chosen = _each_once(proposals, rate[ranked], rate[mine[order]])
-            control[hookpoint, layer] = np.sort(ranked[chosen]).astype(np.int32)
+            control[place] = np.sort(ranked[chosen]).astype(np.int32)
     return controls
 
 

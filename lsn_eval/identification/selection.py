@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from lsn_eval.errors import LsnError
 from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT
 from lsn_eval.models.layout import ModelLayout
-
-if TYPE_CHECKING:
-    from lsn_eval.statistics import ActivationStats
+from lsn_eval.statistics import ActivationStats
 
 Neurons = dict[str, dict[str, dict[str, NDArray[np.int64]]]]
 """`neurons[language][hookpoint][layer]`, sorted unique indices [neuron]."""
@@ -80,15 +78,20 @@ def one_hookpoint(stats: ActivationStats, hookpoint: str | None) -> str:
     return hookpoint
 
 
+def hookpoint_and_model(stats: ActivationStats, hookpoint: str | None) -> tuple[str, ModelLayout]:
+    """The one hookpoint that a method looks at, and the model with its width alone.
+
+    Raises:
+        IdentificationError: see `check_languages` and `one_hookpoint`.
+    """
+    check_languages(stats)
+    hookpoint = one_hookpoint(stats, hookpoint)
+    return hookpoint, model_at(stats.model, hookpoint)
+
+
 def model_at(model: ModelLayout, *hookpoints: str) -> ModelLayout:
     """The model, with the widths of `hookpoints` alone."""
-    return ModelLayout(
-        model.layers,
-        {hookpoint: model.widths[hookpoint] for hookpoint in hookpoints},
-        type=model.type,
-        name=model.name,
-        revision=model.revision,
-    )
+    return replace(model, widths={at: model.widths[at] for at in hookpoints})
 
 
 def check_rate(name: str, rate: float) -> float:

@@ -32,11 +32,7 @@ def combine(mask: MaskContent, other: MaskContent, operation: Operation) -> Mask
         MaskError: they are of different models.
     """
     mine, theirs = mask.model, other.model
-    widths_differ = any(
-        theirs.widths.get(hookpoint, width) != width for hookpoint, width in mine.widths.items()
-    )
-    types_differ = mine.type and theirs.type and mine.type != theirs.type
-    if mine.layers != theirs.layers or widths_differ or types_differ:
+    if not mine.fits(theirs):
         raise MaskError(
             f"the {operation} of masks of different models was asked for: {_described(mine)} and "
             f"{_described(theirs)}; both must be of one model"

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.hookpoints import HOOKPOINTS
-from lsn_eval.wording.text_tables import markdown_table
 
 
 def jaccard(shared: int, first: int, second: int) -> float:
@@ -39,18 +38,10 @@ class LanguageOverlap:
             self.counts, either, out=np.full(self.counts.shape, np.nan), where=either > 0
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """Languages, counts and Jaccard indices (null for NaN) in plain types."""
-        return {
-            "languages": list(self.languages),
-            "counts": self.counts.tolist(),
-            "jaccard": [[_plain(value) for value in row] for row in self.jaccard.tolist()],
-        }
-
 
 def language_overlap(mask: NeuronMask, hookpoint: str | None = None) -> LanguageOverlap:
     """Which neurons the languages of a mask share, at all of its hookpoints or one."""
-    sets = [_positions(mask, language, hookpoint) for language in mask.languages]
+    sets = [positions(mask, language, hookpoint) for language in mask.languages]
     counts = [[np.intersect1d(a, b, assume_unique=True).size for b in sets] for a in sets]
     return LanguageOverlap(mask.languages, np.array(counts, np.int64))
 
@@ -64,16 +55,17 @@ def layer_distribution(mask: NeuronMask, hookpoint: str) -> NDArray[np.int64]:
     return np.array(counts, np.int64)
 
 
-def _positions(mask: NeuronMask, language: str, hookpoint: str | None) -> NDArray[np.int64]:
+def positions(mask: NeuronMask, language: str, hookpoint: str | None = None) -> NDArray[np.int64]:
     """Sorted numbers that tell the neurons of a mask apart over hookpoints and layers."""
     widest = max(mask.model.widths.values())
-    layers = len(mask.model.layers)
-    parts = []
-    for at in mask.hookpoints if hookpoint is None else (hookpoint,):
-        for number, layer in enumerate(mask.model.layers):
-            place = (HOOKPOINTS.index(at) * layers + number) * widest
-            parts.append(place + mask.indices(language, at, layer).astype(np.int64))
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+    layers = {layer: number for number, layer in enumerate(mask.model.layers)}
+    places = [
+        (HOOKPOINTS.index(at) * len(layers) + layers[layer]) * widest
+        + mask.indices(language, at, layer).astype(np.int64)
+        for at, layer in mask.places(language)
+        if hookpoint in (None, at)
+    ]
+    return np.concatenate(places) if places else np.zeros(0, np.int64)
 
 
 # Between two masks ----------------------------------------------------------------------------
@@ -171,16 +163,6 @@ def _count(mask: NeuronMask | None, language: str, hookpoint: str | None) -> int
     if hookpoint is None:
         return mask.count(language)
     return sum(mask.layer_counts(language).get(hookpoint, []))
-
-
-def difference_table(difference: MaskDifference) -> str:
-    """A Markdown table, one row a language (and hookpoint, where there are several)."""
-    rows = [["language", "hookpoint", "A", "B", "only A", "only B", "shared", "Jaccard"]]
-    for entry in (*difference.by_language, *difference.by_hookpoint):
-        numbers = (entry.first, entry.second, entry.only_first, entry.only_second, entry.shared)
-        index = "-" if np.isnan(entry.jaccard) else f"{entry.jaccard:.3f}"
-        rows.append([entry.language, entry.hookpoint, *map(str, numbers), index])
-    return markdown_table(rows)
 
 
 def _plain(number: float) -> float | None:

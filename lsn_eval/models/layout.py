@@ -30,6 +30,12 @@ class ModelLayout:
     revision: str | None = None
     """Commit of the model's repository."""
 
+    def fits(self, other: ModelLayout) -> bool:
+        """Whether both can be of one model: layers, type and widths agree where both say them."""
+        widths = all(other.widths.get(at, width) == width for at, width in self.widths.items())
+        types = None in (self.type, other.type) or self.type == other.type
+        return self.layers == other.layers and widths and types
+
     def to_json(self) -> dict[str, Any]:
         """The model in the metadata of a file."""
         document: dict[str, Any] = {

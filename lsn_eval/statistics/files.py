@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import StatisticsError
+from lsn_eval.models.hookpoints import HOOKPOINTS
 from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics.content import StatisticsContent, TextResponses
 from lsn_eval.statistics.corpora import check_corpora
@@ -100,6 +101,7 @@ def read_statistics(path: str | os.PathLike[str]) -> tuple[StatisticsContent, st
         StatisticsError: not a statistics file, one of a newer format, or one whose samples or
             texts do not fit the rest.
     """
+    where = os.fspath(path)
     tensors, document = read_tensors(
         path, FORMAT, FORMAT_VERSION, StatisticsError,
         "write one with 'lsn-eval record', and convert published .pt files of counts with "
@@ -108,105 +110,88 @@ def read_statistics(path: str | os.PathLike[str]) -> tuple[StatisticsContent, st
     model = ModelLayout.read(document.fields("model"))
     languages = document.texts("languages")
     tokens, sizes = document.fields("tokens"), document.fields("samples")
-    of_what: dict[str, dict[str, NDArray[Any]]] = {}
+    kinds: dict[str, dict[str, NDArray[Any]]] = {"sample": {}, "text": {}}
     for key, tensor in tensors.items():
-        head, _, rest = key.partition("/")
-        of_what.setdefault(head, {})[rest] = tensor
-    sampled = _Tensors(os.fspath(path), "sample", of_what.pop("sample", {}), model)
-    single = _Tensors(os.fspath(path), "text", of_what.pop("text", {}), model)
+        kind, _, rest = key.partition("/")
+        kinds.setdefault(kind, {})[rest] = tensor
+    samples, texts = kinds.pop("sample"), kinds.pop("text")
+    if odd := set(kinds) - set(HOOKPOINTS):
+        raise StatisticsError(f"{where}: {min(odd)!r} is none of {', '.join(HOOKPOINTS)}")
+    expected: dict[str, tuple[Any, tuple[Any, ...]]] = {}
+    for name in sizes:
+        kept = samples[f"{name}/keys"].size if f"{name}/keys" in samples else 0
+        expected[f"sample/{name}/keys"] = (np.uint64, (kept,))
+        for at in kinds:
+            expected[f"sample/{name}/{at}"] = (
+                np.float16, (kept, len(model.layers), model.widths.get(at)),
+            )  # fmt: skip
+    if texts:
+        count = texts["index"].size if "index" in texts else 0
+        expected |= {"text/index": (np.int64, (count,)), "text/language": (np.int32, (count,))}
+        expected |= {
+            f"text/{at}/{layer}": (np.float16, (count, model.widths.get(at)))
+            for at in kinds
+            for layer in model.layers
+        }
+    _check_tensors(where, tensors, expected)
+    for name in sizes:
+        keys = samples[f"{name}/keys"]
+        if keys.size > sizes.whole(name) or (keys[1:] <= keys[:-1]).any():
+            raise StatisticsError(
+                f"{where}: sample/{name}/keys holds {keys.size} keys; at most "
+                f"{sizes.whole(name)}, ascending, were expected"
+            )
+    if unknown := set(sizes) - set(languages):
+        raise StatisticsError(f"{where} has a sample of {min(unknown)}, no language of it")
+    check_corpora(document)
     content = StatisticsContent(
         model=model,
         languages=tuple(languages),
         tokens={language: tokens.whole(language) for language in tokens},
-        arrays=of_what,
+        arrays=kinds,
         provenance=document.mapping("provenance"),
         samples={
-            language: sampled.sample(language, sizes.whole(language), tuple(of_what))
-            for language in sizes
+            name: TokenSample(
+                sizes.whole(name),
+                samples[f"{name}/keys"],
+                {at: samples[f"{name}/{at}"] for at in kinds},
+            )
+            for name in sizes
         },
-        texts=single.responses(languages, tuple(of_what)),
+        texts=_responses(where, languages, texts) if texts else None,
     )
-    for kind in (sampled, single):
-        kind.check_all_taken()
-    if unknown := set(content.samples) - set(languages):
-        raise StatisticsError(
-            f"{os.fspath(path)} has a sample of {min(unknown)}, no language of it"
-        )
-    check_corpora(document)
     return content, document.text("digest")
 
 
-class _Tensors:
-    """The tensors of one kind, each of which has to be what the others say it is."""
+def _check_tensors(
+    path: str,
+    tensors: Mapping[str, NDArray[Any]],
+    expected: Mapping[str, tuple[Any, tuple[Any, ...]]],
+) -> None:
+    """Hold samples and single texts against what the document and the other tensors say of them."""
+    for key, (dtype, shape) in expected.items():
+        if key not in tensors:
+            raise StatisticsError(f"{path}: {key} is missing")
+        if tensors[key].dtype != dtype or tensors[key].shape != shape:
+            raise StatisticsError(
+                f"{path}: {key} is {tensors[key].dtype} {list(tensors[key].shape)}; "
+                f"{np.dtype(dtype)} {list(shape)} was expected"
+            )
+    for key in tensors:
+        if key.startswith(("sample/", "text/")) and key not in expected:
+            raise StatisticsError(f"{path}: {key} belongs to nothing in the file")
 
-    def __init__(
-        self, path: str, kind: str, tensors: dict[str, NDArray[Any]], model: ModelLayout
-    ) -> None:
-        self.path, self.kind, self.tensors, self.model = path, kind, tensors, model
-        self.taken: set[str] = set()
 
-    def take(self, name: str, dtype: type, *shape: int | None) -> NDArray[Any]:
-        """The tensor; None is an axis of any length."""
-        where = f"{self.path}: {self.kind}/{name}"
-        if name not in self.tensors:
-            raise StatisticsError(f"{where} is missing")
-        array = self.tensors[name]
-        fits = len(shape) == array.ndim and all(
-            wanted in (None, there) for wanted, there in zip(shape, array.shape, strict=True)
+def _responses(
+    path: str, languages: Sequence[str], texts: Mapping[str, NDArray[Any]]
+) -> TextResponses:
+    numbers = texts["language"]
+    if numbers.size and (numbers.min() < 0 or numbers.max() >= len(languages)):
+        raise StatisticsError(
+            f"{path}: text/language names a language beyond the {len(languages)} there are"
         )
-        if not fits or array.dtype != dtype:
-            raise StatisticsError(
-                f"{where} is {array.dtype} {list(array.shape)}; {np.dtype(dtype)} "
-                f"{['any' if axis is None else axis for axis in shape]} was expected"
-            )
-        self.taken.add(name)
-        return array
-
-    def sample(self, language: str, size: int, hookpoints: Sequence[str]) -> TokenSample:
-        keys = self.take(f"{language}/keys", np.uint64, None)
-        if keys.size > size or (keys[1:] <= keys[:-1]).any():
-            raise StatisticsError(
-                f"{self.path}: sample/{language}/keys holds {keys.size} keys; at most {size}, "
-                "ascending, were expected"
-            )
-        shape = (keys.size, len(self.model.layers))
-        values = {
-            hookpoint: self.take(
-                f"{language}/{hookpoint}", np.float16, *shape, self.model.widths.get(hookpoint, -1)
-            )
-            for hookpoint in hookpoints
-        }
-        return TokenSample(size, keys, values)
-
-    def responses(
-        self, languages: Sequence[str], hookpoints: Sequence[str]
-    ) -> TextResponses | None:
-        if not self.tensors:
-            return None
-        numbers = self.take("language", np.int32, None)
-        if numbers.size and (numbers.min() < 0 or numbers.max() >= len(languages)):
-            raise StatisticsError(
-                f"{self.path}: text/language names a language beyond the {len(languages)} there are"
-            )
-        index = self.take("index", np.int64, numbers.size)
-        places = {
-            (hookpoint, layer): self.take(
-                f"{hookpoint}/{layer}",
-                np.float16,
-                numbers.size,
-                self.model.widths.get(hookpoint, -1),
-            )
-            for hookpoint in hookpoints
-            for layer in self.model.layers
-        }
-        return TextResponses(
-            np.asarray(languages, np.str_)[numbers],
-            index,
-            lambda hookpoint, layer: places[hookpoint, layer],
-        )
-
-    def check_all_taken(self) -> None:
-        if unknown := set(self.tensors) - self.taken:
-            raise StatisticsError(
-                f"{self.path}: tensor {self.kind}/{min(unknown)} belongs to nothing in the file"
-            )
+    return TextResponses(
+        np.asarray(languages, np.str_)[numbers],
+        texts["index"],
+        lambda hookpoint, layer: texts[f"{hookpoint}/{layer}"],
+    )

@@ -84,14 +84,15 @@ def _views(content: NDArray[np.uint8], header: Mapping[str, Any]) -> dict[str, N
     return tensors
 
 
-def load_plain_tensors(path: Path, error: type[LsnError]) -> Any:
-    """What `torch.save` wrote, if it is made of tensors and plain containers alone."""
+def load_plain_tensors(path: Path, error: type[LsnError], *, mmap: bool = False) -> Any:
+    """What `torch.save` wrote, if it is made of tensors and plain containers alone; with `mmap`
+    tensors are read when they are used."""
     import torch
 
     if not path.is_file():
         raise error(f"{path} does not exist or is no file")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as cause:  # a damaged archive raises whatever the unpickler meets
         raise error(
             f"{path} cannot be read as a file of plain tensors ({type(cause).__name__}); it is "

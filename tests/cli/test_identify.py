@@ -10,7 +10,7 @@ from builders.planted import LANGUAGES, planted_statistics
 from typer.testing import CliRunner
 
 from lsn_eval.cli import identify as identify_module
-from lsn_eval.cli import mask_compare
+from lsn_eval.cli import mask as mask_module
 from lsn_eval.errors import MaskError
 from lsn_eval.identification import IdentificationError
 from lsn_eval.identification.grids import parse_sweep, swept_path
@@ -18,8 +18,8 @@ from lsn_eval.masks.mask import NeuronMask
 
 app = typer.Typer()
 app.command("identify")(identify_module.identify)
-app.command("diff")(mask_compare.diff)
-app.command("random")(mask_compare.random_)
+app.command("diff")(mask_module.diff)
+app.command("random")(mask_module.random_)
 
 
 def run(*arguments, fails_with=None):
@@ -197,7 +197,9 @@ def test_diff_and_random(stats_file, tmp_path):
     assert [entry["shared"] for entry in document["languages"]] == [0, 0, 0]
     assert document["A"]["method"] == "lape"
     table = run("diff", lape, other).stdout
-    assert "only A" in table
+    row = next(line for line in table.splitlines() if line.startswith("| de"))
+    assert row.split("|")[2].strip() == "all"
+    assert [cell.strip() for cell in row.split("|")[3:-1]] == ["10", "10", "10", "10", "0", "0.000"]
     assert "the same neurons" in run("diff", lape, lape).stdout
     assert NeuronMask.load(other).statistics("de") != ()
     message = run("random", "--like", lape, "--layers", "3", "--out", other, fails_with=MaskError)

@@ -133,6 +133,10 @@ def test_errors(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "unheard_of"}')
     with pytest.raises(IdentificationError, match="'unheard_of' is not supported"):
         identify(None, "parameter_variation", before=tmp_path, tuned={"de": de, "fr": de})
+    for odd in ('{"model_type": ["llama"]}', "[" * 9999, '{"model_type": "\\ud800"}', "3"):
+        (tmp_path / "config.json").write_text(odd)
+        with pytest.raises(IdentificationError, match=r"config\.json"):
+            identify(None, "parameter_variation", before=tmp_path, tuned={"de": de, "fr": de})
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(IdentificationError, match="no weights"):
         identify(None, "parameter_variation", before=tmp_path, tuned={"de": de, "fr": de})

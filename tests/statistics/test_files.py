@@ -78,7 +78,7 @@ CORPUS = ("provenance", "corpora", "de", 0)
     ("change", "message"),
     [
         *ATTACKS,
-        (put("languages", value=["de"]), "beyond the 1 there are"),
+        (put("languages", value=["de"]), "a sample of fr, no language of it"),
         (put("tokens", "de", value=-1), "de is -1; a whole number from 0"),
         (put("tokens", "de", value=True), "de is true; a whole number"),
         (put("tokens", "de", value=7), "changed after it was written"),
@@ -125,6 +125,13 @@ def test_numbers_that_cannot_be(tmp_path: Path, name: str, number: float, messag
     arrays = {**sound.arrays, "mlp.act": {**sound.arrays["mlp.act"], name: array}}
     replace(sound, arrays=arrays).save(tmp_path / "a")
     with pytest.raises(StatisticsError, match=message):
+        ActivationStats.load(tmp_path / "a")
+
+
+def test_a_text_of_a_language_that_is_not_there(tmp_path: Path) -> None:
+    replace(statistics(texts=True), samples={}).save(tmp_path / "a")
+    rewrite(tmp_path / "a", put("languages", value=["de"]))
+    with pytest.raises(StatisticsError, match="beyond the 1 there are"):
         ActivationStats.load(tmp_path / "a")
 
 
