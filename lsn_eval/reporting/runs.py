@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from lsn_eval.results.run_files import RunFile, scalar
 from lsn_eval.results.settings import mapping
 from lsn_eval.storage.masked_secrets import masked
 from lsn_eval.tables import Cell, Table
+from lsn_eval.tables.table import Mark
 from lsn_eval.visible_text import shortened
 from lsn_eval.wording.lists import counted
 
@@ -75,14 +76,15 @@ def _conditions(runs: Sequence[RunFile], all_controls: bool) -> Table:
     groups: dict[tuple[str, str, str], list[RunFile]] = {}
     for run in runs:
         groups.setdefault((run.model, run.mask, run.condition), []).append(run)
-    parents = {key: controlled(key[2]) for key in groups}
-    shown = [
-        key for key in groups if parents[key] is None or (*key[:2], parents[key]) not in groups
-    ]
+    parents = {key: (*key[:2], controlled(key[2])) for key in groups}
     rows = []
-    for key in shown:
-        rows.append((_name(key[2], key, groups), *_counts([groups[key]])))
-        controls = [other for other in groups if (*other[:2], parents[other]) == key]
+    for key in groups:
+        if parents[key] in groups:
+            continue
+        twins = [other for other in groups if other[2] == key[2] and other != key]
+        which = f"model {key[0]}, mask {key[1]}" if twins else ""
+        rows.append((Cell(key[2], detail=which), *_counts([groups[key]])))
+        controls = [other for other in groups if parents[other] == key]
         if all_controls:
             rows += [(Cell(f"  {c[2]}"), *_counts([groups[c]])) for c in controls]
         elif controls:
@@ -103,65 +105,48 @@ def _conditions(runs: Sequence[RunFile], all_controls: bool) -> Table:
     )  # fmt: skip
 
 
-def _name(
-    condition: str, key: tuple[str, str, str], groups: Iterable[tuple[str, str, str]]
-) -> Cell:
-    """The condition, with model and mask where another row has the same condition."""
-    others = [other for other in groups if other[2] == condition and other != key]
-    return Cell(condition, detail=f"model {key[0]}, mask {key[1]}" if others else "")
-
-
 def _counts(groups: Sequence[Sequence[RunFile]]) -> tuple[Cell, ...]:
     """Cells of one condition, or of several as `least to most`."""
-    seen = [_seen(group) for group in groups]
-    layers = {found["layers"][0]: found["layers"][1] for found in seen}
-    sites = list(dict.fromkeys(site for found in seen for site in found["unchanged"]))
+    unchanged = [
+        list(dict.fromkeys(site for run in group for row in run.rows for site in row.unchanged))
+        for group in groups
+    ]
+    sites = list(dict.fromkeys(site for of in unchanged for site in of))
+    layers = mapping(groups[0][0].record.get("neurons_per_layer"))
+    named = ", ".join(
+        f"{point}: {counted(len(mapping(of)), 'layer')}" for point, of in layers.items()
+    )
+    each = "; ".join(
+        f"{point}: " + ", ".join(f"layer {name} {n}" for name, n in mapping(of).items())
+        for point, of in layers.items()
+    )
     cached = any(run.record.get("answered_from_cache") for group in groups for run in group)
-    calls = _between([found["calls"] for found in seen])
+    calls, overwritten, changed = (
+        _between([_total(group, name) for group in groups])
+        for name in ("calls", "values_overwritten", "values_changed")
+    )
+    if cached:
+        calls = Cell(
+            f"{calls.text} (cache)", calls.value, detail="answered from the response cache"
+        )
+    lengths = _between([len(of) for of in unchanged])
+    mark: Mark = "unchanged" if sites else ""
     return (
-        _between([found["neurons"] for found in seen]),
-        Cell("; ".join(layers), detail="; ".join(filter(None, layers.values()))),
-        Cell(f"{calls.text} (cache)", calls.value, detail="answered from the response cache")
-        if cached
-        else calls,
-        _between([found["overwritten"] for found in seen]),
-        _between([found["changed"] for found in seen]),
-        Cell(
-            _between([len(found["unchanged"]) for found in seen]).text,
-            float(len(sites)),
-            "unchanged" if sites else "",
-            ", ".join(sites),
-        ),
+        _between([group[0].rows[0].neurons for group in groups]),
+        Cell(named, detail=each),
+        calls,
+        overwritten,
+        changed,
+        Cell(lengths.text, float(len(sites)), mark, ", ".join(sites)),
         _between([sum(map(len, groups))]),
     )
 
 
-def _seen(runs: Sequence[RunFile]) -> dict[str, Any]:
-    sums = {"calls": 0, "overwritten": 0, "changed": 0}
-    sites: dict[str, None] = {}
-    for run in runs:
-        for counts in map(mapping, mapping(run.seen.get("hookpoints")).values()):
-            for name, key in (
-                ("calls", "calls"),
-                ("overwritten", "values_overwritten"),
-                ("changed", "values_changed"),
-            ):
-                value = counts.get(key)
-                sums[name] += value if isinstance(value, int) else 0
-        sites.update(dict.fromkeys(site for row in run.rows for site in row.unchanged))
-    layers = mapping(runs[0].record.get("neurons_per_layer"))
-    return {
-        **sums,
-        "neurons": runs[0].rows[0].neurons,
-        "unchanged": list(sites),
-        "layers": (
-            ", ".join(f"{point}: {len(mapping(of))} layers" for point, of in layers.items()),
-            "; ".join(
-                f"{point}: " + ", ".join(f"layer {name} {n}" for name, n in mapping(of).items())
-                for point, of in layers.items()
-            ),
-        ),
-    }
+def _total(runs: Sequence[RunFile], name: str) -> int:
+    """What the hooks counted under a name."""
+    hookpoints = [mapping(run.seen.get("hookpoints")).values() for run in runs]
+    counts = [mapping(count).get(name) for points in hookpoints for count in points]
+    return sum(count for count in counts if isinstance(count, int))
 
 
 def _between(numbers: Sequence[int]) -> Cell:
@@ -206,38 +191,23 @@ def _setup(runs: Sequence[RunFile]) -> Table:
     def row(run: RunFile) -> tuple[Any, ...]:
         config, document = run.config, run.document
         seeds = [config.get(f"{name}_seed") for name in ("random", "numpy", "torch", "fewshot")]
+        limit = config.get("limit")
         return (
             run.record.get("version"),
             document.get("lm_eval_version"),
             document.get("transformers_version"),
             "/".join("none" if seed is None else str(seed) for seed in seeds),
-            masked(document.get("system_instruction")) or "none",
+            document.get("system_instruction") or "none",
             document.get("chat_template_sha") or "none",
-            config.get("limit") if config.get("limit") is not None else "none",
+            "none" if limit is None else limit,
+            day_and_time(run.date).partition(" ")[0],
         )
 
-    dates: dict[tuple[Any, ...], list[float]] = {}
-    for run in runs:
-        dates.setdefault(tuple(map(scalar, row(run))), []).append(run.date)
     columns = (
-        "lsn_eval", "lm_eval", "transformers", "seeds",
-        "system instruction", "chat template", "limit", "files", "first", "last",
+        "lsn_eval", "lm_eval", "transformers", "seeds (python/numpy/torch/few-shot)",
+        "system instruction", "chat template", "limit", "date",
     )  # fmt: skip
-    rows = tuple(
-        (
-            *map(_cell, key),
-            _cell(len(times)),
-            Cell(day_and_time(min(times)), min(times)),
-            Cell(day_and_time(max(times)), max(times)),
-        )
-        for key, times in dates.items()
-    )
-    return Table(
-        title="Versions, seeds, dates",
-        columns=columns,
-        rows=rows,
-        notes=("Seeds are those of python, numpy, torch and the few-shot sampler.",),
-    )
+    return _counted("Versions, seeds, dates", columns, runs, row)
 
 
 def _counted(

@@ -55,24 +55,21 @@ def write_run(
     none = condition == "none"
     results: dict[str, Any] = {}
     configs: dict[str, Any] = {}
+
+    def add(task: str, language: str, metric: str, value: float, **config: Any) -> None:
+        results[task] = {"alias": task, f"{metric},none": value}
+        spoken = {"language": language}
+        configs[task] = {"task": task, "dataset_kwargs": spoken, "num_fewshot": 0, **config}
+
     for language, logged in (answers or {}).items():
-        task = f"ask_{language}"
         mean = sum(entry["accuracy"] for entry in logged) / len(logged)
-        results[task] = {"alias": task, "accuracy,none": mean, "accuracy_stderr,none": "N/A"}
-        configs[task] = {
-            "task": task, "dataset_kwargs": {"language": language}, "num_fewshot": 0,
-            "output_type": "generate_until", "generation_kwargs": {"max_gen_toks": 32},
-        }  # fmt: skip
+        kwargs = {"generation_kwargs": {"max_gen_toks": 32}}
+        add(f"ask_{language}", language, "accuracy", mean, output_type="generate_until", **kwargs)
     for language, value in (perplexities or {}).items():
-        task = f"read_{language}"
-        results[task] = {"alias": task, "token_perplexity,none": value}
-        configs[task] = {
-            "task": task, "dataset_kwargs": {"language": language}, "num_fewshot": 0,
-            "output_type": "loglikelihood_rolling",
-        }  # fmt: skip
+        add(f"read_{language}", language, "token_perplexity", value)
+    written = {"neurons": 7, "calls": 24, "values_overwritten": 1234, "values_changed": 1200}
     record = {
-        "version": "0.1.0",
-        "condition": condition,
+        "version": "0.1.0", "condition": condition, "answered_from_cache": False,
         "model": {"name": "small", "type": "llama", "dtype": "float32"},
         "mask": {
             "name": "m.safetensors", "digest": DIGEST, "method": "lape",
@@ -80,15 +77,9 @@ def write_run(
         },
         "neurons_per_layer": {} if none else {"mlp.act": {"0": 3, "1": 4}},
         "seen": {} if none else {
-            "hookpoints": {
-                "mlp.act": {
-                    "neurons": 7, "calls": 24, "values_overwritten": 1234,
-                    "values_changed": 1200,
-                }
-            },
-            "unchanged": list(unchanged), "overlaps": {}, "empty": [],
+            "hookpoints": {"mlp.act": written}, "unchanged": list(unchanged), "overlaps": {},
+            "empty": [],
         },
-        "answered_from_cache": False,
     }  # fmt: skip
     everything = {
         "model": "lsn_hf",
@@ -98,25 +89,19 @@ def write_run(
         "gen_kwargs": {}, "random_seed": 0, "numpy_seed": 1234, "torch_seed": 1234,
         "fewshot_seed": 1234,
     }  # fmt: skip
+    effective = {f"ask_{language}": len(logged) for language, logged in (answers or {}).items()}
     document = {
-        "results": results,
-        "configs": configs,
-        "config": {**everything, **config},
-        "versions": dict.fromkeys(results, 1.0),
-        "n-shot": dict.fromkeys(results, 0),
+        "results": results, "configs": configs, "config": {**everything, **config},
+        "versions": dict.fromkeys(results, 1.0), "n-shot": dict.fromkeys(results, 0),
         "n-samples": {
-            task: {"original": 20, "effective": len((answers or {}).get(task[4:], [0] * 20))}
-            for task in results
+            task: {"original": 20, "effective": effective.get(task, 20)} for task in results
         },
         "higher_is_better": {
             task: {"accuracy": True, "token_perplexity": False} for task in results
         },
-        "group_subtasks": {},
-        "date": date,
-        "lm_eval_version": "0.4.13",
-        "transformers_version": "5.0",
-        "system_instruction": None,
-    }
+        "group_subtasks": {}, "date": date, "lm_eval_version": "0.4.13",
+        "transformers_version": "5.0", "system_instruction": None,
+    }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "results_2026-01-01.json"
     path.write_text(json.dumps(document), "utf-8")

@@ -117,8 +117,7 @@ def test_figures_are_images_in_the_page_with_words(outline):
     for attributes in images:
         assert attributes["src"].startswith("data:image/svg+xml")
         assert "%3Csvg" in attributes["src"]
-        assert "gid" not in attributes["src"]
-        assert "own" in attributes["src"]  # the frame of the language that a condition is about
+        assert "-own%22" in attributes["src"]  # the frame of the condition's own language
         assert "2 of 2 conditions" in attributes["alt"]
     assert outline.count("figcaption") == len(images)
 
@@ -130,12 +129,14 @@ def hostile_run(folder: Path) -> Path:
     logged = [sample(0, HOSTILE, HOSTILE, 1.0, HOSTILE)]
     write_run(folder / "a", "none", {"de": logged}, device=HOSTILE)
     path = write_run(folder / "b", "de:zero", {"de": [sample(0, HOSTILE, HOSTILE + ENGLISH, 0.0)]})
-    document = json.loads(path.read_text())
-    document["config"]["lsn"]["mask"]["name"] = HOSTILE
-    document["config"]["lsn"]["model"]["name"] = HOSTILE
-    document["config"]["lsn"]["seen"]["unchanged"] = [HOSTILE]
-    document["system_instruction"] = HOSTILE
-    path.write_text(json.dumps(document))
+
+    def edit(document):
+        record = document["config"]["lsn"]
+        record["mask"]["name"] = record["model"]["name"] = HOSTILE
+        record["seen"]["unchanged"] = [HOSTILE]
+        document["system_instruction"] = HOSTILE
+
+    edited(path, edit)
     return folder
 
 
@@ -194,22 +195,21 @@ def test_odd_values_are_shown_and_break_nothing(tmp_path, odd):
         model_num_parameters=odd, model_revision=odd, limit=odd, gen_kwargs=odd, random_seed=odd,
         batch_size=odd,
     )  # fmt: skip
-    document = json.loads(path.read_text())
-    document["n-shot"]["ask_de"] = odd
-    document["n-samples"]["ask_de"] = {"original": odd, "effective": odd}
-    document["system_instruction"] = odd
-    document["config"]["lsn"]["seen"]["empty"] = odd
-    document["date"] = 1e300
-    path.write_text(json.dumps(document))
+
+    def edit(document):
+        document["n-shot"]["ask_de"] = document["system_instruction"] = odd
+        document["n-samples"]["ask_de"] = {"original": odd, "effective": odd}
+        document["config"]["lsn"]["seen"]["empty"] = odd
+        document["date"] = 1e300
+
+    edited(path, edit)
     text = Outline(report(tmp_path)).text
     assert "de:zero" in text
     assert odd is None or json.dumps(odd).strip('"') in text.replace("True", "true")
 
 
 def test_every_sign_of_a_table_is_one_of_the_page():
-    assert {mark: sign for mark, (sign, _) in MARKS.items()} == {
-        mark: sign for mark, sign in SIGNS.items() if mark
-    }
+    assert {mark: sign for mark, (sign, _) in MARKS.items()} | {"": ""} == SIGNS
 
 
 def test_the_page_names_its_own_command(sweep, page):
