@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import bz2
 import gzip
+import hashlib
 import io
 import json
 import lzma
@@ -38,6 +39,8 @@ import numpy as np
 from lsn_eval import ActivationStats, NeuronMask
 from lsn_eval.errors import LsnError
 from lsn_eval.models.layout import ModelLayout
+from lsn_eval.statistics.content import TextResponses
+from lsn_eval.statistics.quantiles import TokenSample
 
 SECONDS = 10
 MEGABYTES = 2048
@@ -91,13 +94,39 @@ def _mask_file() -> bytes:
 
 
 def _statistics_file() -> bytes:
+    """Everything that recording can keep: statistics, samples, single texts, what was read."""
     generator = np.random.RandomState(0)
-    stats = ActivationStats.from_counts(
-        generator.randint(0, 900, size=(2, 3, 16)),
-        np.array([1000, 900]),
-        ("de", "fr"),
-        "mlp.act",
+    values = generator.normal(size=(2, 20, 3, 16)).astype(np.float16)
+    samples = {
+        language: TokenSample(30, np.arange(20, dtype=np.uint64) + number, {"mlp.act": drawn})
+        for number, (language, drawn) in enumerate(zip(("de", "fr"), values, strict=True))
+    }
+    responses = generator.normal(size=(6, 16)).astype(np.float16)
+    corpora = {
+        language: [
+            {
+                "source": f"{language}.txt", "documents": 3, "rows": 2, "tokens": 20,
+                "texts_sha256": language * 32, "document_sketch": [1, 5, 9], "batch_size": 2,
+                "held_out": False, "shard": [1, 1],
+            }
+        ]
+        for language in samples
+    }  # fmt: skip
+    stats = ActivationStats(
         ModelLayout.numbered(3, {"mlp.act": 16}, type="llama"),
+        ("de", "fr"),
+        {"de": 20, "fr": 20},
+        {
+            "mlp.act": {
+                "positive": (values > 0).sum(1),
+                "mean": values.astype(float).mean(1),
+                "variance": values.astype(float).var(1),
+                "max": values.max(1).astype(np.float32),
+            }
+        },
+        {"corpora": corpora, "settings": {"length": 4}},
+        samples,
+        TextResponses(np.repeat(["de", "fr"], 3), np.arange(6), lambda at, layer: responses),
     )
     return _saved(stats, ".safetensors")
 
@@ -127,25 +156,40 @@ def _mask_agrees(path: Path, mask: NeuronMask) -> bool:
 
 
 def _statistics_agree(path: Path, stats: ActivationStats) -> bool:
+    """Every tensor is one that is shown, with the file's numbers, and the digest is theirs."""
     tensors, document = _safetensors(path)
-    tokens = document["tokens"]
+    languages, layers = document["languages"], document["model"]["layers"]
+    shown = {
+        f"{at}/{name}": stats.get(at, name) for at in stats.hookpoints for name in stats.names(at)
+    }
+    sha = hashlib.sha256()
+    for language in languages:
+        sha.update(f"{language} {document['tokens'][language]}\n".encode())
+    for key, array in shown.items():
+        sha.update(f"{key} {array.dtype.str} {list(array.shape)}\n".encode())
+        sha.update(tensors[key].tobytes())
+    for language, sample in stats.samples.items():
+        shown[f"sample/{language}/keys"] = sample.keys
+        shown |= {f"sample/{language}/{at}": values for at, values in sample.values.items()}
+        ascending = sorted(set(sample.keys.tolist()))
+        if ascending != sample.keys.tolist() or sample.size != document["samples"][language]:
+            return False
+    if stats.texts is not None:
+        numbers = [languages.index(language) for language in stats.texts.languages]
+        shown |= {"text/index": stats.texts.index, "text/language": np.array(numbers)}
+        for at in stats.hookpoints:
+            shown |= {f"text/{at}/{n}": stats.responses(at, n) for n in range(layers)}
     return (
-        list(stats.languages) == document["languages"]
-        and dict(stats.tokens) == tokens
-        and stats.digest == document["digest"]
-        and len(stats.model.layers) == document["model"]["layers"]
-        and {f"{at}/{name}" for at in stats.hookpoints for name in stats.names(at)}
-        == {key for key in tensors if not key.startswith(("sample/", "text/"))}
-        and all(
-            np.array_equal(stats.arrays[at][name], tensors[f"{at}/{name}"], equal_nan=True)
-            for at in stats.hookpoints
-            for name in stats.names(at)
-        )
-        and all(
-            stats.arrays[at]["positive"][number].min() >= 0
-            for at in stats.hookpoints
-            for number in range(len(stats.languages))
-        )
+        sha.hexdigest() == document["digest"] == stats.digest
+        and list(stats.languages) == languages
+        and dict(stats.tokens) == document["tokens"]
+        and list(stats.samples) == list(document["samples"])
+        and dict(stats.model.widths) == document["model"]["widths"]
+        and len(stats.model.layers) == layers
+        and dict(stats.provenance) == document["provenance"]
+        and set(shown) == set(tensors)
+        and all(np.array_equal(a, tensors[key], equal_nan=True) for key, a in shown.items())
+        and min(shown[f"{at}/positive"].min() for at in stats.hookpoints) >= 0
     )
 
 

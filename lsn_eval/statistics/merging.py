@@ -138,11 +138,17 @@ def _merged_sample(language: str, parts: Sequence[StatisticsContent]) -> TokenSa
     if len(found) < len(parts) or len(parts) == 1:
         return found[0] if len(parts) == 1 and found else None
     try:
-        return TokenSample.merged(found)
+        sample = TokenSample.merged(found)
     except ValueError as error:
         raise StatisticsError(
             f"{language}: {error}, so that they are of the same texts; add each shard once"
         ) from error
+    if not all(np.isfinite(token).all() for values in sample.values.values() for token in values):
+        raise StatisticsError(
+            f"{language}: a sampled value is not a finite number; the file is damaged, record it "
+            "again"
+        )
+    return sample
 
 
 def _added(

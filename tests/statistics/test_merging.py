@@ -185,6 +185,14 @@ def test_a_token_sampled_twice_is_an_error() -> None:
         statistics(1).merge(other)
 
 
+def test_a_damaged_sample_is_not_added_up() -> None:
+    values = {at: v.copy() for at, v in statistics(2).samples["de"].values.items()}
+    values["mlp.act"][3, 0, 1] = np.nan
+    samples = statistics(2).samples | {"de": replace(statistics(2).samples["de"], values=values)}
+    with pytest.raises(StatisticsError, match="de: a sampled value is not a finite number"):
+        statistics(1).merge(replace(statistics(2), samples=samples))
+
+
 def counts(seed: int, tokens: int = 1000, language: str = "de", **corpus: Any) -> ActivationStats:
     """Counts as they are imported, or recorded of a corpus."""
     drawn = np.random.default_rng(seed).integers(0, tokens, size=(1, LAYERS, WIDTH))
