@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lsn_eval.judge.errors import JudgeError
+from lsn_eval.storage.outside_files import Fields
 
 DEFAULT_PARAMETERS: dict[str, Any] = {"temperature": 0, "max_tokens": 1024}
 _OURS = frozenset({"model", "messages", "stream", "n", "tools"})
@@ -38,14 +39,12 @@ class JudgeSettings:
     def __post_init__(self) -> None:
         if not isinstance(self.model, str) or not self.model.strip():
             raise JudgeError("no judge model is named; give judge_model=MODEL or --model MODEL")
+        numbers = Fields(vars(self), "the judge", JudgeError)
         for name, least in (("attempts", 1), ("concurrency", 1), ("retries", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise JudgeError(f"{name}={value!r}: a whole number from {least} was expected")
+            numbers.whole(name, least=least)
         for name in ("timeout", "first_delay"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-                raise JudgeError(f"{name}={value!r}: seconds above 0 were expected")
+            if not numbers.number(name) > 0:
+                raise JudgeError(f"{name}={getattr(self, name)!r}: seconds above 0 were expected")
         if not isinstance(self.parameters, Mapping):
             raise JudgeError(
                 f"parameters={self.parameters!r}: a JSON object was expected, e.g. "
@@ -87,6 +86,7 @@ class Prices:
     output: float
 
     def __post_init__(self) -> None:
-        for value in (self.input, self.output):
-            if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
-                raise JudgeError(f"price {value!r}: a number from 0 was expected")
+        prices = Fields(vars(self), "the prices per million tokens", JudgeError)
+        for name in ("input", "output"):
+            if prices.number(name) < 0:
+                raise JudgeError(f"price {getattr(self, name)!r}: a number from 0 was expected")

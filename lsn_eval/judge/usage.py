@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lsn_eval.judge.settings import Prices
@@ -12,7 +12,7 @@ from lsn_eval.judge.settings import Prices
 
 @dataclass
 class Usage:
-    """Counts of one run. Tokens are those that the server reports."""
+    """Counts of one run, as a results file has them. Tokens are those that the server reports."""
 
     replies: int = 0
     """Replies that were paid for in this run."""
@@ -26,14 +26,13 @@ class Usage:
     completion_tokens: int = 0
     cached_prompt_tokens: int = 0
     cached_completion_tokens: int = 0
-    without_tokens: int = 0
-    """Replies whose server reports no tokens; the counts above lack theirs."""
+    replies_without_token_counts: int = 0
+    """The counts above lack theirs."""
 
     def add(self, reply: Mapping[str, Any], *, cached: bool) -> None:
         """Count a reply."""
         prompt, completion = reply["prompt_tokens"], reply["completion_tokens"]
-        if prompt is None or completion is None:
-            self.without_tokens += 1
+        self.replies_without_token_counts += prompt is None or completion is None
         if cached:
             self.cached += 1
             self.cached_prompt_tokens += prompt or 0
@@ -43,34 +42,16 @@ class Usage:
             self.prompt_tokens += prompt or 0
             self.completion_tokens += completion or 0
 
-    def cost(self, prices: Prices | None) -> float | None:
-        """Of this run, without what was on disk; None without prices."""
-        if prices is None:
-            return None
-        return (
-            self.prompt_tokens * prices.input + self.completion_tokens * prices.output
-        ) / 1_000_000
-
     def as_json(self, prices: Prices | None = None) -> dict[str, Any]:
-        """For a results file."""
-        shown: dict[str, Any] = {
-            "replies": self.replies,
-            "requests": self.requests,
-            "retried": dict(sorted(self.retried.items())),
-            "cached": self.cached,
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "cached_prompt_tokens": self.cached_prompt_tokens,
-            "cached_completion_tokens": self.cached_completion_tokens,
-            "replies_without_token_counts": self.without_tokens,
-        }
-        if prices is not None:
-            shown["cost"] = self.cost(prices)
-            shown["prices_per_million"] = {"input": prices.input, "output": prices.output}
-        return shown
+        """For a results file; with prices also the cost, without what was on disk."""
+        counts = {**vars(self), "retried": dict(sorted(self.retried.items()))}
+        if prices is None:
+            return counts
+        cost = (self.prompt_tokens * prices.input + self.completion_tokens * prices.output) / 1e6
+        return counts | {"cost": cost, "prices_per_million": asdict(prices)}
 
     def __str__(self) -> str:
-        again = f", {sum(self.retried.values())} of them sent again" if self.retried else ""
+        again = f", {self.retried.total()} of them sent again" if self.retried else ""
         return (
             f"{self.requests} requests{again}; {self.prompt_tokens} tokens in, "
             f"{self.completion_tokens} out; {self.cached} replies from disk"

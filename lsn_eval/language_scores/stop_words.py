@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsn_eval.language_scores.identification import LanguageScoreError
+from lsn_eval.storage.outside_files import read_text
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ def _load(language: str, path: str | None) -> StopWords | None:
             f"the stop word list {file} does not exist; give a file with one word a line, or "
             "leave stopwords out for stopwords-iso"
         )
-    lines = (line.strip() for line in file.read_text("utf-8-sig").splitlines())
-    words = {line for line in lines if line}
+    lines = read_text(file, LanguageScoreError).splitlines()
+    words = {word for line in lines if (word := line.strip())}
     if not words:
         raise LanguageScoreError(
             f"the stop word list {file} is empty; one word a line was expected"

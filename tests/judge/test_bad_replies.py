@@ -54,7 +54,7 @@ def test_a_reply_counts_without_what_else_servers_send(tmp_path, usage):
     with always(("raw", json.dumps(body).encode())).running() as server:
         (grade,), judge = graded(server, tmp_path, answers(1))
     assert grade.grade == 7
-    assert judge.usage.without_tokens == 1
+    assert judge.usage.replies_without_token_counts == 1
 
 
 def endless(head: bytes):

@@ -18,7 +18,6 @@ from transformers import AutoTokenizer
 from typer.testing import CliRunner
 
 from lsn_eval.cli import app
-from lsn_eval.judge import JudgeSession, JudgeSettings
 from lsn_eval.judge.spool import spool
 from lsn_eval.storage import shipped
 
@@ -63,7 +62,7 @@ def server(tmp_path_factory):
             stdout=output, stderr=subprocess.STDOUT, env=environment,
         )  # fmt: skip
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 240
             while True:
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
@@ -90,13 +89,13 @@ def _here(tmp_path, monkeypatch):
 def test_nonsense_is_unjudged_and_grades_are_read(server, models, tmp_path: Path):
     url, log = server
     path = spool(tmp_path, "lsn_mvicuna_judged_de", answers(4))
+    arguments = [
+        "judge", str(path), "--base-url", url, "--attempts", "2",
+        "--parameters", '{"temperature": 0, "max_tokens": 12}',
+    ]  # fmt: skip
     shown = {}
     for name, model in models.items():
-        result = CliRunner().invoke(
-            app,
-            ["judge", str(path), "--model", model, "--base-url", url, "--out", f"{name}.json",
-             "--attempts", "2", "--parameters", '{"temperature": 0, "max_tokens": 12}'],
-        )  # fmt: skip
+        result = CliRunner().invoke(app, [*arguments, "--model", model, "--out", f"{name}.json"])
         assert result.exit_code == (1 if name == "nonsense" else 0), result.output
         assert ("nothing could be graded" in result.output) == (name == "nonsense")
         shown[name] = json.loads((tmp_path / f"{name}.json").read_text())
@@ -110,18 +109,8 @@ def test_nonsense_is_unjudged_and_grades_are_read(server, models, tmp_path: Path
     assert shown["grades"]["usage"]["prompt_tokens"] > 400
     for file in (*tmp_path.rglob("*"), log):
         assert file.is_dir() or KEY.encode() not in file.read_bytes()
-
-
-def test_a_repeat_asks_the_server_nothing(server, models, tmp_path):
-    url, log = server
-    settings = JudgeSettings(
-        model=models["grades"], base_url=url, concurrency=2,
-        parameters={"temperature": 0, "max_tokens": 12},
-    )  # fmt: skip
-    lines = []
-    for _ in range(2):
-        with JudgeSession(settings, tmp_path) as session:
-            assert [grade.grade for grade in session.grade(answers(3))] == [7, 7, 7]
-        lines.append(log.read_text().count("POST /v1/chat/completions"))
-    assert session.usage.cached == 3
-    assert lines[0] == lines[1] > 0
+    asked = log.read_text().count("POST /v1/chat/completions")
+    assert asked > 0
+    result = CliRunner().invoke(app, [*arguments, "--model", models["grades"]])
+    assert result.exit_code == 0, result.output
+    assert log.read_text().count("POST /v1/chat/completions") == asked, "all are on disk"

@@ -246,7 +246,11 @@ def test_errors_say_what_was_given(arguments, message):
         language_metrics(**arguments)
 
 
-def test_a_file_that_is_no_model_is_an_error(tmp_path):
-    (tmp_path / "broken.bin").write_bytes(b"no model")
-    with pytest.raises(LsnError, match=r"cannot read .*broken\.bin"):
-        language_metrics(["a"], "de", lid=tmp_path / "broken.bin")
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("lid", r"cannot read .*broken"), ("stopwords", r"broken is not UTF-8 \(byte 3")],
+)
+def test_a_file_that_is_no_model_or_no_list_is_an_error(tmp_path, option, message):
+    (tmp_path / "broken").write_bytes(b"und\xff")
+    with pytest.raises(LsnError, match=message):
+        language_metrics(["a"], "de", **{option: tmp_path / "broken"})

@@ -212,7 +212,7 @@ def test_no_key_is_an_error_before_anything_is_generated(folder, monkeypatch):
     [
         ({"judge_model": None}, JudgeError, "judge_model=MODEL"),
         ({"judge_modle": "x"}, JudgeError, "judge_modle is unknown; there are judge_model"),
-        ({"judge_concurrency": 0}, JudgeError, "concurrency=0"),
+        ({"judge_concurrency": 0}, JudgeError, "concurrency is 0"),
         ({"judge_price_input": 1}, JudgeError, "needs both"),
         ({"judge_api_key": KEY}, LocalDataError, "looks like a secret"),
         ({"judge_parameters": {"api_key": KEY}}, LocalDataError, "looks like a secret"),
