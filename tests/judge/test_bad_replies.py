@@ -74,7 +74,7 @@ def test_a_reply_without_end_is_not_read_to_the_end(tmp_path, status):
     reason = unjudged(tmp_path, ("wire", endless(b"HTTP/1.1 %s\r\n\r\n" % status)))
     longer = f"the reply is longer than {MOST_BYTES:,} bytes"
     assert reason.startswith(longer if status == b"200 OK" else "Error code: 400")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_a_packed_reply_is_not_unpacked(tmp_path):
@@ -102,7 +102,7 @@ def test_a_slow_drip_ends(tmp_path, pieces):
     began = time.monotonic()
     reason = unjudged(tmp_path, ("wire", pieces), timeout=0.3)
     assert reason == f"no whole reply within {0.3 * PATIENCE:g} s"
-    assert 0.3 * PATIENCE <= time.monotonic() - began < 0.3 * PATIENCE + 5
+    assert 0.3 * PATIENCE <= time.monotonic() - began < 0.3 * PATIENCE + 30
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,11 @@ def test_a_slow_drip_ends(tmp_path, pieces):
 def test_odd_heads_are_no_tracebacks(tmp_path, head):
     wire = head + b"Content-Length: 6\r\n\r\nGrade\n"
     assert unjudged(tmp_path, ("wire", lambda: [wire]))
+
+
+def test_what_breaks_inside_the_client_is_unjudged(tmp_path):
+    reason = unjudged(tmp_path, "Grade: 7", parameters={"user": "\ud800"})
+    assert reason.startswith("UnicodeEncodeError: ")
 
 
 def test_no_thread_is_left(tmp_path):
