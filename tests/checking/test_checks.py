@@ -260,6 +260,15 @@ def test_settings_that_all_tasks_share_stand_once(sweep):
     assert all(set(entry["settings"]) == names for entry in document["tasks"])
 
 
+def test_what_only_some_files_say_is_kept(sweep):
+    results, baseline = sweep
+    edit_results(results, "none", lambda d: d.update(task_hashes={ppl("de"): "0123456789ab"}))
+    run(results, "--baseline", baseline, "--update")
+    assert failing(results, baseline) == []
+    edit_results(results, "none", lambda d: d.update(task_hashes={ppl("de"): "ba9876543210"}))
+    assert ("changed signature", "none", ppl("de")) in failing(results, baseline)
+
+
 def test_two_masks_under_one_condition_are_not_taken_for_one(sweep):
     results, baseline = sweep
     numbers = {ppl("de"): task_results(token_perplexity=BASE["de"] * 1.5)}

@@ -54,6 +54,20 @@ def test_settings_of_a_group_are_those_of_its_tasks_also_in_circles():
     assert run_settings(given, "empty")["task version"] == "none"
 
 
+def test_groups_within_groups_of_any_depth_are_read_once():
+    given = document()
+    below = {n: [f"g{n}", f"h{n}"] for n in range(2001)}
+    given["group_subtasks"] = {f"{x}{n}": below[n + 1] for n in range(2000) for x in "gh"}
+    given["group_subtasks"] |= {"g2000": ["a"], "h2000": ["b"]}
+    assert run_settings(given, "g0") == run_settings(given, "h1999")
+
+
+def test_torch_is_known_without_its_build():
+    given = document() | {"pretty_env_info": "PyTorch version: 2.9.1+cu128\nIs debug build: False"}
+    assert run_settings(given, "a")["torch"] == "2.9.1"
+    assert differing(run_settings(given, "a"), run_settings(document(), "a")) == []
+
+
 def test_differences_are_named_with_both_values_and_may_be_allowed():
     first = {"lm_eval": "1", "dtype": "a", "prompts": "none", "few-shot seed": "1"}
     second = {"lm_eval": "2", "dtype": "b", "prompts": "x", "few-shot seed": "none"}
