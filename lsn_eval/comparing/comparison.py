@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lsn_eval.comparing.no_ops import no_ops
 from lsn_eval.comparing.paired import Draws
@@ -96,20 +96,19 @@ def compare(
 
 
 def _rows(results: PathOrRow | Sequence[PathOrRow]) -> Sequence[Row]:
-    given: list[PathOrRow]
-    if isinstance(results, Iterable) and not isinstance(results, str):
-        given = list(results)
-    else:
-        given = [results]
-    rows = [entry for entry in given if isinstance(entry, Row)]
+    given: Any = results
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        given = [given]
+    kinds = sorted({type(entry).__name__ for entry in given})
+    if kinds == ["Row"]:
+        return [entry for entry in given if isinstance(entry, Row)]
     paths = [Path(entry) for entry in given if isinstance(entry, str | PathLike)]
-    if len(rows) + len(paths) != len(given) or (rows and paths):
-        odd = next((entry for entry in given if not isinstance(entry, str | PathLike | Row)), None)
+    if len(paths) < len(given):
         raise LsnError(
             "compare takes paths of results files and folders, or rows of read_results; "
-            f"{'both were' if odd is None else f'{type(odd).__name__} was'} given"
+            f"{', '.join(kinds)} were given"
         )
-    return read_results(paths) if paths else rows
+    return read_results(paths)
 
 
 _Metric = tuple[str, str, str]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from lsn_eval.comparing import Change, Panel
+from lsn_eval.comparing.doses import dose_of
 from lsn_eval.comparing.panels import own_language
-from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.wording.lists import listed
@@ -160,16 +160,10 @@ def _dosed(condition: str, by: By) -> tuple[str, float] | None:
     """The family and the dose of a condition; None if it has no such dose."""
     if by == "neurons":
         return condition, 0.0
-    terms = Condition.parse(condition).terms
-    doses = set()
-    for term in terms:
-        if isinstance(term.operand, str):
-            return None
-        zero = term.operation == "set" and term.operand == 0
-        kind = {"set": "value", "scale": "scale", "add": "added"}[term.operation]
-        if kind != by and not (zero and by == "scale"):
-            return None
-        doses.add(float(term.operand))
-    if len(doses) != 1:
+    dose = dose_of(condition)
+    if dose is None:
         return None
-    return "/".join(term.who for term in terms), doses.pop()
+    # Off is a scale of 0 and a value of 0 alike.
+    if dose.kind != by and not (by == "value" and dose.kind == "scale" and dose.amount == 0):
+        return None
+    return "/".join(dose.neurons), dose.amount

@@ -254,12 +254,14 @@ def test_paths_and_rows_are_compared_alike(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("given", "said"), [(5, "int was"), ([5], "int was"), (None, "both were")])
+@pytest.mark.parametrize(("given", "said"), [(5, "int"), ([5], "int"), (None, "PosixPath, Row")])
 def test_what_is_neither_path_nor_row_is_an_error(tmp_path, given, said):
     if given is None:
         write_run(tmp_path, "none", {"x_de": {"acc": [1]}})
         given = [*read_results([tmp_path]), tmp_path]
-    with pytest.raises(LsnError, match=f"takes paths .* or rows of read_results; {said} given"):
+    with pytest.raises(
+        LsnError, match=f"takes paths .* or rows of read_results; {said} were given"
+    ):
         compare(given)
 
 
