@@ -26,7 +26,9 @@ def shift(value: float, baseline: float, scale: Scale) -> float | None:
         return value - baseline
     if value <= 0 or baseline <= 0:
         return None
-    return math.log(value) - math.log(baseline)
+    ratio = value / baseline
+    # Of numbers far apart the ratio is more, or less, than a float holds.
+    return math.log(ratio) if 0 < ratio < math.inf else math.log(value) - math.log(baseline)
 
 
 def selectivity(own: float, others: Sequence[float]) -> float:
