@@ -123,8 +123,6 @@ def text_languages(stats: ActivationStats) -> NDArray[np.str_]:
             "these statistics have no responses per text; record with --per-text"
         )
     texts = np.asarray(stats.text_languages)
-    if texts.dtype.kind in "iu":
-        texts = np.asarray(stats.languages)[texts]
     missing = [language for language in stats.languages if not (texts == language).any()]
     if missing:
         raise IdentificationError(
