@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 
@@ -154,17 +153,26 @@ def test_what_is_no_results_file_is_an_error_that_names_it(tmp_path, content, me
     assert message in str(raised.value)
 
 
-@pytest.mark.parametrize("field", ["condition", "model", "dtype"])
-def test_a_record_whose_names_are_no_text_is_an_error(tmp_path, field):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d["config"]["lsn"].update(condition=["de:zero"]),
+        lambda d: d["config"]["lsn"]["model"].update(name=None),
+        lambda d: d["config"]["lsn"]["model"].update(dtype=None),
+        lambda d: d["config"]["lsn"]["mask"].update(digest=5),
+        lambda d: d["config"]["lsn"]["mask"].update(languages="de"),
+        lambda d: d["config"]["lsn"].update(neurons_per_layer=[3]),
+        lambda d: d["config"]["lsn"].update(neurons_per_layer={"mlp.act": {"0": "many"}}),
+        lambda d: d["config"]["lsn"].update(seen={"hookpoints": {"mlp.act": 1}}),
+        lambda d: d["config"]["lsn"].update(seen="all"),
+        lambda d: d["config"].update(lsn=[]),
+        lambda d: d.update(date="today"),
+    ],
+)
+def test_a_record_of_wrong_types_is_an_error_that_names_the_place(tmp_path, change):
     path = write_results(tmp_path, {ppl("de"): task_results(p=1.0)}, condition="de:zero")
-    document = json.loads(path.read_text())
-    record = document["config"]["lsn"]
-    if field == "condition":
-        record["condition"] = ["de:zero"]
-    else:
-        record["model"]["name" if field == "model" else "dtype"] = None
-    path.write_text(json.dumps(document))
-    with pytest.raises(ResultsError, match="is damaged: config.lsn"):
+    edited(path, change)
+    with pytest.raises(ResultsError, match="config.lsn|date is"):
         read_results([tmp_path])
 
 
