@@ -4,26 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-WORDS = [
-    "the",
-    "a",
-    "cat",
-    "dog",
-    "sat",
-    "ran",
-    "on",
-    "under",
-    "mat",
-    "house",
-    "red",
-    "blue",
-    "quickly",
-    "slowly",
-    "and",
-    "then",
-    "went",
-    "home",
-]
+WORDS = (
+    "the a cat dog sat ran on under mat house red blue quickly slowly and then went home"
+).split()
 
 
 def translations(count: int, noise: float, seed: int) -> tuple[list[str], list[str], list[str]]:
