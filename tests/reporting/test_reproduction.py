@@ -120,7 +120,7 @@ def test_no_secret_reaches_the_page(tmp_path):
     write_run(tmp_path / "b", "de:zero", perplexities={"de": 6.0},
               model_args=f"pretrained=small,token={hidden},condition=de:zero")  # fmt: skip
     out = tmp_path / "sweep"
-    write_run(out / "none" / "small", "none", perplexities={"de": 5.0}, date=1.8e9)
+    write_run(out / "zh_zero" / "small", "zh:zero", perplexities={"de": 5.5})
     arguments = {
         **SWEEP, "metadata": {"openai_api_key": hidden}, "model_args": {**SWEEP["model_args"],
         "hub_token": hidden}, "gen_kwargs": {"secret": hidden},
@@ -129,6 +129,7 @@ def test_no_secret_reaches_the_page(tmp_path):
     page = report(tmp_path)
     assert hidden not in page
     assert "fill it in" in page
+    assert page.count("cat &gt; again.json") == 3
 
 
 def test_commands_are_counted_and_those_of_controls_stand_last(tmp_path):
