@@ -17,6 +17,7 @@ _EXPORTS = {
     "intervene": "lsn_eval.interventions",
     "language_metrics": "lsn_eval.language_scores",
     "record": "lsn_eval.recording",
+    "sweep": "lsn_eval.sweeping",
 }
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "intervene",
     "language_metrics",
     "record",
+    "sweep",
 ]
 
 TYPE_CHECKING = False  # read by type checkers; `typing` would double the cost of starting up
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from lsn_eval.masks.mask import NeuronMask
     from lsn_eval.recording import record
     from lsn_eval.statistics import ActivationStats
+    from lsn_eval.sweeping import sweep
 
 
 def __getattr__(name: str) -> "Any":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lsn_eval.storage.outside_files import parse_json
 from lsn_eval.sweeping.settings import SweepError, SweepSettings, read_file
 
 
@@ -73,42 +73,24 @@ def sweep(
     Example: lsn-eval sweep --model lsn_demo --mask demo/planted --tasks lsn_demo_ppl --each zero
     --controls 5 --dtype float32 --batch-size 16 --device cpu --out sweep
     """
-    given = {
-        "model": model,
-        "mask": mask,
-        "tasks": tasks,
-        "conditions": conditions,
-        "each": each,
-        "controls": controls,
-        "dtype": dtype,
-        "batch_size": batch_size,
-        "device": device,
-        "limit": limit,
-        "num_fewshot": num_fewshot,
-        "model_args": _mapping(model_args, "--model-args"),
-        "metadata": _mapping(metadata, "--metadata"),
-        "gen_kwargs": _mapping(gen_kwargs, "--gen-kwargs"),
-        "seed": seed,
-        "system_instruction": system_instruction,
-        "apply_chat_template": apply_chat_template,
-        "include_path": include_path,
-        "trust_remote_code": trust_remote_code,
-        "stack": stack,
-    }
+    given = dict(locals())
+    for name in ("out", "file", "progress"):
+        del given[name]
+    for name in ("model_args", "metadata", "gen_kwargs"):
+        given[name] = _pairs(given[name], f"--{name.replace('_', '-')}")
     given = {name: value for name, value in given.items() if value is not None}
-    read = read_file(file) if file else {}
-    where = str(file) if file else "lsn-eval sweep"
-    settings = SweepSettings.from_mapping({**read, **given}, where)
+    in_file = read_file(file) if file else {}
+    settings = SweepSettings.from_mapping({**in_file, **given}, str(file) if file else None)
 
     from lsn_eval.sweeping.folder import results_in
-    from lsn_eval.sweeping.sweep import run_sweep
+    from lsn_eval.sweeping.running import run_sweep
 
     try:
         outcome = run_sweep(settings, out, progress=progress)
     except KeyboardInterrupt:
         again = shlex.join(["lsn-eval", *sys.argv[1:]])
-        kept = f"finished conditions are in {out}" if results_in(out) else "nothing is finished"
-        print(f"\ninterrupted; {kept}; go on with\n  {again}", file=sys.stderr)
+        rest = f"finished conditions are in {out}" if results_in(out) else "nothing is finished"
+        print(f"\ninterrupted; {rest}; go on with\n  {again}", file=sys.stderr)
         raise typer.Exit(130) from None
     for condition, results in outcome.finished.items():
         before = " (finished before)" if condition in outcome.skipped else ""
@@ -120,15 +102,12 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _mapping(text: str | None, option: str) -> dict[str, Any] | None:
+def _pairs(text: str | None, option: str) -> dict[str, Any] | None:
     """`k=v,k=v` or a JSON object, values read as lm-eval reads them."""
     if text is None or not text.strip():
         return None
     if text.lstrip().startswith("{"):
-        try:
-            return dict(json.loads(text))
-        except ValueError as error:
-            raise SweepError(f"{option}: {text!r} is no JSON object ({error})") from error
+        return dict(parse_json(text, option, SweepError))
     if not all("=" in part for part in text.split(",") if part):
         raise SweepError(f"{option} {text!r}: k=v,k=v or a JSON object was expected")
     from lm_eval.utils import simple_parse_args_string

@@ -17,12 +17,13 @@ from lsn_eval.errors import LsnError
 from lsn_eval.results import read_results
 from lsn_eval.storage.folder_lock import LOCK, only_writer
 from lsn_eval.storage.whole_files import whole_file
-from lsn_eval.sweeping.folder import ARGUMENTS, kept_arguments, refuse_file
+from lsn_eval.sweeping.folder import ARGUMENTS, stored_arguments, refuse_file
 from lsn_eval.sweeping.settings import SweepSettings
 
 MODEL = "lsn_demo"
 MASK = "demo/planted"
 TASKS = "lsn_demo"
+MATRIX_FILE, HEAT_MAP, REPORT = "matrix.json", "heat_map.png", "report.html"
 MATRIX = ("lsn_demo_ppl_*", "token_perplexity")
 
 
@@ -40,10 +41,12 @@ def run_demo(out: Path, *, controls: int = 5) -> DemoVerdict:
     from lsn_eval.plotting import heat_map, save_figure
     from lsn_eval.reporting import ReportOptions, write_report
     from lsn_eval.results.choosing import Choice
-    from lsn_eval.sweeping.sweep import run_sweep
+    from lsn_eval.sweeping.running import run_sweep
 
     results = out / "results"
     _clear(results)
+    for name in (MATRIX_FILE, HEAT_MAP, REPORT):  # none stays beside results of another run
+        (out / name).unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     print("Loading lm-eval and the embedded model ...", flush=True)
     settings = SweepSettings(
@@ -57,14 +60,14 @@ def run_demo(out: Path, *, controls: int = 5) -> DemoVerdict:
 
     comparison = compare(read_results([results]))
     verdict = DemoVerdict(_matrix(comparison))
-    with whole_file(out / "matrix.json", LsnError) as file:
+    with whole_file(out / MATRIX_FILE, LsnError) as file:
         file.write((json.dumps(verdict.to_json(), indent=2) + "\n").encode())
-    save_figure(heat_map(verdict.panel, draws=comparison.draws), out / "heat_map.png")
+    save_figure(heat_map(verdict.panel, draws=comparison.draws), out / HEAT_MAP)
     metrics = ("token_perplexity", "lsn_language_accuracy")
     options = ReportOptions(choice=Choice(metrics=metrics))
-    write_report([results], out / "report.html", options)
+    write_report([results], out / REPORT, options)
     print(f"\n{demo_text(comparison, verdict)}")
-    print(f"Results files, matrix.json, heat_map.png and report.html are in {out}")
+    print(f"Results files, {MATRIX_FILE}, {HEAT_MAP} and {REPORT} are in {out}")
     return verdict
 
 
@@ -74,7 +77,7 @@ def _clear(results: Path) -> None:
     if not (results / ARGUMENTS).is_file():
         return
     with only_writer(results, LsnError):
-        arguments = kept_arguments(results)
+        arguments = stored_arguments(results)
         model_args = arguments.get("model_args")
         model_args = model_args if isinstance(model_args, dict) else {}
         found = (model_args.get("pretrained"), model_args.get("mask"), arguments.get("tasks"))

@@ -24,11 +24,18 @@ from lm_eval.models.huggingface import HFLM, stop_sequences_criteria
 
 from lsn_eval.conditions import UNSET, Condition, Unset, plan
 from lsn_eval.errors import ConditionError, LsnError
-from lsn_eval.harness.response_cache import RECORD_KEY, table_name, use_table, weights_identity
+from lsn_eval.harness.response_cache import (
+    RECORD_KEY,
+    model_files,
+    table_name,
+    tokenizer_digest,
+    use_table,
+)
 from lsn_eval.harness.seeded_generation import SeededGeneration
 from lsn_eval.harness.stacked_generation import StackedGeneration
 from lsn_eval.interventions.intervention import Intervention
 from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.models.weights import weights_fingerprint
 from lsn_eval.results.signatures import signature
 from lsn_eval.storage.shipped import demo_model_dir
 from lsn_eval.version import __version__
@@ -128,6 +135,7 @@ class LsnHF(SeededGeneration, HFLM):
         self._intervention = self._prepare(chosen)
         self._condition = chosen
         self.stacked.turn_to(chosen, self._intervention)
+        self._model_calls = 0
         self._earlier: dict[str, Any] | None = None
         if self._database is not None:
             self._use_own_table()
@@ -167,12 +175,14 @@ class LsnHF(SeededGeneration, HFLM):
         return self._intervention.active()
 
     def _model_call(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        self._model_calls += 1
         with self._active():
             return super()._model_call(*args, **kwargs)
 
     def _model_generate(
         self, context: Any, max_length: int, stop: Sequence[str], **options: Any
     ) -> torch.Tensor:
+        self._model_calls += 1
         answer = self.stacked.answer(context, max_length, stop, **options)
         if answer is not None:
             return answer
@@ -203,11 +213,16 @@ class LsnHF(SeededGeneration, HFLM):
 
     def _use_own_table(self) -> None:
         in_memory = self._arguments["pretrained"] == "in memory"
-        sources = [self._arguments.get(name) for name in ("pretrained", "peft", "delta")]
         identity = {
-            "arguments": self._arguments,
-            "weights": [weights_identity(source) for source in sources if source],
-            "in_memory": weights_identity(self.model) if in_memory else None,
+            "arguments": {
+                name: value
+                for name, value in self._arguments.items()
+                if name != "tokenizer" or isinstance(value, str)
+            },
+            "files": model_files(self._arguments),
+            "weights": weights_fingerprint(self.model) if in_memory else None,
+            "commit": getattr(self.model.config, "_commit_hash", None),
+            "tokenizer": tokenizer_digest(self.tokenizer),
             "dtype": str(self.model.dtype),
             "mask": self._mask.digest if self._mask and self._condition.terms else None,
             "condition": str(self._condition),
@@ -252,13 +267,11 @@ class LsnHF(SeededGeneration, HFLM):
             },
             "neurons_per_layer": {},
             "seen": self._earlier or {},
-            "answered_from_cache": False,
+            "answered_from_cache": self._database is not None and not self._model_calls,
         }
         if self._intervention is not None:
-            report = self._intervention.report
             record["neurons_per_layer"] = self._intervention.neurons_per_layer()
-            record["seen"] = report.to_json()
-            record["answered_from_cache"] = self._database is not None and not report.calls
+            record["seen"] = self._intervention.report.to_json()
             if self._earlier is not None:
                 record["seen"] = _added(self._earlier, record["seen"])
         record["signature"] = signature(record)

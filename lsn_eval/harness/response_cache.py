@@ -16,10 +16,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from lsn_eval.errors import LsnError
+from lsn_eval.models.weights import files_identity
+from lsn_eval.storage.outside_files import decoded, parse_json
 
 RECORD_KEY = "lsn"
 """Under it a table keeps what the hooks saw; responses have SHA-256 keys."""
+
+_NO_SOURCE = frozenset({"mask", "offload_folder"})
+"""Arguments that may name a folder or file which is none of the model's."""
 
 
 def _encode(value: Any) -> sqlite3.Binary:
@@ -27,15 +32,21 @@ def _encode(value: Any) -> sqlite3.Binary:
 
 
 def _decode(blob: bytes) -> Any:
-    value = json.loads(bytes(blob))
+    where = "a response in the cache"
+    value = parse_json(decoded(bytes(blob), where, LsnError), where, LsnError)
     # lm-eval's loglikelihood responses are (logprob, is_greedy) tuples.
     return tuple(value) if isinstance(value, list) else value
 
 
 def table_name(identity: Mapping[str, Any]) -> str:
     """A table for everything that decides a response: model, mask, condition, versions."""
-    canonical = json.dumps(identity, sort_keys=True, default=str)
-    return f"lsn_{hashlib.sha256(canonical.encode()).hexdigest()}"
+    return f"lsn_{digest(identity)}"
+
+
+def digest(document: Any) -> str:
+    """SHA-256 of a document of JSON types; anything else in it counts as its text."""
+    canonical = json.dumps(document, sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def use_table(database: Any, name: str) -> None:
@@ -49,16 +60,28 @@ def use_table(database: Any, name: str) -> None:
     database.conn.commit()
 
 
-def weights_identity(pretrained: str | nn.Module) -> list[Any]:
-    """What tells one set of weights from another: for a folder its files, for a model its sums.
+def model_files(arguments: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The files behind a model's arguments: path, bytes and time of change of each, by argument.
 
-    A name on the Hub is told apart by name and revision, which are among the model's arguments.
+    Any argument may name a folder or a file: `pretrained` (with `subfolder`), `tokenizer`, `peft`,
+    `delta`, `gguf_file`, ... A name on the Hub is told apart by itself and `revision`.
     """
-    if isinstance(pretrained, nn.Module):
-        parameters = pretrained.state_dict().items()
-        return [[name, list(p.shape), p.double().sum().item()] for name, p in parameters]
-    folder = Path(pretrained)
-    if not folder.is_dir():
-        return []
-    files = sorted(file for file in folder.iterdir() if file.is_file())
-    return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    identities = {}
+    for name, value in arguments.items():
+        if name in _NO_SOURCE or not isinstance(value, str):
+            continue
+        path = Path(value)
+        if path.is_dir():
+            subfolder = arguments.get("subfolder") if name == "pretrained" else None
+            identities[name] = files_identity(path, str(subfolder) if subfolder else None)
+        elif path.is_file():
+            identities[name] = [[path.name, path.stat().st_size, path.stat().st_mtime_ns]]
+    return identities
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """What tells one loaded tokenizer from another."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    vocabulary = backend.to_str() if backend is not None else tokenizer.get_vocab()
+    template = getattr(tokenizer, "chat_template", None)
+    return digest([vocabulary, tokenizer.special_tokens_map, template])

@@ -20,12 +20,12 @@ from typing import Any
 
 from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
+from lsn_eval.sweeping.inputs import SweepInputs
 from lsn_eval.sweeping.progress import AnswerCounter
 from lsn_eval.sweeping.settings import MODEL, SweepError, SweepSettings
-from lsn_eval.sweeping.values import missing_device
 
-Told = Callable[[str, Mapping[str, int], Mapping[str, int], int], None]
-"""Is told of an answer: its kind, by kind the condition's answers so far and all its requests, and
+AnswerListener = Callable[[str, Mapping[str, int], Mapping[str, int], int], None]
+"""Called at an answer: its kind, by kind the condition's answers so far and all its requests, and
 the answers ready for conditions to come."""
 
 
@@ -39,8 +39,7 @@ class Evaluation:
     def __init__(self, settings: SweepSettings, out: Path) -> None:
         from lsn_eval.harness import plugin
 
-        if missing := missing_device(settings.device):
-            raise SweepError(missing)
+        check_device(settings.device)
         plugin.register()
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # as lm-eval's command does
         self._settings = settings
@@ -52,17 +51,17 @@ class Evaluation:
             raise SweepError(f"{error}; 'lm_eval ls tasks' lists those there are") from error
         self._model: Any = None
         self._tasks: dict[tuple[str, ...], tuple[Any, _RandomStates]] = {}
-        self._counter = AnswerCounter(self._tell)
-        self.told: Told | None = None
+        self._counter = AnswerCounter(self._report_answer)
+        self.on_answer: AnswerListener | None = None
 
-    def load(self) -> None:
-        """Load model and tasks, in the order of lm-eval's command.
+    def load(self) -> SweepInputs:
+        """Load model and tasks, in the order of lm-eval's command; returns what the tasks read.
 
         Raises:
             LsnError: one of them cannot be loaded.
         """
         try:
-            self._load()
+            return self._load()
         except (LsnError, OSError):
             raise
         except Exception as error:
@@ -71,7 +70,7 @@ class Evaluation:
                 "LSN_EVAL_TRACEBACK=1 shows where"
             ) from error
 
-    def _load(self) -> None:
+    def _load(self) -> SweepInputs:
         from lm_eval.api.registry import get_model
 
         self._seed()
@@ -85,11 +84,14 @@ class Evaluation:
         )
         self._model.set_cache_hook(self._counter)
         self._with_model = _RandomStates.now()
-        self._loaded(self.configuration.tasks)
+        loaded, _ = self._loaded(self.configuration.tasks)
+        tasks = _untouched(self._manager, loaded, self.configuration.tasks)
+        fewshot = self.configuration.num_fewshot or 0
+        return SweepInputs.of(tasks, self._manager.task_index, fewshot)
 
-    def _tell(self, kind: str, done: Mapping[str, int], totals: Mapping[str, int]) -> None:
-        if self.told is not None:
-            self.told(kind, done, totals, self._model.stacked.rows_ahead)
+    def _report_answer(self, kind: str, done: Mapping[str, int], totals: Mapping[str, int]) -> None:
+        if self.on_answer is not None:
+            self.on_answer(kind, done, totals, self._model.stacked.rows_ahead)
 
     def _seed(self) -> None:
         import numpy as np
@@ -137,32 +139,18 @@ class Evaluation:
         self._model.stack(following, self._settings.stack)
         self._model.batch_sizes.clear()
         tracker = EvaluationTracker(output_path=str(folder))
-        python, numpy, torch, few_shot = self._seeds()
-        with _worked_out_once():
+        seeds = ("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed")
+        with _harness_remembers():
             results: dict[str, Any] = lm_eval.simple_evaluate(
                 model=self._model,
-                model_args=configuration.model_args,
                 tasks=names,
-                task_manager=_Unused(
+                task_manager=_UntouchedTasks(
                     self._manager, loaded, states, configuration.metadata, self._counter
                 ),
-                num_fewshot=configuration.num_fewshot,
-                batch_size=configuration.batch_size,
-                max_batch_size=configuration.max_batch_size,
-                device=configuration.device,
-                limit=configuration.limit,
                 log_samples=True,
                 evaluation_tracker=tracker,
-                system_instruction=configuration.system_instruction,
-                apply_chat_template=configuration.apply_chat_template,
-                fewshot_as_multiturn=configuration.fewshot_as_multiturn,
-                gen_kwargs=configuration.gen_kwargs,
-                random_seed=python,
-                numpy_random_seed=numpy,
-                torch_random_seed=torch,
-                fewshot_random_seed=few_shot,
-                confirm_run_unsafe_code=configuration.confirm_run_unsafe_code,
-                metadata=configuration.metadata,
+                **dict(zip(seeds, self._seeds(), strict=True)),
+                **{name: getattr(configuration, name) for name in _HANDED_ON},
             )
         # Handed a loaded model, lm-eval writes its class.
         results["config"]["model"] = MODEL
@@ -175,6 +163,14 @@ class Evaluation:
         return results, samples
 
 
+_HANDED_ON = (
+    "model_args", "num_fewshot", "batch_size", "max_batch_size", "device", "limit",
+    "system_instruction", "apply_chat_template", "fewshot_as_multiturn", "gen_kwargs",
+    "confirm_run_unsafe_code", "metadata",
+)  # fmt: skip
+"""From lm-eval's configuration to its evaluation, by the same names."""
+
+
 def _all_written(folder: Path, samples: dict[str, Any]) -> None:
     """lm-eval warns where it cannot write a file, and goes on."""
     written = [path.name for path in folder.rglob("*") if path.stat().st_size]
@@ -183,7 +179,7 @@ def _all_written(folder: Path, samples: dict[str, Any]) -> None:
             raise SweepError(f"lm-eval wrote no file {start}* into {folder}; is the disk full?")
 
 
-class _Unused:
+class _UntouchedTasks:
     """Stands for lm-eval's task manager: hands out tasks that no evaluation has touched yet."""
 
     def __init__(
@@ -202,11 +198,7 @@ class _Unused:
         return getattr(self._manager, name)
 
     def load(self, tasks: Sequence[Any]) -> Any:
-        """Copies of what was loaded, or, where something in them cannot be copied, loaded anew."""
-        try:
-            fresh = copy.deepcopy(self._loaded)
-        except Exception:
-            fresh = self._manager.load(list(tasks))
+        fresh = _untouched(self._manager, self._loaded, tasks)
         for task in fresh["tasks"].values():
             task.config.metadata = self._with_condition(task.config.metadata)
         for group in fresh["groups"].values():
@@ -219,6 +211,14 @@ class _Unused:
         if isinstance(metadata, dict) and "condition" in metadata:
             return {**metadata, "condition": self._condition}
         return metadata
+
+
+def _untouched(manager: Any, loaded: Any, tasks: Sequence[Any]) -> Any:
+    """Copies of what was loaded, or, where something in them cannot be copied, loaded anew."""
+    try:
+        return copy.deepcopy(loaded)
+    except Exception:
+        return manager.load(list(tasks))
 
 
 @dataclass(frozen=True)
@@ -250,15 +250,15 @@ class _RandomStates:
 
 
 @contextmanager
-def _worked_out_once() -> Iterator[None]:
+def _harness_remembers() -> Iterator[None]:
     """What lm-eval works out anew for every results file, or document, with the same outcome: the
     description of the machine, and the code that a prompt's template compiles to."""
     from lm_eval.utils import env
     from torch.utils import collect_env
 
     describe = collect_env.get_pretty_env_info
-    collect_env.get_pretty_env_info = _cached(describe)
-    env.from_string = _cached(env.from_string)
+    collect_env.get_pretty_env_info = _remembering(describe)
+    env.from_string = _remembering(env.from_string)
     try:
         yield
     finally:
@@ -267,5 +267,23 @@ def _worked_out_once() -> Iterator[None]:
 
 
 @functools.cache
-def _cached(work_out: Any) -> Any:
-    return functools.lru_cache(maxsize=1024)(work_out)
+def _remembering(function: Any) -> Any:
+    return functools.lru_cache(maxsize=1024)(function)
+
+
+def check_device(name: str | None) -> None:
+    """Raise SweepError if this machine, or its PyTorch, has no such device."""
+    import torch
+
+    kind, _, number = (name or "cpu").partition(":")
+    module = getattr(torch, kind, None)
+    if kind == "mps":
+        count = int(torch.backends.mps.is_available())
+    else:
+        count = module.device_count() if module is not None and module.is_available() else 0
+    if kind != "cpu" and int(number or 0) >= count:
+        there = f"{count} of the kind {kind}" if count else f"none of the kind {kind}"
+        raise SweepError(
+            f"device is {name!r}, and PyTorch finds {there} here; give another --device, such as "
+            "cpu"
+        )

@@ -14,14 +14,18 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from lsn_eval.conditions import Condition
 from lsn_eval.storage.folder_lock import only_writer
+from lsn_eval.storage.masked_secrets import secret_texts, without
+from lsn_eval.storage.outside_files import Fields, read_json
 from lsn_eval.storage.whole_files import whole_file
+from lsn_eval.sweeping.inputs import SweepInputs
 from lsn_eval.sweeping.settings import SweepError
+from lsn_eval.visible_text import shortened
 
 ARGUMENTS = "sweep.json"
 FAILED = "failed.json"
@@ -52,30 +56,25 @@ def refuse_file(path: Path) -> None:
 
 def results_in(path: Path) -> Path | None:
     """A results file of a finished condition in a sweep's folder, or in a condition's."""
-    found = (file for file in path.rglob("results_*.json") if _UNFINISHED not in file.parts)
-    return next(found, None)
+    return next((p for p in path.rglob("results_*.json") if _UNFINISHED not in p.parts), None)
 
 
-def kept_arguments(path: Path) -> dict[str, Any]:
-    """The arguments of the sweep in the folder `path`.
+def stored_arguments(path: Path) -> dict[str, Any]:
+    """The arguments of the sweep in the folder `path`; SweepError if they cannot be read."""
+    return dict(_stored(path).mapping("arguments"))
 
-    Raises:
-        SweepError: they cannot be read.
-    """
-    kept = path / ARGUMENTS
-    try:
-        return dict(json.loads(kept.read_text("utf-8"))["arguments"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SweepError(
-            f"{kept} cannot be read ({error!r}); give another --out, or remove the folder"
-        ) from error
+
+def _stored(path: Path) -> Fields:
+    file = path / ARGUMENTS
+    return Fields(read_json(file, SweepError), str(file), SweepError)
 
 
 class SweepFolder:
     """The output folder of one sweep, whose arguments are `arguments` (JSON types).
 
     Raises:
-        SweepError: conditions were finished there with other arguments, or it cannot be a folder.
+        SweepError: conditions were finished there with other arguments, tasks or data, or it cannot
+            be a folder.
     """
 
     def __init__(self, path: Path, arguments: Mapping[str, Any]) -> None:
@@ -83,30 +82,32 @@ class SweepFolder:
         self._arguments = json.loads(json.dumps(arguments, sort_keys=True, default=str))
         self._check()
 
-    def _check(self) -> None:
+    def _check(self, inputs: SweepInputs | None = None) -> None:
+        """Hold arguments and inputs against those of finished conditions; without `inputs`, as
+        they are on disk now."""
         refuse_file(self.path)
-        found = results_in(self.path)
-        if not (self.path / ARGUMENTS).is_file():
-            if found:
-                raise SweepError(
-                    f"{self.path} holds results that no sweep wrote ({found}); give another --out"
-                )
+        results = results_in(self.path)
+        if results is None:
             return
-        changed = self._changed()
-        if changed and found:
+        if not (self.path / ARGUMENTS).is_file():
             raise SweepError(
-                f"{self.path} holds a sweep with other arguments: {'; '.join(changed)}. Give "
+                f"{self.path} holds results that no sweep wrote ({results}); give another --out"
+            )
+        earlier = Fields(_stored(self.path).mapping("inputs", {}), "inputs", SweepError)
+        digests = {name: earlier.mapping(name, {}) for name in earlier}
+        inputs = inputs or SweepInputs.of_files(digests.get("files", {}))
+        changes = [*self._changed_arguments(), *inputs.changes(digests)]
+        if changes:
+            raise SweepError(
+                f"{self.path} holds a sweep with other arguments: {'; '.join(changes)}. Give "
                 "another --out, or the arguments of then; only conditions can be added"
             )
 
-    def _changed(self) -> list[str]:
-        """How the arguments differ from those kept."""
-        earlier, now = (
-            _without_repeats(kept_arguments(self.path)),
-            _without_repeats(self._arguments),
-        )
+    def _changed_arguments(self) -> list[str]:
+        earlier = _without_repeats(stored_arguments(self.path))
+        now = _without_repeats(self._arguments)
         return [
-            f"{name} was {json.dumps(earlier.get(name))} and is {json.dumps(now.get(name))}"
+            f"{name} was {_shown(earlier.get(name))} and is {_shown(now.get(name))}"
             for name in sorted({*earlier, *now})
             if earlier.get(name) != now.get(name)
         ]
@@ -125,16 +126,17 @@ class SweepFolder:
             finally:
                 shutil.rmtree(self.path / _UNFINISHED, ignore_errors=True)
 
-    def write_arguments(self) -> None:
-        """Keep the arguments; called once all is loaded, before the first condition."""
-        if (
-            self.path / ARGUMENTS
-        ).is_file() and self._changed():  # of a sweep that finished nothing
-            for failed in self.path.glob(f"*/{FAILED}"):
+    def write_arguments(self, inputs: SweepInputs) -> None:
+        """Keep the arguments; called once all is loaded, before the first condition.
+
+        Raises:
+            SweepError: conditions were finished there with other tasks or data.
+        """
+        self._check(inputs)
+        if not results_in(self.path):
+            for failed in self.path.glob(f"*/{FAILED}"):  # of a sweep that finished nothing
                 failed.unlink()
-        dumped = json.dumps({"arguments": self._arguments}, indent=2, ensure_ascii=False)
-        with whole_file(self.path / ARGUMENTS, SweepError) as file:
-            file.write(f"{dumped}\n".encode())
+        _write(self.path / ARGUMENTS, {"arguments": self._arguments, "inputs": inputs.to_json()})
 
     def finished(self, condition: Condition) -> Path | None:
         """The results file of a finished condition.
@@ -142,32 +144,30 @@ class SweepFolder:
         Raises:
             SweepError: what lies there is of another condition, mask or model.
         """
-        found = sorted((self.path / folder_name(condition)).rglob("results_*.json"))
-        if not found:
+        files = sorted((self.path / folder_name(condition)).rglob("results_*.json"))
+        if not files:
             return None
-        try:
-            config = json.loads(found[-1].read_text("utf-8"))["config"]
-            there = {
-                "condition": config["lsn"]["condition"],
-                "mask": config["lsn"]["mask"]["digest"],
-                "model_args": {k: v for k, v in config["model_args"].items() if k != "condition"},
-            }
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise SweepError(
-                f"{found[-1]} is no results file of lsn_hf ({error!r}); remove it"
-            ) from error
+        results = files[-1]
+        config = Fields(read_json(results, SweepError), str(results), SweepError).fields("config")
+        record = config.fields("lsn")
+        model_args = config.mapping("model_args")
+        stored = {
+            "condition": record.text("condition"),
+            "mask": record.fields("mask").text("digest"),
+            "model_args": {k: v for k, v in model_args.items() if k != "condition"},
+        }
         wanted = {
             "condition": str(condition),
             "mask": self._arguments["mask_digest"],
             "model_args": self._arguments["model_args"],
         }
         for name, value in wanted.items():
-            if there[name] != value:
+            if stored[name] != value:
                 raise SweepError(
-                    f"{found[-1]} has {name} {there[name]!r}, not {value!r}; remove it, or give "
-                    "another --out"
+                    f"{results} has {name} {_shown(stored[name])}, not {_shown(value)}; remove "
+                    "it, or give another --out"
                 )
-        return found[-1]
+        return results
 
     def begin(self, condition: Condition) -> Path:
         """An empty folder to write the condition's files into."""
@@ -188,19 +188,32 @@ class SweepFolder:
 
     def fail(self, condition: Condition, error: Exception) -> str:
         """Record why a condition failed; returns the reason."""
-        reason = str(error) or type(error).__name__
+        reason = without(str(error) or type(error).__name__, secret_texts(self._arguments))
         place = self.path / folder_name(condition)
         if results_in(place):
             return reason
         place.mkdir(parents=True, exist_ok=True)
         record = {"condition": str(condition), "error": type(error).__name__, "reason": reason}
-        dumped = json.dumps(record, indent=2, ensure_ascii=False)
-        (place / FAILED).write_text(dumped + "\n", "utf-8")
+        with suppress(OSError):  # the reason is shown in any case
+            _write(place / FAILED, record)
         return reason
+
+
+def _write(path: Path, document: Mapping[str, Any]) -> None:
+    dumped = json.dumps(document, indent=2, ensure_ascii=False)
+    with whole_file(path, SweepError) as file:
+        file.write(f"{dumped}\n".encode(errors="replace"))  # half characters are none of UTF-8
+
+
+def _shown(value: Any) -> str:
+    return shortened(json.dumps(value), 300)
 
 
 def _without_repeats(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """lm-eval hands tasks the model's arguments as metadata, too; here each is named once."""
-    repeated = (arguments.get("model_args") or {}).items()
-    own = {k: v for k, v in (arguments.get("metadata") or {}).items() if (k, v) not in repeated}
-    return {**arguments, "metadata": own}
+    model_args, metadata = (
+        value if isinstance(value, dict) else {}
+        for value in (arguments.get("model_args"), arguments.get("metadata"))
+    )
+    repeated = model_args.items()
+    return {**arguments, "metadata": {k: v for k, v in metadata.items() if (k, v) not in repeated}}

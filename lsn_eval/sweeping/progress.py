@@ -23,13 +23,15 @@ class AnswerCounter:
     """Stands where lm-eval puts the hook of a response cache, which is told of every answer.
 
     Args:
-        told: called with the kind of an answer, and by kind the answers so far and all requests.
+        on_answer: called with an answer's kind, and by kind the answers so far and all requests.
     """
 
     dbdict = None  # no cache: lm-eval's hook without one has this, too
 
-    def __init__(self, told: Callable[[str, Mapping[str, int], Mapping[str, int]], None]) -> None:
-        self._told = told
+    def __init__(
+        self, on_answer: Callable[[str, Mapping[str, int], Mapping[str, int]], None]
+    ) -> None:
+        self._on_answer = on_answer
         self._done: Counter[str] = Counter()
         self._tasks: list[Any] = []
         self._totals: Counter[str] | None = None
@@ -48,7 +50,7 @@ class AnswerCounter:
                 for instance in task.instances:
                     self._totals[instance.request_type] += instance.repeats or 1
         self._done[kind] += 1
-        self._told(kind, self._done, self._totals)
+        self._on_answer(kind, self._done, self._totals)
 
 
 class SweepBar:

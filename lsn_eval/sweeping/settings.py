@@ -7,16 +7,20 @@ lm-eval's own run would say.
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from lsn_eval.conditions import Condition, plan
 from lsn_eval.errors import LsnError
 from lsn_eval.masks.mask import NeuronMask
-from lsn_eval.sweeping.values import CHECKED, wrong_value
+from lsn_eval.storage.outside_files import read_text
+from lsn_eval.visible_text import shortened
 
 
 class SweepError(LsnError):
@@ -25,6 +29,82 @@ class SweepError(LsnError):
 
 MODEL = "lsn_hf"
 """lm-eval's name of the model class, in every results file."""
+
+_DTYPES = ("auto", "float32", "bfloat16", "float16", "float64", "float", "half", "double")
+_DEVICE = re.compile(r"cpu|cuda(:\d+)?|mps(:0)?|(npu|xpu|hpu):\d+")
+"""The names that lm-eval knows; for any other it takes a device of its own choice."""
+_BATCH_SIZE = re.compile(r"[1-9][0-9]*|auto(:[1-9][0-9]*)?")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and isinstance(value, int)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(map(_is_text, value))
+
+
+def _are_pairs(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_text, value))
+
+
+_TEXT = (_is_text, "a text")
+_FLAG = (lambda value: isinstance(value, bool), "true or false")
+_FROM_0 = (lambda value: _is_whole(value) and value >= 0, "a whole number from 0 on")
+_NAMES = (_are_names, "a list of names, with no space after the colon of a condition,")
+_PAIRS = (_are_pairs, "names with values, NAME=VALUE,NAME=VALUE or a JSON object,")
+
+_WANTED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "model": _TEXT,
+    "mask": _TEXT,
+    "tasks": _NAMES,
+    "conditions": _NAMES,
+    "each": (lambda value: _is_text(value) or _is_number(value), "a text such as zero"),
+    "controls": _FROM_0,
+    "dtype": (_DTYPES.__contains__, f"one of {', '.join(_DTYPES)}"),
+    "batch_size": (
+        lambda value: bool(_BATCH_SIZE.fullmatch(str(value))),
+        "a whole number from 1 on, such as 16, or auto",
+    ),
+    "max_batch_size": (lambda value: _is_whole(value) and value > 0, "a whole number from 1 on"),
+    "device": (
+        lambda value: _is_text(value) and bool(_DEVICE.fullmatch(value)),
+        "cpu, cuda, cuda:1, mps or the like",
+    ),
+    "limit": (
+        lambda value: _is_number(value) and 0 < value < math.inf,
+        "a number above 0, the documents of a task or, below 1, a share of them,",
+    ),
+    "num_fewshot": _FROM_0,
+    "model_args": _PAIRS,
+    "metadata": _PAIRS,
+    "gen_kwargs": _PAIRS,
+    "system_instruction": (lambda value: isinstance(value, str), "a text"),
+    "apply_chat_template": (
+        lambda value: isinstance(value, bool | str),
+        "true, false or the name of a template",
+    ),
+    "fewshot_as_multiturn": _FLAG,
+    "include_path": (
+        lambda value: _is_text(value) and Path(value).is_dir(),
+        "a folder that exists",
+    ),
+    "trust_remote_code": _FLAG,
+    "stack": (
+        lambda value: _is_whole(value) and value >= 0,
+        "the most rows of a shared batch, such as 64, or 0 for none,",
+    ),
+    "confirm_run_unsafe_code": _FLAG,
+}
+"""What the value of a setting may be, in code and in words; None stands for not given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,66 +148,66 @@ class SweepSettings:
     confirm_run_unsafe_code: bool = False
 
     def __post_init__(self) -> None:
-        if not self.tasks:
-            raise SweepError("no tasks were given; name some, e.g. --tasks lsn_demo_ppl")
+        for name in ("model", "mask", "tasks"):
+            if not getattr(self, name):
+                raise SweepError(f"{name} is missing; give --{name}, or {name} in a file")
+        for name, (fits, wanted) in _WANTED.items():
+            value = getattr(self, name)
+            if value is not None and not fits(value):
+                raise SweepError(f"{name} is {shortened(repr(value), 200)}; {wanted} was expected")
         if bool(self.conditions) == (self.each is not None):
             raise SweepError(
                 "a sweep takes either conditions, e.g. --conditions none,de:zero, or each, e.g. "
                 f"--each zero; {'both were' if self.conditions else 'neither was'} given"
             )
-        if self.controls < 0 or (self.controls and self.each is None):
+        if self.controls and self.each is None:
             raise SweepError(
-                f"controls is {self.controls}: a number from 0 on was expected, together with "
-                "--each; among --conditions name them, e.g. random1-de:zero"
+                f"controls is {self.controls}, which goes together with --each; among --conditions "
+                "name them, e.g. random1-de:zero"
             )
-        if self.stack is not None and self.stack < 0:
-            raise SweepError(
-                f"stack is {self.stack}; the most rows of a shared batch was expected, such as 64, "
-                "or 0 for none"
-            )
-        for name in CHECKED:
-            if wrong := wrong_value(name, getattr(self, name)):
-                raise SweepError(wrong)
         for name in ("pretrained", "mask", "condition", "dtype", "batch_size", "device"):
             if name in self.model_args:
-                given = {"pretrained": "model", "condition": "conditions"}.get(name, name)
+                option = {"pretrained": "model", "condition": "conditions"}.get(name, name)
                 raise SweepError(
                     f"model_args holds {name}, which a sweep takes by itself; give "
-                    f"--{given.replace('_', '-')}"
+                    f"--{option.replace('_', '-')}"
                 )
 
     @classmethod
-    def from_mapping(cls, given: Mapping[str, Any], where: str) -> SweepSettings:
+    def from_mapping(cls, given: Mapping[str, Any], where: str | None = None) -> SweepSettings:
         """Settings by name, from a YAML file and the command line; None means not given.
 
         Raises:
-            SweepError: a name that is none, one that is missing, or a value of another type.
+            SweepError: a name that is none, one that is missing, or a value that cannot be one;
+                the message begins with `where`.
         """
-        known = {entry.name for entry in fields(cls)}
-        if unknown := sorted(set(map(str, given)) - known):
+        try:
+            return cls._from_mapping({k: v for k, v in given.items() if v is not None})
+        except SweepError as error:
+            raise SweepError(f"{where}: {error}") if where else error from None
+
+    @classmethod
+    def _from_mapping(cls, settings: dict[str, Any]) -> SweepSettings:
+        defaults = {entry.name: entry.default for entry in fields(cls)}
+        if unknown := sorted(map(str, set(settings) - set(defaults))):
             raise SweepError(
-                f"{where}: {', '.join(unknown)} is no setting of a sweep; there are "
-                f"{', '.join(sorted(known))}"
+                f"{', '.join(unknown)} is no setting of a sweep; there are "
+                f"{', '.join(sorted(defaults))}"
             )
-        chosen = {name: value for name, value in given.items() if value is not None}
-        for name in ("model", "mask", "tasks"):
-            if not chosen.get(name):
-                raise SweepError(f"{where}: {name} is missing; give --{name}, or {name} in a file")
-        for name, kinds in _KINDS.items():
-            value = chosen.get(name)
-            if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
-                wanted = " or ".join(kind.__name__ for kind in kinds)
-                raise SweepError(f"{where}: {name} is {value!r}; {wanted} was expected")
         for name in ("tasks", "conditions"):
-            if name in chosen:
-                chosen[name] = _names(chosen[name], name, where)
-        if "batch_size" in chosen:
-            chosen["batch_size"] = str(chosen["batch_size"])
-        if "limit" in chosen:
-            chosen["limit"] = float(chosen["limit"])
-        if "seed" in chosen:
-            chosen["seed"] = parse_seed(chosen["seed"])
-        return cls(**chosen)
+            if isinstance(settings.get(name), str):
+                names = map(str.strip, settings[name].split(","))
+                settings[name] = tuple(filter(None, names))
+        for name, default in defaults.items():
+            if default is MISSING:
+                settings.setdefault(name, None)
+        if "batch_size" in settings:
+            settings["batch_size"] = str(settings["batch_size"])
+        if _is_number(settings.get("limit")):
+            settings["limit"] = float(settings["limit"])
+        if "seed" in settings:
+            settings["seed"] = parse_seed(settings["seed"])
+        return cls(**settings)
 
     def conditions_of(self, mask: NeuronMask) -> tuple[Condition, ...]:
         """The conditions to run, each once and each known to the mask.
@@ -168,26 +248,14 @@ class SweepSettings:
             **({"dtype": self.dtype} if self.dtype else {}),
             **self.model_args,
         }
+        own = ("model", "mask", "conditions", "each", "controls", "dtype", "stack", "model_args")
+        shared = {
+            entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in own
+        }
+        shared |= {name: list(shared[name]) for name in ("tasks", "seed") if shared[name]}
+        shared |= {name: dict(shared[name]) for name in ("metadata", "gen_kwargs")}
         namespace = Namespace(
-            model=MODEL,
-            model_args=model_args,
-            tasks=list(self.tasks),
-            num_fewshot=self.num_fewshot,
-            batch_size=self.batch_size,
-            max_batch_size=self.max_batch_size,
-            device=self.device,
-            limit=self.limit,
-            seed=list(self.seed) if self.seed else None,
-            metadata=dict(self.metadata),
-            gen_kwargs=dict(self.gen_kwargs),
-            system_instruction=self.system_instruction,
-            apply_chat_template=self.apply_chat_template,
-            fewshot_as_multiturn=self.fewshot_as_multiturn,
-            include_path=self.include_path,
-            trust_remote_code=self.trust_remote_code,
-            confirm_run_unsafe_code=self.confirm_run_unsafe_code,
-            log_samples=True,
-            output_path=str(out),
+            **shared, model=MODEL, model_args=model_args, log_samples=True, output_path=str(out)
         )
         try:
             return EvaluatorConfig.from_cli(namespace)
@@ -195,31 +263,9 @@ class SweepSettings:
             raise SweepError(f"lm-eval refuses these arguments: {error}") from error
 
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "model": (str,),
-    "mask": (str,),
-    "each": (str, int, float),
-    "controls": (int,),
-    "dtype": (str,),
-    "batch_size": (int, str),
-    "max_batch_size": (int,),
-    "device": (str,),
-    "limit": (int, float),
-    "num_fewshot": (int,),
-    "seed": (int, str, list),
-    "model_args": (dict,),
-    "metadata": (dict,),
-    "gen_kwargs": (dict,),
-    "system_instruction": (str,),
-    "include_path": (str,),
-    "stack": (int,),
-}
-"""What a YAML file may hold under a name."""
-
-
-def parse_seed(given: int | str | Sequence[int | None]) -> tuple[int | None, ...]:
+def parse_seed(given: Any) -> tuple[int | None, ...]:
     """One seed, or four separated by commas, `None` leaving one unset."""
-    parts = str(given).split(",") if isinstance(given, str | int) else [str(v) for v in given]
+    parts = [str(part) for part in given] if isinstance(given, list) else str(given).split(",")
     try:
         seeds = tuple(None if p.strip() == "None" else int(p) for p in parts)
     except ValueError:
@@ -233,32 +279,31 @@ def parse_seed(given: int | str | Sequence[int | None]) -> tuple[int | None, ...
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The settings in a YAML file.
+    """The settings in a YAML (or JSON) file.
 
     Raises:
         SweepError: it cannot be read, or is no YAML mapping.
     """
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):  # a few of them can stand for gigabytes
+                raise SweepError(f"{path} holds a YAML alias (*NAME); write out what it stands for")
+            return super().compose_node(parent, index)
+
+    text = read_text(path, SweepError, most=_MOST_BYTES)
     try:
-        read = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise SweepError(
-            f"{path} cannot be read ({error.strerror}); a YAML file with settings was expected"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        settings = yaml.load(text, Loader)  # it is a safe one
+        json.dumps(settings, ensure_ascii=False, default=str).encode()  # no half characters
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise SweepError(f"{path} is no YAML: {error}") from error
-    if not isinstance(read, dict):
+    except RecursionError:
+        raise SweepError(f"{path} is nested too deeply") from None
+    if not isinstance(settings, dict):
         raise SweepError(f"{path} holds no settings; lines such as 'model: lsn_demo' were expected")
-    return read
+    return settings
 
 
-def _names(given: Any, name: str, where: str) -> tuple[str, ...]:
-    """`a,b`, or a list."""
-    names = given.split(",") if isinstance(given, str) else given
-    if not isinstance(names, list | tuple) or not all(isinstance(text, str) for text in names):
-        raise SweepError(
-            f"{where}: {name} is {given!r}; a list of names was expected, with no space after the "
-            "colon of a condition"
-        )
-    return tuple(filter(None, map(str.strip, names)))
+_MOST_BYTES = 1 << 20
+"""Of a file with settings."""

@@ -747,8 +747,8 @@ def test_real_results_pass_their_own_baseline_and_a_broken_intervention_does_not
     task_index, tmp_path, monkeypatch
 ):
     from lsn_eval.harness.lsn_hf import LsnHF
+    from lsn_eval.sweeping.running import run_sweep
     from lsn_eval.sweeping.settings import SweepSettings
-    from lsn_eval.sweeping.sweep import run_sweep
 
     results, baseline, languages = tmp_path / "results", tmp_path / "baseline.json", ["de", "ru"]
     conditions = ("none", *(f"{who}{x}:zero" for x in languages for who in ("", "random1-")))

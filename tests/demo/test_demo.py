@@ -146,7 +146,7 @@ def test_an_earlier_demo_is_replaced_unless_it_is_running(tmp_path, monkeypatch)
         assert list(out.iterdir()) == []
         raise LsnError("reached")
 
-    monkeypatch.setattr("lsn_eval.sweeping.sweep.run_sweep", reached)
+    monkeypatch.setattr("lsn_eval.sweeping.running.run_sweep", reached)
     with pytest.raises(LsnError, match="reached"):
         run_demo(tmp_path, controls=1)
 

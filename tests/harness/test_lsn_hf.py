@@ -248,36 +248,82 @@ def test_a_response_cache_is_kept_apart_by_signature(checkpoint, mask_file, tmp_
     assert sum(name.startswith("lsn_") for (name,) in tables) == 4
 
 
-def test_an_edited_mask_and_edited_weights_do_not_share_a_cache(mask_file, tmp_path, tokenizer):
-    checkpoint = save_llama(tmp_path / "model", tokenizer, bos=False)
-    path = str(tmp_path / "cache.db")
-
-    def cached(mask: str) -> list:
-        caching = CachingLM(load(checkpoint, mask, "de:4"), path)
-        return caching.loglikelihood_rolling(requests("loglikelihood_rolling"))
-
-    other = tmp_path / "other"
-    tiny_mask(tiny_model("llama"), seed=5).save(other)
-    first, second = cached(mask_file), cached(str(other))
-    assert first != second
+def other_weights(folder) -> None:
     model = tiny_model("llama")
     with torch.no_grad():
         model.model.layers[0].mlp.up_proj.weight.mul_(1.5)
-    model.save_pretrained(checkpoint)
-    assert cached(mask_file) != first
+    model.save_pretrained(folder)
 
 
-def test_a_rerun_answered_wholly_from_the_cache_still_reports(checkpoint, mask_file, tmp_path):
-    records = []
-    for condition in ("de:zero", "de:zero", "fr:zero"):
-        lm = CachingLM(load(checkpoint, mask_file, condition), str(tmp_path / "cache.db"))
-        lm.loglikelihood_rolling(requests("loglikelihood_rolling"))
-        records.append(lm.get_model_info()["lsn"])
-    first, second, other = records
-    assert first["seen"]["hookpoints"]["mlp.act"]["values_overwritten"] > 0
+def swap_two_tokens(folder) -> None:
+    file = folder / "tokenizer.json"
+    text = file.read_text("utf-8")
+    letters = {"e": json.loads(text)["model"]["vocab"]["e"], "a": None}
+    letters["a"] = json.loads(text)["model"]["vocab"]["a"]
+    for old, new in (('"e":', '"?":'), ('"a":', '"e":'), ('"?":', '"a":')):
+        text = text.replace(old, new).replace(old[:-1] + " :", new[:-1] + " :")
+    file.write_text(text, "utf-8")
+
+
+@pytest.mark.parametrize("changed", ["mask", "weights", "subfolder", "tokenizer", "in memory"])
+def test_what_changes_an_answer_keeps_a_cache_apart(changed, mask_file, tmp_path, tokenizer):
+    folder = tmp_path / "model"
+    inner = folder / "inner"
+    save_llama(folder, tokenizer, bos=False)
+    save_llama(inner, tokenizer, bos=False)
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    model = tiny_model("llama")
+    arguments = {
+        "subfolder": {"subfolder": "inner"},
+        "tokenizer": {"tokenizer": str(tmp_path / "tokenizer")},
+        "in memory": {"tokenizer": tokenizer},
+    }.get(changed, {})
+
+    def cached(mask: str = mask_file) -> tuple[list, list]:
+        """Answers with a cache that has seen all others, and without one."""
+        loaded = model if changed == "in memory" else str(folder)
+        caching = CachingLM(load(loaded, mask, "de:4", **arguments), str(tmp_path / "cache.db"))
+        asked = requests("loglikelihood_rolling")
+        return (
+            caching.loglikelihood_rolling(asked),
+            load(loaded, mask, "de:4", **arguments).loglikelihood_rolling(asked),
+        )
+
+    first, _ = cached()
+    if changed == "mask":
+        tiny_mask(tiny_model("llama"), seed=5).save(tmp_path / "other")
+        second, fresh = cached(str(tmp_path / "other"))
+    else:
+        if changed == "tokenizer":
+            swap_two_tokens(tmp_path / "tokenizer")
+        elif changed == "in memory":
+            with torch.no_grad():
+                model.model.layers[0].mlp.up_proj.weight[3, 4] += 5
+        else:
+            other_weights(inner if changed == "subfolder" else folder)
+        second, fresh = cached()
+    assert second == fresh != first
+
+
+@pytest.mark.parametrize("conditions", [("de:zero", "fr:zero"), (None, "de:zero")])
+def test_a_rerun_answered_wholly_from_the_cache_still_reports(
+    checkpoint, mask_file, tmp_path, conditions
+):
+    first, second, other = (
+        answered(load(checkpoint, mask_file, condition), tmp_path / "cache.db")
+        for condition in (conditions[0], *conditions)
+    )
+    assert bool(first["seen"]) == (conditions[0] is not None)
     assert second["seen"] == first["seen"]
-    assert [r["answered_from_cache"] for r in records] == [False, True, False]
+    assert other["seen"]["hookpoints"]["mlp.act"]["values_overwritten"] > 0
+    assert [r["answered_from_cache"] for r in (first, second, other)] == [False, True, False]
     assert second["signature"] == first["signature"] != other["signature"]
+
+
+def answered(model: LsnHF, cache) -> dict:
+    lm = CachingLM(model, str(cache))
+    lm.loglikelihood_rolling(requests("loglikelihood_rolling"))
+    return lm.get_model_info()["lsn"]
 
 
 def test_simple_evaluate_by_name_with_the_arguments_of_the_stock_command(checkpoint, mask_file):

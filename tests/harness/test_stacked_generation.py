@@ -25,8 +25,8 @@ from lsn_eval.interventions.stacked import StackedIntervention, StackedWriter
 from lsn_eval.interventions.writers import Writer
 from lsn_eval.models.hookpoints import resolve
 from lsn_eval.sweeping.evaluation import Evaluation
+from lsn_eval.sweeping.running import run_sweep
 from lsn_eval.sweeping.settings import SweepError, SweepSettings
-from lsn_eval.sweeping.sweep import run_sweep
 
 pytestmark = pytest.mark.usefixtures("task_index")
 needs_stacks = pytest.mark.skipif(

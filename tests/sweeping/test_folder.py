@@ -14,8 +14,8 @@ from lsn_eval.conditions import Condition
 from lsn_eval.storage.folder_lock import LOCK, only_writer
 from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.folder import SweepFolder, results_in
+from lsn_eval.sweeping.running import run_sweep
 from lsn_eval.sweeping.settings import SweepError, SweepSettings
-from lsn_eval.sweeping.sweep import run_sweep
 
 pytestmark = pytest.mark.usefixtures("task_index")
 
@@ -50,7 +50,7 @@ def test_after_a_sudden_end_a_sweep_goes_on(tmp_path):
         "import os, sys; from pathlib import Path\n"
         "from lsn_eval.sweeping.evaluation import Evaluation\n"
         "from lsn_eval.sweeping.settings import SweepSettings\n"
-        "from lsn_eval.sweeping.sweep import run_sweep\n"
+        "from lsn_eval.sweeping.running import run_sweep\n"
         "evaluate = Evaluation.evaluate\n"
         "def end(self, condition, folder, **given):\n"
         "    evaluate(self, condition, folder, **given)\n"

@@ -25,8 +25,8 @@ from lsn_eval.sweeping import progress
 from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.folder import folder_name
 from lsn_eval.sweeping.progress import AnswerCounter, SweepBar
+from lsn_eval.sweeping.running import quiet, run_sweep
 from lsn_eval.sweeping.settings import SweepError, SweepSettings, parse_seed, read_file
-from lsn_eval.sweeping.sweep import quiet, run_sweep
 
 pytestmark = pytest.mark.usefixtures("task_index")
 LM_EVAL = Path(sys.executable).with_name("lm_eval")

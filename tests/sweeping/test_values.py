@@ -7,9 +7,8 @@ import torch
 from typer.testing import CliRunner
 
 from lsn_eval.cli import app
-from lsn_eval.sweeping.evaluation import Evaluation
+from lsn_eval.sweeping.evaluation import Evaluation, check_device
 from lsn_eval.sweeping.settings import SweepError, SweepSettings
-from lsn_eval.sweeping.values import missing_device
 
 pytestmark = pytest.mark.usefixtures("task_index")
 WRONG = [
@@ -61,16 +60,16 @@ def test_values_in_python_and_from_a_file():
 
 def test_devices_that_are_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert missing_device("cpu") is None
-    assert missing_device(None) is None
-    assert missing_device("cuda") == (
-        "device is 'cuda', and PyTorch finds none of the kind cuda here; give another --device, "
-        "such as cpu"
-    )
+    check_device("cpu")
+    check_device(None)
+    with pytest.raises(SweepError, match="finds none of the kind cuda here; give another --dev"):
+        check_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert missing_device("cuda") is missing_device("cuda:1") is None
-    assert "finds 2 of the kind cuda" in str(missing_device("cuda:2"))
+    check_device("cuda")
+    check_device("cuda:1")
+    with pytest.raises(SweepError, match="'cuda:2', and PyTorch finds 2 of the kind cuda"):
+        check_device("cuda:2")
 
 
 @pytest.mark.parametrize(

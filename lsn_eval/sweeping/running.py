@@ -50,22 +50,21 @@ def run_sweep(settings: SweepSettings, out: Path, *, progress: bool = True) -> S
         mask = NeuronMask.load(settings.mask)
         conditions = settings.conditions_of(mask)
         folder = SweepFolder(out, _shared_arguments(settings, out, mask))
-        outcome, left = _divided(folder, conditions)
-        if not left:
+        outcome, to_do = _divided(folder, conditions)
+        if not to_do:
             return outcome
         evaluation = Evaluation(settings, out)
         stack.enter_context(folder.alone())
-        outcome, left = _divided(folder, conditions)  # others may have been finished meanwhile
-        bar = SweepBar(len(left), screen, shown=progress)
+        outcome, to_do = _divided(folder, conditions)  # others may have been finished meanwhile
+        bar = SweepBar(len(to_do), screen, shown=progress)
         stack.callback(bar.close)
-        evaluation.told = bar.answered
-        evaluation.load()
-        folder.write_arguments()
+        evaluation.on_answer = bar.answered
+        folder.write_arguments(evaluation.load())
         bar.start()
-        for number, condition in enumerate(left, 1):
+        for number, condition in enumerate(to_do, 1):
             bar.begin(str(condition))
             try:
-                evaluation.evaluate(condition, folder.begin(condition), following=left[number:])
+                evaluation.evaluate(condition, folder.begin(condition), following=to_do[number:])
                 outcome.finished[str(condition)] = folder.finish(condition)
             except Exception as error:
                 outcome.failed[str(condition)] = folder.fail(condition, error)
@@ -77,16 +76,16 @@ def run_sweep(settings: SweepSettings, out: Path, *, progress: bool = True) -> S
 def _divided(
     folder: SweepFolder, conditions: Sequence[Condition]
 ) -> tuple[SweepOutcome, list[Condition]]:
-    """What an earlier run finished, and the conditions that are left."""
+    """What an earlier run finished, and the conditions that are to be run."""
     outcome = SweepOutcome()
-    left = []
+    to_do = []
     for condition in conditions:
         if results := folder.finished(condition):
             outcome.finished[str(condition)] = results
             outcome.skipped.append(str(condition))
         else:
-            left.append(condition)
-    return outcome, left
+            to_do.append(condition)
+    return outcome, to_do
 
 
 def _shared_arguments(settings: SweepSettings, out: Path, mask: NeuronMask) -> dict[str, Any]:
@@ -95,7 +94,7 @@ def _shared_arguments(settings: SweepSettings, out: Path, mask: NeuronMask) -> d
     import torch
     import transformers
 
-    from lsn_eval.harness.response_cache import weights_identity
+    from lsn_eval.harness.response_cache import model_files
     from lsn_eval.lm_tasks.local_data import ENVIRONMENT, refuse_secrets
     from lsn_eval.version import __version__
 
@@ -111,12 +110,7 @@ def _shared_arguments(settings: SweepSettings, out: Path, mask: NeuronMask) -> d
         "metadata": _without_condition(configuration.metadata),
         "mask_digest": mask.digest,
         "tasks": list(settings.tasks),
-        "weights": weights_identity(settings.model),
-        **{
-            f"weights of {name}": weights_identity(str(settings.model_args[name]))
-            for name in ("peft", "delta")
-            if settings.model_args.get(name)
-        },
+        "model_files": model_files({**settings.model_args, "pretrained": settings.model}),
         "data_root": os.environ.get(ENVIRONMENT) or None,
         "versions": {
             "lsn_eval": __version__,
@@ -135,7 +129,7 @@ _ADVICE = "Custom kwargs can be passed to `--metadata`"
 """What lm-eval says of every task that loads its data by a function."""
 
 
-class _Once(logging.Handler):
+class _EachOnce(logging.Handler):
     """Shows a warning the first time."""
 
     def __init__(self, screen: TextIO) -> None:
@@ -155,13 +149,13 @@ def quiet() -> Iterator[TextIO]:
     """Keeps lm-eval's own progress bars, and what `git` says outside a repository, off the screen;
     yields the screen. Warnings of lm-eval and of ours come through, each once."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    terminal = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     handlers = []
     try:
-        with open(os.dup(kept), "w", encoding="utf-8") as screen:
-            handler = _Once(screen)
+        with open(os.dup(terminal), "w", encoding="utf-8") as screen:
+            handler = _EachOnce(screen)
             for name in ("lm_eval", "lsn_eval"):
                 logging.getLogger(name).addHandler(handler)
                 handlers.append((name, handler))
@@ -170,5 +164,5 @@ def quiet() -> Iterator[TextIO]:
     finally:
         for name, handler in handlers:
             logging.getLogger(name).removeHandler(handler)
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(terminal, 2)
+        os.close(terminal)

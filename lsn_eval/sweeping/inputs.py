@@ -1,0 +1,105 @@
+"""`SweepInputs`: what tells a sweep's tasks and their data from those of another day."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+@dataclass(frozen=True)
+class SweepInputs:
+    """Digests by name, each 64 hexadecimal digits."""
+
+    files: Mapping[str, str]
+    """By path: files that define tasks, with their functions, or that these name as their data."""
+    documents: Mapping[str, str]
+    """By task: its definition as loaded, its documents and those of few-shot prompts."""
+
+    @classmethod
+    def of(cls, loaded: Mapping[str, Any], index: Mapping[str, Any], fewshot: int) -> SweepInputs:
+        """Of what lm-eval has loaded, its index of tasks, and the examples in every prompt."""
+        files: set[Path] = set()
+        documents = {}
+        for name in (*loaded["tasks"], *loaded["groups"]):
+            if name in index and index[name].yaml_path is not None:
+                files |= set(_with_includes(Path(index[name].yaml_path)))
+        for name, task in loaded["tasks"].items():
+            files |= set(_files_named(vars(task.config)))
+            documents[name] = _digest(_contents(task, fewshot))
+        return cls({str(file): file_digest(file) for file in sorted(files)}, documents)
+
+    def changes(self, earlier: Mapping[str, Mapping[str, str]]) -> list[str]:
+        """What differs from `earlier`, as `to_json` wrote it; a file in another place does not."""
+        return [
+            f"{place} changed" if of == "files" else f"definition or documents of {place} changed"
+            for of, digests in self.to_json().items()
+            for place, digest in digests.items()
+            if earlier.get(of, {}).get(place, digest) != digest
+        ]
+
+    def to_json(self) -> dict[str, dict[str, str]]:
+        """In plain types."""
+        return {"files": dict(self.files), "documents": dict(self.documents)}
+
+    @classmethod
+    def of_files(cls, files: Iterable[str]) -> SweepInputs:
+        """Of files as they are now, without loading anything; those that are gone are left out."""
+        return cls({name: file_digest(Path(name)) for name in files if Path(name).is_file()}, {})
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _contents(task: Any, fewshot: int) -> Iterator[Any]:
+    definition = task.dump_config()
+    metadata = definition.pop("metadata", None)
+    yield definition, metadata.get("version") if isinstance(metadata, Mapping) else metadata
+    yield from task.eval_docs
+    if fewshot or task.config.num_fewshot:
+        yield from task.fewshot_docs() or ()
+
+
+def _digest(contents: Iterable[Any]) -> str:
+    sha = hashlib.sha256()
+    for content in contents:
+        text = json.dumps(content, sort_keys=True, default=str)
+        sha.update(_ADDRESS.sub("", text).encode() + b"\n")
+    return sha.hexdigest()
+
+
+def _files_named(value: Any) -> Iterator[Path]:
+    """Files among the texts of a task's configuration, and those that its functions stand in."""
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _files_named(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _files_named(inner)
+    elif isinstance(value, str):
+        if len(value) < 4096 and "\n" not in value and Path(value).is_file():
+            yield Path(value).resolve()
+    elif inspect.isfunction(value) and Path(value.__code__.co_filename).is_file():
+        yield Path(value.__code__.co_filename).resolve()
+
+
+def _with_includes(path: Path) -> Iterator[Path]:
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    yield path.resolve()
+    try:
+        includes = load_yaml(path, resolve_func=False, recursive=False).get("include") or []
+    except Exception:
+        return
+    for include in [includes] if isinstance(includes, str) else includes:
+        yield from _with_includes(path.parent / include)
