@@ -17,7 +17,7 @@ from lsn_eval.errors import LsnError
 from lsn_eval.results import read_results
 from lsn_eval.storage.folder_lock import LOCK, only_writer
 from lsn_eval.storage.whole_files import whole_file
-from lsn_eval.sweeping.folder import ARGUMENTS, stored_arguments, refuse_file
+from lsn_eval.sweeping.folder import ARGUMENTS, refuse_file, stored_arguments
 from lsn_eval.sweeping.settings import SweepSettings
 
 MODEL = "lsn_demo"

@@ -12,7 +12,7 @@ import math
 import re
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -188,19 +188,19 @@ class SweepSettings:
 
     @classmethod
     def _from_mapping(cls, settings: dict[str, Any]) -> SweepSettings:
-        defaults = {entry.name: entry.default for entry in fields(cls)}
-        if unknown := sorted(map(str, set(settings) - set(defaults))):
+        known = {entry.name for entry in fields(cls)}
+        if unknown := sorted(map(str, set(settings) - known)):
             raise SweepError(
                 f"{', '.join(unknown)} is no setting of a sweep; there are "
-                f"{', '.join(sorted(defaults))}"
+                f"{', '.join(sorted(known))}"
             )
+        settings = {"model": None, "mask": None, "tasks": None, **settings}
         for name in ("tasks", "conditions"):
             if isinstance(settings.get(name), str):
                 names = map(str.strip, settings[name].split(","))
                 settings[name] = tuple(filter(None, names))
-        for name, default in defaults.items():
-            if default is MISSING:
-                settings.setdefault(name, None)
+            elif isinstance(settings.get(name), list):
+                settings[name] = tuple(settings[name])
         if "batch_size" in settings:
             settings["batch_size"] = str(settings["batch_size"])
         if _is_number(settings.get("limit")):
@@ -296,6 +296,8 @@ def read_file(path: Path) -> dict[str, Any]:
     try:
         settings = yaml.load(text, Loader)  # it is a safe one
         json.dumps(settings, ensure_ascii=False, default=str).encode()  # no half characters
+    except SweepError:
+        raise
     except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise SweepError(f"{path} is no YAML: {error}") from error
     except RecursionError:

@@ -138,12 +138,15 @@ def test_an_earlier_demo_is_replaced_unless_it_is_running(tmp_path, monkeypatch)
     (results / "zh_zero").mkdir(parents=True)
     (results / "zh_zero" / "results_1.json").write_text("{}")
     (results / "sweep.json").write_text(json.dumps({"arguments": OWN}))
+    for name in ("matrix.json", "heat_map.png", "report.html"):
+        (tmp_path / name).write_text("of then")
     with only_writer(results, LsnError), pytest.raises(LsnError, match="another sweep is writing"):
         run_demo(tmp_path, controls=1)
     assert (results / "zh_zero" / "results_1.json").exists()
 
     def reached(settings, out):
         assert list(out.iterdir()) == []
+        assert list(tmp_path.iterdir()) == [results], "nothing of then beside results of now"
         raise LsnError("reached")
 
     monkeypatch.setattr("lsn_eval.sweeping.running.run_sweep", reached)

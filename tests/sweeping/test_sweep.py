@@ -167,11 +167,84 @@ def test_finished_conditions_are_skipped_and_changed_arguments_refused(tmp_path,
     other = json.loads(results.read_text("utf-8"))
     other["config"]["lsn"]["mask"]["digest"] = "0" * 64
     results.write_text(json.dumps(other), "utf-8")
-    with pytest.raises(SweepError, match="has mask '000"):
+    with pytest.raises(SweepError, match='has mask "000'):
         run_sweep(settings(conditions=CONDITIONS), tmp_path)
     (tmp_path / "sweep.json").unlink()
     with pytest.raises(SweepError, match="no sweep wrote"):
         run_sweep(settings(conditions=CONDITIONS), tmp_path)
+
+
+LINES = """
+task: sweep_lines
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {folder}/lines.jsonl}}}}
+test_split: test
+doc_to_text: !function lines.prompt
+"""
+SETTINGS_OF_LINES = """
+output_type: loglikelihood
+doc_to_target: "ja"
+metadata: {version: 1.0}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("lines.jsonl", "Hund", "Fund"),
+        ("lines.yaml", "sweep_lines", "sweep_lines\ndescription: Bitte"),
+        ("shared.yaml", '"ja"', '"nein"'),
+        ("lines.py", "doc['text']", "doc['text'] * 2"),
+        ("lines.py", "import math", "import cmath"),
+    ],
+)
+def test_a_sweep_does_not_go_on_with_changed_tasks_or_data(name, old, new, tmp_path, monkeypatch):
+    folder, out = tmp_path / "tasks", tmp_path / "out"
+    folder.mkdir()
+    for file, text in {
+        "lines.jsonl": '{"text": "Der Hund"}\n{"text": "Die Katze"}\n',
+        "lines.yaml": LINES.format(folder=folder) + "include: shared.yaml\n",
+        "shared.yaml": SETTINGS_OF_LINES,
+        "lines.py": "import math\ndef prompt(doc):\n    return f\"{doc['text']}\"\n",
+    }.items():
+        (folder / file).write_text(text)
+    chosen = settings(folder, tasks=("sweep_lines",), conditions=("none",))
+    further = settings(folder, tasks=("sweep_lines",), conditions=("none", "de:zero"))
+    assert not run_sweep(chosen, out, progress=False).failed
+    assert run_sweep(chosen, out, progress=False).skipped == ["none"]
+    file = folder / name
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(SweepError, match=f"with other arguments: .*{name} changed"):
+        run_sweep(chosen, out, progress=False)
+    # Files that lie elsewhere now are told by what tasks made of them.
+    stored = json.loads((out / "sweep.json").read_text())
+    stored["inputs"]["files"] = {}
+    (out / "sweep.json").write_text(json.dumps(stored))
+    if "cmath" not in new:
+        monkeypatch.setattr(Evaluation, "evaluate", never)
+        with pytest.raises(SweepError, match="definition or documents of sweep_lines changed"):
+            run_sweep(further, out, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("sweep.json", b'{"arguments": [1]}', r"arguments is \[1\]; an object was expected"),
+        ("sweep.json", b"[]", r"an object was expected"),
+        ("sweep.json", b"[" * 70, "JSON"),
+        ("sweep.json", b'{"arguments": {}, "inputs": 3}', "inputs is 3"),
+        ("sweep.json", b'{"arguments": {"model_args": "x"}}', 'model_args was "x"'),
+        ("sweep.json", b"\xff", "is not UTF-8"),
+        ("results", b'{"config": []}', r"config is \[\]; an object"),
+        ("results", b'{"config": {"lsn": {"condition": 3}}}', "model_args|condition is 3"),
+    ],
+)
+def test_files_in_its_folder_that_are_not_what_they_should_be(file, content, message, tmp_path):
+    run_sweep(settings(conditions=("none",)), tmp_path, progress=False)
+    (path,) = tmp_path.rglob("results_*.json") if file == "results" else [tmp_path / file]
+    path.write_bytes(content)
+    with pytest.raises(SweepError, match=message):
+        run_sweep(settings(conditions=("none",)), tmp_path, progress=False)
 
 
 @pytest.fixture
@@ -241,7 +314,7 @@ def test_an_interrupt_leaves_what_is_finished(command, tmp_path, monkeypatch):
         ({"conditions": ("de:nothing",)}, "de:nothing"),
         ({"conditions": ("de:0", "de:zero")}, "de:zero is named twice"),
         ({"conditions": ("none",), "tasks": ("no_such_task",)}, "no_such_task"),
-        ({"conditions": ("none",), "tasks": ()}, "no tasks"),
+        ({"conditions": ("none",), "tasks": ()}, "tasks is missing"),
         ({"conditions": ("none",), "each": "zero"}, "both were given"),
         ({}, "neither was given"),
         ({"conditions": ("none",), "controls": 2}, "together with"),
@@ -290,6 +363,14 @@ def test_a_file_of_settings_and_the_command_line_over_it(command, tmp_path):
         ("model: m\nmask: k\ntasks: t\nlimit: many\n", "limit is 'many'"),
         ("- model\n", "holds no settings"),
         ("a: [", "is no YAML"),
+        ("? [a]\n: 1", "is no YAML"),
+        ("model: 2001-99-99", "is no YAML"),
+        ('model: "\\uD800"', "is no YAML"),
+        ("a: " + "[" * 2000, "nested too deeply|is no YAML"),
+        ("a: &x [1]\nb: *x", "YAML alias"),
+        ("model: m\nmask: k\ntasks: t\neach: zero\nmodel_args: 3", "model_args is 3; names"),
+        ("model: [m]\nmask: k\ntasks: t\neach: zero", r"model is \['m'\]; a text"),
+        ("model: m\nmask: k\ntasks: t\neach: zero\ncontrols: yes", "controls is True; a whole"),
     ]:
         file.write_text(text)
         with pytest.raises(SweepError, match=said):

@@ -26,8 +26,8 @@ WRONG = [
     ("--metadata", "a=1,zzz", "--metadata 'a=1,zzz': k=v,k=v or a JSON object was expected"),
     ("--metadata", "=1", "metadata is {'': 1}; names with values"),
     ("--include-path", "nope", "include_path is 'nope'; a folder that exists was expected"),
-    ("--file", "nope.yaml", "nope.yaml cannot be read (No such file or directory); a YAML file"),
-    ("--file", ".", ". cannot be read (Is a directory); a YAML file"),
+    ("--file", "nope.yaml", "nope.yaml cannot be read (No such file or directory)"),
+    ("--file", ".", ". cannot be read (Is a directory)"),
 ]
 
 
