@@ -266,6 +266,9 @@ class LsnHF(SeededGeneration, HFLM):
                 "model": mask.model.name,
             },
             "neurons_per_layer": {},
+            "warnings": []
+            if self._intervention is None
+            else list(self._intervention.report.doubts),
             "seen": self._earlier or {},
             "answered_from_cache": self._database is not None and not self._model_calls,
         }

@@ -16,6 +16,7 @@ module, always or for some shapes only, is an error, and not a table of unchange
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -72,7 +73,7 @@ class Intervention:
             self.report.sites.append(seen)
             self._written.append((hook, writer))
         for doubt in self.report.doubts:
-            logger.warning("%s", doubt)
+            _warn_once(doubt)
         for who in self.plan.empty:
             logger.warning(
                 "%s has no neurons in this mask: condition '%s' changes nothing there",
@@ -125,6 +126,12 @@ class Intervention:
                 f"condition '{self.plan.condition}' wrote nothing at {listed(empty, 3)}: the model "
                 "ran over no token at all"
             )
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    """A sweep makes an intervention a condition, and one more where it tries a stack."""
+    logger.warning("%s", message)
 
 
 def _counted(writer: Writer, seen: SiteReport) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sqlite3
 
@@ -196,6 +197,20 @@ def test_an_unknown_language_or_another_model_is_refused(checkpoint, mask_file, 
         load(checkpoint, str(tmp_path / "gpt2"), "de:zero")
 
 
+def test_a_mask_of_another_model_of_the_same_shape_is_recorded_and_warned_of_once(
+    checkpoint, tmp_path, caplog
+):
+    made = tiny_mask(tiny_model("llama"))
+    model = dataclasses.replace(made.model, name="somebody/other-model")
+    neurons = {"de": {"mlp.act": {"0": made.indices("de", "mlp.act", "0")}}}
+    NeuronMask(neurons, model=model).save(tmp_path / "other")
+    lm = load(checkpoint, str(tmp_path / "other"), "de:zero")
+    lm.set_condition("de:4")
+    (doubt,) = lm.get_model_info()["lsn"]["seen"]["doubts"]
+    assert "somebody/other-model" in doubt
+    assert caplog.text.count("somebody/other-model") == 1
+
+
 def test_a_model_that_goes_round_the_hooks_is_refused_before_the_first_number(
     checkpoint, mask_file, monkeypatch
 ):
@@ -257,12 +272,10 @@ def other_weights(folder) -> None:
 
 def swap_two_tokens(folder) -> None:
     file = folder / "tokenizer.json"
-    text = file.read_text("utf-8")
-    letters = {"e": json.loads(text)["model"]["vocab"]["e"], "a": None}
-    letters["a"] = json.loads(text)["model"]["vocab"]["a"]
-    for old, new in (('"e":', '"?":'), ('"a":', '"e":'), ('"?":', '"a":')):
-        text = text.replace(old, new).replace(old[:-1] + " :", new[:-1] + " :")
-    file.write_text(text, "utf-8")
+    document = json.loads(file.read_text("utf-8"))
+    vocabulary = document["model"]["vocab"]
+    vocabulary["e"], vocabulary["a"] = vocabulary["a"], vocabulary["e"]
+    file.write_text(json.dumps(document), "utf-8")
 
 
 @pytest.mark.parametrize("changed", ["mask", "weights", "subfolder", "tokenizer", "in memory"])
