@@ -7,7 +7,7 @@ cache, in buffers made once: page faults of fresh temporaries cost more than the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -131,9 +131,3 @@ def statistics_of(state: Mapping[str, NDArray[Any]], tokens: int) -> dict[str, N
             "max": state["max"],
         }
     return statistics
-
-
-def text_means(values: torch.Tensor, sizes: list[int]) -> Iterator[torch.Tensor]:
-    """Mean [neuron] of each text's share of `values` [token, neuron]: `sizes` rows in turn."""
-    for part in values.split(sizes):
-        yield part.mean(0, dtype=torch.float32)

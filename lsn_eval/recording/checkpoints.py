@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.storage.mapped_arrays import mapped_array
-from lsn_eval.storage.outside_files import Fields, parse_json, read_json
-from lsn_eval.storage.whole_files import whole_file
+from lsn_eval.storage.outside_files import Fields, read_bytes, read_json
+from lsn_eval.storage.tensor_files import read_tensors
+from lsn_eval.storage.whole_files import METADATA_KEY, whole_file
 
 ARGUMENTS, STATE, BATCHES = "arguments.json", "state", "batches"
 FORMAT = 2
@@ -97,23 +98,17 @@ class Checkpoints:
         """Write the state of the language being recorded."""
         from safetensors.numpy import save
 
+        document = json.dumps({"format": STATE, "format_version": FORMAT, **facts})
         with whole_file(self.folder / STATE, RecordingError) as file:
-            file.write(save(dict(arrays), metadata={"facts": json.dumps(facts)}))
+            file.write(save(dict(arrays), metadata={METADATA_KEY: document}))
 
     def load(self, language: str) -> tuple[dict[str, NDArray[Any]], Fields] | None:
         """The saved state of `language`, if it is the one that was being recorded."""
-        from safetensors import SafetensorError, safe_open
-
         path = self.folder / STATE
         if not path.exists():
             return None
-        try:
-            with safe_open(path, framework="numpy") as file:
-                text = (file.metadata() or {}).get("facts", "")
-                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise RecordingError(f"{path} is damaged ({error}); delete {self.folder}") from error
-        facts = Fields(parse_json(text, str(path), RecordingError), str(path), RecordingError)
+        advice = f"delete {self.folder} to start anew"
+        arrays, facts = read_tensors(path, STATE, FORMAT, RecordingError, advice)
         return (arrays, facts) if facts.text("language") == language else None
 
     def batches(self, *, go_on: bool) -> BatchNotes:
@@ -136,27 +131,21 @@ class Checkpoints:
 
 
 class BatchNotes:
-    """Digests of the texts, each as far as it was read when a batch was about to run."""
+    """Digests of the texts as far as they were read when each batch was about to run."""
 
     def __init__(self, path: Path, *, go_on: bool) -> None:
-        content = path.read_bytes() if go_on and path.exists() else b""
-        size = 8 + _DIGEST
-        whole = len(content) // size * size  # a kill may have cut the last one
-        self._noted = {
-            int.from_bytes(content[at : at + 8], "little"): content[at + 8 : at + size]
-            for at in range(0, whole, size)
-        }
-        self._file = _cut(path, whole)
-        self.last = max(self._noted, default=-1)
-        """Number of the last batch that was noted before a stop."""
+        self._noted = read_bytes(path, RecordingError) if go_on else b""
+        self.count = len(self._noted) // _DIGEST
+        """Batches that were noted before a stop; a kill may have cut the last one."""
+        self._file = _cut(path, self.count * _DIGEST)
 
     def agree(self, number: int, digest: bytes) -> bool:
-        """Whether batch `number` is the one that was run before the stop; note it if none was."""
-        if number not in self._noted:
-            self._noted[number] = digest
-            self._file.write(number.to_bytes(8, "little") + digest)
-            self._file.flush()
-        return self._noted[number] == digest
+        """Whether this process's batch `number` is the one it ran before; noted if it ran none."""
+        if number < self.count:
+            return self._noted[number * _DIGEST :][:_DIGEST] == digest
+        self._file.write(digest)
+        self._file.flush()
+        return True
 
     def close(self) -> None:
         self._file.close()

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.recording.accumulators import statistics_of
+from lsn_eval.recording.accumulators import SiteAccumulator, statistics_of
 from lsn_eval.recording.checkpoints import Checkpoints, ResponseFiles
 from lsn_eval.recording.interrupts import Interruption
-from lsn_eval.recording.observing import Batch, Observer
+from lsn_eval.recording.observing import NOTHING, Batch, observing
 from lsn_eval.recording.packing import RowStream, batches
 from lsn_eval.recording.recorded_model import RecordedModel
 from lsn_eval.recording.settings import RecordingSettings
@@ -53,13 +53,16 @@ class LanguageRecording:
         self.language = stream.language
         self.batch_size, self.shard = batch_size, shard
         everything = settings.statistics == "all"
-        self.observer = Observer(model.sites, moments=everything, per_text=settings.per_text)
+        self.accumulators = {
+            (site.hookpoint, site.layer): SiteAccumulator(site.width, moments=everything)
+            for site in model.sites
+        }
         self.tokens = self.rows = self.start = texts = 0
         keys = None
         saved = checkpoints.load(self.language)
         if saved is not None:
             arrays, facts = saved
-            for (hookpoint, layer), accumulator in self.observer.accumulators.items():
+            for (hookpoint, layer), accumulator in self.accumulators.items():
                 prefix = f"{hookpoint}/{layer}/"
                 own = [key for key in arrays if key.startswith(prefix)]
                 accumulator.load({key.removeprefix(prefix): arrays[key] for key in own})
@@ -97,14 +100,15 @@ class LanguageRecording:
             KeyboardInterrupt: after Ctrl-C, once the state is saved.
         """
         number, of = self.shard
-        saved, salt, batch_number = time.monotonic(), 0, -1
-        with self.model.evaluating(), self.observer.watching():
+        saved, salt, own = time.monotonic(), 0, -1
+        with self.model.evaluating():
             for batch_number, rows in enumerate(batches(self.stream, self.batch_size)):
                 if not batch_number:
                     salt = corpus_salt(self.language, rows[0])
                 if batch_number % of != number - 1:
                     continue
-                if not self.notes.agree(batch_number, bytes.fromhex(self.stream.sha256)):
+                own = batch_number // of
+                if not self.notes.agree(own, bytes.fromhex(self.stream.sha256)):
                     raise self._other_texts()
                 if batch_number < self.start:
                     continue
@@ -121,7 +125,7 @@ class LanguageRecording:
                     saved = time.monotonic()
                 if interruption.asked:
                     raise KeyboardInterrupt
-        if batch_number < self.notes.last:
+        if own + 1 < self.notes.count:
             raise self._other_texts()
 
     def _other_texts(self) -> RecordingError:
@@ -132,22 +136,24 @@ class LanguageRecording:
         )
 
     def _run_batch(self, batch: Batch, salt: int) -> None:
-        chosen = slots = np.zeros(0, np.int64)
+        chosen = slots = NOTHING
         if self.sample is not None:
             chosen, slots = self.sample.choose(token_keys(salt, *batch.places()))
-        self.observer.begin(batch, chosen)
-        self.model.run(batch.ids, batch.attention)
-        self.observer.end()
+        per_text = self.settings.per_text
+        with observing(
+            self.model.sites, self.accumulators, batch, sampled=chosen, per_text=per_text
+        ) as seen:
+            self.model.run(batch.ids, batch.attention)
         self.tokens += batch.tokens
         position = {layer: at for at, layer in enumerate(self.model.described.layers)}
-        for (hookpoint, layer), values in self.observer.sampled.items():
+        for (hookpoint, layer), values in seen.sampled.items():
             self._sampled[hookpoint][slots, position[layer]] = values
         if self.responses is not None:
             index = batch.first_row + np.flatnonzero(batch.counted.any(1))
-            self.responses.append(index, self.observer.responses)
+            self.responses.append(index, seen.responses)
 
     def _check_finite(self) -> None:
-        for (hookpoint, layer), accumulator in self.observer.accumulators.items():
+        for (hookpoint, layer), accumulator in self.accumulators.items():
             if not accumulator.finite:
                 raise RecordingError(
                     f"{hookpoint} of layer {layer} took values that are no finite numbers on the "
@@ -160,7 +166,7 @@ class LanguageRecording:
         self._check_finite()
         arrays = {
             f"{hookpoint}/{layer}/{name}": array
-            for (hookpoint, layer), accumulator in self.observer.accumulators.items()
+            for (hookpoint, layer), accumulator in self.accumulators.items()
             for name, array in accumulator.state().items()
         }
         if self.sample is not None:
@@ -185,7 +191,7 @@ class LanguageRecording:
         arrays: dict[str, dict[str, NDArray[Any]]] = {}
         for hookpoint in self.model.hookpoints:
             layers = [
-                statistics_of(self.observer.accumulators[hookpoint, layer].state(), self.tokens)
+                statistics_of(self.accumulators[hookpoint, layer].state(), self.tokens)
                 for layer in described.layers
             ]
             arrays[hookpoint] = {

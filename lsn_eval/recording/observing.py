@@ -1,14 +1,13 @@
-"""Hooks that read a model's neurons while it runs, and never write.
+"""Hooks that read a model's neurons while it runs once, and never write.
 
-with observer.watching():
-    observer.begin(batch)
-    model(batch.ids)
-    observer.end()
+with observing(model.sites, accumulators, batch) as seen:
+    model.run(batch.ids, batch.attention)
+seen.responses
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,6 @@ from torch import nn
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.models.hookpoints import Site
-from lsn_eval.recording.accumulators import SiteAccumulator, text_means
 from lsn_eval.recording.packing import Row
 from lsn_eval.statistics.quantiles import FLOAT16_MAX
 
@@ -29,6 +27,8 @@ Place = tuple[str, str]
 
 SAMPLED_ON_DEVICE = 256
 """Sampled tokens of a batch that may stay on the device until its end."""
+
+NOTHING = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,57 +70,77 @@ class Batch:
         return rows + self.first_row, positions
 
 
-class Observer:
-    """Reads every site at every batch.
+@contextmanager
+def observing(
+    sites: Sequence[Site],
+    accumulators: Mapping[Place, Any],
+    batch: Batch,
+    *,
+    sampled: NDArray[np.int64] = NOTHING,
+    per_text: bool = False,
+) -> Iterator[Observation]:
+    """Read every site at the one forward pass in the block. Every hook goes, also by an exception.
 
     Args:
-        sites: where to read.
-        moments: keep sums, squares and maxima besides counts.
+        accumulators: the values [token, neuron] of the counted tokens are added to them.
+        sampled: numbers of the counted tokens whose values are kept.
         per_text: keep the mean of every row.
+
+    Raises:
+        RecordingError: a site did not fire, or more than once.
     """
+    observation = Observation(accumulators, batch, sampled, per_text)
+    with ExitStack() as stack:
+        for site in sites:
+            stack.callback(_hook(site, observation).remove)
+        yield observation
+    observation.fetch(sites)
 
-    def __init__(self, sites: Sequence[Site], *, moments: bool, per_text: bool) -> None:
-        self.sites = list(sites)
-        self.per_text = per_text
-        self.accumulators: dict[Place, SiteAccumulator] = {
-            (site.hookpoint, site.layer): SiteAccumulator(site.width, moments=moments)
-            for site in sites
-        }
-        self.sampled: dict[Place, NDArray[np.float16]] = {}
-        """Values [token, neuron] of the tokens chosen of the last batch."""
-        self.responses: dict[Place, NDArray[np.float16]] = {}
-        """Means [row, neuron] of the rows of the last batch that have counted tokens."""
-        self._pending: dict[Place, torch.Tensor] = {}
-        self._means: dict[Place, torch.Tensor] = {}
-        self._fired: dict[Place, int] = {}
-        self._batch: Batch | None = None
-        self._chosen = np.zeros(0, np.int64)
-        self._all_count = True
-        self._indices: dict[tuple[str, torch.device], torch.Tensor] = {}
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Read while the block runs. Leaving it, also by an exception, removes every hook."""
-        with ExitStack() as stack:
-            for site in self.sites:
-                stack.callback(_hook(site, self._see).remove)
-            yield
+class Observation:
+    """What one forward pass showed, once it is through."""
 
-    def begin(self, batch: Batch, chosen: NDArray[np.int64]) -> None:
-        """Get ready for `batch`; `chosen` are the counted tokens to sample."""
-        self._batch, self._chosen = batch, chosen
-        self._all_count = bool(batch.counted.all())
-        self._fired = dict.fromkeys(self.accumulators, 0)
-        self._indices = {}
-        self.sampled, self.responses, self._pending, self._means = {}, {}, {}, {}
+    def __init__(
+        self,
+        accumulators: Mapping[Place, Any],
+        batch: Batch,
+        sampled: NDArray[np.int64],
+        per_text: bool,
+    ) -> None:
+        self.sampled: dict[Place, Any] = {}
+        """Values [token, neuron] of the tokens that were to be sampled, float16."""
+        self.responses: dict[Place, Any] = {}
+        """Means [row, neuron] of the rows that have counted tokens, float16; float32 before the
+        pass is through."""
+        self._accumulators, self._batch = accumulators, batch
+        self._fired = dict.fromkeys(accumulators, 0)
+        self._sizes = [int(size) for size in batch.counted.sum(1) if size] if per_text else []
+        everything = bool(batch.counted.all())
+        self._counted = None if everything else torch.from_numpy(np.flatnonzero(batch.counted))
+        self._sampled = torch.from_numpy(sampled)
 
-    def end(self) -> None:
-        """Fetch what was sampled, and check that every site was seen once.
+    def see(self, site: Site, output: Any) -> None:
+        """Take in what a module put out."""
+        place = site.hookpoint, site.layer
+        self._fired[place] += 1
+        values = _checked(output, site, self._batch)
+        if self._counted is not None:
+            self._counted = self._counted.to(values.device)
+            values = values.index_select(0, self._counted)
+        self._accumulators[place].add(values)
+        if len(self._sampled):
+            self._sampled = self._sampled.to(values.device)
+            halves = _as_float16(values.index_select(0, self._sampled))
+            # The first batches are sampled nearly whole: too much to pile up on the device. The
+            # few tokens of later ones wait there until the model is through, as must all copies.
+            self.sampled[place] = halves.cpu() if len(halves) > SAMPLED_ON_DEVICE else halves
+        if self._sizes:
+            means = [rows.mean(0, dtype=torch.float32) for rows in values.split(self._sizes)]
+            self.responses[place] = torch.stack(means)
 
-        Raises:
-            RecordingError: a site did not fire, or more than once.
-        """
-        for site in self.sites:
+    def fetch(self, sites: Sequence[Site]) -> None:
+        """Bring everything to the CPU, and check that every site was seen once."""
+        for site in sites:
             fired = self._fired[site.hookpoint, site.layer]
             if fired != 1:
                 raise RecordingError(
@@ -128,52 +148,20 @@ class Observer:
                     "model does not call the module in the way of its family (a fused kernel, or "
                     "gradient checkpointing?). Load the model without that"
                 )
-        self.sampled = {place: values.cpu().numpy() for place, values in self._pending.items()}
+        self.sampled = {place: values.cpu().numpy() for place, values in self.sampled.items()}
         self.responses = {
-            place: _as_float16(means).cpu().numpy() for place, means in self._means.items()
+            place: _as_float16(means).cpu().numpy() for place, means in self.responses.items()
         }
-        self._pending, self._means, self._batch = {}, {}, None
-
-    def _see(self, site: Site, output: Any) -> None:
-        batch, place = self._batch, (site.hookpoint, site.layer)
-        if batch is None:
-            return
-        self._fired[place] += 1
-        values = self._counted(_checked(output, site, batch), batch)
-        self.accumulators[place].add(values)
-        if self._chosen.size:
-            chosen = values.index_select(0, self._index("chosen", values.device))
-            halves = _as_float16(chosen)
-            # The first batches are sampled nearly whole: too much to pile up on the device. The
-            # few tokens of later ones wait there until the model is through, as must all copies.
-            self._pending[place] = halves.cpu() if len(halves) > SAMPLED_ON_DEVICE else halves
-        if self.per_text:
-            sizes = [int(size) for size in batch.counted.sum(1) if size]
-            self._means[place] = torch.stack(list(text_means(values, sizes)))
-
-    def _counted(self, values: torch.Tensor, batch: Batch) -> torch.Tensor:
-        if self._all_count:
-            return values
-        return values.index_select(0, self._index("counted", values.device))
-
-    def _index(self, which: str, device: torch.device) -> torch.Tensor:
-        assert self._batch is not None
-        if (which, device) not in self._indices:
-            index = self._chosen if which == "chosen" else np.flatnonzero(self._batch.counted)
-            self._indices[which, device] = torch.from_numpy(index).to(device)
-        return self._indices[which, device]
 
 
-def _hook(site: Site, see: Any) -> Any:
+def _hook(site: Site, observation: Observation) -> Any:
     if site.side == "output":
-
-        def after(module: nn.Module, args: Any, output: Any) -> None:
-            see(site, output)
-
-        return site.module.register_forward_hook(after)
+        return site.module.register_forward_hook(
+            lambda module, args, output: observation.see(site, output)
+        )
 
     def before(module: nn.Module, args: tuple[Any, ...]) -> None:
-        see(site, args[0] if args else None)
+        observation.see(site, args[0] if args else None)
 
     return site.module.register_forward_pre_hook(before)
 

@@ -15,7 +15,7 @@ import io
 import lzma
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,13 +25,18 @@ from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.storage.outside_files import bounded_lines, decoded, parse_json
-from lsn_eval.storage.tensor_files import load_plain_tensors
+from lsn_eval.storage.tensor_files import load_plain_tensors, whole_numbers
 
 HELD_OUT_SHARE = 10
 """One document in so many is held out."""
 
 TEXT_SUFFIXES = (".txt", ".jsonl", ".parquet")
-COMPRESSIONS = (".gz", ".xz", ".bz2", ".zst")
+COMPRESSIONS: Mapping[str, Callable[[BinaryIO], Any]] = {
+    ".gz": gzip.open,
+    ".xz": lzma.open,
+    ".bz2": bz2.open,
+    ".zst": lambda raw: _zstandard(raw),
+}
 TOKEN_SUFFIX = ".pt"
 
 
@@ -97,7 +102,7 @@ class TextFiles:
                 return
             with open(file, "rb") as raw:
                 # Through buffers, so that the raw position is only roughly what was read.
-                unpacked = _decompressed(file, raw)
+                unpacked = COMPRESSIONS.get(file.suffix.lower(), lambda plain: plain)(raw)
                 for number, line in bounded_lines(unpacked, str(file), RecordingError):
                     where = f"{file}, line {number}"
                     text = decoded(line, where, RecordingError)
@@ -153,19 +158,10 @@ def _readable(file: Path) -> bool:
     return _kind(file) in (*TEXT_SUFFIXES, TOKEN_SUFFIX) and not file.name.startswith(".")
 
 
-def _decompressed(file: Path, raw: BinaryIO) -> Any:
-    suffix = file.suffix.lower()
-    if suffix == ".gz":
-        return gzip.GzipFile(fileobj=raw)
-    if suffix == ".bz2":
-        return bz2.BZ2File(raw)
-    if suffix == ".xz":
-        return lzma.LZMAFile(raw)
-    if suffix == ".zst":
-        import pyarrow
+def _zstandard(raw: BinaryIO) -> io.BufferedReader:
+    import pyarrow
 
-        return io.BufferedReader(pyarrow.CompressedInputStream(raw, "zstd"))
-    return raw
+    return io.BufferedReader(pyarrow.CompressedInputStream(raw, "zstd"))
 
 
 def _column_document(record: Any, where: str, column: str) -> Document:
@@ -275,16 +271,12 @@ def token_array(tokens: Any, where: str) -> NDArray[np.int64]:
     Raises:
         RecordingError: it is something else, or an id is below 0.
     """
-    try:
-        array = np.asarray(tokens) if hasattr(tokens, "shape") else None
-    except (TypeError, ValueError, RuntimeError):  # a sparse one, one in bfloat16
-        array = None
-    if array is None or array.dtype.kind not in "iu" or array.ndim not in (1, 2):
-        given = type(tokens).__name__ if array is None else f"{array.dtype} {list(array.shape)}"
+    array = whole_numbers(tokens, where, None, RecordingError)
+    if array.ndim not in (1, 2):
         raise RecordingError(
-            f"{where} holds {given}; a LongTensor of token ids [token] or [row, token] was expected"
+            f"{where} has {array.ndim} axes; a LongTensor of token ids [token] or [row, token] was "
+            "expected"
         )
-    array = array.astype(np.int64)
     if array.size and array.min() < 0:
         raise RecordingError(f"{where} holds token {array.min()}; 0 or more was expected")
     return array

@@ -10,7 +10,7 @@ are run again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.recording.observing import Batch, Observer, Place
+from lsn_eval.recording.observing import Batch, observing
 from lsn_eval.recording.packing import RowSettings, RowStream, batches
 from lsn_eval.recording.recorded_model import RecordedModel
 from lsn_eval.recording.tokenizing import Encoding
@@ -87,73 +87,68 @@ def count_above_thresholds(
             raise RecordingError(
                 f"texts of {language} were recorded and not given; given are {', '.join(texts)}"
             )
-        passes = _Passes(stats, recorded, tokenizer, language, texts[language], tokens)
-        widths = {(site.hookpoint, site.layer): site.width for site in recorded.sites}
-        quantiles = {place: _BatchQuantiles(width) for place, width in widths.items()}
-        passes.run(quantiles)
-        exceeded = {
-            place: _Exceedances(kept.total / kept.batches) for place, kept in quantiles.items()
+
+        def run(accumulators: Mapping[tuple[str, str], Any], language: str = language) -> None:
+            with recorded.evaluating():
+                for batch in _batches(
+                    stats, recorded, tokenizer, language, texts[language], tokens
+                ):
+                    with observing(recorded.sites, accumulators, batch):
+                        recorded.run(batch.ids, batch.attention)
+
+        quantiles = {
+            (site.hookpoint, site.layer): _BatchQuantiles(site.width) for site in recorded.sites
         }
-        passes.run(exceeded)
-        for (hookpoint, layer), counted in exceeded.items():
+        run(quantiles)
+        exceedances = {at: _Exceedances(q.total / q.batches) for at, q in quantiles.items()}
+        run(exceedances)
+        for (hookpoint, layer), counted in exceedances.items():
             above[hookpoint][row, stats.model.layers.index(layer)] = counted.count
     arrays = {
-        at: {**stats.arrays[at], **({"above_threshold": above[at]} if at in above else {})}
-        for at in stats.hookpoints
+        at: {**statistics, **({"above_threshold": above[at]} if at in above else {})}
+        for at, statistics in stats.arrays.items()
     }
     return replace(stats, arrays=arrays)
 
 
-class _Passes:
-    """Runs the batches that one language's recording ran."""
-
-    def __init__(
-        self,
-        stats: ActivationStats,
-        model: RecordedModel,
-        tokenizer: Any,
-        language: str,
-        texts: Any,
-        tokens: int | None,
-    ) -> None:
-        self.stats, self.model, self.language, self.texts = stats, model, language, texts
-        corpora = stats.provenance.get("corpora", {}).get(language, [])
-        settings = stats.provenance.get("settings", {})
-        if len(corpora) != 1 or corpora[0].get("shard") != [1, 1] or "length" not in settings:
-            raise RecordingError(
-                f"the statistics of {language} are not of one recording whose settings are known, "
-                "so that its batches cannot be run again; record it in one run"
-            )
-        self.corpus = corpora[0]
-        self.encoding = Encoding(
-            tokenizer,
-            special_tokens=settings["special_tokens"],
-            skip_special_tokens=settings["skip_special_tokens"],
-            vocabulary=model.vocabulary,
+def _batches(
+    stats: ActivationStats,
+    model: RecordedModel,
+    tokenizer: Any,
+    language: str,
+    texts: Any,
+    tokens: int | None,
+) -> Iterator[Batch]:
+    """The batches that one language's recording ran."""
+    corpora = stats.provenance.get("corpora", {}).get(language, [])
+    settings = stats.provenance.get("settings", {})
+    if len(corpora) != 1 or corpora[0].get("shard") != [1, 1] or "length" not in settings:
+        raise RecordingError(
+            f"the statistics of {language} are not of one recording whose settings are known, "
+            "so that its batches cannot be run again; record it in one run"
         )
-        self.rows = RowSettings(
-            length=settings["length"],
-            pack=settings["pack"],
-            limit=tokens,
-            hold_out=self.corpus["held_out"],
+    [corpus] = corpora
+    encoding = Encoding(
+        tokenizer,
+        special_tokens=settings["special_tokens"],
+        skip_special_tokens=settings["skip_special_tokens"],
+        vocabulary=model.vocabulary,
+    )
+    rows = RowSettings(
+        length=settings["length"],
+        pack=settings["pack"],
+        limit=tokens,
+        hold_out=corpus["held_out"],
+    )
+    stream = RowStream(language, texts, encoding, rows)
+    size = corpus["batch_size"]
+    for number, together in enumerate(batches(stream, size)):
+        batch = Batch.of(together, number * size, encoding.pad, encoding.skipped)
+        if batch.tokens:
+            yield batch
+    if stream.sha256 != corpus["texts_sha256"]:
+        raise RecordingError(
+            f"the texts of {language} are not those that were recorded (digests "
+            f"{stream.sha256[:12]} and {corpus['texts_sha256'][:12]}); give the same "
+            "texts, as a list, and the same limit of tokens"
         )
-
-    def run(self, keepers: Mapping[Place, Any]) -> None:
-        """One pass; each site's keeper has every batch's values added."""
-        observer = Observer(self.model.sites, moments=False, per_text=False)
-        observer.accumulators = dict(keepers)
-        stream = RowStream(self.language, self.texts, self.encoding, self.rows)
-        size = self.corpus["batch_size"]
-        with self.model.evaluating(), observer.watching():
-            for number, rows in enumerate(batches(stream, size)):
-                batch = Batch.of(rows, number * size, self.encoding.pad, self.encoding.skipped)
-                if batch.tokens:
-                    observer.begin(batch, np.zeros(0, np.int64))
-                    self.model.run(batch.ids, batch.attention)
-                    observer.end()
-        if stream.sha256 != self.corpus["texts_sha256"]:
-            raise RecordingError(
-                f"the texts of {self.language} are not those that were recorded (digests "
-                f"{stream.sha256[:12]} and {self.corpus['texts_sha256'][:12]}); give the same "
-                "texts, as a list, and the same limit of tokens"
-            )

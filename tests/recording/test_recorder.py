@@ -16,7 +16,8 @@ from torch import nn
 
 from lsn_eval.errors import LsnError, RecordingError
 from lsn_eval.recording import record
-from lsn_eval.recording.observing import Batch, Observer
+from lsn_eval.recording.accumulators import SiteAccumulator
+from lsn_eval.recording.observing import Batch, observing
 from lsn_eval.recording.recorded_model import RecordedModel
 from lsn_eval.recording.texts import Document, is_held_out
 from lsn_eval.statistics import ActivationStats
@@ -104,14 +105,17 @@ def test_means_of_texts_agree_to_float32_rounding(tokenizer) -> None:
     none = np.zeros(0, np.int64)
     means: dict[int, list[torch.Tensor]] = {1: [], 16: []}
     for size, kept in means.items():
-        observer = Observer(recorded.sites, moments=True, per_text=True)
-        with torch.no_grad(), observer.watching():
-            for start in range(0, len(rows), size):
-                batch = Batch.of(rows[start : start + size], start, 256, none)
-                observer.begin(batch, none)
+        accumulators = {
+            (s.hookpoint, s.layer): SiteAccumulator(s.width, moments=True) for s in recorded.sites
+        }
+        for start in range(0, len(rows), size):
+            batch = Batch.of(rows[start : start + size], start, 256, none)
+            with (
+                torch.no_grad(),
+                observing(recorded.sites, accumulators, batch, per_text=True) as seen,
+            ):
                 recorded.run(batch.ids, batch.attention)
-                kept.append(observer._means["mlp.act", "1"])
-                observer.end()
+                kept.append(seen.responses["mlp.act", "1"])
     assert torch.allclose(torch.cat(means[1]), torch.cat(means[16]), rtol=0, atol=1e-6)
 
 

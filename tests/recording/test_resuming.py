@@ -184,12 +184,13 @@ def test_texts_are_the_same_as_far_as_batches_were_run(
     [
         ("arguments.json", b'{"compared": {}}', "of another version"),
         ("arguments.json", b"[" * 9999, "nested deeper"),
-        ("state", b"no safetensors", "state is damaged"),
+        ("state", b"no safetensors", "state is not a safetensors file.*delete"),
+        ("batches", None, "batches cannot be read"),
         ("sample.mlp.act", b"", "has lost what was recorded"),
     ],
 )
 def test_a_damaged_folder_is_not_gone_on_from(
-    tmp_path: Path, tokenizer, file: str, content: bytes, message: str
+    tmp_path: Path, tokenizer, file: str, content: bytes | None, message: str
 ) -> None:
     options: dict[str, Any] = {
         "out": tmp_path / "stats", "length": 16, "batch_size": 8, "checkpoint_seconds": 0,
@@ -197,7 +198,8 @@ def test_a_damaged_folder_is_not_gone_on_from(
     texts = {"de": _Stopping(MANY["de"], 300, RuntimeError)}
     with pytest.raises(RuntimeError, match="stopped"):
         record(tiny_model("llama"), tokenizer, texts, **options)
-    (unfinished_folder(tmp_path / "stats") / file).write_bytes(content)
+    damaged = unfinished_folder(tmp_path / "stats") / file
+    damaged.unlink() if content is None else damaged.write_bytes(content)
     with pytest.raises(RecordingError, match=message):
         record(tiny_model("llama"), tokenizer, texts, resume=True, **options)
 
