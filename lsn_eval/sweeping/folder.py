@@ -133,7 +133,7 @@ class SweepFolder:
             SweepError: conditions were finished there with other tasks or data.
         """
         self._check(inputs)
-        if not results_in(self.path):
+        if (self.path / ARGUMENTS).is_file() and self._changed_arguments():
             for failed in self.path.glob(f"*/{FAILED}"):  # of a sweep that finished nothing
                 failed.unlink()
         _write(self.path / ARGUMENTS, {"arguments": self._arguments, "inputs": inputs.to_json()})

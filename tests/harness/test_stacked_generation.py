@@ -284,6 +284,31 @@ def test_rows_that_do_not_divide_and_sites_that_never_fire_are_errors():
         pass
 
 
+def test_a_stack_that_goes_round_the_hooks_or_overflows_is_refused():
+    model = tiny_model("llama", torch.float16)
+    ids = torch.tensor([[1, 2]] * 4)
+    stacked, _ = stacked_of(model, tiny_mask(model))
+    mlp = model.model.layers[0].mlp
+    usual = mlp.forward
+
+    def other_for_one_token(x):
+        if x.shape[1] > 1:
+            return usual(x)
+        mlp.act_fn(mlp.gate_proj(x))
+        return mlp.down_proj(torch.nn.functional.silu(mlp.gate_proj(x)) * mlp.up_proj(x))
+
+    mlp.forward = other_for_one_token
+    with pytest.raises(InterventionError, match="does not arrive"), stacked.active(1):
+        forward(model, ids, torch.ones_like(ids))
+        forward(model, ids[:, :1], torch.ones_like(ids[:, :1]))
+    members = [
+        Intervention(model, tiny_mask(model), Condition.parse(c)) for c in ("de:x2", "fr:x1e38")
+    ]
+    stacked = StackedIntervention(members)
+    with pytest.raises(InterventionError, match="finite values"), stacked.active(2):
+        forward(model, ids, torch.ones_like(ids))
+
+
 def test_a_condition_that_is_done_is_no_longer_counted():
     model = tiny_model("llama")
     stacked, _ = stacked_of(model, tiny_mask(model))
