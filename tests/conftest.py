@@ -9,6 +9,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import functools
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,24 @@ def task_index() -> None:
         return (parse_once if shipped in path.parents else parse)(path, **options)
 
     _index.load_yaml = load_yaml
+
+
+@pytest.fixture(scope="session")
+def small_lm_eval(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the path of a process that a test starts: lm-eval with all of its code and
+    hardly any of its task files, which every process would parse anew."""
+    import lm_eval
+
+    installed = Path(lm_eval.__file__).parent
+
+    def unneeded(folder: str, names: list[str]) -> list[str]:
+        if Path(folder) != installed / "tasks":
+            return []
+        return [name for name in names if not name.endswith(".py") and name != "arc"]
+
+    folder = tmp_path_factory.mktemp("small_lm_eval")
+    shutil.copytree(installed, folder / "lm_eval", ignore=unneeded)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -117,7 +117,7 @@ metric_list:
 
 
 @pytest.fixture(scope="module")
-def upstream(tmp_path_factory) -> Path:
+def upstream(tmp_path_factory, small_lm_eval) -> Path:
     """Results of lm-eval's own command: `hf` without an intervention, `lsn_hf` with one."""
     folder = tmp_path_factory.mktemp("upstream")
     (folder / "upstream_data.py").write_text(DATA)
@@ -133,7 +133,7 @@ def upstream(tmp_path_factory) -> Path:
             [LM_EVAL, "--model", model, "--model_args", given, "--tasks", ",".join(TASKS),
              "--include_path", folder, "--batch_size", "5", "--device", "cpu", "--log_samples",
              "--output_path", folder / "out" / model],
-            env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
+            env={**os.environ, "PYTHONPATH": str(small_lm_eval)},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
         for model, given in models.items()

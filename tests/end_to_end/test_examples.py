@@ -30,14 +30,14 @@ def test_intervene_prints_a_perplexity_for_every_condition():
 
 
 @pytest.mark.stock
-def test_from_text_to_number(tmp_path):
+def test_from_text_to_number(tmp_path, small_lm_eval):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(
         ["bash", EXAMPLES / "from_text_to_number.sh", tmp_path / "out"],
         check=True,
         capture_output=True,
         cwd=tmp_path,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(small_lm_eval)},
     )
     found = NeuronMask.load(tmp_path / "out" / "lape.safetensors")
     planted = NeuronMask.load("demo/planted")

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from builders.distributions import build
 
 import lsn_eval
 from lsn_eval.errors import LsnError
@@ -20,19 +21,6 @@ from lsn_eval.storage import shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-
-
-def build(source: Path, out: Path, *kinds: str) -> None:
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), *kinds]
-    done = subprocess.run([*command, str(source)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("wheel")
-    build(ROOT, out, "--wheel")
-    return next(out.glob("*.whl"))
 
 
 def contents(wheel: Path) -> dict[str, bytes]:

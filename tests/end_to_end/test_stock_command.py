@@ -57,9 +57,9 @@ class Environment:
         done = subprocess.run(pip, env=env, cwd=self.work, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def borrow(self) -> None:
+    def borrow(self, small_lm_eval: Path) -> None:
         """See the outer packages, and have lm-eval's commands as pip would write them."""
-        (self.site / "borrowed.pth").write_text(OUTER + "\n")
+        (self.site / "borrowed.pth").write_text(f"{small_lm_eval}\n{OUTER}\n")
         for entry in distribution("lm-eval").entry_points.select(group="console_scripts"):
             script = self.bin / entry.name
             script.write_text(
@@ -90,15 +90,6 @@ class Environment:
         return {path.name for path in self.folder.rglob("*") if path.is_file()}
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", out, ROOT]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return next(out.glob("*.whl"))
-
-
 def install(environment: Environment, kind: str, wheel: Path) -> None:
     offline = ("--no-index", "--no-deps", "--no-build-isolation")
     if kind == "wheel":
@@ -107,20 +98,25 @@ def install(environment: Environment, kind: str, wheel: Path) -> None:
         environment.pip("install", *offline, "--editable", ROOT, see=OUTER)  # to find hatchling
 
 
-@pytest.fixture(scope="module")
-def from_wheel(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Environment:
-    environment = Environment.create(tmp_path_factory.mktemp("from_wheel"))
-    install(environment, "wheel", wheel)
-    environment.borrow()
+def installed(folder: Path, kind: str, wheel: Path, small_lm_eval: Path) -> Environment:
+    environment = Environment.create(folder)
+    install(environment, kind, wheel)
+    environment.borrow(small_lm_eval)
     return environment
 
 
 @pytest.fixture(scope="module")
-def editable(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Environment:
-    environment = Environment.create(tmp_path_factory.mktemp("editable"))
-    install(environment, "editable", wheel)
-    environment.borrow()
-    return environment
+def from_wheel(
+    tmp_path_factory: pytest.TempPathFactory, wheel: Path, small_lm_eval: Path
+) -> Environment:
+    return installed(tmp_path_factory.mktemp("from_wheel"), "wheel", wheel, small_lm_eval)
+
+
+@pytest.fixture(scope="module")
+def editable(
+    tmp_path_factory: pytest.TempPathFactory, wheel: Path, small_lm_eval: Path
+) -> Environment:
+    return installed(tmp_path_factory.mktemp("editable"), "editable", wheel, small_lm_eval)
 
 
 def test_environments_use_their_own_installation(
@@ -131,7 +127,7 @@ def test_environments_use_their_own_installation(
     )
     package = from_wheel.site / "lsn_eval"
     found = from_wheel.run("python", "-c", program).stdout.split()
-    assert found == [str(package / "__init__.py"), str(package / "tasks")]
+    assert found == [str(package / "__init__.py"), str(package / "data" / "tasks")]
     found = editable.run("python", "-c", program).stdout.split()
     assert found == [str(ROOT / "lsn_eval" / "__init__.py"), str(ROOT / "tasks")]
 
@@ -161,11 +157,11 @@ def test_programs_import_the_copy_their_own_path_names(from_wheel: Environment) 
 
 
 def test_stock_command_lists_our_tasks(from_wheel: Environment) -> None:
-    done = from_wheel.run("lm_eval", "ls", "subtasks")
+    done = from_wheel.run("lm_eval", "ls", "subtasks", PYTHONPATH=OUTER)  # with all of lm-eval's
     listed = [line for line in done.stdout.splitlines() if "lsn_demo_ppl_" in line]
     assert any("lsn_demo_ppl_de" in line for line in listed), done.stderr
     assert all(str(from_wheel.site / "lsn_eval" / "data" / "tasks") in line for line in listed)
-    assert "|arc_easy " in done.stdout
+    assert "|xnli_de " in done.stdout
     assert "overrides existing task" not in done.stderr
 
 
@@ -197,11 +193,11 @@ def test_switched_off_means_not_there(from_wheel: Environment, tmp_path: Path) -
 
 @pytest.mark.parametrize("first", ["lm_eval.models, lm_eval.tasks", "lsn_eval"])
 def test_importing_the_package_serves_where_pth_files_are_not_read(
-    wheel: Path, tmp_path: Path, first: str
+    wheel: Path, small_lm_eval: Path, tmp_path: Path, first: str
 ) -> None:
     environment = Environment.create(tmp_path / "env")
     environment.pip("install", "--no-index", "--no-deps", "--target", tmp_path / "target", wheel)
-    environment.borrow()
+    environment.borrow(small_lm_eval)
     program = f"""
 import {first}
 import lsn_eval, lm_eval.tasks, lm_eval.models, sys

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def test_a_second_sweep_is_refused_and_harms_nothing(tmp_path):
         assert run_sweep(settings(), tmp_path).skipped == ["none", "de:zero"]
 
 
-def test_after_a_sudden_end_a_sweep_goes_on(tmp_path):
+def test_after_a_sudden_end_a_sweep_goes_on(tmp_path, small_lm_eval):
     killed = (
         "import os, sys; from pathlib import Path\n"
         "from lsn_eval.sweeping.evaluation import Evaluation\n"
@@ -58,8 +59,9 @@ def test_after_a_sudden_end_a_sweep_goes_on(tmp_path):
         "Evaluation.evaluate = end\n"
         f"run_sweep({settings()!r}, Path(sys.argv[1]), progress=False)\n"
     )
+    environment = {**os.environ, "PYTHONPATH": str(small_lm_eval)}
     done = subprocess.run(
-        [sys.executable, "-c", killed, tmp_path], capture_output=True, check=False
+        [sys.executable, "-c", killed, tmp_path], env=environment, capture_output=True, check=False
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert names(tmp_path) == [LOCK, ".unfinished", "none", "sweep.json"]

@@ -99,7 +99,7 @@ def written(folder: Path) -> tuple[dict, dict[str, str]]:
     return {name: value for name, value in results.items() if name not in TIMES}, samples
 
 
-def test_few_shot_and_sampled_generation_equal_two_fresh_processes(tasks, tmp_path):
+def test_few_shot_and_sampled_generation_equal_two_fresh_processes(tasks, tmp_path, small_lm_eval):
     started = {}
     for condition in CONDITIONS:
         model_args = f"pretrained=lsn_demo,mask=demo/planted,condition={condition},dtype=float32"
@@ -111,7 +111,7 @@ def test_few_shot_and_sampled_generation_equal_two_fresh_processes(tasks, tmp_pa
         arguments = [str(part) for pair in options.items() for part in pair]
         started[condition] = subprocess.Popen(
             [LM_EVAL, *arguments, "--log_samples"],
-            env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
+            env={**os.environ, "PYTHONPATH": str(small_lm_eval)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
