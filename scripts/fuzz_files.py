@@ -346,7 +346,7 @@ def readers() -> list[Reader]:
     """Every kind of file that is read from outside."""
     from lsn_eval.checking.baseline_files import read_baseline
     from lsn_eval.judge.saved import load_saved
-    from lsn_eval.lm_tasks.local_data import read_json_lines
+    from lsn_eval.lm_tasks.local_data import json_rows
     from lsn_eval.masks.imports import import_rucaibox
     from lsn_eval.recording.texts import TextFiles, read_tokens
     from lsn_eval.results import read_results
@@ -409,7 +409,7 @@ def readers() -> list[Reader]:
         Reader("baseline", ".json", _baseline_content(), read_baseline, _baseline_agrees),
         Reader(
             "task data", ".jsonl", TASK_ROWS,
-            lambda path: read_json_lines(path, ("question", "answer")),
+            lambda path: [row.value for row in json_rows(path)],
             lambda path, read: read == _lines(path),
         ),
         *(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import typer
+
+from lsn_eval.errors import LsnError
 
 HELP = """\
 Usage: lsn-eval run [ARGUMENTS OF 'lm_eval run']
@@ -35,4 +38,18 @@ def run(context: typer.Context) -> None:
 
     sys.argv = ["lm_eval", "run", *arguments]
     plugin.register()
-    cli_evaluate()
+    try:
+        cli_evaluate()
+    except (ValueError, TypeError, OSError) as error:
+        if not _refused_arguments(error):
+            raise
+        raise LsnError(
+            f"lm-eval refuses these arguments: {error}; 'lsn-eval run --help' has an example"
+        ) from error
+
+
+def _refused_arguments(error: BaseException) -> bool:
+    """Whether it was raised where lm-eval checks its arguments, and nowhere else."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    where = frame.f_globals["__name__"]
+    return where in ("lm_eval.config.evaluate_config", "lm_eval.evaluator")

@@ -18,7 +18,8 @@ from sacrebleu.metrics.chrf import CHRF
 
 from lsn_eval.lm_tasks.base import LsnTask
 from lsn_eval.lm_tasks.evaluated_languages import LANGUAGES, Language
-from lsn_eval.lm_tasks.local_data import LocalDataError, local_file, read_json_lines
+from lsn_eval.lm_tasks.local_data import LocalDataError, json_rows, local_file
+from lsn_eval.storage.outside_files import read_text
 
 DATASET = "openlanguagedata/flores_plus"
 
@@ -175,9 +176,9 @@ def read_sentences(root: Path, of: Language, split: str) -> dict[str, str]:
     ]
     path = local_file(root, [*official, f"flores_plus/{split}/{of.hub}.jsonl"], WHERE)
     if path.suffix == ".jsonl":
-        return {str(row["id"]): str(row["text"]) for row in read_json_lines(path, ["id", "text"])}
+        return {str(row.value.get("id")): row.text("text") for row in json_rows(path)}
     # By line feed alone: a sentence may hold what else Python takes for the end of a line.
-    lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+    lines = read_text(path, LocalDataError).removesuffix("\n").split("\n")
     empty = [number for number, line in enumerate(lines, start=1) if not line.strip()]
     if empty:
         raise LocalDataError(f"{path}, line {empty[0]} is empty; one sentence a line was expected")

@@ -8,7 +8,6 @@ refused before it gets there.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from lsn_eval.errors import LsnError
 from lsn_eval.storage.masked_secrets import NOT_SECRET, SECRET_NAME, SECRET_STARTS
+from lsn_eval.storage.outside_files import Fields, json_lines
 
 DATA_ROOT = "data_root"
 ENVIRONMENT = "LSN_EVAL_DATA"
@@ -62,28 +62,17 @@ def local_file(root: Path, candidates: Sequence[str], where_to_get: str) -> Path
     raise LocalDataError(f"{looked} does not exist; {where_to_get}")
 
 
-def read_json_lines(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+def json_rows(path: Path) -> list[Fields]:
     """Rows of a JSON lines file that has the Hub's column names.
 
     Raises:
-        LocalDataError: a line is no JSON object, or lacks a column.
+        LocalDataError: a line is no JSON object, or there is none; so does asking a row for a
+            column that it lacks or that is of another type.
     """
-    rows = []
-    # Not splitlines: a raw line separator of Unicode inside a string ends no line of JSON.
-    for number, line in enumerate(path.read_text("utf-8").split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise LocalDataError(f"{path}, line {number}: no JSON ({error})") from error
-        missing = [c for c in columns if not isinstance(row, dict) or c not in row]
-        if missing:
-            raise LocalDataError(
-                f"{path}, line {number}: {', '.join(missing)} is missing; columns "
-                f"{', '.join(columns)} were expected"
-            )
-        rows.append(row)
+    rows = [
+        Fields(row, f"{path}, line {number}", LocalDataError)
+        for number, row in json_lines(path, LocalDataError)
+    ]
     if not rows:
         raise LocalDataError(f"{path} holds no rows")
     return rows

@@ -8,7 +8,8 @@ from typing import Any
 import datasets
 
 from lsn_eval.lm_tasks.language_task import LanguageTask
-from lsn_eval.lm_tasks.local_data import LocalDataError, local_file, read_json_lines
+from lsn_eval.lm_tasks.local_data import LocalDataError, json_rows, local_file
+from lsn_eval.storage.outside_files import read_text
 
 WHERE_TO_GET = (
     "the questions are released as data/mvicuna/LANGUAGE.txt in github.com/RUCAIBox/"
@@ -30,10 +31,10 @@ class MVicunaTask(LanguageTask):
         name = f"mvicuna/{language}"
         file = local_file(root, [f"{name}.txt", f"{name}.jsonl"], WHERE_TO_GET)
         if file.suffix == ".txt":
-            lines = (line.strip() for line in file.read_text("utf-8-sig").split("\n"))
+            lines = (line.strip() for line in read_text(file, LocalDataError).split("\n"))
             questions = [line for line in lines if line]
         else:
-            questions = [str(row["question"]) for row in read_json_lines(file, ["question"])]
+            questions = [row.text("question") for row in json_rows(file)]
         if not questions:
             raise LocalDataError(f"{file} holds no question; one a line was expected")
         documents = [

@@ -17,6 +17,7 @@ import yaml
 
 from lsn_eval.errors import LsnError
 from lsn_eval.lm_tasks.base import LsnTask
+from lsn_eval.storage.outside_files import decoded
 
 _OWN = ("task", "tag", "group", "include", "class")
 """Keys of lm-eval's file that name the file or its place, not what is measured."""
@@ -75,8 +76,12 @@ def _read(folder: Traversable, name: str) -> dict[str, Any]:
     file = folder.joinpath(name)
     if not file.is_file():
         raise UpstreamError(f"{file} does not exist; {_what_to_do()}")
-    # A subclass of the safe loader: it makes plain data and nothing else.
-    config = yaml.load(file.read_text("utf-8"), Loader=_Loader)
+    text = decoded(file.read_bytes(), str(file), UpstreamError)
+    try:
+        # A subclass of the safe loader: it makes plain data and nothing else.
+        config = yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UpstreamError(f"{file} is no YAML ({error}); {_what_to_do()}") from error
     if not isinstance(config, dict):
         raise UpstreamError(f"{file} holds no task; {_what_to_do()}")
     included = config.pop("include", None) or []

@@ -8,13 +8,15 @@ Local data is the release's: `XNLI-1.0/xnli.dev.tsv` and, for few-shot examples 
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import Any
 
 import datasets
 
-from lsn_eval.lm_tasks.local_data import LocalDataError, local_file, read_json_lines
+from lsn_eval.lm_tasks.local_data import LocalDataError, json_rows, local_file
 from lsn_eval.lm_tasks.upstream import UpstreamTask
+from lsn_eval.storage.outside_files import read_text
 
 LABELS = ("entailment", "neutral", "contradiction")
 """In the order of the Hub's class numbers."""
@@ -29,7 +31,6 @@ _FEATURES = datasets.Features(
         "label": datasets.ClassLabel(names=list(LABELS)),
     }
 )
-_COLUMNS = ("premise", "hypothesis", "label")
 _WHERE = (
     "get {archive} from https://dl.fbaipublicfiles.com/XNLI/{archive}, or write JSON lines with "
     "the Hub's columns (facebook/xnli): premise, hypothesis, label"
@@ -93,9 +94,9 @@ def dev_rows(path: Path, language: str) -> list[dict[str, Any]]:
         {
             "premise": row["sentence1"],
             "hypothesis": row["sentence2"],
-            "label": _label(row["gold_label"], path, number),
+            "label": _label(row["gold_label"], where),
         }
-        for number, row in table
+        for where, row in table
         if row["language"] == language
     ]
     if not rows:
@@ -116,49 +117,53 @@ def training_rows(path: Path) -> list[dict[str, Any]]:
         {
             "premise": row["premise"],
             "hypothesis": row["hypo"],
-            "label": _label(_TRAINING_LABELS.get(row["label"], row["label"]), path, number),
+            "label": _label(_TRAINING_LABELS.get(row["label"], row["label"]), where),
         }
-        for number, row in _table(path, ("premise", "hypo", "label"))
+        for where, row in _table(path, ("premise", "hypo", "label"))
     ]
 
 
-def _table(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """Rows with their line numbers. Quotation marks are text in these files, not quoting."""
-    with path.open(encoding="utf-8") as file:
-        reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
-        if missing:
+def _table(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
+    """Where each row is, and the row. Quotation marks are text in these files, not quoting."""
+    text = read_text(path, LocalDataError)
+    reader = csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE)
+    try:
+        rows = [(f"{path}, line {reader.line_num}", row) for row in reader]
+    except csv.Error as error:
+        raise LocalDataError(f"{path}, line {reader.line_num} is damaged ({error})") from error
+    names = reader.fieldnames or ()
+    if missing := [column for column in columns if column not in names]:
+        raise LocalDataError(
+            f"{path} has no column {', '.join(missing)}; its first line names "
+            f"{', '.join(names) or 'none'}, the release's was expected"
+        )
+    for where, row in rows:
+        if any(row[column] is None for column in columns):
             raise LocalDataError(
-                f"{path} has no column {', '.join(missing)}; its first line names "
-                f"{', '.join(reader.fieldnames or ()) or 'none'}, the release's was expected"
+                f"{where}: fewer fields than its first line names; the file is cut off or "
+                "damaged, get it again"
             )
-        table = []
-        for row in reader:
-            if any(row[column] is None for column in columns):
-                raise LocalDataError(
-                    f"{path}, line {reader.line_num}: fewer fields than its first line names; the "
-                    "file is cut off or damaged, get it again"
-                )
-            table.append((reader.line_num, row))
-        return table
+    return rows
 
 
 def _json_rows(path: Path) -> list[dict[str, Any]]:
     return [
-        {**row, "label": _label(row["label"], path, number)}
-        for number, row in enumerate(read_json_lines(path, _COLUMNS), start=1)
+        {
+            "premise": row.text("premise"),
+            "hypothesis": row.text("hypothesis"),
+            "label": _label(row.value.get("label"), row.where),
+        }
+        for row in json_rows(path)
     ]
 
 
-def _label(value: Any, path: Path, number: int) -> int:
+def _label(value: Any, where: str) -> int:
     """A label's number, from its name or its number."""
     if value in LABELS:
         return LABELS.index(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(LABELS):
         return value
-    raise LocalDataError(
-        f"{path}, row {number}: label {value!r} is none of {', '.join(LABELS)} (0, 1, 2)"
-    )
+    raise LocalDataError(f"{where}: label {value!r} is none of {', '.join(LABELS)} (0, 1, 2)")
 
 
 def _is_json(path: Path) -> bool:
@@ -166,5 +171,5 @@ def _is_json(path: Path) -> bool:
 
 
 def _dataset(rows: list[dict[str, Any]]) -> datasets.Dataset:
-    columns = {name: [row[name] for row in rows] for name in _COLUMNS}
+    columns = {name: [row[name] for row in rows] for name in _FEATURES}
     return datasets.Dataset.from_dict(columns, features=_FEATURES)

@@ -9,7 +9,6 @@ the Hub's columns, `xquad/{language}.validation.jsonl`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,10 @@ from typing import Any
 import datasets
 
 from lsn_eval.language_scores import load_identifier, score_text
-from lsn_eval.lm_tasks.local_data import LocalDataError, local_file, read_json_lines
+from lsn_eval.lm_tasks.local_data import LocalDataError, json_rows, local_file
 from lsn_eval.lm_tasks.squad_metrics import MLQA_LANGUAGES, exact_match, f1, f1_mlqa
 from lsn_eval.lm_tasks.upstream import UpstreamTask
+from lsn_eval.storage.outside_files import Fields, read_json
 
 _FEATURES = datasets.Features(
     {
@@ -32,6 +32,7 @@ _FEATURES = datasets.Features(
         },
     }
 )
+_INT32 = 2**31 - 1
 _WHERE = (
     "get it from https://github.com/google-deepmind/xquad, or write JSON lines with the Hub's "
     "columns (google/xquad): id, context, question, answers"
@@ -65,12 +66,12 @@ class XquadTask(UpstreamTask):
             [f"xquad/xquad.{self.language}.json", f"xquad/{self.language}.validation.jsonl"],
             _WHERE,
         )
-        rows = (
-            read_json_lines(path, list(_FEATURES))
-            if path.suffix == ".jsonl"
-            else list(squad_rows(path))
-        )
-        _check_answers(rows, path)
+        try:
+            rows = list((hub_rows if path.suffix == ".jsonl" else squad_rows)(path))
+        except LocalDataError as error:
+            raise LocalDataError(f"{error}; {_WHERE}") from error
+        if not rows:
+            raise LocalDataError(f"{path} holds no questions; {_WHERE}")
         columns = {name: [row[name] for row in rows] for name in _FEATURES}
         return {"validation": datasets.Dataset.from_dict(columns, features=_FEATURES)}
 
@@ -134,36 +135,43 @@ def squad_rows(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         LocalDataError: the file is no JSON, or is nested in another way.
     """
-    try:
-        for article in json.loads(path.read_text("utf-8"))["data"]:
-            for paragraph in article["paragraphs"]:
-                for question in paragraph["qas"]:
-                    answers = question["answers"]
-                    yield {
-                        "id": question["id"],
-                        "context": paragraph["context"].strip(),
-                        "question": question["question"].strip(),
-                        "answers": {
-                            "text": [answer["text"].strip() for answer in answers],
-                            "answer_start": [answer["answer_start"] for answer in answers],
-                        },
-                    }
-    except json.JSONDecodeError as error:
-        raise LocalDataError(f"{path} is no JSON ({error}); {_WHERE}") from error
-    except (KeyError, TypeError, AttributeError) as error:
+    document = Fields(read_json(path, LocalDataError), str(path), LocalDataError)
+    for article in document.objects("data"):
+        for paragraph in article.objects("paragraphs"):
+            for question in paragraph.objects("qas"):
+                answers = question.objects("answers")
+                yield {
+                    "id": question.text("id"),
+                    "context": paragraph.text("context").strip(),
+                    "question": question.text("question").strip(),
+                    "answers": _answers(
+                        question.where,
+                        [answer.text("text").strip() for answer in answers],
+                        [answer.whole("answer_start", most=_INT32) for answer in answers],
+                    ),
+                }
+
+
+def hub_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of JSON lines with the Hub's columns.
+
+    Raises:
+        LocalDataError: a line is no JSON object, or a column is missing or of another type.
+    """
+    for row in json_rows(path):
+        answers = row.fields("answers")
+        yield {
+            **{name: row.text(name) for name in ("id", "context", "question")},
+            "answers": _answers(
+                row.where, answers.texts("text"), answers.wholes("answer_start", most=_INT32)
+            ),
+        }
+
+
+def _answers(where: str, texts: list[str], starts: list[int]) -> dict[str, list[Any]]:
+    if not texts or len(starts) != len(texts):
         raise LocalDataError(
-            f"{path} is not nested as SQuAD's files are (data, paragraphs, qas, answers): "
-            f"{type(error).__name__} {error}; {_WHERE}"
-        ) from error
-
-
-def _check_answers(rows: list[dict[str, Any]], path: Path) -> None:
-    if not rows:
-        raise LocalDataError(f"{path} holds no questions; {_WHERE}")
-    for row in rows:
-        answers = row["answers"]
-        if not (isinstance(answers, dict) and answers.get("text") and "answer_start" in answers):
-            raise LocalDataError(
-                f"{path}: question {row['id']!r} has answers {answers!r}; "
-                '{"text": [...], "answer_start": [...]} with at least one text was expected'
-            )
+            f"{where} has {len(texts)} answers and {len(starts)} places where they start; at least "
+            "one was expected, and as many of both"
+        )
+    return {"text": texts, "answer_start": starts}

@@ -15,7 +15,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from lsn_eval.errors import LsnError
@@ -191,6 +191,13 @@ class Fields:
             self._refuse(value, "a list of texts", name)
         return value
 
+    def wholes(self, name: str, *, most: int = 1 << 53) -> Any:
+        """A list of whole numbers from 0 to `most`."""
+        value = self.list(name)
+        if not all(type(entry) is int and 0 <= entry <= most for entry in value):
+            self._refuse(value, f"a list of whole numbers from 0 to {most}", name)
+        return value
+
     def list(self, name: str, default: Any = ...) -> Any:
         """A list of anything."""
         return self._of(name, list, "a list", default)
@@ -202,6 +209,13 @@ class Fields:
     def fields(self, name: str) -> Fields:
         """An object whose own fields are asked for."""
         return Fields(self.mapping(name), f"{self.where}: {name}", self.error)
+
+    def objects(self, name: str) -> Sequence[Fields]:
+        """A list of objects whose own fields are asked for; they are numbered from 1."""
+        return [
+            Fields(entry, f"{self.where}: {name} {number}", self.error)
+            for number, entry in enumerate(self.list(name), 1)
+        ]
 
     def only(self, needed: Iterable[str], optional: Iterable[str] = ()) -> None:
         """Raise unless it has the needed fields and no others than the optional ones."""

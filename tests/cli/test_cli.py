@@ -119,6 +119,25 @@ def test_a_mask_that_does_not_fit_is_one_message_exit_2_and_no_file(tmp_path, op
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--model", "lsn_hf"), "No tasks specified"),
+        (("--tasks", "no_such_task"), "Tasks not found: no_such_task"),
+        (("--tasks", "a", "--limit", "1", "--samples", '{"a": [1]}'), "--limit must be None"),
+        (("--config", "absent.yaml"), "Config file not found"),
+    ],
+)
+def test_arguments_that_lm_eval_refuses_are_one_message(
+    arguments, message, task_index, monkeypatch
+):
+    monkeypatch.setattr(sys, "argv", ["lsn-eval"])
+    result = run("run", *arguments)
+    assert result.exit_code == 2, result.exception
+    assert "lm-eval refuses these arguments" in result.output
+    assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (("mask", "info", "no/such"), "neither a file nor a shipped mask; shipped are demo/planted"),
         (("mask", "import", "absent.pth", "--languages", "a", "--layers", "1", "--width", "1",
           "--out", "x"), "absent.pth does not exist"),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
+from lm_eval.tasks import TaskManager
 
 from lsn_eval.lm_tasks.local_data import (
     LocalDataError,
     data_root,
+    json_rows,
     local_file,
-    read_json_lines,
     refuse_secrets,
 )
+from lsn_eval.storage.shipped import tasks_dir
 
 
 @pytest.mark.parametrize(
@@ -76,13 +78,75 @@ def test_json_lines_are_lines_of_json_and_of_nothing_else(tmp_path):
     path.write_text(
         "\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n\n", "utf-8"
     )
-    assert read_json_lines(path, ["a", "b"]) == rows
+    assert [row.value for row in json_rows(path)] == rows
     for content, message in (
-        ('{"a": 1}', "line 1: b is missing; columns a, b"),
-        ('{"a": 1, "b": 2}\n{"a"', "line 2: no JSON"),
-        ("[1]", "a, b is missing"),
+        ('{"a": 1}', "line 1 lacks b; a text was expected"),
+        ('{"a": 1, "b": 2}', "line 1: b is 2; a text was expected"),
+        ('{"a": 1, "b": ""}\n\n{"a"', "line 3 cannot be read as JSON"),
+        ("[1]", r"line 1 is \[1\]; an object was expected"),
+        ('{"b": "\\ud800"}', "half a character"),
+        ("[" * 9_999, "nested deeper"),
         ("\n", "holds no rows"),
     ):
         path.write_text(content, "utf-8")
         with pytest.raises(LocalDataError, match=message):
-            read_json_lines(path, ["a", "b"])
+            [row.text("b") for row in json_rows(path)]
+
+
+NOT_UTF8 = "ä".encode("latin-1")
+TSV = b"language\tgold_label\tsentence1\tsentence2\n"
+PARAGRAPH = b'{"data": [{"paragraphs": [{"context": "a", "qas": [%s]}]}]}'
+
+
+@pytest.mark.parametrize(
+    ("task", "file", "content", "message"),
+    [
+        ("lsn_xquad_de", "xquad/xquad.de.json", NOT_UTF8, "not UTF-8"),
+        ("lsn_xquad_de", "xquad/xquad.de.json", b"{", "cannot be read as JSON"),
+        ("lsn_xquad_de", "xquad/xquad.de.json", b"[" * 9_999, "nested deeper"),
+        ("lsn_xquad_de", "xquad/xquad.de.json", b"[1]", "an object was expected.*deepmind/xquad"),
+        ("lsn_xquad_de", "xquad/xquad.de.json", b'{"paragraphs": []}', "lacks data; a list"),
+        ("lsn_xquad_de", "xquad/xquad.de.json", b'{"data": []}', "holds no questions"),
+        ("lsn_xquad_de", "xquad/xquad.de.json", b'{"data": [{"paragraphs": [{"context": 1}]}]}',
+         "data 1: paragraphs 1 lacks qas"),
+        ("lsn_xquad_de", "xquad/xquad.de.json",
+         PARAGRAPH % b'{"id": "7", "question": "b", "answers": []}', "qas 1 has 0 answers"),
+        ("lsn_xquad_de", "xquad/xquad.de.json",
+         PARAGRAPH % b'{"id": 7, "question": "b", "answers": []}', "id is 7; a text"),
+        ("lsn_xquad_de", "xquad/xquad.de.json",
+         PARAGRAPH % b'{"id": "7", "question": "b", "answers": [{"text": "a", "answer_start": -1}]}',
+         "answers 1: answer_start is -1"),
+        ("lsn_xquad_de", "xquad/de.validation.jsonl",
+         b'\n{"id": "1", "context": "a", "question": "b", "answers": {"text": ["a"], "answer_start": ["0"]}}',
+         "line 2: answers: answer_start is .*; a list of whole numbers"),
+        ("lsn_xquad_de", "xquad/de.validation.jsonl",
+         b'{"id": "1", "context": "a", "question": "b", "answers": {"text": ["a"], "answer_start": []}}',
+         "line 1 has 1 answers and 0 places"),
+        ("lsn_mvicuna_de", "mvicuna/de.txt", NOT_UTF8, "not UTF-8"),
+        ("lsn_mvicuna_de", "mvicuna/de.jsonl", b'{"question": 3}', "line 1: question is 3"),
+        ("lsn_flores_en_de", "flores200_dataset/devtest/eng_Latn.devtest", NOT_UTF8, "not UTF-8"),
+        ("lsn_flores_en_de", "flores_plus/devtest/eng_Latn.jsonl", b'{"id": 1, "text": []}', "text is"),
+        ("lsn_xnli_de", "XNLI-1.0/xnli.dev.tsv", NOT_UTF8, "not UTF-8"),
+        ("lsn_xnli_de", "XNLI-1.0/xnli.dev.tsv", TSV + b"de\tneutral\ta\rb\tc\n", "damaged"),
+        ("lsn_xnli_de", "XNLI-1.0/xnli.dev.tsv", TSV + b"de\tneutral\t" + b"a" * 200_000, "damaged"),
+        ("lsn_xnli_de", "xnli/de.validation.jsonl",
+         b'{"premise": "a", "hypothesis": "b", "label": [1]}', r"label \[1\] is none of"),
+        ("lsn_xnli_de", "xnli/de.validation.jsonl",
+         b'{"premise": 1, "hypothesis": "b", "label": 1}', "premise is 1; a text"),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_an_error_that_says_what_and_where(
+    tmp_path, task, file, content, message
+):
+    path = tmp_path / file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    family = task.split("_")[1]
+    manager = TaskManager(
+        include_defaults=False,
+        include_path=str(tasks_dir() / family),
+        metadata={"data_root": str(tmp_path)},
+    )
+    with pytest.raises(LocalDataError, match=message) as caught:
+        manager.load([task])
+    assert str(path) in str(caught.value)

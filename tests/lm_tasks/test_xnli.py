@@ -238,7 +238,7 @@ def test_json_lines_and_the_release_give_the_same_rows(root, tmp_path):
         ("language\tgold_label\tsentence1\nde\tneutral\ta\n", "no column sentence2"),
         (
             "language\tgold_label\tsentence1\tsentence2\nde\tmaybe\ta\tb\n",
-            "row 2: label 'maybe' is none of entailment, neutral, contradiction",
+            "line 2: label 'maybe' is none of entailment, neutral, contradiction",
         ),
         (
             "language\tgold_label\tsentence1\tsentence2\nfr\tneutral\ta\tb\n",
@@ -275,15 +275,21 @@ def test_a_changed_layout_upstream_is_an_error_that_says_what_to_do(tmp_path, mo
     (tmp_path / "xnli").mkdir()
     monkeypatch.setattr(upstream.resources, "files", lambda package: tmp_path)
     file = tmp_path / "xnli" / "xnli_de.yaml"
-    file.write_text("task: xnli_ger\n", "utf-8")
-    with pytest.raises(UpstreamError, match="defines 'xnli_ger', 'xnli_de' was expected"):
-        XnliTask(config)
-    file.write_text("task: xnli_de\nprocess_docs: !function elsewhere.docs\n", "utf-8")
-    with pytest.raises(UpstreamError, match="functions under process_docs"):
-        XnliTask(config)
-    file.write_text("task: xnli_de\ninclude: gone_yaml\n", "utf-8")
-    with pytest.raises(UpstreamError, match="gone_yaml does not exist"):
-        XnliTask(config)
+    for content, message in (
+        (b"task: xnli_ger\n", "defines 'xnli_ger', 'xnli_de' was expected"),
+        (
+            b"task: xnli_de\nprocess_docs: !function elsewhere.docs\n",
+            "functions under process_docs",
+        ),
+        (b"task: xnli_de\ninclude: gone_yaml\n", "gone_yaml does not exist"),
+        (b"task: [", "is no YAML"),
+        (b"[" * 9_999, "is no YAML"),
+        (b"task: \xe4", "not UTF-8"),
+        (b"- task", "holds no task"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(UpstreamError, match=message):
+            XnliTask(config)
 
 
 def test_what_a_yaml_of_ours_says_wins(hub):

@@ -263,26 +263,6 @@ def test_a_scorer_scores_against_the_first_answer():
     assert "f1_mlqa" not in scorer("ru")(doc, ["Aare"])
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "is no JSON"),
-        ('{"paragraphs": []}', "not nested as SQuAD's files are.*KeyError 'data'"),
-        ("[1]", "not nested as SQuAD's"),
-        ('{"data": []}', "holds no questions"),
-        (
-            '{"data": [{"paragraphs": [{"context": "a", "qas": [{"id": "7", "question": "b", "answers": []}]}]}]}',
-            "question '7' has answers.*at least one text",
-        ),
-    ],
-)
-def test_a_damaged_file_is_an_error_that_says_what_is_wrong(tmp_path, text, message):
-    (tmp_path / "xquad").mkdir()
-    (tmp_path / "xquad" / "xquad.de.json").write_text(text, "utf-8")
-    with pytest.raises(LsnError, match=message):
-        manager(tmp_path).load(["lsn_xquad_de"])
-
-
 def test_missing_files_are_errors_that_say_where_to_get_them(tmp_path):
     with pytest.raises(LsnError, match=r"xquad\.de\.json or .*jsonl.*google-deepmind/xquad"):
         manager(tmp_path).load(["lsn_xquad_de"])

@@ -113,6 +113,8 @@ def test_fields_of_the_right_type():
         (lambda f: f.number("b"), r"b is true; a finite number"),
         (lambda f: f.number("inf"), r"inf is Infinity; a finite number"),
         (lambda f: f.texts("l"), r'l is \["a", 1\]; a list of texts'),
+        (lambda f: f.wholes("l"), r'l is \["a", 1\]; a list of whole numbers'),
+        (lambda f: f.objects("l"), r'file: part: l 1 is "a"; an object was expected'),
         (lambda f: f.mapping("l"), r"an object was expected"),
         (lambda f: f.fields("t"), r"t is \"x\"; an object"),
         (lambda f: f.fields("o").text("inner"), r"file: part: o: inner is 1"),
