@@ -7,6 +7,7 @@ import json
 
 import lm_eval
 import pytest
+from builders.our_tasks import load_task, task_manager
 from lm_eval.tasks import TaskManager
 
 from lsn_eval.errors import LsnError
@@ -22,10 +23,8 @@ STEERED = "en:zero/de:p90"
 CONTROL = "random1-en:zero/random1-de:p90"
 
 
-def manager(**metadata) -> TaskManager:
-    return TaskManager(
-        include_defaults=False, include_path=str(TASKS), metadata={**ARGUMENTS, **metadata}
-    )
+def manager() -> TaskManager:
+    return task_manager("demo", **ARGUMENTS)
 
 
 def evaluate(model, tasks, **options):
@@ -71,7 +70,7 @@ def under(found):
 def test_prompts_are_different_first_sentences_of_held_out_documents(language):
     lines = (TASKS / "data" / f"{language}.jsonl").read_text("utf-8").splitlines()
     texts_by_id = {row["id"]: row["text"] for row in map(json.loads, lines)}
-    (task,) = manager().load([f"lsn_demo_langacc_{language}"])["tasks"].values()
+    task = load_task(f"lsn_demo_langacc_{language}", **ARGUMENTS)
     prompts = [doc["prompt"] for doc in task.eval_docs]
     assert len(prompts) == len(set(prompts)) == 16
     for doc in task.eval_docs:
@@ -132,7 +131,7 @@ def test_only_the_continuation_is_scored(found):
 
 
 def test_a_continuation_in_another_language_is_wrong_whatever_the_prompt():
-    (task,) = manager().load(["lsn_demo_langacc_en"])["tasks"].values()
+    task = load_task("lsn_demo_langacc_en", **ARGUMENTS)
     doc = task.eval_docs[0]
     scored = task.process_results(doc, [" Die alte Brücke wurde am Montag geschlossen."])
     assert scored["lsn_language_accuracy"] == 0

@@ -9,6 +9,7 @@ import datasets
 import pytest
 import sacrebleu
 import yaml
+from builders.our_tasks import load_task, task_manager, write_files
 from builders.reference import REFERENCE, needs_reference
 from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
@@ -32,12 +33,11 @@ THAI = ["แมวนอนหลับ", "ฝนตก", "ไม่มีใค
 
 def write_release(root: Path, sentences: dict[str, list[str]]) -> Path:
     """The official layout: half of the sentences as dev, all as devtest."""
-    for split, keep in (("devtest", slice(None)), ("dev", slice(2, None))):
-        folder = root / "flores200_dataset" / split
-        folder.mkdir(parents=True, exist_ok=True)
-        for code, lines in sentences.items():
-            (folder / f"{code}.{split}").write_bytes(("\n".join(lines[keep]) + "\n").encode())
-    return root
+    return write_files(root, {
+        f"flores200_dataset/{split}/{code}.{split}": "\n".join(lines[first:]) + "\n"
+        for split, first in (("devtest", 0), ("dev", 2))
+        for code, lines in sentences.items()
+    })  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -46,17 +46,17 @@ def made_up(tmp_path_factory) -> Path:
     return write_release(tmp_path_factory.mktemp("data"), texts)
 
 
-def manager(root: Path, **metadata) -> TaskManager:
-    return TaskManager(
-        include_defaults=False,
-        include_path=str(tasks_dir() / "flores"),
-        metadata={"data_root": str(root), **metadata},
-    )
+def manager(root: Path, **options) -> TaskManager:
+    return task_manager("flores", data_root=str(root), **options)
 
 
 def load(root: Path, name: str, **metadata):
-    (task,) = manager(root, **metadata).load([name])["tasks"].values()
-    return task
+    return load_task(name, data_root=str(root), **metadata)
+
+
+def evaluate(tasks: list[str], tasks_of: TaskManager, **options) -> dict:
+    lm = LsnHF("lsn_demo", condition=None, device="cpu", dtype="float32", batch_size=4)
+    return simple_evaluate(lm, tasks=tasks, task_manager=tasks_of, bootstrap_iters=0, **options)
 
 
 class Canned:
@@ -87,11 +87,7 @@ def test_real_sentences_through_lm_eval_give_sacrebleus_own_figures(
     assert len(pairs) == 100
     codes = {"eng_Latn": "en", LANGUAGES[other].flores: other}
     write_release(tmp_path, {code: [p[key] for p in pairs] for code, key in codes.items()})
-    lm = LsnHF("lsn_demo", condition=None, device="cpu", dtype="float32", batch_size=4)
-    found = simple_evaluate(
-        lm, tasks=[name], task_manager=manager(tmp_path), limit=4, bootstrap_iters=0,
-        gen_kwargs={"max_gen_toks": 24},
-    )  # fmt: skip
+    found = evaluate([name], manager(tmp_path), limit=4, gen_kwargs={"max_gen_toks": 24})
     samples = sorted(found["samples"][name], key=lambda sample: sample["doc_id"])
     assert [s["target"] for s in samples] == [
         p["en" if name.endswith("_en") else other].strip() for p in pairs[:4]
@@ -160,10 +156,9 @@ def test_examples_are_the_first_of_dev(made_up):
 
 
 def test_a_few_shot_run_to_a_number(made_up):
-    lm = LsnHF("lsn_demo", condition=None, device="cpu", dtype="float32", batch_size=4)
-    found = simple_evaluate(
-        lm, tasks=["lsn_flores_fewshot_en_de"], task_manager=manager(made_up), limit=2,
-        num_fewshot=3, bootstrap_iters=0, gen_kwargs={"max_gen_toks": 16},
+    found = evaluate(
+        ["lsn_flores_fewshot_en_de"], manager(made_up), limit=2, num_fewshot=3,
+        gen_kwargs={"max_gen_toks": 16},
     )  # fmt: skip
     assert 0 <= found["results"]["lsn_flores_fewshot_en_de"]["chrf++,none"] <= 100
 
@@ -251,10 +246,10 @@ def test_flores_plus_as_json_lines_and_from_the_hub(tmp_path, made_up, monkeypat
             {"id": i, "text": text} for i, text in enumerate(["猫", "雨", "没人", "面包", "歌"])
         ],
     }
-    folder = tmp_path / "flores_plus" / "devtest"
-    folder.mkdir(parents=True)
-    for code, lines in rows.items():
-        (folder / f"{code}.jsonl").write_text("\n".join(map(json.dumps, lines)), "utf-8")
+    write_files(tmp_path, {
+        f"flores_plus/devtest/{code}.jsonl": "\n".join(map(json.dumps, lines))
+        for code, lines in rows.items()
+    })  # fmt: skip
     task = load(tmp_path, "lsn_flores_en_zh")
     assert (task.eval_docs[4]["source"], task.eval_docs[4]["target"]) == ("We sing.", "歌")
 
@@ -265,8 +260,7 @@ def test_flores_plus_as_json_lines_and_from_the_hub(tmp_path, made_up, monkeypat
         return rows[config]
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    tasks = TaskManager(include_defaults=False, include_path=str(tasks_dir() / "flores"))
-    (task,) = tasks.load(["lsn_flores_en_zh"])["tasks"].values()
+    task = load_task("lsn_flores_en_zh")
     assert asked == [
         (flores.DATASET, "eng_Latn", "devtest"),
         (flores.DATASET, "cmn_Hans", "devtest"),
@@ -278,7 +272,7 @@ def test_flores_plus_as_json_lines_and_from_the_hub(tmp_path, made_up, monkeypat
 
     monkeypatch.setattr(datasets, "load_dataset", refused)
     with pytest.raises(LocalDataError, match="it is gated: accept its terms at .* or run"):
-        tasks.load(["lsn_flores_en_zh"])
+        load_task("lsn_flores_en_zh")
 
 
 def test_groups_average_chrf_over_pairs_and_bleu_over_none(made_up, tmp_path):
@@ -293,16 +287,9 @@ def test_groups_average_chrf_over_pairs_and_bleu_over_none(made_up, tmp_path):
     members = [name for name in group["task"] if name[-2:] in ("de", "th")]
     two = {**group, "group": "two", "task": members}
     (tmp_path / "two.yaml").write_text(yaml.safe_dump(two), "utf-8")
-    both = TaskManager(
-        include_defaults=False,
-        include_path=[str(tasks_dir() / "flores"), str(tmp_path)],
-        metadata={"data_root": str(made_up)},
+    found = evaluate(
+        ["two"], manager(made_up, also=[tmp_path]), limit=2, gen_kwargs={"max_gen_toks": 16}
     )
-    lm = LsnHF("lsn_demo", condition=None, device="cpu", dtype="float32", batch_size=4)
-    found = simple_evaluate(
-        lm, tasks=["two"], task_manager=both, bootstrap_iters=0, limit=2,
-        gen_kwargs={"max_gen_toks": 16},
-    )  # fmt: skip
     results = found["results"]
     scores = [results[f"lsn_flores_en_{other}"]["chrf++,none"] for other in ("de", "th")]
     assert scores[0] != scores[1]

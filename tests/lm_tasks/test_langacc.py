@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import lm_eval
 import pytest
 import torch
+from builders.our_tasks import load_task, task_manager
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
@@ -16,14 +15,11 @@ from lsn_eval.harness.seeded_generation import SeededGeneration, seed_marker, ta
 from lsn_eval.lm_tasks.langacc import StartTokenError, start_text
 from lsn_eval.storage.shipped import demo_model_dir
 
-TASKS = Path(__file__).resolve().parents[2] / "tasks" / "langacc"
 ARGUMENTS = {"pretrained": str(demo_model_dir()), "device": "cpu"}
 
 
 def manager(**metadata) -> TaskManager:
-    return TaskManager(
-        include_defaults=False, include_path=str(TASKS), metadata={**ARGUMENTS, **metadata}
-    )
+    return task_manager("langacc", **ARGUMENTS, **metadata)
 
 
 def evaluate(tasks, model="hf", metadata=None, **options):
@@ -109,7 +105,8 @@ def test_a_seed_among_the_arguments_counts_as_well(seeded):
             "max_gen_toks": 12,
             "do_sample": True,
             "temperature": 0.8,
-        } | options
+            **options,
+        }
         request = Instance("generate_until", {}, ("<|endoftext|>", arguments), 0)
         return seeded.generate_until([request])
 
@@ -118,7 +115,7 @@ def test_a_seed_among_the_arguments_counts_as_well(seeded):
 
 def test_requests_carry_the_seed_and_on_request_as_an_argument():
     for metadata, more in [({}, {}), ({"request_seed": True}, {"seed": 2})]:
-        (task,) = manager(**metadata).load(["lsn_langacc_tr"])["tasks"].values()
+        task = load_task("lsn_langacc_tr", **ARGUMENTS, **metadata)
         task.build_all_requests(rank=0, world_size=1)
         assert len(task.instances) == 100
         context, options = task.instances[1].args
@@ -158,7 +155,7 @@ def test_a_request_cache_which_forgets_the_tokenizer_is_refused():
 
 
 def test_chat_template_and_few_shot_are_left_out(caplog):
-    (task,) = manager().load(["lsn_langacc_de"])["tasks"].values()
+    task = load_task("lsn_langacc_de", **ARGUMENTS)
     task.build_all_requests(
         limit=1, rank=0, world_size=1, apply_chat_template=True, chat_template=str,
         system_instruction="Be brief.",
@@ -180,8 +177,7 @@ def test_prompted_generation_is_greedy_from_openings_in_the_language():
 
 
 def test_every_task_loads_without_model_or_data():
-    loader = TaskManager(include_defaults=False, include_path=str(TASKS))
-    tasks = loader.load(["lsn_langacc", "lsn_langacc_prompted"])["tasks"]
+    tasks = task_manager("langacc").load(["lsn_langacc", "lsn_langacc_prompted"])["tasks"]
     languages = ["ar", "de", "en", "es", "fr", "id", "it", "ja", "nl", "pt", "ru", "tr", "vi", "zh"]
     assert sorted(tasks) == sorted(
         [f"lsn_langacc_{it}" for it in languages]
@@ -196,7 +192,6 @@ def test_openings_are_identified_as_their_language():
     """Written here: a slip in a list of 14 languages would move every figure."""
     from lsn_eval.language_scores import language_metrics
 
-    loader = TaskManager(include_defaults=False, include_path=str(TASKS))
-    for task in loader.load(["lsn_langacc_prompted"])["tasks"].values():
+    for task in task_manager("langacc").load(["lsn_langacc_prompted"])["tasks"].values():
         joined = ". ".join(doc["prompt"] for doc in task.eval_docs)
         assert language_metrics([joined], task.language)["accuracy"] == 1.0, task.language

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from lm_eval.tasks import TaskManager
+from builders.our_tasks import load_task
 
 from lsn_eval.lm_tasks.local_data import (
     LocalDataError,
@@ -14,7 +14,6 @@ from lsn_eval.lm_tasks.local_data import (
     local_file,
     refuse_secrets,
 )
-from lsn_eval.storage.shipped import tasks_dir
 
 
 @pytest.mark.parametrize(
@@ -141,12 +140,6 @@ def test_a_damaged_file_is_an_error_that_says_what_and_where(
     path = tmp_path / file
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    family = task.split("_")[1]
-    manager = TaskManager(
-        include_defaults=False,
-        include_path=str(tasks_dir() / family),
-        metadata={"data_root": str(tmp_path)},
-    )
     with pytest.raises(LocalDataError, match=message) as caught:
-        manager.load([task])
+        load_task(task, data_root=str(tmp_path))
     assert str(path) in str(caught.value)

@@ -8,6 +8,7 @@ from pathlib import Path
 import lm_eval
 import pytest
 import yaml
+from builders.our_tasks import load_task, task_manager, write_files
 from builders.reference import REFERENCE, needs_reference
 from lm_eval.tasks import TaskManager
 
@@ -30,9 +31,11 @@ def no_environment(monkeypatch):
 
 
 def manager(folder: Path = TASKS, **metadata) -> TaskManager:
-    return TaskManager(
-        include_defaults=False, include_path=str(folder), metadata={**ARGUMENTS, **metadata}
-    )
+    return task_manager(also=[folder], **ARGUMENTS, **metadata)
+
+
+def load(root: Path, language: str = "de", **metadata):
+    return load_task(f"lsn_mvicuna_{language}", data_root=str(root), **ARGUMENTS, **metadata)
 
 
 def evaluate(tasks, task_manager, model="hf", **options):
@@ -70,8 +73,7 @@ def test_real_questions_run_on_a_plain_model_and_log_every_sample():
 @needs_reference
 @pytest.mark.parametrize("language", ["de", "en", "tr"])
 def test_prompts_are_those_of_the_published_generations(language):
-    task = manager(data_root=str(REFERENCE)).load([f"lsn_mvicuna_{language}"])["tasks"]
-    (task,) = task.values()
+    task = load(REFERENCE, language)
     prompts = [task.fewshot_context(doc, num_fewshot=0) for doc in task.eval_docs]
     file = REFERENCE / "generations" / "Llama-2-7b-hf" / f"{language}.jsonl"
     assert prompts == [row["input"] for row in json.loads(file.read_text("utf-8"))]
@@ -81,10 +83,8 @@ def test_prompts_are_those_of_the_published_generations(language):
 
 
 def test_every_yaml_is_what_the_generator_writes_and_loads(tmp_path):
-    (tmp_path / "mvicuna").mkdir()
     names = sorted(path.stem for path in TASKS.glob("lsn_mvicuna_??.yaml"))
-    for name in names:
-        (tmp_path / "mvicuna" / f"{name[-2:]}.txt").write_text("Frage 1?\n\nFrage 2?", "utf-8")
+    write_files(tmp_path, {f"mvicuna/{name[-2:]}.txt": "Frage 1?\n\nFrage 2?" for name in names})
     loaded = manager(data_root=str(tmp_path)).load(["lsn_mvicuna"])
     assert sorted(loaded["tasks"]) == names
     assert len(names) == 9
@@ -94,10 +94,9 @@ def test_every_yaml_is_what_the_generator_writes_and_loads(tmp_path):
 
 
 def test_group_is_the_mean_over_languages_whatever_their_size(tmp_path):
-    (tmp_path / "mvicuna").mkdir()
     for language in ["de", "en", "es", "fr", "id", "ja", "tr", "vi", "zh"]:
         questions = "Frage?\n" * (3 if language == "de" else 1)
-        (tmp_path / "mvicuna" / f"{language}.txt").write_text(questions, "utf-8")
+        write_files(tmp_path, {f"mvicuna/{language}.txt": questions})
     found = evaluate(["lsn_mvicuna"], manager(data_root=str(tmp_path)), model="dummy")
     each = [
         found["results"][f"{name}"]["lsn_language_accuracy,none"]
@@ -108,50 +107,40 @@ def test_group_is_the_mean_over_languages_whatever_their_size(tmp_path):
 
 
 def test_json_lines_serve_as_well(tmp_path):
-    (tmp_path / "mvicuna").mkdir()
-    (tmp_path / "mvicuna" / "de.jsonl").write_text('{"question": "Wie?"}\n', "utf-8")
-    (task,) = manager(data_root=str(tmp_path)).load(["lsn_mvicuna_de"])["tasks"].values()
+    write_files(tmp_path, {"mvicuna/de.jsonl": '{"question": "Wie?"}\n'})
+    task = load(tmp_path)
     assert task.doc_to_text(task.eval_docs[0]) == "Q: Wie? Bitte antworte auf Deutsch\nA:"
 
 
 def test_a_missing_file_says_where_it_was_looked_for_and_where_to_get_it(tmp_path):
     with pytest.raises(LocalDataError, match=r"mvicuna/de\.txt.*RUCAIBox"):
-        manager(data_root=str(tmp_path)).load(["lsn_mvicuna_de"])
+        load(tmp_path)
     with pytest.raises(LocalDataError, match=r"not on the Hub.*RUCAIBox"):
-        manager().load(["lsn_mvicuna_de"])
-    (tmp_path / "mvicuna").mkdir()
-    (tmp_path / "mvicuna" / "de.txt").write_text("\n", "utf-8")
+        load_task("lsn_mvicuna_de")
+    write_files(tmp_path, {"mvicuna/de.txt": "\n"})
     with pytest.raises(LocalDataError, match="holds no question"):
-        manager(data_root=str(tmp_path)).load(["lsn_mvicuna_de"])
+        load(tmp_path)
 
 
 def test_a_context_too_short_for_the_papers_settings_is_an_error(tmp_path):
-    (tmp_path / "mvicuna").mkdir()
-    (tmp_path / "mvicuna" / "de.txt").write_text("Wie?", "utf-8")
+    write_files(tmp_path, {"mvicuna/de.txt": "Wie?"})
     with pytest.raises(AssertionError, match=r"tokens to generate \(2048\).*\(256\)"):
         evaluate(["lsn_mvicuna_de"], manager(data_root=str(tmp_path)))
 
 
 def test_settings_of_the_metrics_come_from_the_metadata(tmp_path):
-    (tmp_path / "mvicuna").mkdir()
-    (tmp_path / "mvicuna" / "en.txt").write_text("Why?", "utf-8")
-    (tmp_path / "words").write_text("lol\n", "utf-8")
-    options = {
-        "data_root": str(tmp_path),
-        "stopwords": str(tmp_path / "words"),
-        "lid_confidence": 1.0,
-    }
-    found = evaluate(["lsn_mvicuna_en"], manager(**options), model="dummy")
+    write_files(tmp_path, {"mvicuna/en.txt": "Why?", "words": "lol\n"})
+    tasks = manager(data_root=str(tmp_path), stopwords=str(tmp_path / "words"), lid_confidence=1.0)
+    found = evaluate(["lsn_mvicuna_en"], tasks, model="dummy")
     assert found["results"]["lsn_mvicuna_en"]["stopword_ratio,none"] == 1.0
     assert found["results"]["lsn_mvicuna_en"]["lsn_language_accuracy,none"] == 0.0
     assert found["configs"]["lsn_mvicuna_en"]["metadata"]["stopword_list"] == "words (1 words)"
     with pytest.raises(ValueError, match=r"nowhere\.bin does not exist"):
-        manager(data_root=str(tmp_path), lid="nowhere.bin").load(["lsn_mvicuna_en"])
+        load(tmp_path, "en", lid="nowhere.bin")
 
 
 def test_predict_only_generates_and_measures_nothing(tmp_path):
-    (tmp_path / "mvicuna").mkdir()
-    (tmp_path / "mvicuna" / "en.txt").write_text("Why?", "utf-8")
+    write_files(tmp_path, {"mvicuna/en.txt": "Why?"})
     found = evaluate(
         ["lsn_mvicuna_en"], manager(data_root=str(tmp_path)), model="dummy", predict_only=True
     )

@@ -45,26 +45,9 @@ def test_literal_values(reference, answer, exact, expected):
 def made_pairs(count: int = 2000) -> list[tuple[str, str]]:
     draw = random.Random(0)
     pool = [
-        "the",
-        "a",
-        "An",
-        "Zug",
-        "zug.",
-        "«Zug»",
-        "日本",
-        "été",
-        "Ελλάδα",
-        "x-y",
-        "(",
-        "7,5",
-        "\u3000",
-        "它",
-        "ال",
-        "كتاب",
-        "la",
-        "das",
-        "là",
-    ]
+        "the", "a", "An", "Zug", "zug.", "«Zug»", "日本", "été", "Ελλάδα", "x-y", "(", "7,5", "\u3000",
+        "它", "ال", "كتاب", "la", "das", "là",
+    ]  # fmt: skip
     return [
         tuple(draw.choice([" ", " ", "", "\n"]).join(draw.choices(pool, k=draw.randrange(6))) for _ in range(2))
         for _ in range(count)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from lm_eval.tasks import TaskManager
+from builders.our_tasks import task_manager, write_files
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from lsn_eval.lm_tasks import definitions
@@ -41,7 +41,7 @@ def test_every_folder_of_definitions_is_a_family():
 
 @pytest.fixture(scope="module")
 def index():
-    return TaskManager(include_defaults=False, include_path=str(tasks_dir())).task_index
+    return task_manager("").task_index
 
 
 def test_lm_eval_indexes_every_file_under_its_own_name(index):
@@ -55,40 +55,34 @@ def test_lm_eval_indexes_every_file_under_its_own_name(index):
 @pytest.fixture(scope="module")
 def data_root(tmp_path_factory) -> Path:
     """A few rows for every language of every family, in the formats of `docs/data.md`."""
-    root = tmp_path_factory.mktemp("data")
-    for folder in ("wikipedia", "xquad", "xnli", "mvicuna", "flores200_dataset"):
-        (root / folder).mkdir()
+    files = {}
     for language in LANGUAGES.values():
         rows = [{"id": str(n), "text": f"{language.name} {n} " * 80} for n in range(40)]
-        lines = "\n".join(json.dumps(row) for row in rows)
-        (root / "wikipedia" / f"{language.iso}.jsonl").write_text(lines, "utf-8")
+        files[f"wikipedia/{language.iso}.jsonl"] = "\n".join(json.dumps(row) for row in rows)
         for split in ("dev", "devtest"):
-            folder = root / "flores200_dataset" / split
-            folder.mkdir(exist_ok=True)
             sentences = "".join(f"{language.name} {n}.\n" for n in range(12))
-            (folder / f"{language.flores}.{split}").write_text(sentences, "utf-8")
+            files[f"flores200_dataset/{split}/{language.flores}.{split}"] = sentences
     for language in upstream_languages("xquad"):
         answer = {"text": "two", "answer_start": 4}
         question = {"id": "1", "question": "one?", "answers": [answer]}
         article = {"title": "t", "paragraphs": [{"context": "one two", "qas": [question]}]}
-        (root / "xquad" / f"xquad.{language}.json").write_text(json.dumps({"data": [article]}))
+        files[f"xquad/xquad.{language}.json"] = json.dumps({"data": [article]})
     for language in upstream_languages("xnli"):
         row = {"premise": "one", "hypothesis": "two", "label": 1}
-        (root / "xnli" / f"{language}.validation.jsonl").write_text(json.dumps(row))
+        files[f"xnli/{language}.validation.jsonl"] = json.dumps(row)
     for path in (tasks_dir() / "mvicuna").glob("lsn_mvicuna_*.yaml"):
-        (root / "mvicuna" / f"{path.stem[-2:]}.txt").write_text("one?\ntwo?")
-    return root
+        files[f"mvicuna/{path.stem[-2:]}.txt"] = "one?\ntwo?"
+    return write_files(tmp_path_factory.mktemp("data"), files)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_every_task_loads_from_local_data(family, data_root, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "not-a-key")
     monkeypatch.chdir(tmp_path)
-    metadata = {
-        "data_root": str(data_root), "pretrained": "lsn_demo", "judge_model": "none",
-        "flores_pair": "de-fr",
-    }  # fmt: skip
-    manager = TaskManager(include_defaults=False, include_path=str(tasks_dir()), metadata=metadata)
+    manager = task_manager(
+        family.name, data_root=str(data_root), pretrained="lsn_demo", judge_model="none",
+        flores_pair="de-fr",
+    )  # fmt: skip
     names = [path.stem for path in family.glob("*.yaml") if path.stem in manager.all_subtasks]
     tasks = manager.load(names)["tasks"]
     assert set(tasks) == set(names)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from builders.our_tasks import load_task, task_manager
 from lm_eval import simple_evaluate
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.models.huggingface import HFLM
-from lm_eval.tasks import TaskManager
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -71,13 +71,19 @@ def with_bos(tmp_path_factory) -> str:
     return str(folder)
 
 
-def evaluate(lm, tasks: list[str], metadata: dict) -> dict:
-    manager = TaskManager(
-        include_defaults=False, include_path=str(tasks_dir() / "wikippl"), metadata=metadata
-    )
-    return simple_evaluate(
-        lm, tasks=tasks, task_manager=manager, bootstrap_iters=0, cache_requests=False
-    )
+def evaluate(lm, tasks: list[str], metadata: dict, **options) -> dict:
+    manager = task_manager("wikippl", **metadata)
+    return simple_evaluate(lm, tasks=tasks, task_manager=manager, bootstrap_iters=0, **options)
+
+
+def chosen_texts(root: Path, language: str) -> list[str]:
+    return [document.text for document in wikippl.chosen(wikippl.local_articles(root, language))]
+
+
+def plain(name: str):
+    """Model and tokenizer, without lm-eval."""
+    model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32).eval()
+    return model, AutoTokenizer.from_pretrained(name)
 
 
 def log_probabilities(model, ids: list[int]) -> torch.Tensor:
@@ -112,7 +118,7 @@ def plain_published(model, tokenizer, text: str, length: int) -> float:
 def test_every_language_of_the_papers_of_xnli_and_of_xquad_has_its_two_tasks():
     wanted = "ar bg cs da de el en es fa fi fr hi hu id it ja ko nl no pl pt ro ru sv sw th tr uk ur vi zh"
     assert set(wanted.split()) <= set(LANGUAGES)
-    manager = TaskManager(include_defaults=False, include_path=str(tasks_dir() / "wikippl"))
+    manager = task_manager("wikippl")
     for family in ("lsn_wikippl", "lsn_wikippl_papers"):
         assert family in manager.all_groups
         assert {f"{family}_{language}" for language in LANGUAGES} <= set(manager.all_subtasks)
@@ -175,10 +181,9 @@ def test_rolling_figures_equal_a_plain_loop_and_upstreams_metric(root):
     lm = LsnHF("lsn_demo", condition=None, **OPTIONS)
     metadata = {"data_root": str(root), "pretrained": "lsn_demo"}
     results = evaluate(lm, ["lsn_wikippl_de", "lsn_wikippl_zh"], metadata)["results"]
-    model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    model, tokenizer = plain(MODEL)
     for language in ("de", "zh"):
-        texts = [d.text for d in wikippl.chosen(wikippl.local_articles(root, language))]
+        texts = chosen_texts(root, language)
         own = results[f"lsn_wikippl_{language}"]
         total = sum(plain_rolling(model, tokenizer, text, 256) for text in texts)
         tokens = sum(len(tokenizer.encode(text)) for text in texts)
@@ -210,9 +215,8 @@ def test_a_bos_that_the_tokenizer_adds_is_scored_and_counted(root, with_bos):
     lm = HFLM(with_bos, **OPTIONS)
     metadata = {"data_root": str(root), "pretrained": with_bos}
     result = evaluate(lm, ["lsn_wikippl_de"], metadata)["results"]["lsn_wikippl_de"]
-    model = AutoModelForCausalLM.from_pretrained(with_bos, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(with_bos)
-    texts = [d.text for d in wikippl.chosen(wikippl.local_articles(root, "de"))]
+    model, tokenizer = plain(with_bos)
+    texts = chosen_texts(root, "de")
     total = sum(plain_rolling(model, tokenizer, text, 256) for text in texts)
     tokens = sum(len(tokenizer.encode(text)) for text in texts)
     assert tokens == sum(len(tokenizer.tokenize(text)) + 1 for text in texts)
@@ -249,13 +253,12 @@ def test_the_papers_perplexity_is_the_published_algorithm(root, condition):
     metadata = {"data_root": str(root), "pretrained": "lsn_demo", "chunk_length": CHUNK}
     names = ["lsn_wikippl_papers_de", "lsn_wikippl_papers_zh"]
     found = evaluate(lm, names, metadata)
-    model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    model, tokenizer = plain(MODEL)
     expected = {}
     mask = NeuronMask.load("demo/planted")
     with intervene(model, mask, condition):
         for language in ("de", "zh"):
-            texts = [d.text for d in wikippl.chosen(wikippl.local_articles(root, language))]
+            texts = chosen_texts(root, language)
             expected[language] = plain_published(model, tokenizer, "\n\n".join(texts), CHUNK)
     for language in ("de", "zh"):
         name = f"lsn_wikippl_papers_{language}"
@@ -272,9 +275,8 @@ def test_the_papers_perplexity_is_the_published_algorithm(root, condition):
 def test_the_papers_perplexity_with_a_bos_and_plain_hf(root, with_bos):
     metadata = {"data_root": str(root), "pretrained": with_bos, "chunk_length": CHUNK}
     found = evaluate(HFLM(with_bos, **OPTIONS), ["lsn_wikippl_papers_de"], metadata)
-    model = AutoModelForCausalLM.from_pretrained(with_bos, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(with_bos)
-    texts = [d.text for d in wikippl.chosen(wikippl.local_articles(root, "de"))]
+    model, tokenizer = plain(with_bos)
+    texts = chosen_texts(root, "de")
     # BOS once, at the start of the whole text.
     assert tokenizer.encode("\n\n".join(texts)).count(tokenizer.bos_token_id) == 1
     own = found["results"]["lsn_wikippl_papers_de"]["chunk_perplexity,none"]
@@ -287,13 +289,9 @@ def test_the_response_cache_neither_breaks_nor_answers_chunks(root, tmp_path):
     numbers = []
     for condition in ("none", "de:zero", "none"):
         lm = LsnHF("lsn_demo", mask="demo/planted", condition=condition, **OPTIONS)
-        manager = TaskManager(
-            include_defaults=False, include_path=str(tasks_dir() / "wikippl"), metadata=metadata
+        found = evaluate(
+            lm, ["lsn_wikippl_papers_de"], metadata, use_cache=str(tmp_path / "cache"), limit=4
         )
-        found = simple_evaluate(
-            lm, tasks=["lsn_wikippl_papers_de"], task_manager=manager, bootstrap_iters=0,
-            use_cache=str(tmp_path / "cache"), limit=4,
-        )  # fmt: skip
         numbers.append(found["results"]["lsn_wikippl_papers_de"]["chunk_perplexity,none"])
     assert numbers[0] == numbers[2] != numbers[1]
 
@@ -323,11 +321,7 @@ def test_chunks_that_cannot_be_made(root, metadata, message):
 
 
 def test_the_context_of_the_model_is_the_default_chunk(root):
-    metadata = {"data_root": str(root), "pretrained": "lsn_demo"}
-    manager = TaskManager(
-        include_defaults=False, include_path=str(tasks_dir() / "wikippl"), metadata=metadata
-    )
-    (task,) = manager.load(["lsn_wikippl_papers_de"])["tasks"].values()
+    task = load_task("lsn_wikippl_papers_de", data_root=str(root), pretrained="lsn_demo")
     assert {len(doc["tokens"]) for doc in task.eval_docs} == {256}
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import datasets
 import lm_eval
 import pytest
+from builders.our_tasks import task_manager, write_files
 from lm_eval.tasks import TaskManager
 
 from lsn_eval.errors import LsnError
 from lsn_eval.lm_tasks import upstream
 from lsn_eval.lm_tasks.upstream import UpstreamError, UpstreamTask, upstream_languages
 from lsn_eval.lm_tasks.xnli import XnliTask, dev_rows
-from lsn_eval.storage.shipped import demo_model_dir, tasks_dir
+from lsn_eval.storage.shipped import demo_model_dir
 
 UPSTREAM = Path(str(installed.files("lm_eval.tasks").joinpath("xnli")))
 
@@ -70,16 +71,15 @@ def write_release(root: Path) -> None:
                     "pairID": str(number),
                 }
                 lines.append("\t".join(row[column] for column in HEADER))
-    (root / "XNLI-1.0").mkdir(parents=True)
-    (root / "XNLI-1.0" / "xnli.dev.tsv").write_text("\n".join(lines) + "\n", "utf-8")
     training = ["premise\thypo\tlabel"]
     for premise, hypothesis, label in reversed(PAIRS["de"]):
         training.append(
             f"{premise} Ja.\t{hypothesis}\t{label.replace('contradiction', 'contradictory')}"
         )
-    folder = root / "XNLI-MT-1.0" / "multinli"
-    folder.mkdir(parents=True)
-    (folder / "multinli.train.de.tsv").write_text("\n".join(training) + "\n", "utf-8")
+    write_files(root, {
+        "XNLI-1.0/xnli.dev.tsv": "\n".join(lines) + "\n",
+        "XNLI-MT-1.0/multinli/multinli.train.de.tsv": "\n".join(training) + "\n",
+    })  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +114,7 @@ def hub(monkeypatch) -> list[tuple[str, str]]:
 
 
 def manager(root: Path | None) -> TaskManager:
-    return TaskManager(
-        include_defaults=False,
-        include_path=[str(UPSTREAM), str(tasks_dir() / "xnli")],
-        metadata={"data_root": str(root)} if root else None,
-    )
+    return task_manager("xnli", also=[UPSTREAM], **({"data_root": str(root)} if root else {}))
 
 
 def evaluate(tasks: list[str], root: Path | None, model: str = "hf", shots: int | None = None):
@@ -197,14 +193,13 @@ def test_every_definition_is_lm_evals(hub, monkeypatch):
 def test_the_group_averages_over_all_questions_as_lm_evals_does(root, hub, tmp_path):
     languages = upstream_languages("xnli")
     for language in languages:
-        (tmp_path / "xnli").mkdir(exist_ok=True)
         pairs = PAIRS.get(language, PAIRS["de"][:1])
         rows = [
             {"premise": premise, "hypothesis": hypothesis, "label": LABELS[label]}
             for premise, hypothesis, label in pairs
         ]
         text = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-        (tmp_path / "xnli" / f"{language}.validation.jsonl").write_text(text, "utf-8")
+        write_files(tmp_path, {f"xnli/{language}.validation.jsonl": text})
     results = evaluate(["lsn_xnli"], tmp_path)
     right = sum(
         sample["acc"]
@@ -221,9 +216,7 @@ def test_json_lines_and_the_release_give_the_same_rows(root, tmp_path):
         {"premise": premise, "hypothesis": hypothesis, "label": label}
         for premise, hypothesis, label in PAIRS["de"]  # labels by name, as well as by number
     ]
-    (tmp_path / "xnli").mkdir()
-    lines = "\n".join(json.dumps(row) for row in rows)
-    (tmp_path / "xnli" / "de.validation.jsonl").write_text(lines, "utf-8")
+    write_files(tmp_path, {"xnli/de.validation.jsonl": "\n".join(map(json.dumps, rows))})
     loaded = [
         manager(folder).load(["lsn_xnli_de"])["tasks"]["lsn_xnli_de"] for folder in (root, tmp_path)
     ]

@@ -15,6 +15,7 @@ import pytest
 import torch
 import transformers
 from builders.models import tiny_config
+from builders.our_tasks import load_task, task_manager, write_files
 from builders.reference import REFERENCE, needs_reference
 from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
@@ -23,10 +24,9 @@ from lsn_eval.errors import LsnError
 from lsn_eval.lm_tasks.squad_metrics import MLQA_LANGUAGES
 from lsn_eval.lm_tasks.upstream import upstream_languages
 from lsn_eval.lm_tasks.xquad import language_of_answer, scorer, squad_rows
-from lsn_eval.storage.shipped import demo_model_dir, tasks_dir
+from lsn_eval.storage.shipped import demo_model_dir
 
 UPSTREAM = Path(str(installed.files("lm_eval.tasks").joinpath("xquad")))
-FOLDER = tasks_dir() / "xquad"
 
 # Context, then questions with their answers; white space that the Hub's copy does not have.
 PARAGRAPHS = {
@@ -43,7 +43,6 @@ PARAGRAPHS = {
 
 
 def write_release(root: Path) -> Path:
-    (root / "xquad").mkdir(parents=True)
     for language, paragraphs in PARAGRAPHS.items():
         nested = []
         for number, (context, questions) in enumerate(paragraphs):
@@ -61,7 +60,7 @@ def write_release(root: Path) -> Path:
             {"title": "", "paragraphs": nested[1:]},
         ]
         text = json.dumps({"version": "1.1", "data": articles})
-        (root / "xquad" / f"xquad.{language}.json").write_text(text, "utf-8")
+        write_files(root, {f"xquad/xquad.{language}.json": text})
     return root
 
 
@@ -118,11 +117,8 @@ def squad_metrics(monkeypatch):
 
 
 def manager(root: Path | None, own: bool = False) -> TaskManager:
-    return TaskManager(
-        include_defaults=False,
-        include_path=[str(FOLDER), *([str(UPSTREAM)] if own else [])],
-        metadata={"data_root": str(root)} if root else None,
-    )
+    metadata = {"data_root": str(root)} if root else {}
+    return task_manager("xquad", also=[UPSTREAM] if own else [], **metadata)
 
 
 @pytest.fixture(scope="module")
@@ -196,11 +192,7 @@ def test_right_and_half_right_answers_score_as_in_lm_evals_own_task(root, hub, s
         return {name: results["results"][task][f"{name},none"] for name in ("exact_match", "f1")}
 
     for name, exact, harmonic in (
-        (
-            "xquad_de",
-            3 / 5,
-            (1 + 1 + 2 / 3 + 0 + 1) / 5,
-        ),
+        ("xquad_de", 3 / 5, (1 + 1 + 2 / 3 + 0 + 1) / 5),
         ("xquad_zh", 2 / 3, (1 + 1 + 2 / 3) / 3),
     ):
         ours = score(manager(root), f"lsn_{name}")
@@ -267,20 +259,14 @@ def test_missing_files_are_errors_that_say_where_to_get_them(tmp_path):
     with pytest.raises(LsnError, match=r"xquad\.de\.json or .*jsonl.*google-deepmind/xquad"):
         manager(tmp_path).load(["lsn_xquad_de"])
     with pytest.raises(LsnError, match=r"gone\.bin does not exist"):
-        TaskManager(
-            include_defaults=False, include_path=str(FOLDER), metadata={"lid": "gone.bin"}
-        ).load(["lsn_xquad_de"])
+        load_task("lsn_xquad_de", lid="gone.bin")
 
 
 def test_json_lines_and_the_release_give_the_same_rows(root, tmp_path):
     rows = list(squad_rows(root / "xquad" / "xquad.de.json"))
-    (tmp_path / "xquad").mkdir()
     lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    (tmp_path / "xquad" / "de.validation.jsonl").write_text(lines, "utf-8")
-    loaded = [
-        manager(folder).load(["lsn_xquad_de"])["tasks"]["lsn_xquad_de"]
-        for folder in (root, tmp_path)
-    ]
+    write_files(tmp_path, {"xquad/de.validation.jsonl": lines})
+    loaded = [load_task("lsn_xquad_de", data_root=str(folder)) for folder in (root, tmp_path)]
     assert list(loaded[0].eval_docs) == list(loaded[1].eval_docs) == rows
     assert rows[0]["question"] == "Woran liegt Bern?"
 
