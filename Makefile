@@ -7,17 +7,18 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # Idle OpenMP threads that spin cost more than small models gain; nothing here needs the Hub.
-test demo: export OMP_WAIT_POLICY = passive
-test: export OMP_NUM_THREADS = 1
-test demo: export HF_HUB_OFFLINE = 1
-test demo: export TOKENIZERS_PARALLELISM = false
+test quick demo: export OMP_WAIT_POLICY = passive
+test quick: export OMP_NUM_THREADS = 1
+test quick demo: export HF_HUB_OFFLINE = 1
+test quick demo: export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help install demo check test lint format types clean
+.PHONY: help install demo check test quick lint format types clean
 
 help:
 	@echo "make demo    the whole picture on the embedded model"
 	@echo "make check   what the demo measured against the committed baseline"
-	@echo "make test    all tests; make test PYTEST_ARGS='-m \"not install and not stock\"' for the quick ones"
+	@echo "make test    all tests, ten minutes on two cores; PYTEST_ARGS=tests/masks chooses"
+	@echo "make quick   half a minute's tests, some of every package: those not marked slow"
 	@echo "make lint    ruff, without changing files; make format changes them"
 	@echo "make types   mypy"
 	@echo "make clean   remove $(VENV) and what building and testing left behind"
@@ -38,7 +39,10 @@ check: $(READY)
 	$(BIN)/lsn-eval check lsn_demo_results/results --baseline tests/demo_baseline.json
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+quick: $(READY)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not install and not stock" $(PYTEST_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

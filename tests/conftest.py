@@ -23,6 +23,20 @@ if TYPE_CHECKING:
     import transformers
 
 
+SLOW = {"task_index", "small_lm_eval", "finished_demo"}
+"""Fixtures that take many seconds; tests that use one are slow."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no worker is left with them in the end."""
+    for item in items:
+        if SLOW & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(params=sorted(FAMILIES))
 def family(request: pytest.FixtureRequest) -> str:
     """Every supported `model_type`."""

@@ -28,7 +28,6 @@ from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.running import run_sweep
 from lsn_eval.sweeping.settings import SweepError, SweepSettings
 
-pytestmark = pytest.mark.usefixtures("task_index")
 needs_stacks = pytest.mark.skipif(
     not can_decode(), reason="this release of transformers takes no decoding loop"
 )
@@ -533,7 +532,7 @@ metadata: {{version: 1.0}}
 
 
 @pytest.fixture(scope="module")
-def tasks(tmp_path_factory) -> str:
+def tasks(task_index, tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("tasks")
     (folder / "stack_data.py").write_text(DATA)
     for name, shots, options in (

@@ -28,7 +28,7 @@ from lsn_eval.sweeping.progress import AnswerCounter, SweepBar
 from lsn_eval.sweeping.running import quiet, run_sweep
 from lsn_eval.sweeping.settings import SweepError, SweepSettings, parse_seed, read_file
 
-pytestmark = pytest.mark.usefixtures("task_index")
+sweeps = pytest.mark.usefixtures("task_index")
 LM_EVAL = Path(sys.executable).with_name("lm_eval")
 CONDITIONS = ("none", "de:zero")
 TIMES = {"date", "total_evaluation_time_seconds"}
@@ -99,6 +99,7 @@ def written(folder: Path) -> tuple[dict, dict[str, str]]:
     return {name: value for name, value in results.items() if name not in TIMES}, samples
 
 
+@sweeps
 def test_few_shot_and_sampled_generation_equal_two_fresh_processes(tasks, tmp_path, small_lm_eval):
     started = {}
     for condition in CONDITIONS:
@@ -142,6 +143,7 @@ def never(*args, **kwargs):
     raise AssertionError("the model was loaded")
 
 
+@sweeps
 def test_finished_conditions_are_skipped_and_changed_arguments_refused(tmp_path, monkeypatch):
     run_sweep(settings(conditions=CONDITIONS), tmp_path, progress=False)
     before = finished_before(tmp_path)
@@ -265,6 +267,7 @@ def options(out: Path, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
+@sweeps
 def test_a_failed_condition_is_recorded_and_the_rest_goes_on(command, tmp_path, monkeypatch):
     evaluate = Evaluation.evaluate
 
@@ -292,6 +295,7 @@ def test_a_failed_condition_is_recorded_and_the_rest_goes_on(command, tmp_path, 
     assert not (tmp_path / "de_zero" / "failed.json").exists()
 
 
+@sweeps
 def test_an_interrupt_leaves_what_is_finished(command, tmp_path, monkeypatch):
     evaluate = Evaluation.evaluate
 
@@ -313,7 +317,11 @@ def test_an_interrupt_leaves_what_is_finished(command, tmp_path, monkeypatch):
         ({"conditions": ("none", "xx:zero")}, "'xx'.*is not in the mask"),
         ({"conditions": ("de:nothing",)}, "de:nothing"),
         ({"conditions": ("de:0", "de:zero")}, "de:zero is named twice"),
-        ({"conditions": ("none",), "tasks": ("no_such_task",)}, "no_such_task"),
+        pytest.param(
+            {"conditions": ("none",), "tasks": ("no_such_task",)},
+            "no_such_task",
+            marks=pytest.mark.slow,
+        ),
         ({"conditions": ("none",), "tasks": ()}, "tasks is missing"),
         ({"conditions": ("none",), "each": "zero"}, "both were given"),
         ({}, "neither was given"),
@@ -341,6 +349,7 @@ def test_each_language_with_its_controls():
     assert list(map(str, conditions[7:9])) == [f"random1-{first}:x0.5", f"random2-{first}:x0.5"]
 
 
+@sweeps
 def test_a_file_of_settings_and_the_command_line_over_it(command, tmp_path):
     file = tmp_path / "sweep.yaml"
     file.write_text(
@@ -406,6 +415,7 @@ def test_warnings_come_through_once_and_other_noise_does_not(capfd):
     assert "git" not in said
 
 
+@sweeps
 def test_lm_eval_warns_of_a_limit_once(tmp_path, monkeypatch, capfd, request):
     harness = logging.getLogger("lm_eval")
     for logger in (logging.getLogger(), harness):
@@ -417,6 +427,7 @@ def test_lm_eval_warns_of_a_limit_once(tmp_path, monkeypatch, capfd, request):
     assert capfd.readouterr().err.count("ONLY BE USED FOR TESTING") == 1
 
 
+@sweeps
 def test_progress_says_what_is_being_done_and_none_is_silent(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(progress, "_BETWEEN", 0)
     chosen = settings(conditions=CONDITIONS)

@@ -10,7 +10,6 @@ from lsn_eval.cli import app
 from lsn_eval.sweeping.evaluation import Evaluation, check_device
 from lsn_eval.sweeping.settings import SweepError, SweepSettings
 
-pytestmark = pytest.mark.usefixtures("task_index")
 WRONG = [
     ("--batch-size", "foo", "batch_size is 'foo'; a whole number from 1 on, such as 16, or auto"),
     ("--batch-size", "0", "batch_size is '0'"),
@@ -89,7 +88,7 @@ def test_a_file_where_the_folder_should_be(command, out, said, tmp_path, monkeyp
     assert (tmp_path / "afile").read_text() == "kept"
 
 
-def test_what_cannot_be_loaded_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
+def test_what_cannot_be_loaded_is_an_error_and_leaves_nothing(task_index, tmp_path, monkeypatch):
     out = tmp_path / "out"
     done = sweep("--out", out, "--device", "cpu", "--model-args", "no_such_argument=1")
     assert done.exit_code == 2
