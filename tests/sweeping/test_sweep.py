@@ -200,6 +200,7 @@ metadata: {version: 1.0}
         ("lines.py", "import math", "import cmath"),
     ],
 )
+@sweeps
 def test_a_sweep_does_not_go_on_with_changed_tasks_or_data(name, old, new, tmp_path, monkeypatch):
     folder, out = tmp_path / "tasks", tmp_path / "out"
     folder.mkdir()
@@ -241,6 +242,7 @@ def test_a_sweep_does_not_go_on_with_changed_tasks_or_data(name, old, new, tmp_p
         ("results", b'{"config": {"lsn": {"condition": 3}}}', "model_args|condition is 3"),
     ],
 )
+@sweeps
 def test_files_in_its_folder_that_are_not_what_they_should_be(file, content, message, tmp_path):
     run_sweep(settings(conditions=("none",)), tmp_path, progress=False)
     (path,) = tmp_path.rglob("results_*.json") if file == "results" else [tmp_path / file]
