@@ -7,6 +7,7 @@ say what it takes is a name that it depends on.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -75,6 +76,14 @@ def imports(path: Path) -> set[str]:
 def test_every_room_has_one_floor():
     rooms = [name for floor in FLOORS for name in floor]
     assert sorted(rooms) == sorted({room(module) for module in MODULES} - {""})
+
+
+def test_the_design_shows_every_room_on_its_floor():
+    text = (PACKAGE.parent / "docs" / "design.md").read_text("utf-8")
+    house = text.partition("## Rooms")[2].split("```")[1]
+    shown = [set(re.findall(r"\w+", line)) for line in house.splitlines()]
+    for floor in FLOORS:
+        assert any(set(floor) <= names for names in shown), f"no line of the figure has {floor}"
 
 
 def test_imports_run_one_way():
