@@ -526,7 +526,9 @@ def outcome(reader: Reader, path: Path) -> str:
     return "accepted" if same else "accepted with other content than the file's"
 
 
-def fuzz(files: int, seed: int, folder: Path, only: str = "") -> tuple[Counter[Any], list[str]]:
+def fuzz(
+    files: int, seed: int | str, folder: Path, only: str = ""
+) -> tuple[Counter[Any], list[str]]:
     """Counts by reader and outcome, and a line for every file that ended badly (kept there)."""
     counts: Counter[Any] = Counter()
     wrong = []
