@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -20,33 +21,43 @@ from lsn_eval.cli import (
     record,
     report,
     run,
+    settings_file,
     stats,
     sweep,
 )
-from lsn_eval.errors import LsnError
+from lsn_eval.errors import LONGEST, LsnError
 from lsn_eval.version import __version__
+from lsn_eval.visible_text import shortened, visible
 
 
-class _PlainErrors(TyperGroup):
-    """Prints an error that the user can mend as one message, exit status 2, no traceback."""
+class _Commands(TyperGroup):
+    """Prints an error that the user can mend as one message, exit status 2, no traceback; reads
+    the options of any command from `--config FILE`."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *others: Any, **named: Any) -> Any:
         try:
-            return super().main(*args, **kwargs)
+            typed = list(sys.argv[1:] if args is None else args)
+            rest, defaults = settings_file.without_settings_file(typed, self)
+            return super().main(rest, *others, default_map=defaults, **named)
         except (LsnError, OSError) as error:
             if os.environ.get("LSN_EVAL_TRACEBACK") == "1":
                 raise
-            print(f"lsn-eval: error: {error}", file=sys.stderr)
+            print(f"lsn-eval: error: {shortened(visible(str(error)), LONGEST)}", file=sys.stderr)
             sys.exit(2)
 
 
 app = typer.Typer(
-    cls=_PlainErrors,
+    cls=_Commands,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        # lm_eval writes options with underscores; fingers do, too.
+        "token_normalize_func": lambda token: token.replace("_", "-"),
+    },
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Record, identify and intervene on language-specific neurons, inside lm-eval.",
+    epilog="Every command takes --config FILE.yaml with its options; those typed beside it win.",
 )
 app.command("demo")(demo.demo)
 app.command("record")(record.record)
