@@ -82,6 +82,8 @@ def model_files(arguments: Mapping[str, Any]) -> dict[str, list[Any]]:
 def tokenizer_digest(tokenizer: Any) -> str:
     """What tells one loaded tokenizer from another."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    vocabulary = backend.to_str() if backend is not None else tokenizer.get_vocab()
+    vocabulary = tokenizer.get_vocab() if backend is None else json.loads(backend.to_str())
+    if backend is not None:  # what the last call left there
+        vocabulary |= {"padding": None, "truncation": None}
     template = getattr(tokenizer, "chat_template", None)
     return digest([vocabulary, tokenizer.special_tokens_map, template])
