@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from math import isnan
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from lsn_eval.errors import MaskError
-from lsn_eval.masks.comparison import positions
-from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.layout import MOST_LAYERS, MOST_NEURONS
 from lsn_eval.visible_text import one_line
 from lsn_eval.wording.text_tables import aligned, markdown_table
+
+if TYPE_CHECKING:
+    from lsn_eval.masks.mask import NeuronMask
 
 app = typer.Typer(no_args_is_help=True, help="Look at, convert, make and compare masks.")
 LAYERS: dict[str, Any] = {"min": 1, "max": MOST_LAYERS}
@@ -35,6 +35,8 @@ def info(
 
     Example: lsn-eval mask info demo/planted --plot planted.png
     """
+    from lsn_eval.masks.mask import NeuronMask
+
     loaded = NeuronMask.load(mask)
     described = describe(loaded)
     if plot is not None:
@@ -94,6 +96,7 @@ def diff(
     Example: lsn-eval mask diff lape.safetensors lave.safetensors
     """
     from lsn_eval.masks.comparison import mask_difference
+    from lsn_eval.masks.mask import NeuronMask
 
     masks = NeuronMask.load(first), NeuronMask.load(second)
     difference = mask_difference(*masks)
@@ -154,6 +157,7 @@ def random_(
     Example: lsn-eval mask random --like lape.safetensors --seed 3 --out random.safetensors
     """
     from lsn_eval.identification.random import random_like, random_mask
+    from lsn_eval.masks.mask import NeuronMask
 
     if like is not None:
         if any(option is not None for option in (languages, layers, width, model_type)):
@@ -182,6 +186,10 @@ def random_(
 
 def describe(mask: NeuronMask) -> dict[str, Any]:
     """What `mask info` shows, in plain types."""
+    import numpy as np
+
+    from lsn_eval.masks.comparison import positions
+
     union = np.concatenate([positions(mask, language) for language in mask.languages])
     return {
         "digest": mask.digest,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lsn_eval.statistics import ActivationStats
 from lsn_eval.visible_text import one_line
 from lsn_eval.wording.text_tables import aligned
+
+if TYPE_CHECKING:
+    from lsn_eval.statistics import ActivationStats
 
 app = typer.Typer(no_args_is_help=True, help="Look at, add up and convert activation statistics.")
 
@@ -26,6 +28,8 @@ def info(
 
     Example: lsn-eval stats info stats.safetensors
     """
+    from lsn_eval.statistics import ActivationStats
+
     described = describe(ActivationStats.load(file))
     if as_json:
         print(json.dumps(described, indent=2, ensure_ascii=False))
@@ -46,6 +50,8 @@ def merge(
 
     Example: lsn-eval stats merge shard1.safetensors shard2.safetensors --out stats.safetensors
     """
+    from lsn_eval.statistics import ActivationStats
+
     parts = [ActivationStats.load(file) for file in files]
     if keep is not None:
         parts = [part.keep(statistics=_names(keep)) for part in parts]

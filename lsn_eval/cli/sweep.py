@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from lsn_eval.storage.outside_files import parse_json
-from lsn_eval.sweeping.settings import SweepError, SweepSettings, read_file
 
 
 def sweep(
@@ -79,6 +78,9 @@ def sweep(
     for name in ("model_args", "metadata", "gen_kwargs"):
         given[name] = _pairs(given[name], f"--{name.replace('_', '-')}")
     given = {name: value for name, value in given.items() if value is not None}
+
+    from lsn_eval.sweeping.settings import SweepSettings, read_file
+
     in_file = read_file(file) if file else {}
     settings = SweepSettings.from_mapping({**in_file, **given}, str(file) if file else None)
 
@@ -104,6 +106,8 @@ def sweep(
 
 def _pairs(text: str | None, option: str) -> dict[str, Any] | None:
     """`k=v,k=v` or a JSON object, values read as lm-eval reads them."""
+    from lsn_eval.sweeping.settings import SweepError
+
     if text is None or not text.strip():
         return None
     if text.lstrip().startswith("{"):
