@@ -33,9 +33,9 @@ def language_of(task: str, config: Mapping[str, Any]) -> str | None:
     stated = config.get("dataset_kwargs") or {}
     if stated.get("language"):
         return str(stated["language"])
-    if stated.get("source") and stated.get("target"):
-        source, target = str(stated["source"]), str(stated["target"])
-        return source if target == "en" else target
+    source, target = stated.get("source"), stated.get("target")
+    if source and target:
+        return str(source if target == "en" else target)
     scripted = _SCRIPTED.search(task)
     if scripted:
         return scripted[1]

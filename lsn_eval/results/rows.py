@@ -10,8 +10,8 @@ from typing import Any
 
 from lsn_eval.errors import LsnError
 from lsn_eval.results.languages import family_of, language_of
-from lsn_eval.results.settings import mapping, model_arguments, run_settings
-from lsn_eval.results.signatures import DIGEST_CHARACTERS, signature
+from lsn_eval.results.settings import about, dtype_of, mapping, model_arguments, run_settings
+from lsn_eval.results.signatures import UNTOUCHED, measured_with, signature_line
 from lsn_eval.storage.outside_files import Fields
 
 NO_CONDITION = "none"
@@ -101,33 +101,44 @@ def rows_of(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:
     Raises:
         ResultsError: what they were measured with cannot be read from it.
     """
-    run = _run(path, document)
+    config = document["config"]
+    if config.get("lsn") is None:
+        measured, seen = _without_record(path, document), {}
+        made_by = f"lm_eval:{document.get('lm_eval_version') or 'unknown'}"
+    else:
+        record = Fields(config["lsn"], f"{path} is damaged: config.lsn", ResultsError)
+        measured, seen = measured_with(record), _seen(record)
+        made_by = f"v{record.text('version')}"
+    date = Fields(document, str(path), ResultsError).number("date", 0.0)
+    run = {**measured, **seen, "model": _with_adapters(measured["model"], config)}
     for task, metrics in document["results"].items():
         if not isinstance(metrics, dict):
             raise ResultsError(f"{path}: the results of {task} are no object")
-        version = str(mapping(document.get("versions")).get(task))
-        directions = mapping(mapping(document.get("higher_is_better")).get(task))
-        task_config = mapping(document["configs"].get(task))
-        samples = mapping(mapping(document.get("n-samples")).get(task))
+        version, directions, samples, shots, members = (
+            about(document, key, task)
+            for key in ("versions", "higher_is_better", "n-samples", "n-shot", "group_subtasks")
+        )
+        task_config = about(document, "configs", task)
         of_task = {
             **run,
             "file": path,
+            "date": date,
             "task": task,
-            "language": language_of(task, task_config),
-            "version": version,
-            "signature": _signature(document, run, f"{task}:{version}"),
-            "shots": _count(mapping(document.get("n-shot")).get(task)),
-            "documents": _count(samples.get("effective")),
-            "group": bool(mapping(document.get("group_subtasks")).get(task)),
+            "language": language_of(task, mapping(task_config)),
+            "version": str(version),
+            "signature": signature_line(measured, made_by, f"{task}:{version}"),
+            "shots": _count(shots),
+            "documents": _count(mapping(samples).get("effective")),
+            "group": bool(members),
             "settings": run_settings(document, task),
         }
-        for key, value in _in_order(metrics, task_config):
+        for key, value in _in_order(metrics, mapping(task_config)):
             metric, comma, filter_name = key.partition(",")
             number = _number(value)
             if not comma or metric.endswith("_stderr") or number is None:
                 continue
             stderr = _number(metrics.get(f"{metric}_stderr,{filter_name}"))
-            direction = directions.get(metric)
+            direction = mapping(directions).get(metric)
             yield Row(
                 metric=metric,
                 filter=filter_name,
@@ -148,62 +159,36 @@ def _in_order(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> list[tup
     )
 
 
-def _run(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a row that are the same for the whole file."""
+def _without_record(path: Path, document: Mapping[str, Any]) -> dict[str, str]:
+    """What a run that was not ours was measured with."""
     config = document["config"]
-    common = {"date": Fields(document, str(path), ResultsError).number("date", 0.0)}
-    if config.get("lsn") is None:
-        arguments = model_arguments(config)
-        names = (
-            arguments.get("pretrained"), arguments.get("model"), document.get("model_name"),
-            config.get("model"),
-        )  # fmt: skip
-        name = next((name for name in names if name), None)
-        if not isinstance(name, str):
-            raise ResultsError(f"{path} is damaged: its model is {name!r}, no text")
-        return {
-            **common,
-            "model": _with_adapters(name, config),
-            "condition": NO_CONDITION,
-            "dtype": str(config.get("model_dtype") or "unknown").removeprefix("torch."),
-            "mask": "none", "method": "none", "hookpoint": "none",
-        }  # fmt: skip
-    record = Fields(config["lsn"], f"{path} is damaged: config.lsn", ResultsError)
-    model = record.fields("model")
-    seen = Fields(record.mapping("seen", {}), f"{record.where}: seen", ResultsError)
-    mask = Fields(record.mapping("mask", {}), f"{record.where}: mask", ResultsError)
-    record.text("version")
-    identity = {"mask": "none", "method": "none", "hookpoint": "none"}
-    if record.text("condition") != NO_CONDITION:
-        identity = {
-            "mask": f"sha256-{mask.text('digest')[:DIGEST_CHARACTERS]}",
-            "method": mask.text("method"),
-            "hookpoint": "+".join(record.mapping("neurons_per_layer")) or "none",
-        }
-    layers = [
-        Fields(counts, f"{record.where}: neurons_per_layer", ResultsError)
-        for counts in record.mapping("neurons_per_layer", {}).values()
-    ]
-    hookpoints = [
-        Fields(counts, f"{seen.where}: hookpoints", ResultsError)
-        for counts in seen.mapping("hookpoints", {}).values()
-    ]
+    arguments = model_arguments(config)
+    names = (
+        arguments.get("pretrained"), arguments.get("model"), document.get("model_name"),
+        config.get("model"),
+    )  # fmt: skip
+    name = next(filter(None, names), None)
+    if not isinstance(name, str):
+        raise ResultsError(f"{path} is damaged: its model is {name!r}, no text")
+    return {"model": _with_adapters(name, config), "dtype": dtype_of(config), **UNTOUCHED}
+
+
+def _seen(record: Fields) -> dict[str, Any]:
+    """What the hooks wrote and saw."""
+    seen = record.fields("seen", {})
+    hookpoints = seen.each("hookpoints")
     written, changed = (
         sum(counts.whole(name, 0) for counts in hookpoints)
         for name in ("values_overwritten", "values_changed")
     )
-    unchanged = tuple(seen.texts("unchanged", []))
+    unchanged = seen.texts("unchanged", [])
     warnings = [f"every value written to {', '.join(unchanged)} was there already"]
+    layers = record.each("neurons_per_layer")
     return {
-        **common,
-        "model": _with_adapters(model.text("name"), config),
-        "condition": record.text("condition"),
-        "dtype": model.text("dtype"),
-        **identity,
         "neurons": sum(counts.whole(layer) for counts in layers for layer in counts),
         "nothing_changed": bool(written) and not changed,
-        "languages": tuple(mask.texts("languages", [])),
-        "unchanged": unchanged,
+        "languages": tuple(record.fields("mask", {}).texts("languages", [])),
+        "unchanged": tuple(unchanged),
         "warnings": (*(warnings if unchanged else ()), *seen.texts("doubts", [])),
     }
 
@@ -214,15 +199,6 @@ def _with_adapters(name: str, config: Mapping[str, Any]) -> str:
     adapters = [str(arguments[kind]) for kind in ("peft", "delta") if arguments.get(kind)]
     added = "".join(f"+{adapter}" for adapter in adapters)
     return name if name.endswith(added) else f"{name}{added}"
-
-
-def _signature(document: Mapping[str, Any], run: Mapping[str, Any], data: str) -> str:
-    record = document["config"].get("lsn")
-    if record is not None:
-        return signature(record, data=data)
-    names = ("model", "dtype", "mask", "method", "condition", "hookpoint")
-    parts = [*(f"{name}:{run[name]}" for name in names), f"data:{data}"]
-    return "|".join([*parts, f"lm_eval:{document.get('lm_eval_version') or 'unknown'}"])
 
 
 def _number(value: Any) -> float | None:

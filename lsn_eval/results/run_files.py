@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lsn_eval.results.rows import ResultsError, Row, rows_of
-from lsn_eval.results.settings import mapping
+from lsn_eval.results.settings import about, mapping
 from lsn_eval.storage.outside_files import read_json
 
 _OF_DOCUMENT = (
@@ -72,7 +72,7 @@ class RunFile:
 
     def of_task(self, key: str, task: str) -> Any:
         """What the document says under `key` about a task."""
-        return mapping(self.document.get(key)).get(task)
+        return about(self.document, key, task)
 
 
 def read_results(paths: Sequence[Path]) -> list[Row]:
@@ -129,16 +129,13 @@ def read_file(path: Path) -> RunFile:
 def _files(paths: Iterable[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(path.rglob("results_*.json"))
-            if not inside:
-                raise ResultsError(f"the folder {path} holds no results_*.json at any depth")
-            for file in inside:
-                found.setdefault(file.resolve(), file)
-        elif path.is_file():
-            found.setdefault(path.resolve(), path)
-        else:
+        if not (path.is_dir() or path.is_file()):
             raise ResultsError(f"{path} does not exist; give results files of lm-eval or folders")
+        inside = sorted(path.rglob("results_*.json")) if path.is_dir() else [path]
+        if not inside:
+            raise ResultsError(f"the folder {path} holds no results_*.json at any depth")
+        for file in inside:
+            found.setdefault(file.resolve(), file)
     return list(found.values())
 
 
@@ -149,21 +146,16 @@ def _newest(rows: Sequence[Row]) -> list[Row]:
         return row.model, row.condition, row.task, row.mask, row.dtype
 
     files: dict[tuple[str, ...], dict[Path, Row]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row.date, row.file.name), reverse=True):
         files.setdefault(key(row), {})[row.file] = row
-    latest = {
-        place: max(of.values(), key=lambda row: (row.date, row.file.name))
-        for place, of in files.items()
-    }
     counting = []
     for row in rows:
-        place = key(row)
-        if row.file == latest[place].file:
-            there = {other.signature for other in files[place].values()} - {row.signature}
-            extra = tuple(f"an older file was measured with {line}" for line in sorted(there))
-            older = len(files[place]) - 1
+        latest, *older = files[key(row)].values()
+        if row.file == latest.file:
             if older:
-                row = replace(row, older=older, warnings=row.warnings + extra)
+                there = {other.signature for other in older} - {row.signature}
+                extra = tuple(f"an older file was measured with {line}" for line in sorted(there))
+                row = replace(row, older=len(older), warnings=row.warnings + extra)
             counting.append(row)
     return counting
 

@@ -48,23 +48,22 @@ def run_settings(document: Mapping[str, Any], task: str) -> dict[str, str]:
     """Settings of a task in lm-eval's results file, by the names that messages call them; of a
     group those of its tasks."""
     members = [name for name in _members(document, task) if name in document["configs"]]
-    if not members:
-        return _of_task(document, task)
-    settings = [_of_task(document, name) for name in members]
+    first, *others = [_of_task(document, name) for name in members or [task]]
+    if all(other == first for other in others):
+        return first
+    together = {name: [first[name], *(other[name] for other in others)] for name in first}
     return {
-        name: values[0] if len(values) == 1 else _digest([found[name] for found in settings])
-        for name in settings[0]
-        for values in [list(dict.fromkeys(found[name] for found in settings))]
+        name: values[0] if len(set(values)) == 1 else _digest(values)
+        for name, values in together.items()
     }
 
 
 def _members(document: Mapping[str, Any], group: str) -> list[str]:
     """Tasks of a group, those of groups in it included; a group without any is a task."""
-    inside = mapping(document.get("group_subtasks"))
     waiting, seen, tasks = [group], {group}, set()
     while waiting:
         name = waiting.pop()
-        below = inside.get(name)
+        below = about(document, "group_subtasks", name)
         members = [x for x in below if isinstance(x, str)] if isinstance(below, list) else []
         if not members and name != group:
             tasks.add(name)
@@ -75,22 +74,27 @@ def _members(document: Mapping[str, Any], group: str) -> list[str]:
 
 def _of_task(document: Mapping[str, Any], task: str) -> dict[str, str]:
     config = document["config"]
-    task_config = mapping(document["configs"].get(task))
+    task_config = mapping(about(document, "configs", task))
     shots, samples, hashed, version = (
-        mapping(document.get(name)).get(task)
-        for name in ("n-shot", "n-samples", "task_hashes", "versions")
+        about(document, key, task) for key in ("n-shot", "n-samples", "task_hashes", "versions")
     )
+    given = config.get("gen_kwargs")
     generation = {
         **mapping(task_config.get("generation_kwargs")),
-        **_given(config.get("gen_kwargs")),
+        **(mapping(given) or ({"given": given} if given else {})),
     }
+    further = [
+        f"{name}={masked(value, name)}"
+        for name, value in sorted(model_arguments(config).items())
+        if name not in _ELSEWHERE and value is not None
+    ]
     torch = _TORCH.search(str(document.get("pretty_env_info")))
     defined = {name: task_config.get(name) for name in _DEFINITION}
     shown = {name: task_config.get(name) for name in _OF_SHOTS}
     found: dict[str, Any] = {
-        "dtype": str(config.get("model_dtype") or UNKNOWN).removeprefix("torch."),
+        "dtype": dtype_of(config),
         "model revision": config.get("model_sha") or config.get("model_revision"),
-        "model arguments": _further_arguments(config) or None,
+        "model arguments": ",".join(further) or None,
         "backend": "hf" if config.get("model") in _HUGGING_FACE else config.get("model"),
         "parameters": config.get("model_num_parameters"),
         "lsn_eval": mapping(config.get("lsn")).get("version"),
@@ -173,24 +177,19 @@ def model_arguments(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return given if isinstance(given, Mapping) else {}
 
 
-def _further_arguments(config: Mapping[str, Any]) -> str:
-    """What else than the row's own fields a model was loaded with."""
-    return ",".join(
-        f"{name}={masked(value, name)}"
-        for name, value in sorted(model_arguments(config).items())
-        if name not in _ELSEWHERE and value is not None
-    )
+def dtype_of(config: Mapping[str, Any]) -> str:
+    """The model's dtype as lm-eval says it, such as `float32`."""
+    return str(config.get("model_dtype") or UNKNOWN).removeprefix("torch.")
+
+
+def about(document: Mapping[str, Any], key: str, task: str) -> Any:
+    """What a results file says under `key` of a task."""
+    return mapping(document.get(key)).get(task)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """The value if it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}
-
-
-def _given(arguments: Any) -> Mapping[str, Any]:
-    return (
-        arguments if isinstance(arguments, Mapping) else {"given": arguments} if arguments else {}
-    )
 
 
 def _short(given: Any) -> str | None:

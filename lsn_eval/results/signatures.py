@@ -10,24 +10,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-DIGEST_CHARACTERS = 12
+from lsn_eval.errors import LsnError
+from lsn_eval.storage.outside_files import Fields
+
+UNTOUCHED = {"condition": "none", "mask": "none", "method": "none", "hookpoint": "none"}
+"""Under `none` no neuron is touched, so that neither mask nor method nor hookpoint shows."""
 
 
-def signature(record: Mapping[str, Any], data: str | None = None) -> str:
-    """The line for a record as `lsn_hf` writes it; `data` names the task and its version.
+def signature(record: Mapping[str, Any]) -> str:
+    """The line for a record as `lsn_hf` writes it, without data."""
+    fields = Fields(record, "the lsn record", LsnError)
+    return signature_line(measured_with(fields), f"v{fields.text('version')}")
 
-    Under `none` no neuron is touched, so that neither mask nor method nor hookpoint shows.
-    """
-    baseline = record["condition"] == "none"
-    mask = record.get("mask")
-    fields = {
-        "model": record["model"]["name"],
-        "dtype": record["model"]["dtype"],
-        "mask": "none" if baseline else f"sha256-{mask['digest'][:DIGEST_CHARACTERS]}",  # type: ignore[index]
-        "method": "none" if baseline else mask["method"],  # type: ignore[index]
-        "condition": record["condition"],
-        "hookpoint": "none" if baseline else "+".join(record["neurons_per_layer"]) or "none",
+
+def measured_with(record: Fields) -> dict[str, str]:
+    """Model, dtype, condition, mask (the start of its digest), method and hookpoint of a record."""
+    model, condition = record.fields("model"), record.text("condition")
+    named = {"model": model.text("name"), "dtype": model.text("dtype"), **UNTOUCHED}
+    if condition == "none":
+        return named
+    mask = record.fields("mask")
+    return named | {
+        "condition": condition,
+        "mask": f"sha256-{mask.text('digest')[:12]}",
+        "method": mask.text("method"),
+        "hookpoint": "+".join(record.mapping("neurons_per_layer")) or "none",
     }
-    if data is not None:
-        fields["data"] = data
-    return "|".join([*(f"{key}:{value}" for key, value in fields.items()), f"v{record['version']}"])
+
+
+def signature_line(measured: Mapping[str, str], made_by: str, data: str | None = None) -> str:
+    """`data` names the task and its version, `made_by` is the version of who wrote the record."""
+    names = ("model", "dtype", "mask", "method", "condition", "hookpoint")
+    parts = [f"{name}:{measured[name]}" for name in names]
+    return "|".join([*parts, *([f"data:{data}"] if data is not None else []), made_by])

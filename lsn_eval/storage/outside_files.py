@@ -11,6 +11,7 @@ through is plain: valid Unicode, JSON no deeper than `DEEPEST` and no integer be
 
 from __future__ import annotations
 
+import builtins
 import json
 import math
 import os
@@ -206,9 +207,14 @@ class Fields:
         """An object of anything."""
         return self._of(name, dict, "an object", default)
 
-    def fields(self, name: str) -> Fields:
+    def fields(self, name: str, default: Any = ...) -> Fields:
         """An object whose own fields are asked for."""
-        return Fields(self.mapping(name), f"{self.where}: {name}", self.error)
+        return Fields(self.mapping(name, default), f"{self.where}: {name}", self.error)
+
+    def each(self, name: str) -> builtins.list[Fields]:
+        """Every object in an object; none where it is missing."""
+        inside = self.mapping(name, {}).values()
+        return [Fields(entry, f"{self.where}: {name}", self.error) for entry in inside]
 
     def objects(self, name: str) -> Sequence[Fields]:
         """A list of objects whose own fields are asked for; they are numbered from 1."""
