@@ -160,20 +160,21 @@ def test_texts_are_the_same_as_far_as_batches_were_run(
     model = tiny_model("llama")
     out = tmp_path / "stats"
     options: dict[str, Any] = {"out": out, "length": 16, "batch_size": 8, "sample_tokens": 50}
+    lines = [f"{number:16}" for number in range(700)]  # a row each: 200 of them fill batches
     saves = []
     save = Checkpoints.save
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "save", lambda *given: saves.append(saves or save(*given)))
         with pytest.raises(RuntimeError, match="stopped"):
             record(
-                model, tokenizer, {"de": _Stopping(MANY["de"], 600, RuntimeError)},
+                model, tokenizer, {"de": _Stopping(lines, 600, RuntimeError)},
                 checkpoint_seconds=0, **options,
             )  # fmt: skip
     assert len(saves) > 5
-    other = MANY["de"][:200] if change == "shortened" else [*MANY["de"][:200], *MANY["fr"]]
+    other = lines[:200] if change == "shortened" else [*lines[:200], *MANY["fr"]]
     with pytest.raises(RecordingError, match="not those that were recorded before the stop"):
         record(model, tokenizer, {"de": _Stopping(other, -1, RuntimeError)}, resume=True, **options)
-    texts = {"de": _Stopping(MANY["de"], -1, RuntimeError)}
+    texts = {"de": _Stopping(lines, -1, RuntimeError)}
     resumed = record(model, tokenizer, texts, resume=True, **options)
     del options["out"]
     assert_same(resumed, record(model, tokenizer, texts, **options))
