@@ -1,6 +1,6 @@
 """From statistics to masks: `identify(stats, method="lape", **parameters)`.
 
-One method a file, each with its formula and source; `METHODS` is the table of them.
+`METHODS` is the table of methods, each with its formula and source.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lsn_eval.identification.act_prob_90p import act_prob_90p
 from lsn_eval.identification.assemble import DEFAULT_CONTROLS, Matched, assemble
 from lsn_eval.identification.average_precision import average_precision
-from lsn_eval.identification.lap import lap
-from lsn_eval.identification.lape import lape
-from lsn_eval.identification.lave import lave
+from lsn_eval.identification.lape import lap, lape, lave
 from lsn_eval.identification.parameter_variation import parameter_variation
 from lsn_eval.identification.random import random
 from lsn_eval.identification.selection import IdentificationError, Selection

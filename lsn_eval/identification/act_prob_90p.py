@@ -6,7 +6,6 @@ from lsn_eval.errors import LsnError
 from lsn_eval.identification.selection import (
     IdentificationError,
     Selection,
-    by_layer,
     check_rate,
     hookpoint_and_model,
     lowest,
@@ -49,9 +48,6 @@ def act_prob_90p(
             "percentiles of one pass will not do: by definition every neuron is above its own "
             "90th percentile at one token in ten"
         ) from error
-    count = share(top_rate, model, hookpoint)
-    neurons = {}
-    for number, language in enumerate(stats.languages):
-        rates = above[number] / float(stats.tokens[language])
-        neurons[language] = {hookpoint: by_layer(lowest(-rates, count), model, hookpoint)}
-    return Selection(stats.languages, model, neurons, {"hookpoint": hookpoint})
+    # Of one language the counts rank as the rates do.
+    neurons = [lowest(-counts, share(top_rate, model, hookpoint)) for counts in above]
+    return Selection.at(stats.languages, model, hookpoint, neurons)

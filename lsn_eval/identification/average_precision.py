@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from lsn_eval.identification.selection import (
     IdentificationError,
     Neurons,
     Selection,
-    by_layer,
+    by_place,
     check_languages,
     check_whole,
     lowest,
@@ -66,10 +67,10 @@ def average_precision(
     sizes = [model.widths[at] for at in hookpoints for _ in model.layers]
     borders = np.concatenate([[0], np.cumsum(sizes)])
     scores = np.empty((len(stats.languages), total), np.float32)
-    places = [(at, layer) for at in hookpoints for layer in range(len(model.layers))]
-    for number, (at, layer) in enumerate(places):
-        responses = stats.responses(at, model.layers[layer])
-        scores[:, borders[number] : borders[number + 1]] = precision_of_units(responses, positives)
+    for (at, layer), start, end in zip(
+        product(hookpoints, model.layers), borders, borders[1:], strict=False
+    ):
+        scores[:, start:end] = precision_of_units(stats.responses(at, layer), positives)
 
     chosen: Neurons = {}
     for language, score in zip(stats.languages, scores, strict=True):
@@ -79,23 +80,13 @@ def average_precision(
         rest[top] = np.inf
         flat = np.sort(np.concatenate([top, lowest(rest, neurons // 2)]))
         chosen[language] = {}
-        for position, at in enumerate(hookpoints):
-            start, end = borders[[position * len(model.layers), (position + 1) * len(model.layers)]]
+        ends = borders[:: len(model.layers)]
+        for at, start, end in zip(hookpoints, ends, ends[1:], strict=False):
             inside = flat[(flat >= start) & (flat < end)] - start
-            chosen[language][at] = by_layer(inside, model, at)
-    return Selection(
-        stats.languages,
-        model,
-        chosen,
-        {
-            "hookpoint": list(hookpoints),
-            "texts": {
-                language: int(mine.sum())
-                for language, mine in zip(stats.languages, positives, strict=True)
-            },
-        },
-        median_over_texts=True,
-    )
+            chosen[language] |= by_place(inside, model, at)
+    counts = dict(zip(stats.languages, positives.sum(1).tolist(), strict=True))
+    found = {"hookpoint": list(hookpoints), "texts": counts}
+    return Selection(stats.languages, model, chosen, found, median_over_texts=True)
 
 
 def _hookpoints(stats: ActivationStats, asked: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -108,8 +99,8 @@ def _hookpoints(stats: ActivationStats, asked: str | Sequence[str] | None) -> tu
                 f"name a hookpoint: hookpoint={next(iter(stats.hookpoints), 'mlp.up')}"
             )
         return linear
-    names = [asked] if isinstance(asked, str) else list(dict.fromkeys(asked))
-    return tuple(one_hookpoint(stats, name) for name in names)
+    names = [asked] if isinstance(asked, str) else asked
+    return tuple(one_hookpoint(stats, name) for name in dict.fromkeys(names))
 
 
 def text_languages(stats: ActivationStats) -> NDArray[np.str_]:

@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lsn_eval.identification.selection import Selection, by_layer, check_rate, kth_value, lowest
+from lsn_eval.identification.selection import Selection, check_rate, kth_value, lowest
 from lsn_eval.models.layout import ModelLayout
-
-
-@dataclass(frozen=True, eq=False)
-class Uneven:
-    """Flat positions in [layer, neuron] of each language's neurons, and the thresholds found."""
-
-    neurons: tuple[NDArray[np.int64], ...]
-    threshold: float
-    activation_bar: float
-
-    def selection(
-        self, languages: Sequence[str], model: ModelLayout, hookpoint: str, **found: Any
-    ) -> Selection:
-        """These neurons by language and layer, with the thresholds among what was `found`."""
-        return Selection(
-            tuple(languages),
-            model,
-            {
-                language: {hookpoint: by_layer(flat, model, hookpoint)}
-                for language, flat in zip(languages, self.neurons, strict=True)
-            },
-            {
-                "hookpoint": hookpoint,
-                "threshold": self.threshold,
-                "activation_bar": self.activation_bar,
-                **found,
-            },
-        )
 
 
 def language_entropy(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -65,11 +36,15 @@ def language_entropy(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def select_uneven(
     values: NDArray[np.float32],
+    languages: Iterable[str],
+    model: ModelLayout,
+    hookpoint: str,
     *,
     top_rate: float,
     filter_rate: float,
     activation_bar_rate: float,
-) -> Uneven:
+    **found: Any,
+) -> Selection:
     """The neurons whose `values` [language, layer, neuron] are the most uneven over languages.
 
     1. Neurons that no language has above the `filter_rate` quantile of all values are dropped.
@@ -77,16 +52,17 @@ def select_uneven(
     3. Each goes to every language that has it above the `activation_bar_rate` quantile.
 
     Where fewer neurons pass the first step than the second asks for, all that pass are taken.
+    The selection has both quantiles among what was `found`.
     """
     check_rate("top_rate", top_rate)
     check_rate("filter_rate", filter_rate)
     check_rate("activation_bar_rate", activation_bar_rate)
     threshold = kth_value(values, filter_rate)
-    bar = threshold
-    if activation_bar_rate != filter_rate:
-        bar = kth_value(values, activation_bar_rate)
+    same = activation_bar_rate == filter_rate
+    bar = threshold if same else kth_value(values, activation_bar_rate)
     entropy = language_entropy(values)
     entropy[values.max(axis=0) <= threshold] = np.inf
     chosen = lowest(entropy, round(entropy.size * top_rate))
-    neurons = tuple(chosen[language.reshape(-1)[chosen] > bar] for language in values)
-    return Uneven(neurons, float(threshold), float(bar))
+    neurons = (chosen[language.reshape(-1)[chosen] > bar] for language in values)
+    found = {"threshold": float(threshold), "activation_bar": float(bar), **found}
+    return Selection.at(languages, model, hookpoint, neurons, **found)

@@ -1,10 +1,14 @@
-"""Language activation probability entropy (Tang et al. 2024)."""
+"""Language activation probability entropy, and what Tang et al. (2024) compare it with: the
+probability alone (`lap`), and the entropy of the activation's value (`lave`)."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from lsn_eval.identification.entropy import select_uneven
 from lsn_eval.identification.selection import (
     Selection,
+    check_rate,
     hookpoint_and_model,
     probabilities,
 )
@@ -35,10 +39,63 @@ def lape(
     above 1 are used as they are: only ratios and comparisons of p matter.
     """
     hookpoint, model = hookpoint_and_model(stats, hookpoint)
-    uneven = select_uneven(
+    return select_uneven(
         probabilities(stats, hookpoint),
+        stats.languages,
+        model,
+        hookpoint,
         top_rate=top_rate,
         filter_rate=filter_rate,
         activation_bar_rate=activation_bar_rate,
     )
-    return uneven.selection(stats.languages, model, hookpoint)
+
+
+def lave(
+    stats: ActivationStats,
+    *,
+    hookpoint: str | None = None,
+    top_rate: float = 0.01,
+    filter_rate: float = 0.95,
+    activation_bar_rate: float = 0.95,
+) -> Selection:
+    """LAPE with the mean activation in the place of the firing rate.
+
+    Tang et al. (2024, arXiv 2402.16438), among the methods they compare with: entropy over
+    languages of the neuron's activation value; languages with high values own the neuron.
+
+    Left open there, chosen here:
+    - Means may be negative, and an entropy needs values that are not. A negative mean counts as
+      0: the floor of a SiLU or GELU is about -0.28 or -0.17, so a negative mean says that the
+      neuron is mostly off, not that it is on with the other sign. (For a linear layer's output,
+      where the sign is arbitrary, that loses neurons which go down in a language.)
+    - Filtering, top rate and assignment are LAPE's, with quantiles of the means.
+
+    Activations differ in scale between layers, and one quantile serves them all: the method
+    prefers layers of large activations, often the last ones.
+    """
+    hookpoint, model = hookpoint_and_model(stats, hookpoint)
+    return select_uneven(
+        np.maximum(stats.get(hookpoint, "mean"), 0).astype(np.float32),
+        stats.languages,
+        model,
+        hookpoint,
+        top_rate=top_rate,
+        filter_rate=filter_rate,
+        activation_bar_rate=activation_bar_rate,
+    )
+
+
+def lap(
+    stats: ActivationStats, *, hookpoint: str | None = None, min_probability: float = 0.95
+) -> Selection:
+    """Neurons that fire at more than `min_probability` of a language's tokens.
+
+    Tang et al. (2024, arXiv 2402.16438), among the methods they compare with; .95 is theirs. Each
+    language is looked at alone, so a neuron that fires everywhere belongs to every language, and
+    how many neurons there are is a matter of the model. Two languages are asked for all the same,
+    as of every method: the mask of one would say nothing of language.
+    """
+    check_rate("min_probability", min_probability)
+    hookpoint, model = hookpoint_and_model(stats, hookpoint)
+    fires = probabilities(stats, hookpoint) > np.float32(min_probability)
+    return Selection.at(stats.languages, model, hookpoint, map(np.flatnonzero, fires))

@@ -71,12 +71,6 @@ def parameter_variation(
             for language, checkpoint in tuned.items()
         ]
     )
-    uneven = select_uneven(
-        rates,
-        top_rate=top_rate,
-        filter_rate=filter_rate,
-        activation_bar_rate=activation_bar_rate,
-    )
     model = ModelLayout.numbered(
         len(layers),
         {HOOKPOINT: rates.shape[2]},
@@ -84,7 +78,16 @@ def parameter_variation(
         name=base.name,
         revision=base.revision,
     )
-    return uneven.selection(tuple(tuned), model, HOOKPOINT, norm="L2 of the change over L2 before")
+    return select_uneven(
+        rates,
+        tuned,
+        model,
+        HOOKPOINT,
+        top_rate=top_rate,
+        filter_rate=filter_rate,
+        activation_bar_rate=activation_bar_rate,
+        norm="L2 of the change over L2 before",
+    )
 
 
 def _rates(

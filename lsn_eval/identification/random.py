@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from lsn_eval.errors import MaskError
 from lsn_eval.identification.selection import (
     IdentificationError,
-    Neurons,
     Selection,
-    by_layer,
     check_rate,
     check_whole,
     hookpoint_and_model,
     share,
 )
+from lsn_eval.masks.content import MaskContent
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.masks.names import MaskMethod
 from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
@@ -39,31 +37,20 @@ def random(
     do not overlap. For random neurons that match a mask layer by layer, use its controls.
     """
     hookpoint, model = hookpoint_and_model(stats, hookpoint)
-    neurons = random_neurons(stats.languages, model, hookpoint, top_rate=top_rate, seed=seed)
-    return Selection(stats.languages, model, neurons, {"hookpoint": hookpoint})
+    return _dealt_out(stats.languages, model, hookpoint, top_rate, seed)
 
 
-def random_neurons(
-    languages: tuple[str, ...],
-    model: ModelLayout,
-    hookpoint: str,
-    *,
-    top_rate: float = 0.01,
-    seed: int = 0,
-) -> Neurons:
-    """The neurons of `random`, for a model of which nothing was recorded.
-
-    The generator is `numpy.random.RandomState`, whose stream NumPy keeps for good.
-    """
+def _dealt_out(
+    languages: Sequence[str], model: ModelLayout, hookpoint: str, top_rate: float, seed: int
+) -> Selection:
+    """The generator is `numpy.random.RandomState`, whose stream NumPy keeps for good."""
     check_rate("top_rate", top_rate)
     if check_whole("seed", seed) > 2**32 - 1:
         raise IdentificationError(f"seed must be below 2**32, not {seed}")
     total = len(model.layers) * model.widths[hookpoint]
     drawn = np.random.RandomState(seed).permutation(total)[: share(top_rate, model, hookpoint)]
-    return {
-        language: {hookpoint: by_layer(np.sort(drawn[number :: len(languages)]), model, hookpoint)}
-        for number, language in enumerate(languages)
-    }
+    hands = [np.sort(drawn[number :: len(languages)]) for number in range(len(languages))]
+    return Selection.at(languages, model, hookpoint, hands)
 
 
 def random_like(mask: NeuronMask, seed: int) -> NeuronMask:
@@ -77,27 +64,21 @@ def random_like(mask: NeuronMask, seed: int) -> NeuronMask:
     """
     if seed < 1:
         raise MaskError(f"seed {seed}: controls are numbered from 1")
-    neurons: dict[str, Any] = {}
-    values: dict[str, Any] = {}
-    for language in mask.languages:
-        stored = f"random{seed}-{language}"
-        if stored in mask.who:
-            drawn = {place: mask.indices(stored, *place) for place in mask.places(stored)}
-        else:
-            drawn = mask.draw_control(language, seed)
-        for (hookpoint, layer), indices in drawn.items():
-            neurons.setdefault(language, {}).setdefault(hookpoint, {})[layer] = indices
-            if stored in mask.who:
-                values.setdefault(language, {}).setdefault(hookpoint, {})[layer] = {
-                    statistic: mask.values(stored, hookpoint, layer, statistic)
-                    for statistic in mask.statistics(stored)
-                }
-    return NeuronMask(
-        neurons,
-        model=mask.model,
-        languages=mask.languages,
-        method=MaskMethod("random", {"like": mask.digest, "seed": seed}),
-        values=values,
+    controls = {language: f"random{seed}-{language}" for language in mask.languages}
+    return NeuronMask.of(
+        MaskContent(
+            model=mask.model,
+            languages=mask.languages,
+            method=MaskMethod("random", {"like": mask.digest, "seed": seed}),
+            provenance={},
+            neurons_of={
+                language: mask.neurons_of.get(control) or mask.draw_control(language, seed)
+                for language, control in controls.items()
+            },
+            values_of={
+                language: mask.values_of.get(control, {}) for language, control in controls.items()
+            },
+        )
     )
 
 
@@ -115,10 +96,6 @@ def random_mask(
     if hookpoint not in HOOKPOINTS:
         raise MaskError(f"hookpoint {hookpoint!r}: one of {', '.join(HOOKPOINTS)} was expected")
     model = ModelLayout.numbered(layers, {hookpoint: width}, type=model_type)
-    neurons = random_neurons(tuple(languages), model, hookpoint, top_rate=top_rate, seed=seed)
-    return NeuronMask(
-        neurons,
-        model=model,
-        languages=languages,
-        method=MaskMethod("random", {"hookpoint": hookpoint, "top_rate": top_rate, "seed": seed}),
-    )
+    selection = _dealt_out(languages, model, hookpoint, top_rate, seed)
+    method = MaskMethod("random", {"hookpoint": hookpoint, "top_rate": top_rate, "seed": seed})
+    return NeuronMask.of(MaskContent(model, tuple(languages), method, {}, selection.neurons, {}))

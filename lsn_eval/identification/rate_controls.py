@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lsn_eval.masks.content import MaskContent
 from lsn_eval.masks.controls import free_neurons, seeded
-from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.layout import Place
 
 NEAREST = 20
@@ -18,7 +18,7 @@ of a language the same."""
 
 
 def draw_rate_controls(
-    mask: NeuronMask, language: str, count: int, rates: Mapping[Place, NDArray[Any]]
+    mask: MaskContent, language: str, count: int, rates: Mapping[Place, NDArray[Any]]
 ) -> list[dict[Place, NDArray[np.int32]]]:
     """Controls 1 to `count` for `language`: layer by layer as `NeuronMask.draw_control`, and each
     neuron's stand-in close to it in how often it fires in the language.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 
 from lsn_eval.errors import LsnError
 from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT
-from lsn_eval.models.layout import ModelLayout
+from lsn_eval.models.layout import ModelLayout, Place
 from lsn_eval.statistics import ActivationStats
 
-Neurons = dict[str, dict[str, dict[str, NDArray[np.int64]]]]
-"""`neurons[language][hookpoint][layer]`, sorted unique indices [neuron]."""
+Neurons = dict[str, dict[Place, NDArray[np.int32]]]
+"""`neurons[language][hookpoint, layer]`, sorted unique indices [neuron]."""
 
 
 class IdentificationError(LsnError):
@@ -35,6 +34,21 @@ class Selection:
     """What the method computed on the way, such as thresholds; stored beside its parameters."""
     median_over_texts: bool = False
     """The mask's "median" is to be the median over texts' means, not over tokens."""
+
+    @staticmethod
+    def at(
+        languages: Iterable[str],
+        model: ModelLayout,
+        hookpoint: str,
+        flat: Iterable[NDArray[np.int64]],
+        **found: Any,
+    ) -> Selection:
+        """Neurons of one hookpoint, of each language sorted `flat` positions in [layer, neuron]."""
+        names = tuple(languages)
+        neurons = {
+            name: by_place(mine, model, hookpoint) for name, mine in zip(names, flat, strict=True)
+        }
+        return Selection(names, model, neurons, {"hookpoint": hookpoint, **found})
 
 
 def check_languages(stats: ActivationStats) -> None:
@@ -94,11 +108,10 @@ def model_at(model: ModelLayout, *hookpoints: str) -> ModelLayout:
     return replace(model, widths={at: model.widths[at] for at in hookpoints})
 
 
-def check_rate(name: str, rate: float) -> float:
-    """`rate` as a float between 0 and 1; raises IdentificationError."""
+def check_rate(name: str, rate: float) -> None:
+    """Raise IdentificationError unless `rate` is a number between 0 and 1."""
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
         raise IdentificationError(f"{name} must be a number between 0 and 1, not {rate!r}")
-    return float(rate)
 
 
 def check_whole(name: str, number: int, least: int = 0) -> int:
@@ -133,7 +146,7 @@ def kth_value(values: NDArray[np.float32], rate: float) -> np.float32:
     return np.float32(flat[k - 1])
 
 
-def lowest(scores: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
+def lowest(scores: NDArray[Any], count: int) -> NDArray[np.int64]:
     """Sorted flat positions of the `count` lowest finite scores; of equal ones the first win.
 
     Positions in a [layer, neuron] array are in the order (layer, neuron), so that the choice among
@@ -149,20 +162,21 @@ def lowest(scores: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
     return np.sort(np.concatenate([below, tied])).astype(np.int64)
 
 
-def by_layer(
+def by_place(
     flat: NDArray[np.int64], model: ModelLayout, hookpoint: str
-) -> dict[str, NDArray[Any]]:
-    """Sorted flat positions in [layer, neuron] as sorted indices of each layer."""
+) -> dict[Place, NDArray[np.int32]]:
+    """Sorted flat positions in [layer, neuron] as sorted indices of each layer that has some."""
     width = model.widths[hookpoint]
     borders = np.searchsorted(flat, np.arange(len(model.layers) + 1) * width)
     return {
-        layer: flat[borders[number] : borders[number + 1]] - number * width
-        for number, layer in enumerate(model.layers)
-        if borders[number] < borders[number + 1]
+        (hookpoint, layer): (flat[start:end] - number * width).astype(np.int32)
+        for number, (layer, start, end) in enumerate(
+            zip(model.layers, borders, borders[1:], strict=False)
+        )
+        if start < end
     }
 
 
 def share(rate: float, model: ModelLayout, hookpoint: str) -> int:
     """round(rate * layers * neurons), as the published scripts count."""
-    total = len(model.layers) * model.widths[hookpoint]
-    return round(total * rate) if math.isfinite(rate) else 0
+    return round(len(model.layers) * model.widths[hookpoint] * rate)

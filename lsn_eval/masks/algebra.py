@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -37,20 +37,22 @@ def combine(mask: MaskContent, other: MaskContent, operation: Operation) -> Mask
             f"the {operation} of masks of different models was asked for: {_described(mine)} and "
             f"{_described(theirs)}; both must be of one model"
         )
-    languages = list(mask.languages)
+    languages = mask.languages
     if operation == "union":
-        languages = list(dict.fromkeys(mask.languages + other.languages))
+        languages = tuple(dict.fromkeys(mask.languages + other.languages))
     elif operation == "overlap":
-        languages = [language for language in mask.languages if language in other.languages]
-    neurons: dict[str, dict[Place, NDArray[np.int32]]] = {}
-    values: dict[str, dict[Place, dict[str, NDArray[np.float32]]]] = {}
+        languages = tuple(name for name in mask.languages if name in other.languages)
+    neurons: dict[str, dict[Place, NDArray[np.int32]]] = {name: {} for name in languages}
+    values: dict[str, dict[Place, dict[str, NDArray[np.float32]]]] = {
+        name: {} for name in languages
+    }
     for language in languages:
-        a, b = _by_place(mask, language), _by_place(other, language)
+        a, b = (side.neurons_of.get(language, {}) for side in (mask, other))
         for place in dict.fromkeys([*a, *b]):
             left, right = (side.get(place, np.zeros(0, np.int32)) for side in (a, b))
             combined = _SETS[operation](left, right)
-            neurons.setdefault(language, {})[place] = combined
-            values.setdefault(language, {})[place] = {
+            neurons[language][place] = combined
+            values[language][place] = {
                 statistic: array
                 for statistic in STATISTICS
                 if (array := _shared((mask, other), (language, *place), statistic, combined))
@@ -58,16 +60,12 @@ def combine(mask: MaskContent, other: MaskContent, operation: Operation) -> Mask
             }
     return MaskContent(
         replace(mine, widths={**theirs.widths, **mine.widths}),
-        tuple(languages),
+        languages,
         MaskMethod(operation, {"of": [mask.digest, other.digest]}),
         {},
         neurons,
         values,
     )
-
-
-def _by_place(mask: MaskContent, language: str) -> Mapping[Place, NDArray[np.int32]]:
-    return mask.at_places(language) if language in mask.languages else {}
 
 
 def _shared(

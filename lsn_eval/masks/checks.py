@@ -13,7 +13,7 @@ from lsn_eval.errors import MaskError
 from lsn_eval.masks.content import MaskContent
 from lsn_eval.masks.names import CONTROL_NAME, LANGUAGE_NAME, STATISTICS
 from lsn_eval.models.hookpoints import HOOKPOINTS, ModelHookpoints
-from lsn_eval.models.layout import Place
+from lsn_eval.models.layout import ModelLayout, Place
 from lsn_eval.storage.shipped import DEMO_MODEL, demo_model_dir
 
 # Against itself -------------------------------------------------------------------------------
@@ -156,36 +156,34 @@ def check_model(mask: MaskContent, hookpoints: ModelHookpoints) -> tuple[str, ..
                 f"this mask is of a model with {made_with.widths[hookpoint]} neurons per layer at "
                 f"{hookpoint}, and the loaded model has {widths[hookpoint]}; {advice}"
             )
-    return tuple(_doubts(made_with.name, made_with.revision, model.name, model.revision))
+    return _doubts(made_with, model)
 
 
 _IN_HUB_CACHE = re.compile(r"models--(?P<name>[^/\\]+)[/\\]snapshots[/\\](?P<revision>[0-9a-f]+)")
 
 
-def _doubts(
-    mask_name: str | None, mask_revision: str | None, name: str | None, revision: str | None
-) -> list[str]:
+def _doubts(made_with: ModelLayout, model: ModelHookpoints) -> tuple[str, ...]:
     """What speaks against the mask's model and the loaded one being the same, where it is known.
 
     Of a name the last part counts, so that `meta-llama/Llama-2-7b-hf` and a folder
     `models/Llama-2-7b-hf` agree.
     """
-    if not (mask_name and name):
-        return []
-    known_as, at = _known_as(mask_name, mask_revision)
-    loaded_as, loaded_at = _known_as(name, revision)
+    if not (made_with.name and model.name):
+        return ()
+    known_as, at = _known_as(made_with.name, made_with.revision)
+    loaded_as, loaded_at = _known_as(model.name, model.revision)
     if known_as != loaded_as:
-        return [
-            f"the mask was made with {mask_name}, and the loaded model is {name}: of the same "
-            "shape, and its neurons mean something else unless it is the same model in another "
-            "place"
-        ]
+        return (
+            f"the mask was made with {made_with.name}, and the loaded model is {model.name}: of "
+            "the same shape, and its neurons mean something else unless it is the same model in "
+            "another place",
+        )
     if at and loaded_at and at != loaded_at:
-        return [
-            f"the mask was made with revision {at[:12]} of {mask_name}, and revision "
-            f"{loaded_at[:12]} is loaded"
-        ]
-    return []
+        return (
+            f"the mask was made with revision {at[:12]} of {made_with.name}, and revision "
+            f"{loaded_at[:12]} is loaded",
+        )
+    return ()
 
 
 def _known_as(name: str, revision: str | None) -> tuple[str, str | None]:

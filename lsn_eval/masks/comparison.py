@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lsn_eval.masks.algebra import combine
+from lsn_eval.masks.content import MaskContent
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.hookpoints import HOOKPOINTS
 
@@ -48,24 +51,21 @@ def language_overlap(mask: NeuronMask, hookpoint: str | None = None) -> Language
 
 def layer_distribution(mask: NeuronMask, hookpoint: str) -> NDArray[np.int64]:
     """Neurons [language, layer] at a hookpoint, layers in the model's order."""
-    counts = [
-        [mask.indices(language, hookpoint, layer).size for layer in mask.model.layers]
-        for language in mask.languages
-    ]
+    nowhere = [0] * len(mask.model.layers)
+    counts = [mask.layer_counts(language).get(hookpoint, nowhere) for language in mask.languages]
     return np.array(counts, np.int64)
 
 
-def positions(mask: NeuronMask, language: str, hookpoint: str | None = None) -> NDArray[np.int64]:
+def positions(mask: MaskContent, language: str, hookpoint: str | None = None) -> NDArray[np.int64]:
     """Sorted numbers that tell the neurons of a mask apart over hookpoints and layers."""
     widest = max(mask.model.widths.values())
-    layers = {layer: number for number, layer in enumerate(mask.model.layers)}
-    places = [
-        (HOOKPOINTS.index(at) * len(layers) + layers[layer]) * widest
-        + mask.indices(language, at, layer).astype(np.int64)
-        for at, layer in mask.places(language)
-        if hookpoint in (None, at)
+    start = {at: widest * n for n, at in enumerate(product(HOOKPOINTS, mask.model.layers))}
+    at_places = [
+        start[place] + mask.indices(language, *place).astype(np.int64)
+        for place in mask.places(language)
+        if hookpoint in (None, place[0])
     ]
-    return np.concatenate(places) if places else np.zeros(0, np.int64)
+    return np.concatenate([np.zeros(0, np.int64), *at_places])
 
 
 # Between two masks ----------------------------------------------------------------------------
@@ -98,7 +98,7 @@ class LanguageDifference:
         return asdict(self) | {
             "only_first": self.only_first,
             "only_second": self.only_second,
-            "jaccard": _plain(self.jaccard),
+            "jaccard": None if np.isnan(self.jaccard) else self.jaccard,
         }
 
 
@@ -133,14 +133,15 @@ def mask_difference(first: NeuronMask, second: NeuronMask) -> MaskDifference:
     Raises:
         MaskError: they are of different models.
     """
-    both = first & second if set(first.languages) & set(second.languages) else None
-    if both is None:
-        first | second  # of different models: the error says so
+    both = combine(first, second, "overlap")
     languages = list(dict.fromkeys([*first.languages, *second.languages]))
     hookpoints = [at for at in HOOKPOINTS if at in {*first.hookpoints, *second.hookpoints}]
 
     def entry(language: str, hookpoint: str | None) -> LanguageDifference:
-        counts = [_count(mask, language, hookpoint) for mask in (first, second, both)]
+        counts = [
+            positions(mask, language, hookpoint).size if language in mask.languages else 0
+            for mask in (first, second, both)
+        ]
         return LanguageDifference(language, hookpoint or "all", *counts)
 
     return MaskDifference(
@@ -155,15 +156,3 @@ def mask_difference(first: NeuronMask, second: NeuronMask) -> MaskDifference:
         tuple(language for language in second.languages if language not in first.languages),
         first.digest == second.digest,
     )
-
-
-def _count(mask: NeuronMask | None, language: str, hookpoint: str | None) -> int:
-    if mask is None or language not in mask.languages:
-        return 0
-    if hookpoint is None:
-        return mask.count(language)
-    return sum(mask.layer_counts(language).get(hookpoint, []))
-
-
-def _plain(number: float) -> float | None:
-    return None if np.isnan(number) else float(number)

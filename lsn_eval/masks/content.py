@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,6 @@ from lsn_eval.errors import MaskError
 from lsn_eval.masks.names import MaskMethod
 from lsn_eval.models.hookpoints import HOOKPOINTS
 from lsn_eval.models.layout import ModelLayout, Place
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,16 +44,12 @@ class MaskContent:
         return tuple(at for at in HOOKPOINTS if at in (used or self.model.widths))
 
     @cached_property
-    def _position(self) -> dict[str, int]:
-        return {layer: number for number, layer in enumerate(self.model.layers)}
+    def _ranks(self) -> dict[Place, int]:
+        return {place: n for n, place in enumerate(product(HOOKPOINTS, self.model.layers))}
 
     def places(self, who: str) -> tuple[Place, ...]:
         """Hookpoints and layers at which `who` has neurons, in the model's order."""
-
-        def position(place: Place) -> tuple[int, int]:
-            return HOOKPOINTS.index(place[0]), self._position[place[1]]
-
-        return tuple(sorted(self.at_places(who), key=position))
+        return tuple(sorted(self.at_places(who), key=self._ranks.__getitem__))
 
     def indices(self, who: str, hookpoint: str, layer: str | int) -> NDArray[np.int32]:
         """Sorted neuron indices [neuron] of `who` at one place; empty where it has none."""
@@ -97,11 +92,3 @@ class MaskContent:
     def unknown(self, who: str) -> str:
         """An error text for a language that the mask does not have."""
         return f"{who!r} is not in this mask; its languages are {', '.join(self.languages)}"
-
-
-def nested(places: Mapping[Place, T]) -> dict[str, dict[str, T]]:
-    """`[hookpoint][layer]` of what stands under `[hookpoint, layer]`."""
-    tree: dict[str, dict[str, T]] = {}
-    for (hookpoint, layer), content in places.items():
-        tree.setdefault(hookpoint, {})[layer] = content
-    return tree

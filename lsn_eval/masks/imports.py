@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lsn_eval.errors import MaskError
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.masks.names import MaskMethod
-from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
+from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT
 from lsn_eval.models.layout import ModelLayout
 from lsn_eval.storage.tensor_files import load_plain_tensors, whole_numbers
 
@@ -35,8 +36,6 @@ def import_rucaibox(
         MaskError: the file does not have as many languages or layers, or an index is outside the
             width or doubled.
     """
-    if hookpoint not in HOOKPOINTS:
-        raise MaskError(f"hookpoint {hookpoint!r}: one of {', '.join(HOOKPOINTS)} was expected")
     source = Path(path)
     content = load_plain_tensors(source, MaskError)
     if not isinstance(content, list) or not all(isinstance(entry, list) for entry in content):
@@ -49,22 +48,17 @@ def import_rucaibox(
             f"{source} holds {len(content)} languages and {len(languages)} were named "
             f"({', '.join(languages)}); name them all, in file order"
         )
+    neurons: dict[str, Any] = {}
     for language, by_layer in zip(languages, content, strict=True):
         if len(by_layer) != layers:
             raise MaskError(
                 f"{source}: {language} has {len(by_layer)} layers and --layers says {layers}"
             )
-    neurons = {
-        language: {
-            hookpoint: {
-                str(layer): np.sort(
-                    whole_numbers(indices, f"{source}: {language}, layer {layer}", 1, MaskError)
-                )
-                for layer, indices in enumerate(by_layer)
-            }
+        found = {
+            str(layer): whole_numbers(indices, f"{source}: {language}, layer {layer}", 1, MaskError)
+            for layer, indices in enumerate(by_layer)
         }
-        for language, by_layer in zip(languages, content, strict=True)
-    }
+        neurons[language] = {hookpoint: {layer: np.sort(array) for layer, array in found.items()}}
     return NeuronMask(
         neurons,
         model=ModelLayout.numbered(layers, {hookpoint: width}, name=name, type=model_type),

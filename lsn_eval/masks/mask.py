@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,13 +17,15 @@ from numpy.typing import ArrayLike, NDArray
 from lsn_eval.errors import MaskError
 from lsn_eval.masks.algebra import combine
 from lsn_eval.masks.checks import check_mask, check_model
-from lsn_eval.masks.content import MaskContent, nested
+from lsn_eval.masks.content import MaskContent
 from lsn_eval.masks.controls import draw_control
 from lsn_eval.masks.files import find_mask, read_mask, write_mask
 from lsn_eval.masks.names import CONTROL_NAME, STATISTICS, MaskMethod
 from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, ModelHookpoints
 from lsn_eval.models.layout import ModelLayout, Place
 from lsn_eval.storage.tensor_files import whole_numbers
+
+T = TypeVar("T")
 
 
 class NeuronMask(MaskContent):
@@ -57,23 +60,21 @@ class NeuronMask(MaskContent):
         if languages is None:
             languages = [who for who in neurons if not CONTROL_NAME.fullmatch(who)]
         neurons_of: dict[str, dict[Place, NDArray[np.int32]]] = {name: {} for name in languages}
-        for who, by_hookpoint in neurons.items():
-            places = neurons_of.setdefault(who, {})
-            for hookpoint, by_layer in by_hookpoint.items():
-                for layer, array in by_layer.items():
-                    indices = _canonical_indices(array, f"{who}/{hookpoint}/{layer}")
-                    if indices.size:
-                        places[hookpoint, layer] = indices
+        for who, tree in neurons.items():
+            neurons_of[who] = {
+                place: indices
+                for place, array in _by_place(tree).items()
+                if (indices := _canonical_indices(array, f"{who}/{'/'.join(place)}")).size
+            }
         values_of: dict[str, dict[Place, dict[str, NDArray[np.float32]]]] = {}
-        for who, value_hookpoints in (values or {}).items():
-            for hookpoint, value_layers in value_hookpoints.items():
-                for layer, statistics in value_layers.items():
-                    for statistic, array in statistics.items():
-                        canonical = np.array(array, dtype=np.float32)
-                        canonical.setflags(write=False)
-                        if canonical.size:
-                            by_place = values_of.setdefault(who, {})
-                            by_place.setdefault((hookpoint, layer), {})[statistic] = canonical
+        for who, value_tree in (values or {}).items():
+            values_of[who] = {}
+            for place, statistics in _by_place(value_tree).items():
+                for statistic, array in statistics.items():
+                    canonical = np.array(array, dtype=np.float32)
+                    canonical.setflags(write=False)
+                    if canonical.size:
+                        values_of[who].setdefault(place, {})[statistic] = canonical
         super().__init__(
             model=model,
             languages=tuple(languages),
@@ -88,11 +89,11 @@ class NeuronMask(MaskContent):
     def of(content: MaskContent) -> NeuronMask:
         """The mask of this content; raises MaskError if it contradicts itself."""
         return NeuronMask(
-            {who: nested(places) for who, places in content.neurons_of.items()},
+            {who: _nested(places) for who, places in content.neurons_of.items()},
             model=content.model,
             languages=content.languages,
             method=content.method,
-            values={who: nested(places) for who, places in content.values_of.items()},
+            values={who: _nested(places) for who, places in content.values_of.items()},
             provenance=content.provenance,
         )
 
@@ -121,10 +122,8 @@ class NeuronMask(MaskContent):
     def layer_counts(self, who: str) -> dict[str, list[int]]:
         """Neurons per layer, in the model's order, for each hookpoint of the mask."""
         return {
-            hookpoint: [
-                int(self.indices(who, hookpoint, layer).size) for layer in self.model.layers
-            ]
-            for hookpoint in self.hookpoints
+            at: [self.indices(who, at, layer).size for layer in self.model.layers]
+            for at in self.hookpoints
         }
 
     def statistics(self, who: str) -> tuple[str, ...]:
@@ -194,9 +193,9 @@ class NeuronMask(MaskContent):
             return (control[2] if control else who) in wanted
 
         return self._with(
-            {who: places for who, places in self.neurons_of.items() if belongs(who)},
-            {who: places for who, places in self.values_of.items() if belongs(who)},
             languages=tuple(wanted),
+            neurons_of={who: at for who, at in self.neurons_of.items() if belongs(who)},
+            values_of={who: at for who, at in self.values_of.items() if belongs(who)},
         )
 
     # Controls --------------------------------------------------------------------------------
@@ -207,37 +206,24 @@ class NeuronMask(MaskContent):
 
     def with_controls(self, count: int) -> NeuronMask:
         """The mask with controls 1 to `count` stored for every language that has neurons."""
-        neurons = {who: dict(places) for who, places in self.neurons_of.items()}
-        for language in self.languages:
-            if self.count(language):
-                for number in range(1, count + 1):
-                    who = f"random{number}-{language}"
-                    neurons.setdefault(who, self.draw_control(language, number))
-        return self._with(neurons, self.values_of)
+        neurons = dict(self.neurons_of)
+        for language in filter(self.count, self.languages):
+            for number in range(1, count + 1):
+                who = f"random{number}-{language}"
+                if who not in neurons:
+                    neurons[who] = self.draw_control(language, number)
+        return self._with(neurons_of=neurons)
 
     def with_values(
         self, values: Mapping[str, Mapping[str, Mapping[str, Mapping[str, ArrayLike]]]]
     ) -> NeuronMask:
         """The mask with other stored statistics: `values[who][hookpoint][layer][statistic]`."""
-        return NeuronMask(
-            {who: nested(places) for who, places in self.neurons_of.items()},
-            model=self.model,
-            languages=self.languages,
-            method=self.method,
-            values=values,
-            provenance=self.provenance,
-        )
+        by_place = {who: _by_place(tree) for who, tree in values.items()}
+        return self._with(values_of=by_place)
 
-    def _with(
-        self,
-        neurons: Mapping[str, Mapping[Place, NDArray[np.int32]]],
-        values: Mapping[str, Mapping[Place, Mapping[str, NDArray[np.float32]]]],
-        languages: tuple[str, ...] | None = None,
-    ) -> NeuronMask:
-        languages = self.languages if languages is None else languages
-        return NeuronMask.of(
-            MaskContent(self.model, languages, self.method, self.provenance, neurons, values)
-        )
+    def _with(self, **changes: Any) -> NeuronMask:
+        content = {field.name: getattr(self, field.name) for field in fields(MaskContent)}
+        return NeuronMask.of(MaskContent(**content | changes))
 
     # Files and models ------------------------------------------------------------------------
 
@@ -283,3 +269,16 @@ def _canonical_indices(values: ArrayLike, where: str) -> NDArray[np.int32]:
     canonical = array.astype(np.int32)
     canonical.setflags(write=False)
     return canonical
+
+
+def _by_place(tree: Mapping[str, Mapping[str, T]]) -> dict[Place, T]:
+    """`[hookpoint, layer]` of what stands under `[hookpoint][layer]`."""
+    return {(at, layer): entry for at, layers in tree.items() for layer, entry in layers.items()}
+
+
+def _nested(places: Mapping[Place, T]) -> dict[str, dict[str, T]]:
+    """`[hookpoint][layer]` of what stands under `[hookpoint, layer]`."""
+    tree: dict[str, dict[str, T]] = {}
+    for (hookpoint, layer), entry in places.items():
+        tree.setdefault(hookpoint, {})[layer] = entry
+    return tree
