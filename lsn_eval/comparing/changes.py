@@ -32,23 +32,20 @@ class Measured:
         return None
 
 
-def change(
-    cell: Measured,
+def change_since(
     baseline: Measured | None,
+    cell: Measured,
     first: Row,
     scale: Scale,
     draws: Draws,
     allowed: frozenset[str],
 ) -> Change:
-    """The cell beside its baseline.
+    """The cell beside its baseline, the same task under `none`.
 
     Args:
-        cell: under the condition.
-        baseline: of the same task under `none`.
         first: the first condition's row of the same task: what is left to be compared with where
             there is no baseline.
         scale: to take the change on.
-        draws: of the tests.
         allowed: settings that may differ.
     """
     row, scored = cell.row, cell.scored
@@ -58,24 +55,23 @@ def change(
         obstacles.append(fault)
 
     def refused(*reasons: str, incomparable: bool = True) -> Change:
+        reasons = (*obstacles, *reasons)
         return Change(
-            row=row, baseline=None, scale=scale, obstacles=(*obstacles, *reasons),
-            incomparable=incomparable,
-        )  # fmt: skip
+            row=row, baseline=None, scale=scale, obstacles=reasons, incomparable=incomparable
+        )
 
     if row.condition == NO_CONDITION:
         return refused(incomparable=False)
+    compared = first if baseline is None else baseline.row
+    different = "; ".join(differing(compared.settings, row.settings, allowed))
+    other = f"not comparable with {compared.condition}: {different}"
     if baseline is None:
         lacking = "no baseline: evaluate the same task under none, with the same model"
-        if different := differing(first.settings, row.settings, allowed):
-            return refused(
-                lacking, f"not comparable with {first.condition}: {'; '.join(different)}"
-            )
-        return refused(lacking, incomparable=False)
+        return refused(lacking, *([other] if different else []), incomparable=bool(different))
     if baseline.fault(scale):
         return refused(f"the value under none is {baseline.row.value}", incomparable=False)
-    if different := differing(baseline.row.settings, row.settings, allowed):
-        return refused(f"not comparable with none: {'; '.join(different)}")
+    if different:
+        return refused(other)
     if fault:
         return refused(incomparable=False)
     tested, same = None, None
@@ -87,9 +83,10 @@ def change(
             if not {"prompts", "documents"} & allowed:
                 return refused(f"not comparable with none: {error}")
             obstacles.append(f"no test: {error}")
+    equal = tested.equal if tested else row.value == baseline.row.value
     if tested and tested.interval is None:
         obstacles.append("no interval: many resamples hold no document with a number")
-    if _moved_without_a_cause(row, baseline.row, tested):
+    if row.nothing_changed and not equal and _moved(row, baseline.row, tested):
         return refused(
             "not comparable with none: every value written was there already, and yet the number "
             "moved, so that something else differs between the two runs"
@@ -101,16 +98,14 @@ def change(
         interval=tested.interval if tested else None,
         p=tested.p if tested else None,
         documents=tested.documents if tested else None,
-        equal=tested.equal if tested else row.value == baseline.row.value,
+        equal=equal,
         same_responses=same,
         obstacles=tuple(obstacles),
     )
 
 
-def _moved_without_a_cause(row: Row, baseline: Row, tested: PairedChange | None) -> bool:
-    """Whether the number moved although the hooks changed no value."""
-    if not row.nothing_changed or (tested.equal if tested else row.value == baseline.value):
-        return False
+def _moved(row: Row, baseline: Row, tested: PairedChange | None) -> bool:
+    """Whether it is more than rounding."""
     if tested and tested.interval:
         return not tested.interval[0] <= 0 <= tested.interval[1]
     return abs(row.value - baseline.value) >= ROUNDING * abs(baseline.value)

@@ -13,7 +13,7 @@ from lsn_eval.comparing.no_ops import no_ops
 from lsn_eval.comparing.paired import Draws
 from lsn_eval.comparing.panel_building import build_panel
 from lsn_eval.comparing.panels import Panel
-from lsn_eval.comparing.sample_columns import SampleReader
+from lsn_eval.comparing.scores import SampleReader
 from lsn_eval.comparing.tidy import tidy
 from lsn_eval.errors import LsnError
 from lsn_eval.results import read_results

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
 from lsn_eval.comparing.panels import Change, Panel
 from lsn_eval.results.rows import NO_CONDITION, Row
 
 Place = tuple[str, str, str]
 """Model, mask and condition."""
-
-
-@dataclass
-class _Seen:
-    unmoved: bool = True
-    logged: bool = True
 
 
 def no_ops(panels: Sequence[Panel], rows: Sequence[Row] = ()) -> tuple[frozenset[Place], list[str]]:
@@ -29,18 +23,20 @@ def no_ops(panels: Sequence[Panel], rows: Sequence[Row] = ()) -> tuple[frozenset
             samples to look at is enough.
     """
     moved = _moved(rows)
-    seen: dict[Place, _Seen] = {}
+    facts: dict[Place, list[tuple[bool, bool]]] = defaultdict(list)
     for panel in panels:
         for (condition, _), change in panel.changes.items():
-            if condition == NO_CONDITION or change.difference is None:
-                continue
-            entry = seen.setdefault((panel.model, panel.mask, condition), _Seen())
-            place = panel.model, panel.mask, condition
-            proved = change.same_responses is not None or change.row.nothing_changed
-            entry.unmoved &= _unmoved(change) and (proved or place not in moved)
-            entry.logged &= proved
-    unmoved = {place: entry for place, entry in seen.items() if entry.unmoved}
-    return frozenset(unmoved), _notes(unmoved, len(seen))
+            if condition != NO_CONDITION and change.difference is not None:
+                place = panel.model, panel.mask, condition
+                proved = change.same_responses is not None or change.row.nothing_changed
+                unmoved = _unmoved(change) and (proved or place not in moved)
+                facts[place].append((unmoved, proved))
+    still = {
+        place: all(proved for _, proved in of_place)
+        for place, of_place in facts.items()
+        if all(unmoved for unmoved, _ in of_place)
+    }
+    return frozenset(still), list(_notes(still, len(facts)))
 
 
 def _moved(rows: Sequence[Row]) -> set[Place]:
@@ -62,33 +58,18 @@ def _moved(rows: Sequence[Row]) -> set[Place]:
 def _unmoved(change: Change) -> bool:
     if change.row.nothing_changed:
         return True
-    if change.same_responses is not None:
-        return change.same_responses
-    return change.difference == 0
+    return change.difference == 0 if change.same_responses is None else change.same_responses
 
 
-def _notes(unmoved: dict[Place, _Seen], conditions: int) -> list[str]:
-    if not unmoved:
-        return []
-    chance = (
-        ""
-        if all(entry.logged for entry in unmoved.values())
-        else " (without samples, a metric with few values can be equal by chance)"
-    )
-    if len(unmoved) == conditions:
-        return [
-            f"under every condition {_same(unmoved.values())} none: a likely no-op, an "
-            f"intervention that never happened{chance}"
-        ]
-    return [
-        f"{condition} ({model}, mask {mask}): {_same([entry])} none: a likely no-op"
-        f"{'' if entry.logged else chance}"
-        for (model, mask, condition), entry in unmoved.items()
-    ]
-
-
-def _same(entries: Iterable[_Seen]) -> str:
+def _notes(still: Mapping[Place, bool], conditions: int) -> Iterator[str]:
     """What is known to be equal: scores of equal answers can differ, by another judge for one."""
-    if all(entry.logged for entry in entries):
-        return "the model did the same as under"
-    return "every number equals the one under"
+    numbers = "every number equals the one under none: a likely no-op"
+    chance = " (without samples, a metric with few values can be equal by chance)"
+    model_did = "the model did the same as under none: a likely no-op"
+    never = ", an intervention that never happened"
+    if still and len(still) == conditions:
+        proved = all(still.values())
+        yield f"under every condition {model_did + never if proved else numbers + never + chance}"
+        return
+    for (model, mask, condition), proved in still.items():
+        yield f"{condition} ({model}, mask {mask}): {model_did if proved else numbers + chance}"

@@ -8,9 +8,9 @@ of sums over documents, so that every cell of a table is one matrix product with
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,8 @@ FEW = 30
 """Documents below which percentile intervals are too short, see docs/compare.md."""
 _AT_ONCE = 2_000_000
 """Numbers in one block of draws."""
-_KEPT = 4_000_000
-"""Draws up to this many numbers are kept for the next cell."""
+_REMEMBERED = 4_000_000
+"""Draws up to this many numbers are remembered for the next cell."""
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,10 @@ def matched(baseline: Scores, condition: Scores) -> tuple[Numbers, Numbers]:
     Raises:
         LsnError: a document or prompt differs, or the statistics do.
     """
-    if baseline.kind.name != condition.kind.name or baseline.kind.scale != condition.kind.scale:
+    one, other = baseline.kind, condition.kind
+    if (one.name, one.scale) != (other.name, other.scale):
         raise LsnError(
-            f"{condition.kind.name} of the condition and {baseline.kind.name} of none are not the "
-            "same statistic"
+            f"{other.name} of the condition and {one.name} of none are not the same statistic"
         )
     if baseline.documents == condition.documents:
         return baseline.columns, condition.columns
@@ -119,11 +119,10 @@ def matched(baseline: Scores, condition: Scores) -> tuple[Numbers, Numbers]:
             f"{len(before)} documents under none and {len(after)} under the condition, of which "
             f"{len(before.keys() & after.keys())} have the same number"
         )
-    if other := sum(before[number] != after[number] for number in before):
-        raise LsnError(f"documents, prompts or targets differ in {other} of {len(before)} samples")
-    places = {document[0]: place for place, document in enumerate(condition.documents)}
-    order = [places[document[0]] for document in baseline.documents]
-    return baseline.columns, condition.columns[order]
+    if differ := sum(before[number] != after[number] for number in before):
+        raise LsnError(f"documents, prompts or targets differ in {differ} of {len(before)} samples")
+    places = {number: place for place, number in enumerate(after)}
+    return baseline.columns, condition.columns[[places[number] for number in before]]
 
 
 def same_responses(baseline: Scores, condition: Scores) -> bool:
@@ -137,12 +136,11 @@ def bootstrapped(baseline: Scores, condition: Scores, draws: Draws, stream: int 
     first, second = matched(baseline, condition)
     kind = baseline.kind
     with np.errstate(all="ignore"):
-        return np.concatenate(
-            [
-                kind.on_scale(weights @ second) - kind.on_scale(weights @ first)
-                for weights in _weights(first.shape[0], draws, stream)
-            ]
-        )
+        changes = [
+            kind.on_scale(weights @ second) - kind.on_scale(weights @ first)
+            for weights in _weights(first.shape[0], draws, stream)
+        ]
+    return np.concatenate(changes)
 
 
 def bounds(spread: Numbers, level: float) -> tuple[float, float] | None:
@@ -156,24 +154,23 @@ def bounds(spread: Numbers, level: float) -> tuple[float, float] | None:
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted for how many there are (Holm 1979, section 3), in the given order."""
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    adjusted, largest = [0.0] * len(order), 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * p_values[place]))
-        adjusted[place] = largest
-    return adjusted
+    order = np.argsort(p_values, kind="stable")
+    times = np.arange(len(order), 0, -1)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.maximum.accumulate(np.minimum(1.0, times * np.asarray(p_values)[order]))
+    return [float(p) for p in adjusted]
 
 
 def _weights(count: int, draws: Draws, stream: int) -> Iterator[Numbers]:
     """Blocks [resample, document]: how often each document was drawn."""
-    return _blocks_of(_drawn, count, draws.resamples, (draws.seed, 0, stream))
+    return _blocks("documents", count, draws.resamples, (draws.seed, 0, stream))
 
 
 def _swaps(count: int, draws: Draws) -> Iterator[Numbers]:
     """Blocks [permutation, document] of 0 and 1."""
     if _every_swap(count, draws):
         return iter([(np.arange(2**count)[:, None] >> np.arange(count) & 1).astype(np.float64)])
-    return _blocks_of(_swapped, count, draws.permutations, (draws.seed, 1))
+    return _blocks("swaps", count, draws.permutations, (draws.seed, 1))
 
 
 def _every_swap(count: int, draws: Draws) -> bool:
@@ -181,36 +178,30 @@ def _every_swap(count: int, draws: Draws) -> bool:
     return count <= 20 and 2**count <= draws.permutations
 
 
-_Draw = Callable[[int, int, tuple[int, ...]], Iterator[NDArray[np.integer[Any]]]]
+_Of = Literal["documents", "swaps"]
 
 
-def _blocks_of(draw: _Draw, count: int, times: int, seed: tuple[int, ...]) -> Iterator[Numbers]:
-    few = count * times <= _KEPT
-    for block in _kept(draw, count, times, seed) if few else draw(count, times, seed):
+def _blocks(of: _Of, count: int, times: int, seed: tuple[int, ...]) -> Iterator[Numbers]:
+    draw = _drawn_once if count * times <= _REMEMBERED else _drawn
+    for block in draw(of, count, times, seed):
         yield block.astype(np.float64)
 
 
 @functools.lru_cache(maxsize=32)
-def _kept(
-    draw: _Draw, count: int, times: int, seed: tuple[int, ...]
-) -> Sequence[NDArray[np.integer[Any]]]:
-    return tuple(draw(count, times, seed))
+def _drawn_once(
+    of: _Of, count: int, times: int, seed: tuple[int, ...]
+) -> Iterable[NDArray[np.integer[Any]]]:
+    return tuple(_drawn(of, count, times, seed))
 
 
-def _drawn(count: int, times: int, seed: tuple[int, ...]) -> Iterator[NDArray[np.integer[Any]]]:
+def _drawn(
+    of: _Of, count: int, times: int, seed: tuple[int, ...]
+) -> Iterable[NDArray[np.integer[Any]]]:
     generator = np.random.default_rng(seed)
-    equal = np.full(count, 1 / count)
-    for size in _sizes(count, times):
-        yield generator.multinomial(count, equal, size=size).astype(np.uint16)
-
-
-def _swapped(count: int, times: int, seed: tuple[int, ...]) -> Iterator[NDArray[np.integer[Any]]]:
-    generator = np.random.default_rng(seed)
-    for size in _sizes(count, times):
-        yield generator.integers(0, 2, size=(size, count), dtype=np.uint8)
-
-
-def _sizes(count: int, times: int) -> Iterator[int]:
     most = max(1, _AT_ONCE // count)
     for start in range(0, times, most):
-        yield min(most, times - start)
+        size = min(most, times - start)
+        if of == "swaps":
+            yield generator.integers(0, 2, size=(size, count), dtype=np.uint8)
+        else:
+            yield generator.multinomial(count, np.full(count, 1 / count), size).astype(np.uint16)

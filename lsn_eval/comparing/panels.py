@@ -84,12 +84,11 @@ class Change:
         """Interval of `relative`; the baseline counts as exact where the scale is linear."""
         if self.interval is None or self.baseline is None:
             return None
+        low, high = self.interval
         if self.scale == "log":
-            return growth(self.interval[0]), growth(self.interval[1])
-        if self.baseline.value <= 0:
-            return None
-        ends = sorted(end / self.baseline.value for end in self.interval)
-        return ends[0], ends[1]
+            return growth(low), growth(high)
+        start = self.baseline.value
+        return (low / start, high / start) if start > 0 else None
 
     @property
     def mark(self) -> Mark:
@@ -118,7 +117,7 @@ class _OwnAndOthers:
     interval: tuple[float, float] | None
     """Of the selectivity: paired bootstrap over the documents of each language."""
     p: float | None
-    """Rank of `lsn_eval.comparing.ranks.strength` among the controls'; n of them can show
+    """Rank of `lsn_eval.comparing.selectivity.strength` among the controls'; n of them can show
     1 / (n + 1)."""
 
     @property
@@ -198,27 +197,27 @@ class Panel:
     def mean_shift(self, condition: str, languages: Sequence[str] | None = None) -> float | None:
         """Mean over languages of the change on the scale (for perplexities, of the log ratio);
         None unless every one is there and comparable."""
-        chosen = self.languages if languages is None else languages
-        if self.uneven and len(chosen) > 1:
-            return None
-        shifts = [
-            None if cell is None else cell.shift
-            for cell in (self.change(condition, language) for language in chosen)
-        ]
-        known = [shift for shift in shifts if shift is not None]
-        return sum(known) / len(known) if known and len(known) == len(shifts) else None
+        cells = self._comparable(condition, languages)
+        shifts = [shift for cell in cells if (shift := cell.shift) is not None]
+        return sum(shifts) / len(shifts) if shifts and len(shifts) == len(cells) else None
 
     def mean_value(self, condition: str, languages: Sequence[str] | None = None) -> float | None:
         """Mean over languages of the values, the geometric one for perplexities; None unless every
         one is there and comparable."""
-        chosen = self.languages if languages is None else languages
-        cells = [cell for language in chosen if (cell := self.change(condition, language))]
+        cells = self._comparable(condition, languages)
         values = [cell.row.value for cell in cells if cell.row.usable and not cell.incomparable]
-        if not values or len(values) < len(chosen) or (self.uneven and len(chosen) > 1):
+        if not values or len(values) < len(cells):
             return None
         if self.scale == "linear":
             return sum(values) / len(values)
         return math.exp(sum(map(math.log, values)) / len(values)) if min(values) > 0 else None
+
+    def _comparable(self, condition: str, languages: Sequence[str] | None) -> list[Change]:
+        """A cell a language; none where one is missing or was measured with something else."""
+        languages = self.languages if languages is None else languages
+        cells = [cell for x in languages if (cell := self.change(condition, x))]
+        uneven = self.uneven and len(languages) > 1
+        return [] if uneven or len(cells) < len(languages) else cells
 
     def contradicted(self, condition: str) -> bool:
         """Whether any change under the condition rests on a number that the samples contradict."""

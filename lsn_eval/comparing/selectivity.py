@@ -1,6 +1,7 @@
-"""Selectivities of a panel (`lsn_eval.results.scale.selectivity`), with intervals and controls.
+"""Selectivities of a panel (`lsn_eval.results.scale.selectivity`), with intervals; what counts as a
+large change, and where one stands among those of its controls.
 
-All languages of the panel have a part in one, or it is not given.
+All languages of the panel have a part in a selectivity, or it is not given.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import numpy as np
 from lsn_eval.comparing.kinds import Numbers
 from lsn_eval.comparing.paired import Draws, bootstrapped, bounds
 from lsn_eval.comparing.panels import Overall, Panel, Selectivity, own_language
-from lsn_eval.comparing.ranks import rank_p_value, strength
 from lsn_eval.comparing.scores import Scores
 from lsn_eval.masks.names import CONTROL_NAME
 from lsn_eval.results.rows import NO_CONDITION
@@ -22,50 +22,96 @@ from lsn_eval.results.scale import Scale, selectivity
 
 OwnAndOthers = tuple[float, float]
 """Change of the own language, and mean change of the others."""
-
-
 Spreads = dict[str, Numbers]
 """[resample] by condition."""
+
+
+def size(shift: float, scale: Scale) -> float:
+    """The one rule for ranks: of perplexities a rise is large, of metrics that may rise or fall a
+    move in either direction."""
+    return shift if scale == "log" else abs(shift)
+
+
+def strength(own: float, others: float, scale: Scale) -> float:
+    """What selectivities are ranked by: how much larger the own change is than the mean of the
+    others'. Of perplexities it is the selectivity itself; an accuracy that falls in its own
+    language has a negative selectivity and is selective all the same."""
+    return size(own, scale) - size(others, scale)
+
+
+def rank_p_value(value: float, controls: Sequence[float]) -> float | None:
+    """Chance that as large a value is drawn from the controls: (1 + number at least as large) /
+    (1 + number of controls), so that n controls can show 1 / (n + 1) at best (Phipson and Smyth
+    2010, section 3). None without controls."""
+    if not controls:
+        return None
+    return (1 + sum(control >= value for control in controls)) / (1 + len(controls))
 
 
 def selectivities(
     panel: Panel, scored: Mapping[tuple[str, str], Scores], draws: Draws
 ) -> tuple[dict[str, Selectivity], dict[str, Overall]]:
     """Of every condition of one language, and of all languages together by what was done."""
-    if panel.uneven:
-        return {}, {}
-    moves: dict[str, OwnAndOthers] = {}
-    for condition in panel.conditions:
-        language = own_language(condition)
-        if language and (move := _own_and_others(panel, condition, language)):
-            moves[condition] = move
+    own_languages = {c: x for c in panel.conditions if (x := own_language(c))}
+    moves = _own_and_others(panel, own_languages) if not panel.uneven else {}
     spreads, own_spreads = _spreads(panel, moves, scored, draws)
-    found: dict[str, Selectivity] = {}
-    moves_of_controls: dict[str, dict[str, OwnAndOthers]] = {}
-    for condition, (own, others) in moves.items():
-        language = own_language(condition) or ""
-        controls = moves_of_controls[condition] = {
-            control: move
-            for control in panel.controls.get(condition, ())
-            if (move := _own_and_others(panel, control, language)) is not None
-        }
-        spread = spreads.get(condition)
-        found[condition] = Selectivity(
-            language=language,
+    of_controls = {
+        c: _own_and_others(panel, dict.fromkeys(panel.controls.get(c, ()), own_languages[c]))
+        for c in moves
+    }
+    by_condition = {
+        condition: Selectivity(
+            language=own_languages[condition],
             value=selectivity(own, [others]),
             own=own,
             others=others,
-            interval=None if spread is None else bounds(spread, draws.level),
-            controls={name: selectivity(a, [b]) for name, (a, b) in controls.items()},
-            p=_rank((own, others), controls.values(), panel.scale),
+            interval=bounds(spreads[condition], draws.level) if condition in spreads else None,
+            controls={c: selectivity(a, [b]) for c, (a, b) in of_controls[condition].items()},
+            p=_rank((own, others), of_controls[condition].values(), panel.scale),
         )
-    return found, _overall(panel, found, moves_of_controls, (spreads, own_spreads), draws)
+        for condition, (own, others) in moves.items()
+    }
+    by_what: dict[str, list[str]] = defaultdict(list)
+    for condition, of_one in by_condition.items():
+        who, _, what = condition.partition(":")
+        if who == of_one.language:
+            by_what[what].append(condition)
+    overall = {}
+    for what, conditions in by_what.items():
+        own, others = _mean([moves[c] for c in conditions])
+        controls = _masks_of_controls([of_controls[c] for c in conditions])
+        interval, own_interval = (
+            bounds(np.mean([of[c] for c in conditions], axis=0), draws.level)
+            if all(c in of for c in conditions)
+            else None
+            for of in (spreads, own_spreads)
+        )
+        overall[what] = Overall(
+            languages=tuple(own_languages[c] for c in conditions),
+            own=own,
+            others=others,
+            selectivity=selectivity(own, [others]),
+            interval=interval,
+            own_interval=own_interval,
+            controls=tuple(selectivity(a, [b]) for a, b in controls),
+            p=_rank((own, others), controls, panel.scale),
+        )
+    return by_condition, overall
 
 
-def _own_and_others(panel: Panel, condition: str, language: str) -> OwnAndOthers | None:
-    own = panel.mean_shift(condition, [language])
-    others = panel.mean_shift(condition, [x for x in panel.languages if x != language])
-    return None if own is None or others is None else (own, others)
+def _own_and_others(panel: Panel, languages: Mapping[str, str]) -> dict[str, OwnAndOthers]:
+    """Of the conditions whose every change is there; `languages` is each one's own."""
+    moves = {}
+    for condition, language in languages.items():
+        own = panel.mean_shift(condition, [language])
+        others = panel.mean_shift(condition, [x for x in panel.languages if x != language])
+        if own is not None and others is not None:
+            moves[condition] = own, others
+    return moves
+
+
+def _mean(moves: Sequence[OwnAndOthers]) -> OwnAndOthers:
+    return fmean(own for own, _ in moves), fmean(others for _, others in moves)
 
 
 def _rank(move: OwnAndOthers, controls: Iterable[OwnAndOthers], scale: Scale) -> float | None:
@@ -105,42 +151,6 @@ def _spreads(
     return spreads, own_spreads
 
 
-def _overall(
-    panel: Panel,
-    found: Mapping[str, Selectivity],
-    moves_of_controls: Mapping[str, Mapping[str, OwnAndOthers]],
-    spreads: tuple[Spreads, Spreads],
-    draws: Draws,
-) -> dict[str, Overall]:
-    by_what: dict[str, list[str]] = defaultdict(list)
-    for condition in found:
-        who, _, what = condition.partition(":")
-        if who == found[condition].language:
-            by_what[what].append(condition)
-    overall = {}
-    for what, conditions in by_what.items():
-        controls = _masks_of_controls([moves_of_controls[c] for c in conditions])
-        interval, own_interval = (
-            bounds(np.mean([of[c] for c in conditions], axis=0), draws.level)
-            if all(c in of for c in conditions)
-            else None
-            for of in spreads
-        )
-        own = fmean(found[c].own for c in conditions)
-        others = fmean(found[c].others for c in conditions)
-        overall[what] = Overall(
-            languages=tuple(found[c].language for c in conditions),
-            own=own,
-            others=others,
-            selectivity=selectivity(own, [others]),
-            interval=interval,
-            own_interval=own_interval,
-            controls=tuple(selectivity(a, [b]) for a, b in controls),
-            p=_rank((own, others), controls, panel.scale),
-        )
-    return overall
-
-
 def _masks_of_controls(
     controls: Sequence[Mapping[str, OwnAndOthers]],
 ) -> list[OwnAndOthers]:
@@ -154,10 +164,4 @@ def _masks_of_controls(
         for moves in controls
     ]
     common = [number for number in numbered[0] if all(number in other for other in numbered)]
-    return [
-        (
-            fmean(moves[number][0] for moves in numbered),
-            fmean(moves[number][1] for moves in numbered),
-        )
-        for number in common
-    ]
+    return [_mean([moves[number] for moves in numbered]) for number in common]

@@ -8,7 +8,7 @@ from typing import Any
 from lsn_eval.comparing.no_ops import Place
 from lsn_eval.comparing.panels import Change, Panel
 from lsn_eval.results.controls import controlled
-from lsn_eval.results.rows import NO_CONDITION
+from lsn_eval.results.rows import NO_CONDITION, Row
 
 
 def tidy(panels: Sequence[Panel], unmoved: Collection[Place]) -> Iterator[dict[str, Any]]:
@@ -33,45 +33,35 @@ def _tidy(change: Change, panel: Panel, unmoved: bool) -> dict[str, Any]:
     row = change.row
     selectivity = panel.selectivity.get(row.condition)
     own = selectivity if selectivity and selectivity.language == row.language else None
-    ends = own.interval if own else None
+    low, high = change.interval or (None, None)
+    own_low, own_high = (own.interval if own else None) or (None, None)
     no_op = ["likely no-op: no number under this condition differs from none"] if unmoved else []
     return {
-        "model": row.model,
-        "task": row.task,
-        "family": row.family,
-        "language": row.language,
-        "condition": row.condition,
+        **_named(row, "model task family language condition"),
         "control_of": controlled(row.condition),
         "metric": row.name,
         "value": row.value if row.usable else None,
         "stderr": row.stderr,
         "baseline": None if change.baseline is None else change.baseline.value,
-        "difference": change.difference,
-        "relative": change.relative,
-        "ratio": change.ratio,
-        "scale": change.scale,
-        "shift": change.shift,
-        "low": None if change.interval is None else change.interval[0],
-        "high": None if change.interval is None else change.interval[1],
-        "p": change.p,
-        "p_holm": change.p_holm,
+        **_named(change, "difference relative ratio scale shift"),
+        "low": low,
+        "high": high,
+        **_named(change, "p p_holm"),
         "documents": change.documents if change.documents is not None else row.documents,
         "controls": len(change.controls),
         "control_p": change.control_p,
         "selectivity": own.value if own else None,
-        "selectivity_low": ends[0] if ends else None,
-        "selectivity_high": ends[1] if ends else None,
+        "selectivity_low": own_low,
+        "selectivity_high": own_high,
         "selectivity_p": own.p if own else None,
         "mark": change.mark if row.condition != NO_CONDITION or change.contradicted else "",
-        "mask": row.mask,
-        "method": row.method,
-        "hookpoint": row.hookpoint,
-        "neurons": row.neurons,
-        "dtype": row.dtype,
-        "shots": row.shots,
-        "older": row.older,
+        **_named(row, "mask method hookpoint neurons dtype shots older"),
         "obstacles": "; ".join(change.obstacles),
         "warnings": "; ".join([*row.warnings, *no_op]),
         "signature": row.signature,
         "file": str(row.file),
     }
+
+
+def _named(item: Row | Change, names: str) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in names.split()}

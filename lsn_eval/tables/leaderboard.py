@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from lsn_eval.comparing import Comparison, Draws, Panel
 from lsn_eval.comparing.panels import Overall
-from lsn_eval.comparing.ranks import strength
+from lsn_eval.comparing.selectivity import strength
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.tables.table import Cell, Mark, Table

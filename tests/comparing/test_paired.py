@@ -331,7 +331,7 @@ def test_draws_are_the_same_every_time_and_others_for_another_seed():
 def test_a_corpus_too_large_to_keep_draws_of_gives_the_same_as_one_block(monkeypatch):
     first, second = data(300, 6, "perplexity")
     expected = paired_change(first, second, Draws(resamples=150, permutations=199))
-    monkeypatch.setattr("lsn_eval.comparing.paired._KEPT", 0)
+    monkeypatch.setattr("lsn_eval.comparing.paired._REMEMBERED", 0)
     monkeypatch.setattr("lsn_eval.comparing.paired._AT_ONCE", 7 * 300)
     found = paired_change(first, second, Draws(resamples=150, permutations=199))
     assert found.p == pytest.approx(expected.p, abs=0.1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from lsn_eval.comparing.ranks import rank_p_value, size, strength
 
 

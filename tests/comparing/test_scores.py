@@ -10,8 +10,7 @@ from builders.panels import row
 from builders.results import write_run
 
 from lsn_eval.comparing.kinds import MEAN, RATIO
-from lsn_eval.comparing.sample_columns import SampleColumns, SampleReader
-from lsn_eval.comparing.scores import NoScores, scores
+from lsn_eval.comparing.scores import NoScores, SampleColumns, SampleReader, scores
 from lsn_eval.results import read_results
 
 
