@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lsn_eval.comparing.no_ops import no_ops
+from lsn_eval.comparing.no_ops import Place, no_ops
 from lsn_eval.comparing.paired import Draws
 from lsn_eval.comparing.panel_building import build_panel
 from lsn_eval.comparing.panels import Panel
@@ -34,14 +34,19 @@ class Comparison:
     rows: Sequence[Row]
     panels: tuple[Panel, ...]
     draws: Draws
-    tested: bool
-    """Whether any samples were there to test with."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
     """Likely no-ops: what did not change at all."""
-    unmoved: frozenset[tuple[str, str, str]] = frozenset()
+    unmoved: frozenset[Place]
     """The model, mask and condition of each of them."""
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[str, ...]
     """What else concerns all of it: older files that were left out, numbers that are none."""
+
+    @property
+    def tested(self) -> bool:
+        """Whether any samples were there to test with."""
+        return any(
+            change.p is not None for panel in self.panels for change in panel.changes.values()
+        )
 
     def to_frame(self) -> pandas.DataFrame:
         """One row a number, unrounded, with the columns of `lsn-eval compare --format csv`."""
@@ -91,28 +96,23 @@ def compare(
         for group in _grouped(rows)
     )
     unmoved, notes = no_ops(panels, [*rows, *beside])
-    tested = any(change.p is not None for panel in panels for change in panel.changes.values())
-    return Comparison(rows, panels, draws, tested, tuple(notes), unmoved, tuple(_remarks(rows)))
+    return Comparison(rows, panels, draws, tuple(notes), unmoved, tuple(_remarks(rows)))
 
 
 def _rows(results: PathOrRow | Sequence[PathOrRow]) -> Sequence[Row]:
-    given: Any = results
-    if isinstance(given, str) or not isinstance(given, Sequence):
-        given = [given]
-    kinds = sorted({type(entry).__name__ for entry in given})
-    if kinds == ["Row"]:
-        return [entry for entry in given if isinstance(entry, Row)]
-    paths = [Path(entry) for entry in given if isinstance(entry, str | PathLike)]
-    if len(paths) < len(given):
+    several = isinstance(results, Sequence) and not isinstance(results, str)
+    entries: Any = results if several else [results]
+    rows = [entry for entry in entries if isinstance(entry, Row)]
+    paths = [Path(entry) for entry in entries if isinstance(entry, str | PathLike)]
+    if rows and len(rows) == len(entries):
+        return rows
+    if len(paths) < len(entries):
+        kinds = sorted({type(entry).__name__ for entry in entries})
         raise LsnError(
             "compare takes paths of results files and folders, or rows of read_results; "
             f"{', '.join(kinds)} were given"
         )
     return read_results(paths)
-
-
-_Metric = tuple[str, str, str]
-"""Model, family of tasks, and metric with its filter."""
 
 
 def _grouped(rows: Sequence[Row]) -> list[list[Row]]:
@@ -122,46 +122,40 @@ def _grouped(rows: Sequence[Row]) -> list[list[Row]]:
     A metric without any finite number has no panel. Panels of one model and family follow each
     other, so that samples are read once.
     """
-    by_mask: dict[_Metric, dict[tuple[str, str], list[Row]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    baselines: dict[_Metric, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    usable: set[_Metric] = set()
+    metrics: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     with_languages = {(row.model, row.family) for row in rows if row.language is not None}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.condition == NO_CONDITION):
         family = row.family
-        if row.group and (row.model, family + "_*") in with_languages:
-            continue  # lm-eval's own mean of the columns
-        metric = row.model, family, row.name
-        if row.usable:
-            usable.add(metric)
-        if row.condition == NO_CONDITION:
-            baselines[metric][row.dtype].append(row)
-        else:
-            by_mask[metric][row.dtype, row.mask].append(row)
+        # Of a group it is lm-eval's own mean of the columns.
+        if not row.group or (row.model, family + "_*") not in with_languages:
+            metrics[row.model, family, row.name].append(row)
     panels: dict[tuple[str, str], list[list[Row]]] = defaultdict(list)
-    for metric in dict.fromkeys([*by_mask, *baselines]):
-        if metric in usable:
-            panels[metric[:2]] += _by_mask(by_mask[metric], baselines[metric])
+    for (model, family, _), measured in metrics.items():
+        if any(row.usable for row in measured):
+            panels[model, family] += _by_mask(measured)
     return [group for groups in panels.values() for group in groups]
 
 
-def _by_mask(
-    masked: Mapping[tuple[str, str], list[Row]], baselines: Mapping[str, list[Row]]
-) -> Iterator[list[Row]]:
+def _by_mask(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """Rows of one metric by dtype and mask, each with its baselines; then baselines of no mask."""
+    masked: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    baselines: dict[str, list[Row]] = defaultdict(list)
     evaluated: dict[str, set[str]] = defaultdict(set)
-    for (dtype, _), rows in masked.items():
-        evaluated[dtype] |= {row.task for row in rows}
-    alone = {dtype for dtype in baselines if dtype not in evaluated}
-    for (dtype, _), rows in masked.items():
+    for row in rows:
+        if row.condition == NO_CONDITION:
+            baselines[row.dtype].append(row)
+        else:
+            masked[row.dtype, row.mask].append(row)
+            evaluated[row.dtype].add(row.task)
+    alone = baselines.keys() - evaluated
+    for (dtype, _), of_mask in masked.items():
         # In the dtype of the conditions; else in the only other one, to say that it is another.
         of = dtype if dtype in baselines or len(baselines) != 1 else next(iter(baselines))
-        elsewhere = evaluated[dtype] - {row.task for row in rows}
+        elsewhere = evaluated[dtype] - {row.task for row in of_mask}
         first = [row for row in baselines.get(of, ()) if row.task not in elsewhere]
         if first:
             alone.discard(of)
-        yield [*first, *rows]
+        yield [*first, *of_mask]
     yield from (baselines[dtype] for dtype in baselines if dtype in alone)
 
 

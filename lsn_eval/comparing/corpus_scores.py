@@ -49,12 +49,10 @@ def _counts(
     if len({len(item) for item in items}) != 1:
         return
     hypotheses = [item[translation] for item in items]
-    references = [item[1 - translation] for item in items]
-    references = [[text] if isinstance(text, str) else text for text in references]
+    references = [[x] if isinstance(x := item[1 - translation], str) else x for item in items]
     texts = [*hypotheses, *(text for several in references for text in several)]
-    if not all(isinstance(text, str) for text in texts):
-        return
-    if len({len(several) for several in references}) != 1 or not references[0]:
+    several = {len(texts) for texts in references}
+    if not all(isinstance(text, str) for text in texts) or len(several) != 1 or 0 in several:
         return
     try:
         scorer = make()
@@ -82,11 +80,9 @@ def _counts(
 
 
 def _together(scorer: BLEU | CHRF | TER) -> Callable[[Numbers], Numbers]:
-    if isinstance(scorer, BLEU):
-        return _bleu
     if isinstance(scorer, CHRF):
         return functools.partial(_chrf, beta=scorer.beta)
-    return _ter
+    return _bleu if isinstance(scorer, BLEU) else _ter
 
 
 def _bleu(sums: Numbers) -> Numbers:

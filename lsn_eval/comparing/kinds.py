@@ -38,9 +38,8 @@ class Kind:
         inner = self.on_scale
         if scale == self.scale:
             return self
-        if scale == "log":
-            return Kind(self.name, scale, lambda sums: np.log(inner(sums)))
-        return Kind(self.name, scale, lambda sums: np.exp(inner(sums)))
+        over = np.log if scale == "log" else np.exp
+        return Kind(self.name, scale, lambda sums: over(inner(sums)))
 
 
 def _quotient(sums: Numbers) -> Numbers:

@@ -14,15 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from lsn_eval.comparing.kinds import (
-    BITS,
-    MEAN,
-    MEAN_PERPLEXITY,
-    PERPLEXITY,
-    RATIO,
-    Kind,
-    Numbers,
-)
+from lsn_eval.comparing import kinds
+from lsn_eval.comparing.kinds import Kind, Numbers
 from lsn_eval.results.rows import ResultsError, Row
 from lsn_eval.results.samples import Document, Sample, read_samples
 from lsn_eval.results.scale import Scale
@@ -135,18 +128,17 @@ def scores(
         )
     if len({document[0] for document in logged.documents}) < count:
         return NoScores("no test: a document was logged twice")
-    reading = None
+    chosen = None
     for kind, columns in _readings(items, row.metric):
-        if not _gives(kind, columns, row.value):
-            continue
-        if like is None or like.name == kind.name:
-            reading = kind, columns
-            break
-        reading = reading or (kind, columns)
-    if reading is None:
+        if _gives(kind, columns, row.value):
+            alike = like is None or like.name == kind.name
+            chosen = (kind, columns) if alike else chosen or (kind, columns)
+            if alike:
+                break
+    if chosen is None:
         reason = f"no test: the samples do not give the value of {row.name} in the results file"
         return NoScores(reason, unlike_value=True)
-    kind, columns = reading
+    kind, columns = chosen
     everywhere = np.zeros((count, columns.shape[1]))
     everywhere[[value is not None for value in values]] = columns
     return Scores(kind.on(scale), logged.documents, everywhere, logged.responses)
@@ -160,34 +152,24 @@ def _gives(kind: Kind, columns: Numbers, value: float) -> bool:
 
 def _readings(items: list[Any], metric: str) -> Iterator[tuple[Kind, Numbers]]:
     """What the items could be the parts of."""
-    if all(_is_number(item) for item in items):
+    if _all_are(items, bool, int, float):
         numbers = np.asarray(items, dtype=np.float64)
         ones = np.ones_like(numbers)
-        yield MEAN, np.stack([numbers, ones], axis=1)
-        yield MEAN_PERPLEXITY, np.stack([-numbers, ones], axis=1)
-    elif all(_is_pair(item) for item in items):
+        yield kinds.MEAN, np.stack([numbers, ones], axis=1)
+        yield kinds.MEAN_PERPLEXITY, np.stack([-numbers, ones], axis=1)
+    elif not _all_are(items, list, tuple):
+        return
+    elif all(len(item) == 2 and _all_are(item, bool, int, float) for item in items):
         pairs = np.asarray(items, dtype=np.float64)
         negative = pairs * np.array([-1.0, 1.0])
-        yield PERPLEXITY, negative
-        yield RATIO, pairs
-        yield BITS, negative
-    elif all(_is_texts(item) for item in items):
+        yield kinds.PERPLEXITY, negative
+        yield kinds.RATIO, pairs
+        yield kinds.BITS, negative
+    elif all(len(item) in (2, 3) and _all_are(item, str, list) for item in items):
         from lsn_eval.comparing.corpus_scores import readings
 
         yield from readings(items, metric)
 
 
-def _is_number(item: Any) -> bool:
-    return isinstance(item, bool | int | float)
-
-
-def _is_pair(item: Any) -> bool:
-    return isinstance(item, list | tuple) and len(item) == 2 and all(map(_is_number, item))
-
-
-def _is_texts(item: Any) -> bool:
-    return (
-        isinstance(item, list | tuple)
-        and len(item) in (2, 3)
-        and all(isinstance(part, str | list) for part in item)
-    )
+def _all_are(items: Sequence[Any], *types: type) -> bool:
+    return all(isinstance(item, types) for item in items)

@@ -11,8 +11,8 @@ from lsn_eval.comparing.selectivity import strength
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.tables.table import Cell, Mark, Table
-from lsn_eval.tables.views import shift_writer
-from lsn_eval.wording.numbers import interval, p_value, plain, selectivity, span
+from lsn_eval.tables.views import controls_cell, shift_writer, signatures
+from lsn_eval.wording.numbers import interval, p_value, plain, selectivity
 
 OF_THE_MODEL = frozenset(
     {
@@ -126,14 +126,6 @@ def _table(what: str, entries: Sequence[Entry], draws: Draws, different: Sequenc
             different
         ),
     }
-    signatures = tuple(
-        dict.fromkeys(
-            change.row.signature.replace(f"data:{change.row.task}:", f"data:{panel.family}:")
-            for panel, _ in ordered
-            for (condition, _), change in panel.changes.items()
-            if condition == NO_CONDITION or condition in panel.selectivity
-        )
-    )
     return Table(
         title=f"{first.metric} of {first.family}, {what}: models by selectivity",
         columns=(
@@ -145,7 +137,13 @@ def _table(what: str, entries: Sequence[Entry], draws: Draws, different: Sequenc
             *(fact for fact, holds in facts.items() if holds),
             *(note for panel, _ in ordered for note in panel.notes),
         ),
-        signatures=signatures,
+        signatures=tuple(
+            dict.fromkeys(
+                line
+                for panel, _ in ordered
+                for line in signatures(panel, {NO_CONDITION, *panel.selectivity})
+            )
+        ),
     )  # fmt: skip
 
 
@@ -175,7 +173,6 @@ def _row(panel: Panel, overall: Overall, mark: Mark) -> tuple[Cell, ...]:
     moved = shift_writer(panel.scale)
     none = panel.mean_value(NO_CONDITION, overall.languages)
     methods = {c.row.method for c in panel.changes.values() if c.row.condition != NO_CONDITION}
-    controls = overall.controls
     ends = interval(overall.interval, selectivity)
     return (
         Cell(panel.model),
@@ -187,6 +184,6 @@ def _row(panel: Panel, overall: Overall, mark: Mark) -> tuple[Cell, ...]:
         Cell(moved(overall.others), overall.others, mark),
         Cell(selectivity(overall.selectivity), overall.selectivity, mark),
         Cell(ends, mark="undecided" if overall.undecided else ""),
-        Cell(f"{span(controls, selectivity)} ({len(controls)})" if controls else ""),
+        controls_cell(overall.controls, selectivity),
         Cell(p_value(overall.p), overall.p),
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from lsn_eval.comparing import Draws, Panel
 from lsn_eval.comparing.panels import own_language
 from lsn_eval.tables.table import Cell, Mark, Table
-from lsn_eval.tables.views import default_show, detail, meanings, shift_writer
-from lsn_eval.wording.numbers import interval, p_value, selectivity, span
+from lsn_eval.tables.views import controls_cell, default_show, detail, legend, shift_writer
+from lsn_eval.wording.numbers import interval, p_value, selectivity
 
 
 def own_table(panel: Panel, draws: Draws) -> Table | None:
@@ -32,7 +30,7 @@ def own_table(panel: Panel, draws: Draws) -> Table | None:
                 Cell(write(change.shift), change.shift, change.mark, detail(change, draws)),
                 Cell(interval(change.interval, write)),
                 Cell(p_value(change.p_holm), change.p_holm),
-                _controls(list(change.controls.values()), write),
+                controls_cell(list(change.controls.values()), write),
                 Cell(p_value(change.control_p), change.control_p),
                 *_selectivity_cells(panel, condition),
             )
@@ -44,8 +42,7 @@ def own_table(panel: Panel, draws: Draws) -> Table | None:
     if not log:
         ranks = "in either direction (selectivity: by how much further the own language moved)"
     scale = "log perplexity" if log else panel.metric
-    marks = {cell.mark for row in rows for cell in row}
-    signs = [text for sign, text in meanings(draws, default_show(panel)) if sign in marks]
+    signs = legend(rows, draws, default_show(panel))
     if elsewhere := [name for name, found in panel.selectivity.items() if found.elsewhere]:
         signs.append(f"not selective, the other languages changed more: {', '.join(elsewhere)}")
     given = len(panel.selectivity)
@@ -85,7 +82,3 @@ def _selectivity_cells(panel: Panel, condition: str) -> tuple[Cell, Cell, Cell]:
         Cell(interval(found.interval, selectivity)),
         Cell(p_value(found.p), found.p),
     )
-
-
-def _controls(shifts: Sequence[float], write: Callable[[float], str]) -> Cell:
-    return Cell(f"{span(shifts, write)} ({len(shifts)})" if shifts else "")

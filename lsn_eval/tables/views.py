@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from lsn_eval.comparing import Change, Draws, Panel
@@ -40,7 +41,7 @@ def parse_show(text: str) -> tuple[Show, ...]:
 
 def default_show(panel: Panel) -> Show:
     """Relative changes of perplexities, differences of the rest; values without a condition."""
-    if not any(condition != NO_CONDITION for condition in panel.conditions):
+    if set(panel.conditions) <= {NO_CONDITION}:
         return "value"
     return "relative" if panel.scale == "log" else "difference"
 
@@ -63,77 +64,143 @@ def change_table(
     Raises:
         LsnError: PPXC of a metric that is no perplexity.
     """
-    shown = show or default_show(panel)
-    if shown == "ppxc" and panel.scale != "log":
+    view = _View(panel, draws, show or default_show(panel), intervals)
+    if view.show == "ppxc" and panel.scale != "log":
         raise LsnError(f"PPXC is a change of perplexity; {panel.metric} is none")
-    moved = [c for c in panel.conditions if c != NO_CONDITION]
-    languages = panel.languages
-    mean = len(languages) > 1
     rows = []
-    if shown == "value":
-        moved = list(panel.conditions)
-    for condition in moved:
-        rows.append(_row(panel, condition, shown, draws, mean, intervals))
+    for condition in panel.conditions:
+        if condition == NO_CONDITION and view.show != "value":
+            continue
+        rows.append(view.row(condition))
         controls = panel.controls.get(condition, ())
         if all_controls:
-            rows += [_row(panel, c, shown, draws, mean, intervals) for c in controls]
+            rows += [view.row(control) for control in controls]
         elif controls:
-            rows.append(_control_row(panel, condition, shown, mean))
-    for control in panel.lone_controls if all_controls else ():
-        name = f"{control} (control)"
-        rows.append(_row(panel, control, shown, draws, mean, intervals, name))
-    if shown != "value" and NO_CONDITION in panel.conditions:
-        rows.append(_row(panel, NO_CONDITION, "value", draws, mean, intervals, "(none)"))
-    table = Table(
-        title=f"{panel.title}: {SHOWN[shown]}",
-        columns=("condition", *languages, *(["mean"] if mean else [])),
+            rows.append(view.row_of_controls(controls))
+    if all_controls:
+        rows += [view.row(control, f"{control} (control)") for control in panel.lone_controls]
+    if view.show != "value" and NO_CONDITION in panel.conditions:
+        rows.append(replace(view, show="value").row(NO_CONDITION, "(none)"))
+    return Table(
+        title=f"{panel.title}: {SHOWN[view.show]}",
+        columns=("condition", *panel.languages, *(["mean"] if view.has_mean else [])),
         rows=tuple(rows),
-        signatures=signatures(panel),
+        notes=tuple(view.notes(rows)),
+        signatures=tuple(signatures(panel, panel.conditions)),
     )
-    return replace(table, notes=tuple(_notes(panel, draws, shown, table)))
 
 
-def _row(
-    panel: Panel, condition: str, show: Show, draws: Draws, mean: bool, intervals: bool,
-    name: str = "",
-) -> tuple[Cell, ...]:  # fmt: skip
-    cells = [
-        change_cell(panel.change(condition, language), show, draws, intervals)
-        for language in panel.languages
-    ]
-    average = [_mean(panel, condition, show)] if mean else []
-    return (Cell(name or condition), *cells, *average)
+@dataclass(frozen=True)
+class _View:
+    """What of a panel is shown."""
 
+    panel: Panel
+    draws: Draws
+    show: Show
+    intervals: bool
 
-def change_cell(change: Change | None, show: Show, draws: Draws, intervals: bool = False) -> Cell:
-    """One number, its mark, and in words what is to be known of it."""
-    if change is None:
-        return Cell("", detail="not measured")
-    if show == "value":
-        error = f" ± {plain(change.row.stderr)}" if change.row.stderr is not None else ""
-        refused = change.incomparable or not change.row.usable
-        return Cell(
-            plain(change.row.value) + error,
-            change.row.value if change.row.usable else None,
-            mark="refused" if refused else "contradicted" if change.contradicted else "",
-            detail=detail(change, draws),
-        )
-    amount = _amount(change, show)
-    if amount is None:
-        return Cell("", mark="refused", detail="; ".join(change.obstacles) or "no ratio to 0")
-    text = _written(amount, show)
-    if intervals and (ends := _ends(change, show)):
-        text += f" [{', '.join(_written(end, show) for end in ends)}]"
-    return Cell(text, amount, mark=change.mark, detail=detail(change, draws))
+    @property
+    def has_mean(self) -> bool:
+        return len(self.panel.languages) > 1
+
+    def row(self, condition: str, name: str = "") -> tuple[Cell, ...]:
+        cells = [self.cell(self.panel.change(condition, x)) for x in self.panel.languages]
+        mean = [self.mean(condition)] if self.has_mean else []
+        return (Cell(name or condition), *cells, *mean)
+
+    def cell(self, change: Change | None) -> Cell:
+        """One number, its mark, and in words what is to be known of it."""
+        if change is None:
+            return Cell("", detail="not measured")
+        row, details = change.row, detail(change, self.draws)
+        if self.show == "value":
+            error = f" ± {plain(row.stderr)}" if row.stderr is not None else ""
+            mark: Mark = "contradicted" if change.contradicted else ""
+            if change.incomparable or not row.usable:
+                mark = "refused"
+            return Cell(plain(row.value) + error, row.value if row.usable else None, mark, details)
+        amount = _amount(change, self.show)
+        if amount is None:
+            return Cell("", mark="refused", detail="; ".join(change.obstacles) or "no ratio to 0")
+        text = _written(amount, self.show)
+        if self.intervals and (ends := _ends(change, self.show)):
+            text += f" {interval(ends, functools.partial(_written, show=self.show))}"
+        return Cell(text, amount, change.mark, details)
+
+    def mean(self, condition: str) -> Cell:
+        """Over the languages, and only if every one of them is there and comparable."""
+        panel, show = self.panel, self.show
+        known = [change for x in panel.languages if (change := panel.change(condition, x))]
+        number, refused = None, "a language is not comparable with none"
+        contradicted = panel.contradicted(condition)
+        if len(known) < len(panel.languages):
+            refused = "a language is missing"
+        elif panel.uneven:
+            refused = f"measured with {'; '.join(panel.uneven)}"
+        elif show == "value":
+            number, refused = (
+                panel.mean_value(condition),
+                "a language is not comparable, or no number",
+            )
+            contradicted = any(change.contradicted for change in known)
+        elif (shift := panel.mean_shift(condition)) is not None:
+            amounts = [amount for x in known if (amount := _amount(x, show)) is not None]
+            if len(amounts) == len(known):
+                number = sum(amounts) / len(amounts)
+                if self.geometric:
+                    number = growth(shift) + (show == "ratio")
+        if number is None:
+            return Cell("", mark="refused", detail=refused)
+        return Cell(_written(number, show), number, "contradicted" if contradicted else "")
+
+    @property
+    def geometric(self) -> bool:
+        """Whether means are."""
+        return self.panel.scale == "log" and self.show not in ("ppxc", "difference")
+
+    def row_of_controls(self, names: Sequence[str]) -> tuple[Cell, ...]:
+        """From the smallest to the largest of the controls, language by language."""
+        cells = []
+        for language in self.panel.languages:
+            changes = [change for name in names if (change := self.panel.change(name, language))]
+            amounts = [_amount(change, self.show) for change in changes]
+            known = sorted(x for x in amounts if x is not None and math.isfinite(x))
+            text = span(known, functools.partial(_written, show=self.show))
+            if 0 < len(known) < len(names):
+                text += f" ({len(known)})"
+            # A control that was measured and left out of the span must not go unseen.
+            mark: Mark = "refused" if len(known) < len(changes) else ""
+            largest = max(known, key=abs, default=None)
+            cells.append(Cell(text, largest, mark, counted(len(known), "control")))
+        label = Cell(f"  {counted(len(names), 'control')}", detail=", ".join(names))
+        return (label, *cells, *([Cell("")] if self.has_mean else []))
+
+    def notes(self, rows: Sequence[Sequence[Cell]]) -> list[str]:
+        """What signs and rows mean, as far as they are there, and the panel's own remarks."""
+        panel, notes = self.panel, legend(rows, self.draws, self.show)
+        if self.show != "value":
+            cells = [change for (c, _), change in panel.changes.items() if c != NO_CONDITION]
+            if any(change.interval is None and change.shift is not None for change in cells):
+                notes.append("numbers without logged samples have neither interval nor test")
+            if NO_CONDITION in panel.conditions:
+                notes.append("(none): the value without intervention")
+        if any(row[0].text.startswith("  ") for row in rows):
+            notes.append(
+                "controls: from the smallest to the largest of as many random neurons, language by "
+                "language; in parentheses how many, where not all were measured"
+            )
+        if self.has_mean and not panel.uneven:
+            kind = "geometric" if self.geometric else "arithmetic"
+            notes.append(f"mean: {kind}, over the languages, not tested")
+        return [*notes, *panel.notes]
 
 
 def _amount(change: Change, show: Show) -> float | None:
-    return {
-        "difference": change.difference,
-        "ppxc": change.difference,
-        "relative": change.relative,
-        "ratio": change.ratio,
-    }[show]
+    if show == "value":
+        return None if change.incomparable else change.row.value
+    if show in ("difference", "ppxc"):
+        return change.difference
+    return change.relative if show == "relative" else change.ratio
 
 
 def _ends(change: Change, show: Show) -> tuple[float, float] | None:
@@ -154,7 +221,7 @@ def _ends(change: Change, show: Show) -> tuple[float, float] | None:
 def _written(amount: float, show: Show) -> str:
     if show == "relative":
         return percent(amount)
-    return plain(amount) if show == "ratio" else signed(amount)
+    return plain(amount) if show in ("value", "ratio") else signed(amount)
 
 
 def detail(change: Change, draws: Draws) -> str:
@@ -182,107 +249,28 @@ def shift_writer(scale: str) -> Callable[[float], str]:
     return signed
 
 
-def _mean(panel: Panel, condition: str, show: Show) -> Cell:
-    """Over the languages, and only if every one of them is there and comparable."""
-    changes = [panel.change(condition, language) for language in panel.languages]
-    known = [change for change in changes if change is not None]
-    if len(known) < len(changes):
-        return Cell("", mark="refused", detail="a language is missing")
-    if panel.uneven:
-        return Cell("", mark="refused", detail=f"measured with {'; '.join(panel.uneven)}")
-    if show == "value":
-        average = panel.mean_value(condition)
-        if average is None:
-            return Cell("", mark="refused", detail="a language is not comparable, or no number")
-        contradicted = any(change.contradicted for change in known)
-        return Cell(plain(average), average, "contradicted" if contradicted else "")
-    shift = panel.mean_shift(condition)
-    amounts = [amount for change in known if (amount := _amount(change, show)) is not None]
-    if shift is None or len(amounts) < len(known):
-        return Cell("", mark="refused", detail="a language is not comparable with none")
-    if panel.scale == "log" and show in ("relative", "ratio"):
-        number = growth(shift) + (show == "ratio")
-    else:
-        number = sum(amounts) / len(amounts)
-    mark: Mark = "contradicted" if panel.contradicted(condition) else ""
-    return Cell(_written(number, show), number, mark)
+def controls_cell(numbers: Sequence[float], write: Callable[[float], str]) -> Cell:
+    """Their span, and how many they are."""
+    return Cell(f"{span(numbers, write)} ({len(numbers)})" if numbers else "")
 
 
-def _control_row(panel: Panel, condition: str, show: Show, mean: bool) -> tuple[Cell, ...]:
-    """From the smallest to the largest of the controls, language by language."""
-    names = panel.controls[condition]
-    cells = []
-    for language in panel.languages:
-        changes = [panel.change(name, language) for name in names]
-        amounts = [
-            (None if change.incomparable else change.row.value)
-            if show == "value"
-            else _amount(change, show)
-            for change in changes
-            if change is not None
-        ]
-        known = sorted(amount for amount in amounts if amount is not None and math.isfinite(amount))
-        write = plain if show == "value" else (lambda amount: _written(amount, show))
-        text = span(known, write)
-        if 0 < len(known) < len(names):
-            text += f" ({len(known)})"
-        largest = max(known, key=abs) if known else None
-        # A control that was measured and left out of the span must not go unseen.
-        left_out = len(known) < sum(change is not None for change in changes)
-        cells.append(
-            Cell(
-                text, largest, "refused" if left_out else "", detail=counted(len(known), "control")
-            )
-        )
-    label = counted(len(names), "control")
-    return (Cell(f"  {label}", detail=", ".join(names)), *cells, *([Cell("")] if mean else []))
-
-
-def _notes(panel: Panel, draws: Draws, show: Show, table: Table) -> list[str]:
-    """What signs and rows mean, as far as they are there, and the panel's own remarks."""
-    marks = {cell.mark for row in table.rows for cell in row}
-    notes = [text for sign, text in meanings(draws, show) if sign in marks]
-    cells = [change for (c, _), change in panel.changes.items() if c != NO_CONDITION]
-    if show != "value":
-        if any(change.interval is None and change.shift is not None for change in cells):
-            notes.append("numbers without logged samples have neither interval nor test")
-        if NO_CONDITION in panel.conditions:
-            notes.append("(none): the value without intervention")
-    if any(row[0].text.startswith("  ") for row in table.rows):
-        notes.append(
-            "controls: from the smallest to the largest of as many random neurons, language by "
-            "language; in parentheses how many, where not all were measured"
-        )
-    if len(panel.languages) > 1 and not panel.uneven:
-        geometric = panel.scale == "log" and show not in ("ppxc", "difference")
-        notes.append(
-            f"mean: {'geometric' if geometric else 'arithmetic'}, over the languages, not tested"
-        )
-    return [*notes, *panel.notes]
-
-
-def meanings(draws: Draws, show: Show) -> Sequence[tuple[Mark, str]]:
-    """What each sign says."""
+def legend(rows: Iterable[Sequence[Cell]], draws: Draws, show: Show) -> list[str]:
+    """What each sign says that stands in the rows."""
     refused = (
         "does not belong beside the others" if show == "value" else "no change or mean is given"
     )
-    return (
-        ("undecided", f"~ the {draws.level:.0%} interval of the change holds 0"),
-        ("unchanged", "= the same number as under none, in every document where they are logged"),
-        ("refused", f"! {refused}, for a reason below or because a language is missing"),
-        (
-            "contradicted",
-            "! beside a number: the samples of it, or of none, give another",
-        ),
-    )
+    meanings: dict[Mark, str] = {
+        "undecided": f"~ the {draws.level:.0%} interval of the change holds 0",
+        "unchanged": "= the same number as under none, in every document where they are logged",
+        "refused": f"! {refused}, for a reason below or because a language is missing",
+        "contradicted": "! beside a number: the samples of it, or of none, give another",
+    }
+    marks = {cell.mark for row in rows for cell in row}
+    return [text for mark, text in meanings.items() if mark in marks]
 
 
-def signatures(panel: Panel) -> tuple[str, ...]:
+def signatures(panel: Panel, conditions: Collection[str]) -> list[str]:
     """One a condition, with `*` for the language of the task where only that differs."""
-    found: dict[str, str] = {}
-    for (condition, _), change in panel.changes.items():
-        row = change.row
-        line = row.signature.replace(f"data:{row.task}:", f"data:{row.family}:")
-        if condition in panel.conditions:
-            found.setdefault(line, condition)
-    return tuple(found)
+    rows = [change.row for (c, _), change in panel.changes.items() if c in conditions]
+    lines = (row.signature.replace(f"data:{row.task}:", f"data:{row.family}:") for row in rows)
+    return list(dict.fromkeys(lines))

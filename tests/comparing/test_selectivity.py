@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from lsn_eval.comparing.ranks import rank_p_value, size, strength
+
+from lsn_eval.comparing.selectivity import rank_p_value, size, strength
 
 
 def test_nineteen_controls_can_show_one_in_twenty():
