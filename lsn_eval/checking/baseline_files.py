@@ -8,7 +8,7 @@ of its own.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,15 @@ from lsn_eval.visible_text import shortened
 
 FORMAT = "lsn_eval baseline"
 VERSION = 2
+_BLOCKS = {
+    "runs": (("model", "condition"), DONE),
+    "models": (("model",), ("settings",)),
+    "tasks": (("model", "task"), ("settings",)),
+    "values": (
+        ("model", "condition", "task", "metric"), ("language", "value", "tolerance", "worse"),
+    ),
+}  # fmt: skip
+"""The fields of an entry: what it is about, and what it says of that."""
 _OF_VERSION_1 = {
     "version": "task version", "shots": "few-shot examples", "documents": "documents",
 }  # fmt: skip
@@ -68,7 +77,7 @@ def read_baseline(path: Path) -> Baseline:
         )
     if version == 1:
         document = Fields(_of_version_1(document), where, BaselineError)
-    baseline = _Reader(document, _lines(text)).read(path)
+    baseline = _read(document, path, _lines(text))
     notes = _NOTES_ON_VERSION_1[: 2 if baseline.gates else 1]
     return replace(baseline, notes=notes) if version == 1 else baseline
 
@@ -100,35 +109,30 @@ def write_baseline(baseline: Baseline, path: Path) -> None:
 
 def baseline_text(baseline: Baseline) -> str:
     """The file's content: one entry a line, sorted; gates as they were."""
-    models = sorted({model for model, _ in baseline.tasks})
-    common = {model: _common(baseline, model) for model in models}
-    metrics = None if baseline.metrics is None else list(baseline.metrics)
-    blocks = [
-        f' "format": {_line(FORMAT)}',
-        f' "format_version": {VERSION}',
-        f' "metrics": {_line(metrics)}',
-        _block("gates", [gate.to_json() for gate in baseline.gates]),
-        _block(
-            "runs",
-            [
-                {"model": model, "condition": condition, **parts}
-                for (model, condition), parts in sorted(baseline.runs.items())
-            ],
-        ),
-        _block("models", [{"model": name, "settings": of} for name, of in common.items()]),
-        _block(
-            "tasks",
-            [
-                {"model": model, "task": task, "settings": _without(settings, common[model])}
-                for (model, task), settings in sorted(baseline.tasks.items())
-            ],
-        ),
-        _block(
-            "values",
-            [value.to_json() for value in sorted(baseline.values, key=lambda value: value.key)],
-        ),
-    ]
-    return "{\n" + ",\n".join(blocks) + "\n}\n"
+    common = {model: _common(baseline, model) for model in sorted({x for x, _ in baseline.tasks})}
+    head = {"format": FORMAT, "format_version": VERSION, "metrics": baseline.metrics}
+    blocks: dict[str, list[dict[str, Any]]] = {
+        "gates": [gate.to_json() for gate in baseline.gates],
+        "runs": [
+            {"model": model, "condition": condition, **parts}
+            for (model, condition), parts in sorted(baseline.runs.items())
+        ],
+        "models": [{"model": name, "settings": settings} for name, settings in common.items()],
+        "tasks": [
+            {
+                "model": model,
+                "task": task,
+                "settings": {k: v for k, v in settings.items() if common[model].get(k) != v},
+            }
+            for (model, task), settings in sorted(baseline.tasks.items())
+        ],
+        "values": [value.to_json() for value in sorted(baseline.values, key=lambda x: x.key)],
+    }
+    parts = [f' "{name}": {_line(value)}' for name, value in head.items()]
+    for name, entries in blocks.items():
+        lines = ",\n".join(f"  {_line(entry)}" for entry in entries)
+        parts.append(f' "{name}": [\n{lines}\n ]' if entries else f' "{name}": []')
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def _common(baseline: Baseline, model: str) -> dict[str, str]:
@@ -141,19 +145,8 @@ def _common(baseline: Baseline, model: str) -> dict[str, str]:
     }
 
 
-def _without(settings: Mapping[str, str], common: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in settings.items() if common.get(name) != value}
-
-
 def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _block(name: str, entries: Sequence[Mapping[str, Any]]) -> str:
-    if not entries:
-        return f' "{name}": []'
-    lines = ",\n".join(f"  {_line(entry)}" for entry in entries)
-    return f' "{name}": [\n{lines}\n ]'
 
 
 def _entries(document: Fields, block: str) -> list[Fields]:
@@ -167,121 +160,95 @@ def _entries(document: Fields, block: str) -> list[Fields]:
     ]  # fmt: skip
 
 
-class _Reader:
-    """Reads one document; `lines` is filled on the way."""
-
-    def __init__(self, document: Fields, numbers: Mapping[str, int]) -> None:
-        self.document = document
-        self.numbers = numbers
-        self.lines: dict[tuple[str, ...], int] = {}
-
-    def read(self, path: Path) -> Baseline:
-        document, where = self.document, self.document.where
-        document.only(
-            {"format", "format_version", "runs", "models", "tasks", "values"}, {"metrics", "gates"}
+def _read(document: Fields, path: Path, numbers: Mapping[str, int]) -> Baseline:
+    document.only({"format", "format_version", *_BLOCKS}, {"metrics", "gates"})
+    lines: dict[tuple[str, ...], int] = {}
+    keyed: dict[str, list[tuple[Any, Fields]]] = {}
+    for block, (names, others) in _BLOCKS.items():
+        keyed[block] = []
+        for entry in _entries(document, block):
+            entry.only({*names, *others}, {"stderr"} if block == "values" else ())
+            keyed[block].append((tuple(entry.text(name) for name in names), entry))
+    gates = _entries(document, "gates")
+    keyed["gates"] = [((str(number),), entry) for number, entry in enumerate(gates)]
+    for block, entries in keyed.items():
+        for key, entry in entries:
+            if (line := numbers.get(_line_of(entry.value))) is not None:
+                lines[block.removesuffix("s"), *key] = line
+    runs = {key: {part: entry.text(part) for part in DONE} for key, entry in keyed["runs"]}
+    models = {model: _settings(entry) for (model,), entry in keyed["models"]}
+    tasks = {key: {**models.get(key[0], {}), **_settings(entry)} for key, entry in keyed["tasks"]}
+    values: dict[tuple[str, ...], Value] = {}
+    for key, entry in keyed["values"]:
+        if key in values:
+            raise BaselineError(f"{document.where}: {' '.join(key)} is there twice; remove one")
+        model, condition, task, _ = key
+        if (model, condition) not in runs or (model, task) not in tasks:
+            raise BaselineError(
+                f"{document.where}: {' '.join(key)} has a value and no line in runs or tasks"
+            )
+        values[key] = _value(entry)
+    if not values and not gates:
+        raise BaselineError(
+            f"{document.where}: it holds neither a value nor a gate; make it with --update"
         )
-        metrics = document.texts("metrics", None)
-        runs = dict(map(self._run, _entries(document, "runs")))
-        models = dict(map(self._model, _entries(document, "models")))
-        tasks = {
-            key: {**models.get(key[0], {}), **settings}
-            for key, settings in map(self._task, _entries(document, "tasks"))
-        }
-        values = list(map(self._value, _entries(document, "values")))
-        gates = [self._gate(*numbered) for numbered in enumerate(_entries(document, "gates"))]
-        if not values and not gates:
-            raise BaselineError(
-                f"{where}: it holds neither a value nor a gate; make it with --update"
-            )
-        seen = set()
-        for value in values:
-            if value.key in seen:
-                raise BaselineError(f"{where}: {' '.join(value.key)} is there twice; remove one")
-            seen.add(value.key)
-            if (value.model, value.condition) not in runs or (value.model, value.task) not in tasks:
-                raise BaselineError(
-                    f"{where}: {' '.join(value.key)} has a value and no line in runs or tasks"
-                )
-        return Baseline(
-            runs, tasks, tuple(values), tuple(gates), None if metrics is None else tuple(metrics),
-            path, self.lines,
-        )  # fmt: skip
+    metrics = document.texts("metrics", None)
+    return Baseline(
+        runs, tasks, tuple(values.values()), tuple(map(_gate, gates)),
+        None if metrics is None else tuple(metrics), path, lines,
+    )  # fmt: skip
 
-    def _at(self, entry: Fields, *key: str) -> None:
-        line = self.numbers.get(_line_of(entry.value))
-        if line is not None:
-            self.lines[key] = line
 
-    def _run(self, entry: Fields) -> tuple[tuple[str, str], dict[str, str]]:
-        entry.only({"model", "condition", *DONE})
-        key = entry.text("model"), entry.text("condition")
-        self._at(entry, "run", *key)
-        return key, {part: entry.text(part) for part in DONE}
-
-    def _model(self, entry: Fields) -> tuple[str, dict[str, str]]:
-        entry.only({"model", "settings"})
-        return entry.text("model"), _texts(entry.fields("settings"))
-
-    def _task(self, entry: Fields) -> tuple[tuple[str, str], dict[str, str]]:
-        entry.only({"model", "task", "settings"})
-        key = entry.text("model"), entry.text("task")
-        self._at(entry, "task", *key)
-        return key, _texts(entry.fields("settings"))
-
-    def _value(self, entry: Fields) -> Value:
-        entry.only(
-            {"model", "condition", "task", "language", "metric", "value", "tolerance", "worse"},
-            {"stderr"},
+def _value(entry: Fields) -> Value:
+    tolerance = entry.fields("tolerance")
+    if len(tolerance.value) != 1 or not set(tolerance) <= set(KINDS):
+        raise BaselineError(
+            f"{tolerance.where} is {_line_of(tolerance.value)}; one of {', '.join(KINDS)} with "
+            'a number was expected, such as {"relative": 0.01}'
         )
-        tolerance = entry.fields("tolerance")
-        if len(tolerance.value) != 1 or not set(tolerance) <= set(KINDS):
-            raise BaselineError(
-                f"{tolerance.where} is {_line_of(tolerance.value)}; one of {', '.join(KINDS)} with "
-                'a number was expected, such as {"relative": 0.01}'
-            )
-        (kind,) = tolerance
-        amount = tolerance.number(kind)
-        if amount < 0:
-            raise BaselineError(f"{tolerance.where} {amount} is negative")
-        stderr = entry.number("stderr", None)
-        if kind == "stderr" and stderr is None:
-            raise BaselineError(
-                f"{entry.where}: a tolerance in standard errors needs the value's own: add stderr, "
-                "or make the tolerance relative or absolute"
-            )
-        metric, _, filter_name = entry.text("metric").partition(",")
-        value = Value(
-            entry.text("model"), entry.text("task"), entry.text("language", None),
-            entry.text("condition"), metric, filter_name or "none", entry.number("value"), stderr,
-            Tolerance(kind, amount), _one_of(entry, "worse", DIRECTIONS),
-        )  # fmt: skip
-        if value.name != entry.text("metric"):
-            raise BaselineError(f"{entry.where}: metric {value.name!r} was expected")
-        self._at(entry, "value", *value.key)
-        return value
-
-    def _gate(self, number: int, entry: Fields) -> Gate:
-        kind = _one_of(entry, "gate", BOUNDS)
-        entry.only({"gate", "metric", "task", "languages", "condition", BOUNDS[kind]}, {"model"})
-        languages = entry.texts("languages")
-        least = 2 if kind == "selectivity" else 1
-        if len(set(languages)) != len(languages) or len(languages) < least:
-            raise BaselineError(
-                f"{entry.where}: languages {languages}; a list of {least} or more different "
-                "languages was expected"
-            )
-        for name in ("task", "condition"):
-            if "{language}" not in entry.text(name):
-                raise BaselineError(f"{entry.where}: {name} lacks {{language}}")
-        self._at(entry, "gate", str(number))
-        return Gate(
-            kind, entry.text("metric"), entry.text("task"), tuple(languages),
-            entry.text("condition"), entry.number(BOUNDS[kind]), entry.text("model", None),
-        )  # fmt: skip
+    (kind,) = tolerance
+    amount = tolerance.number(kind)
+    if amount < 0:
+        raise BaselineError(f"{tolerance.where} {amount} is negative")
+    stderr = entry.number("stderr", None)
+    if kind == "stderr" and stderr is None:
+        raise BaselineError(
+            f"{entry.where}: a tolerance in standard errors needs the value's own: add stderr, "
+            "or make the tolerance relative or absolute"
+        )
+    metric, _, filter_name = entry.text("metric").partition(",")
+    value = Value(
+        entry.text("model"), entry.text("task"), entry.text("language", None),
+        entry.text("condition"), metric, filter_name or "none", entry.number("value"), stderr,
+        Tolerance(kind, amount), _one_of(entry, "worse", DIRECTIONS),
+    )  # fmt: skip
+    if value.name != entry.text("metric"):
+        raise BaselineError(f"{entry.where}: metric {value.name!r} was expected")
+    return value
 
 
-def _texts(fields: Fields) -> dict[str, str]:
-    return {name: fields.text(name) for name in fields}
+def _gate(entry: Fields) -> Gate:
+    kind = _one_of(entry, "gate", BOUNDS)
+    entry.only({"gate", "metric", "task", "languages", "condition", BOUNDS[kind]}, {"model"})
+    languages = entry.texts("languages")
+    least = 2 if kind == "selectivity" else 1
+    if len(set(languages)) != len(languages) or len(languages) < least:
+        raise BaselineError(
+            f"{entry.where}: languages {languages}; a list of {least} or more different "
+            "languages was expected"
+        )
+    for name in ("task", "condition"):
+        if "{language}" not in entry.text(name):
+            raise BaselineError(f"{entry.where}: {name} lacks {{language}}")
+    return Gate(
+        kind, entry.text("metric"), entry.text("task"), tuple(languages),
+        entry.text("condition"), entry.number(BOUNDS[kind]), entry.text("model", None),
+    )  # fmt: skip
+
+
+def _settings(entry: Fields) -> dict[str, str]:
+    settings = entry.fields("settings")
+    return {name: settings.text(name) for name in settings}
 
 
 def _one_of(entry: Fields, name: str, names: Iterable[str]) -> str:

@@ -22,8 +22,6 @@ from lsn_eval.results.choosing import ALL, Choice
 from lsn_eval.results.rows import NO_CONDITION, Number, Row
 from lsn_eval.results.settings import VERSIONS, differences, differing
 
-DEFAULT_TOLERANCE = 0.01
-"""Relative."""
 KINDS = ("relative", "absolute", "stderr")
 DIRECTIONS = ("lower", "higher", "both")
 DONE = ("mask", "method", "hookpoint")
@@ -54,12 +52,8 @@ class Tolerance:
                 f"--tolerance {text!r}: 0.01 or 1% (relative), 0.5abs (absolute) or 2se (standard "
                 "errors) was expected"
             )
-        amount = float(match[1])
-        if match[2] == "abs":
-            return Tolerance("absolute", amount)
-        if match[2] == "se":
-            return Tolerance("stderr", amount)
-        return Tolerance("relative", amount / 100 if match[2] == "%" else amount)
+        amount = float(match[1]) / (100 if match[2] == "%" else 1)
+        return Tolerance({"abs": "absolute", "se": "stderr"}.get(match[2], "relative"), amount)
 
     def allowed(self, value: float, stderr: float | None) -> float:
         """The largest move from `value` that passes."""
@@ -70,11 +64,12 @@ class Tolerance:
         return self.amount
 
     def __str__(self) -> str:
-        return {
-            "relative": f"{100 * self.amount:g}%",
-            "absolute": f"{self.amount:g}",
-            "stderr": f"{self.amount:g} se",
-        }[self.kind]
+        if self.kind == "relative":
+            return f"{100 * self.amount:g}%"
+        return f"{self.amount:g}{' se' if self.kind == 'stderr' else ''}"
+
+
+DEFAULT_TOLERANCE = Tolerance("relative", 0.01)
 
 
 @dataclass(frozen=True)
@@ -194,7 +189,7 @@ def make_baseline(
     Raises:
         BaselineError: a number is none, or a task or a condition was measured in two ways.
     """
-    tolerance = tolerance or Tolerance("relative", DEFAULT_TOLERANCE)
+    tolerance = tolerance or DEFAULT_TOLERANCE
     wanted = tuple(sorted(metrics)) if metrics else previous.metrics if previous else None
     kept = Choice(metrics=wanted or (ALL,))
     rows = [row for row in rows if kept.means(row)]
@@ -237,7 +232,7 @@ def _put(
 def _value(row: Row, before: Value | None, tolerance: Tolerance) -> Value:
     kept = before.tolerance if before else tolerance
     if kept.kind == "stderr" and row.stderr is None:
-        kept = Tolerance("relative", DEFAULT_TOLERANCE)
+        kept = DEFAULT_TOLERANCE
     worse = "both"
     if row.condition == NO_CONDITION and row.higher_is_better is not None:
         worse = "lower" if row.higher_is_better else "higher"

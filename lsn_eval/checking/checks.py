@@ -7,7 +7,6 @@ changed signature, whatever its value.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from lsn_eval.checking.baselines import Baseline, Value
 from lsn_eval.checking.findings import Finding, Verdict
@@ -44,24 +43,10 @@ def check(
         LsnError: what the choice names is neither in the results nor in the baseline, or `allow`
             names no setting.
     """
-    allowed = allowed_settings(allow, {name for row in rows for name in row.settings})
-    kept: list[Number] = [*filter(baseline.kept.means, rows), *baseline.values]
-    meant = choice.rows(kept)
-    checked = _Check(
-        rows=[entry for entry in meant if isinstance(entry, Row)],
-        values=[entry for entry in meant if isinstance(entry, Value)],
-        everything=rows,
-        baseline=baseline,
-        allowed=allowed | VERSIONS,
-        renamed=_renamed(rows, baseline),
-    )
+    checked = _Check(rows, baseline, choice, allow)
     findings = [
-        *checked.changed(),
-        *checked.moved(),
-        *checked.missing(),
-        *checked.new(),
-        *checked.gates(narrowed=choice != EVERYTHING, allowed=allowed),
-    ]
+        *checked.changed(), *checked.moved(), *checked.missing(), *checked.new(), *checked.gates(),
+    ]  # fmt: skip
     return sorted(findings, key=lambda finding: not finding.failing)
 
 
@@ -75,10 +60,8 @@ def changed_versions(rows: Sequence[Row], baseline: Baseline) -> list[str]:
         model = before.get(row.model, row.model)
         if (model, row.task) in baseline.tasks:
             differing = baseline.changes(row, model)
-            changes |= {
-                f"{name} {differing[name][0]} -> {differing[name][1]}": None
-                for name in sorted(VERSIONS & differing.keys())
-            }
+            for name in sorted(VERSIONS & differing.keys()):
+                changes[f"{name} {' -> '.join(differing[name])}"] = None
     return [f"versions changed since the baseline: {listed(changes)}"] if changes else []
 
 
@@ -94,68 +77,69 @@ def _renamed(rows: Sequence[Row], baseline: Baseline) -> dict[str, str]:
     return {model: model for model in before}
 
 
-@dataclass
 class _Check:
     """What is looked at, for one baseline."""
 
-    rows: Sequence[Row]
-    values: Sequence[Value]
-    everything: Sequence[Row]
-    """Gates may be about metrics that the values leave out."""
-    baseline: Baseline
-    allowed: Collection[str]
-    renamed: Mapping[str, str]
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self, rows: Sequence[Row], baseline: Baseline, choice: Choice, allow: Collection[str]
+    ) -> None:
+        self.allowed = allowed_settings(allow, {name for row in rows for name in row.settings})
+        kept: list[Number] = [*filter(baseline.kept.means, rows), *baseline.values]
+        meant = choice.rows(kept)
+        self.narrowed = choice != EVERYTHING
+        self.rows = [entry for entry in meant if isinstance(entry, Row)]
+        self.values = {entry.key: entry for entry in meant if isinstance(entry, Value)}
+        self.everything = rows  # gates may be about metrics that the values leave out
+        self.baseline = baseline
+        self.lines = baseline.lines
+        self.renamed = _renamed(rows, baseline)
         names = {there: before for before, there in self.renamed.items()}
         self.model_of = {row.model: names.get(row.model, row.model) for row in self.rows}
         self.by_key = _by_key(self.rows, self.model_of)
-        self.lines = self.baseline.lines
 
     def changed(self) -> Iterator[Finding]:
         """What was measured with something else: once for all places where the same changed."""
-        places: dict[tuple[str, str, str, str], dict[tuple[str, str], None]] = {}
+        places: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
         for row in self.rows:
-            model = self.model_of[row.model]
             for name, (before, now) in self._changes(row).items():
-                of = places.setdefault((model, name, before, now), {})
-                of[row.condition, row.task] = None
+                change = self.model_of[row.model], f"{name} {before} -> {now}"
+                places.setdefault(change, {})[row.condition, row.task] = None
         together: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
-        for (model, name, before, now), where in places.items():
-            together.setdefault((model, tuple(where)), []).append(f"{name} {before} -> {now}")
+        for (model, text), where in places.items():
+            together.setdefault((model, tuple(where)), []).append(text)
         for (model, everywhere), changes in together.items():
-            conditions = list(dict.fromkeys(condition for condition, _ in everywhere))
-            tasks = list(dict.fromkeys(task for _, task in everywhere))
-            listed_places = "; ".join(
+            conditions, tasks = (
+                list(dict.fromkeys(names)) for names in zip(*everywhere, strict=True)
+            )
+            several = "; ".join(
                 f"{word} {listed(names, 3)}"
                 for word, names in (("under", conditions), ("on", tasks))
                 if len(names) > 1
             )
-            message = ", ".join(changes) + (f" ({listed_places})" if listed_places else "")
             line = self.lines.get(("task", model, tasks[0]))
             if len(tasks) > 1 or line is None:
                 line = self.lines.get(("run", model, conditions[0]), line)
             yield Finding(
-                Verdict.CHANGED_SIGNATURE, message, model,
+                Verdict.CHANGED_SIGNATURE,
+                ", ".join(changes) + (f" ({several})" if several else ""), model,
                 conditions[0] if len(conditions) == 1 else "",
                 tasks[0] if len(tasks) == 1 else "", line=line,
             )  # fmt: skip
 
     def moved(self) -> Iterator[Finding]:
         """The numbers of the baseline that can be compared; the others are said of all at once."""
-        for value in self.values:
-            comparable = [row for row in self.by_key.get(value.key, ()) if not self._changes(row)]
+        for key, value in self.values.items():
+            comparable = [row for row in self.by_key.get(key, ()) if not self._changes(row)]
             if comparable:
-                yield _compared(value, comparable[-1], self.lines.get(("value", *value.key)))
+                yield _compared(value, comparable[-1], self.lines.get(("value", *key)))
 
     def missing(self) -> Iterator[Finding]:
         """What is in the baseline and not in the results."""
-        values = {value.key: value for value in self.values}
-        for key, length in _lacking(values, self.by_key):
+        for key, length in _lacking(self.values, self.by_key):
+            value = self.values[key]
             yield Finding(
                 _MISSING[length], "in the baseline, not in the results",
-                *_about(values[key], key, length),
-                expected=values[key].value if length == 4 else None,
+                *_about(value, key, length), expected=value.value if length == 4 else None,
                 line=self.lines.get(("value", *key)),
             )  # fmt: skip
 
@@ -168,19 +152,17 @@ class _Check:
                 *_about(row, key, length), found=row.value if length == 4 else None,
             )  # fmt: skip
 
-    def gates(self, *, narrowed: bool, allowed: Collection[str]) -> Iterator[Finding]:
+    def gates(self) -> Iterator[Finding]:
         """Of all results; where some are chosen, gates about a number of those."""
-        measured = Measured(_by_key(self.everything), allowed)
-        meant = Measured({**_by_key(self.rows), **{value.key: () for value in self.values}})
+        measured = Measured(_by_key(self.everything), self.allowed)
+        meant = Measured({**_by_key(self.rows), **dict.fromkeys(self.values, ())})
         # Without a single number there is no model either, and the gate is not met for that.
         there = sorted({row.model for row in self.everything}) or sorted(self.baseline.models)
         for number, gate in enumerate(self.baseline.gates):
-            models = (
-                [self.renamed.get(gate.model, gate.model)] if gate.model else there or ["no model"]
-            )
+            models = [self.renamed.get(gate.model, gate.model)] if gate.model else there
             line = self.lines.get(("gate", str(number)))
-            for finding in gate_findings(gate, measured, models, line):
-                if not narrowed or any(
+            for finding in gate_findings(gate, measured, models or ["no model"], line):
+                if not self.narrowed or any(
                     (finding.model, condition, finding.task, finding.metric) in meant.rows
                     for condition in meant.conditions(finding.model, finding.condition)
                 ):
@@ -190,7 +172,7 @@ class _Check:
         model = self.model_of[row.model]
         if (model, row.condition) not in self.baseline.runs:
             return {}
-        return self.baseline.changes(row, model, self.allowed)
+        return self.baseline.changes(row, model, self.allowed | VERSIONS)
 
 
 def _by_key(

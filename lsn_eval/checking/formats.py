@@ -19,21 +19,20 @@ _QUIET = (Verdict.OK, Verdict.GATE_MET)
 def table(findings: Sequence[Finding]) -> str:
     """Everything but what is ok, one line each; then how many of each verdict."""
     shown = [finding for finding in findings if finding.verdict not in _QUIET]
-    models = len({finding.model for finding in findings}) > 1
-    header = ["verdict", "condition", "task", "metric", "baseline", "now", "allowed", "what"]
     rows = [
+        ["verdict", "model", "condition", "task", "metric", "baseline", "now", "allowed", "what"]
+    ]
+    rows += [
         [
-            str(finding.verdict), finding.condition, finding.task, finding.metric,
+            str(finding.verdict), finding.model, finding.condition, finding.task, finding.metric,
             exact(finding.expected), exact(finding.found) + ("*" if finding.unchanged else ""),
             finding.allowed, finding.message,
         ]
         for finding in shown
     ]  # fmt: skip
-    if models:
-        header.insert(1, "model")
-        for row, finding in zip(rows, shown, strict=True):
-            row.insert(1, finding.model)
-    lines = [*aligned([header, *rows]), ""] if rows else []
+    if len({finding.model for finding in findings}) == 1:
+        rows = [[row[0], *row[2:]] for row in rows]
+    lines = [*aligned(rows), ""] if shown else []
     if any(finding.unchanged for finding in shown):
         lines += ["* the intervention overwrote values with what was there: dead neurons?", ""]
     return "\n".join([*lines, summary(findings)])
@@ -43,8 +42,8 @@ def summary(findings: Sequence[Finding]) -> str:
     """How many of each verdict, in one line."""
     counts = Counter(finding.verdict for finding in findings)
     parts = [f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict]]
-    verdict = "FAILED" if any(finding.failing for finding in findings) else "passed"
-    return f"{verdict}: {', '.join(parts) or 'nothing was compared'}"
+    outcome = "FAILED" if any(finding.failing for finding in findings) else "passed"
+    return f"{outcome}: {', '.join(parts) or 'nothing was compared'}"
 
 
 def junit(findings: Sequence[Finding], baseline: Path) -> bytes:
@@ -66,9 +65,8 @@ def junit(findings: Sequence[Finding], baseline: Path) -> bytes:
         case = {"classname": classname, "name": name, "file": str(baseline)}
         if finding.line is not None:
             case["line"] = str(finding.line)
-        element = ElementTree.SubElement(
-            suite, "testcase", {key: visible(text) for key, text in case.items()}
-        )
+        shown = {key: visible(text) for key, text in case.items()}
+        element = ElementTree.SubElement(suite, "testcase", shown)
         message = visible(sentence(finding))
         if finding.failing:
             failure = {"type": str(finding.verdict), "message": message}
@@ -103,10 +101,9 @@ def github(findings: Sequence[Finding], baseline: Path) -> list[str]:
 
 def document(findings: Sequence[Finding], notes: Sequence[str]) -> dict[str, Any]:
     """What `--json` prints."""
-    counts = Counter(str(finding.verdict) for finding in findings)
     return {
         "passed": not any(finding.failing for finding in findings),
-        "counts": dict(counts),
+        "counts": Counter(str(finding.verdict) for finding in findings),
         "notes": list(notes),
         "findings": [finding.to_json() for finding in findings],
     }

@@ -79,14 +79,13 @@ def gate_findings(
                 value, message, unchanged = measure(gate, measured, model, language, condition)
             except _UnmeasuredError as error:
                 value, message, unchanged = math.nan, str(error), False
-            if gate.kind == "selectivity":
-                met, sign = value >= gate.bound, ">="
-            else:
-                met, sign = value < gate.bound, "<"
+            least = gate.kind == "selectivity"
+            met = value >= gate.bound if least else value < gate.bound
+            allowed = f"{'>=' if least else '<'} {gate.bound:g}"
             yield Finding(
                 Verdict.GATE_MET if met else Verdict.GATE_FAILED, f"{gate.kind}: {message}", model,
                 condition, gate.task.replace("{language}", language), language, gate.metric,
-                found=value, allowed=f"{sign} {gate.bound:g}", line=line, unchanged=unchanged,
+                found=value, allowed=allowed, line=line, unchanged=unchanged,
             )  # fmt: skip
 
 
@@ -97,9 +96,8 @@ def _selectivity(
     own = changes[language][0]
     others = [change for other, (change, _) in changes.items() if other != language]
     value = selectivity(own, others)
-    message = (
-        f"own {numbers.selectivity(own)}, mean of the others {numbers.selectivity(own - value)}"
-    )
+    of_own, of_others = numbers.selectivity(own), numbers.selectivity(own - value)
+    message = f"own {of_own}, mean of the others {of_others}"
     return value, message, any(row.unchanged for _, row in changes.values())
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-import typer
 from builders.results_files import LANGUAGES, ppl, task_results, write_results
 from typer.testing import CliRunner
 
@@ -22,8 +21,7 @@ from lsn_eval.checking.baseline_files import baseline_text, read_baseline
 from lsn_eval.checking.baselines import BaselineError, Tolerance, make_baseline
 from lsn_eval.checking.checks import check
 from lsn_eval.checking.findings import Finding, Verdict
-from lsn_eval.cli import _PlainErrors
-from lsn_eval.cli.check import check as command
+from lsn_eval.cli import app
 from lsn_eval.results import read_results
 
 BASE = {"en": 3.0, "de": 4.0, "zh": 5.0}
@@ -33,10 +31,6 @@ GATES = [
     {"gate": "control", "metric": "token_perplexity", "task": ppl("{language}"),
      "languages": list(LANGUAGES), "condition": "random*-{language}:zero", "below": 0.05},
 ]  # fmt: skip
-
-app = typer.Typer(cls=_PlainErrors, pretty_exceptions_enable=False)
-app.command("check")(command)
-app.callback()(lambda: None)
 
 
 def run(*arguments):
