@@ -345,7 +345,7 @@ def _plain_texts(path: Path) -> list[str]:
 def readers() -> list[Reader]:
     """Every kind of file that is read from outside."""
     from lsn_eval.checking.baseline_files import read_baseline
-    from lsn_eval.judge.saved import load_saved
+    from lsn_eval.judge.answers import load_saved
     from lsn_eval.lm_tasks.local_data import json_rows
     from lsn_eval.masks.imports import import_rucaibox
     from lsn_eval.recording.texts import TextFiles, read_tokens

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from lsn_eval.judge.report import Compared, Graded
-    from lsn_eval.judge.saved import SavedAnswers
-    from lsn_eval.judge.session import JudgeSession
+    from lsn_eval.judge.answers import SavedAnswers
+    from lsn_eval.judge.report import Compared, Graded, Judged
+    from lsn_eval.judge.session import JudgeSession, Progress
+    from lsn_eval.judge.settings import Prices
 
 
 def judge(
@@ -62,10 +63,11 @@ def judge(
 
     Example: lsn-eval judge none/ de_zero/ --model MODEL --pairwise --out pairs.json
     """
-    from lsn_eval.judge.errors import JudgeError
-    from lsn_eval.judge.saved import load_saved
+    from tqdm import tqdm
+
+    from lsn_eval.judge.answers import load_saved
     from lsn_eval.judge.session import JudgeSession
-    from lsn_eval.judge.settings import JudgeSettings, Prices
+    from lsn_eval.judge.settings import JudgeError, JudgeSettings, Prices
     from lsn_eval.storage.outside_files import parse_json
 
     if (price_input is None) != (price_output is None):
@@ -85,83 +87,70 @@ def judge(
         timeout=timeout, retries=retries, **given,
     )  # fmt: skip
     runs = [load_saved(path) for path in results]
-    with JudgeSession(settings, cache) as session:
-        if pairwise:
-            _write(session, _compare(session, runs[0], runs[1]), out, prices)
-        else:
-            _write(session, _grade(session, [saved for run in runs for saved in run]), out, prices)
+    with JudgeSession(settings, cache) as session, tqdm(desc="judge", disable=None) as bar:
 
+        def progress(done: int, of: int) -> None:
+            bar.total = of
+            bar.update(done - bar.n)
 
-def _grade(session: JudgeSession, saved: list[SavedAnswers]) -> list[Graded]:
-    from tqdm import tqdm
-
-    from lsn_eval.judge.report import Graded
-
-    # All tasks in one go: the last answers of one do not keep the next waiting.
-    answers = [answer for entry in saved for answer in entry.answers]
-    with tqdm(total=len(answers), desc="judge", disable=None) as bar:
-        grades = iter(session.grade(answers, lambda done, _: _advance(bar, done)))
-    return [Graded(entry, [next(grades) for _ in entry.answers]) for entry in saved]
-
-
-def _compare(
-    session: JudgeSession, first: list[SavedAnswers], second: list[SavedAnswers]
-) -> list[Compared]:
-    from tqdm import tqdm
-
-    from lsn_eval.judge.errors import JudgeError
-    from lsn_eval.judge.pairwise import same_questions
-    from lsn_eval.judge.report import Compared
-
-    names = [[entry.task for entry in side] for side in (first, second)]
-    if len(first) == len(second) == 1:
-        sides = [(first[0], second[0])]
-    elif names[0] == names[1]:
-        sides = list(zip(first, second, strict=True))
-    else:
-        raise JudgeError(
-            f"the runs hold different tasks: {', '.join(names[0])} and {', '.join(names[1])}"
-        )
-    pairs = [
-        same_questions(one.answers, other.answers, (one.source, other.source))
-        for one, other in sides
-    ]
-    everything = [pair for task in pairs for pair in task]
-    with tqdm(total=None, desc="judge", disable=None) as bar:
-        found = iter(session.compare(everything, lambda done, _: _advance(bar, done)))
-    return [
-        Compared(one, other, [next(found) for _ in task])
-        for (one, other), task in zip(sides, pairs, strict=True)
-    ]
-
-
-def _advance(bar: Any, done: int) -> None:
-    bar.update(done - bar.n)
-
-
-def _write(session: JudgeSession, graded: Any, out: Path, prices: Any) -> None:
-    from lsn_eval.judge import report
-    from lsn_eval.judge.errors import JudgeError
-    from lsn_eval.judge.prompts import GRADE, PAIR
-    from lsn_eval.storage.whole_files import whole_file
-
+        judged = (_compare if pairwise else _grade)(session, runs, progress)
     if session.stopped is not None:
         raise JudgeError(
             f"{session.stopped}. {session.usage}. Replies so far are kept: run the same command "
             "again to go on"
         )
-    paired = isinstance(graded[0], report.Compared)
-    judged = session.as_json(PAIR if paired else GRADE)
+    _write(session, judged, out, prices)
+
+
+def _grade(
+    session: JudgeSession, runs: list[list[SavedAnswers]], progress: Progress
+) -> list[Graded]:
+    from lsn_eval.judge.report import Graded
+
+    # All tasks in one go: the last answers of one do not keep the next waiting.
+    saved = [entry for run in runs for entry in run]
+    answers = [answer for entry in saved for answer in entry.answers]
+    grades = iter(session.grade(answers, progress))
+    return [Graded((entry,), [next(grades) for _ in entry.answers]) for entry in saved]
+
+
+def _compare(
+    session: JudgeSession, runs: list[list[SavedAnswers]], progress: Progress
+) -> list[Compared]:
+    from lsn_eval.judge.pairwise import same_questions
+    from lsn_eval.judge.report import Compared
+    from lsn_eval.judge.settings import JudgeError
+
+    tasks = [[entry.task for entry in run] for run in runs]
+    if not len(runs[0]) == len(runs[1]) == 1 and tasks[0] != tasks[1]:
+        raise JudgeError(
+            f"the runs hold different tasks: {', '.join(tasks[0])} and {', '.join(tasks[1])}"
+        )
+    sides = list(zip(*runs, strict=True))
+    pairs = [
+        same_questions(one.answers, other.answers, (one.source, other.source))
+        for one, other in sides
+    ]
+    comparisons = iter(session.compare([pair for task in pairs for pair in task], progress))
+    return [
+        Compared((one, other), [next(comparisons) for _ in task])
+        for (one, other), task in zip(sides, pairs, strict=True)
+    ]
+
+
+def _write(session: JudgeSession, judged: Judged, out: Path, prices: Prices | None) -> None:
+    from lsn_eval.judge.report import document, printed
+    from lsn_eval.judge.settings import JudgeError
+    from lsn_eval.storage.whole_files import whole_file
+
     usage = session.usage.as_json(prices)
-    content = report.document(judged, usage, graded)
+    content = json.dumps(document(session, judged, usage), indent=2, ensure_ascii=True)
     with whole_file(out, JudgeError) as file:
-        file.write((json.dumps(content, indent=2, ensure_ascii=True) + "\n").encode())
-    print(report.pair_table(graded) if paired else report.grade_table(graded))
-    print()
-    print("\n".join(report.notes(session, graded)))
+        file.write(f"{content}\n".encode())
+    print("\n".join(printed(session, judged)))
     if "cost" in usage:
         print(f"cost {usage['cost']:.4f}")
     print(f"written to {out}")
-    if not any(entry.summary.judged for entry in graded):
+    if not any(entry.summary.judged for entry in judged):
         print("lsn-eval: error: nothing could be graded; why is said above", file=sys.stderr)
         raise typer.Exit(1)

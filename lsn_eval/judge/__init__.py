@@ -10,8 +10,7 @@ disk, so that an interrupted run goes on where it was and a repeat sends nothing
 from __future__ import annotations
 
 from lsn_eval.judge.answers import Answer
-from lsn_eval.judge.errors import JudgeError
 from lsn_eval.judge.session import JudgeSession
-from lsn_eval.judge.settings import JudgeSettings
+from lsn_eval.judge.settings import JudgeError, JudgeSettings
 
 __all__ = ["Answer", "JudgeError", "JudgeSession", "JudgeSettings"]

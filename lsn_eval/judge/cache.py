@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lsn_eval.judge.errors import JudgeError
+from lsn_eval.judge.settings import JudgeError
 from lsn_eval.storage.outside_files import Fields, parse_json
 
 FILE = "replies.sqlite"

@@ -15,15 +15,13 @@ import logging
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
-from lsn_eval.judge.errors import JudgeError
-from lsn_eval.judge.keys import VARIABLE, Key, RedactingFilter
-from lsn_eval.judge.settings import JudgeSettings
+from lsn_eval.judge.keys import VARIABLE, Key, redacted_logs
+from lsn_eval.judge.settings import JudgeError, JudgeSettings
+from lsn_eval.judge.usage import Usage
 from lsn_eval.storage.outside_files import Fields, decoded, parse_json
 from lsn_eval.visible_text import one_line, shortened
 
@@ -41,23 +39,11 @@ _HOPELESS = frozenset({401, 403, 404})
 _MESSAGE_CHARACTERS = 300
 
 
-@dataclass(frozen=True)
-class Reply:
-    """What the judge said."""
-
-    text: str
-    finish_reason: str | None
-    model: str | None
-    """The model that the server says it was: an alias may point elsewhere one day."""
-    prompt_tokens: int | None
-    completion_tokens: int | None
-
-
 class RequestFailed(Exception):
     """This request got no reply; another may."""
 
 
-class JudgeUnusable(JudgeError):
+class JudgeUnusable(RequestFailed):
     """No request will get a reply: a wrong key, an unknown model."""
 
 
@@ -68,13 +54,13 @@ class _Transient(Exception):
 
 
 class JudgeClient:
-    """Sends requests from any number of threads.
+    """Sends requests from any number of threads, and counts them in `usage`.
 
     Raises:
         JudgeError: no key, or the package `openai` is missing.
     """
 
-    def __init__(self, settings: JudgeSettings) -> None:
+    def __init__(self, settings: JudgeSettings, usage: Usage) -> None:
         self._key = Key.from_environment()
         written = json.dumps([settings.model, settings.endpoint, dict(settings.parameters)])
         if self._key.redact(written) != written:
@@ -90,7 +76,7 @@ class JudgeClient:
                 "the judge needs the package openai; run: pip install 'lsn-eval[judge]'"
             ) from error
         self._openai = openai
-        self._settings = settings
+        self._settings, self._usage = settings, usage
         try:
             self._client = openai.AsyncOpenAI(
                 api_key=self._key.reveal(),
@@ -106,16 +92,10 @@ class JudgeClient:
             raise JudgeError(self._key.redact(reason)) from None
         self._open = ExitStack()
         self._portal = self._open.enter_context(start_blocking_portal())
-        logs = RedactingFilter(self._key)
-        logs.attach()
-        self._open.callback(logs.detach)
+        self._open.enter_context(redacted_logs(self._key))
         self._open.callback(self._portal.call, self._client.close)
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self.sent = 0
-        """Requests sent, retries among them."""
-        self.retried: Counter[str] = Counter()
-        """Why requests were sent again, and how often."""
 
     @property
     def base_url(self) -> str:
@@ -130,46 +110,39 @@ class JudgeClient:
         """Close connections."""
         self._open.close()
 
-    def complete(self, messages: list[dict[str, str]]) -> Reply:
-        """The judge's reply.
+    def complete(self, messages: list[dict[str, str]]) -> dict[str, Any]:
+        """The judge's reply: its text, why it ended, its counts of tokens, and the model that the
+        server says it was (an alias may point elsewhere one day).
 
         Raises:
             RequestFailed: none came, after all retries.
             JudgeUnusable: none will come.
         """
+        first = self._settings.first_delay
         for attempt in range(self._settings.retries + 1):
             if self._stopped.is_set():
                 raise RequestFailed("stopped")
-            try:
-                return self._send(messages)
-            except _Transient as error:
-                trouble = error
+            with self._lock:
+                self._usage.requests += 1
+            # An error is returned, not raised, so that no traceback shows the client's exception:
+            # its text is the server's, which may repeat the key.
+            answer = self._portal.call(self._answer, messages)
+            if isinstance(answer, dict):
+                return answer
+            if not isinstance(answer, _Transient):
+                raise answer
             if attempt == self._settings.retries:
                 break
-            delay = self._delay(attempt, trouble.retry_after)
+            delay = min(first * 2**attempt, LONGEST_DELAY) * random.uniform(0.5, 1)
+            if answer.retry_after:
+                delay = answer.retry_after + random.uniform(0, first / 4)
             with self._lock:
-                self.retried[str(trouble)] += 1
-            log.info("judge: %s; again in %.1f s", trouble, delay)
+                self._usage.retried[str(answer)] += 1
+            log.info("judge: %s; again in %.1f s", answer, delay)
             self._stopped.wait(delay)
-        raise RequestFailed(f"{trouble}, after {self._settings.retries} retries")
+        raise RequestFailed(f"{answer}, after {self._settings.retries} retries")
 
-    def _delay(self, attempt: int, retry_after: float | None) -> float:
-        first = self._settings.first_delay
-        if retry_after:
-            return retry_after + random.uniform(0, first / 4)
-        return min(first * 2**attempt, LONGEST_DELAY) * random.uniform(0.5, 1)
-
-    def _send(self, messages: list[dict[str, str]]) -> Reply:
-        with self._lock:
-            self.sent += 1
-        answer = self._portal.call(self._answer, messages)
-        if isinstance(answer, Exception):
-            # Outside the handler, so that no traceback shows the client's exception: its text is
-            # the server's, which may repeat the key.
-            raise answer
-        return answer
-
-    async def _answer(self, messages: list[dict[str, str]]) -> Reply | Exception:
+    async def _answer(self, messages: list[dict[str, str]]) -> dict[str, Any] | Exception:
         from anyio import fail_after
 
         longest = PATIENCE * self._settings.timeout
@@ -217,25 +190,23 @@ class JudgeClient:
         # First without the key, then cut: a cut could leave a part of it.
         return shortened(one_line(self._key.redact(text)), _MESSAGE_CHARACTERS)
 
-    def _read(self, body: bytes) -> Reply:
+    def _read(self, body: bytes) -> dict[str, Any]:
         if len(body) >= MOST_BYTES:
             raise RequestFailed(f"the reply is longer than {MOST_BYTES:,} bytes")
-        where = "reply"
-        answer = Fields(
-            parse_json(decoded(body, where, JudgeError), where, JudgeError), where, JudgeError
-        )
+        document = parse_json(decoded(body, "reply", JudgeError), "reply", JudgeError)
+        answer = Fields(document, "reply", JudgeError)
         choices = answer.list("choices")
         choice = Fields(choices[0] if choices else None, "choice", JudgeError)
         text = choice.fields("message").value.get("content")
         usage = answer.value.get("usage")
         counts = usage if isinstance(usage, Mapping) else {}
-        return Reply(
-            text=self._text(text) or "",
-            finish_reason=self._text(choice.value.get("finish_reason")),
-            model=self._text(answer.value.get("model")),
-            prompt_tokens=_count(counts.get("prompt_tokens")),
-            completion_tokens=_count(counts.get("completion_tokens")),
-        )
+        return {
+            "text": self._text(text) or "",
+            "finish_reason": self._text(choice.value.get("finish_reason")),
+            "model": self._text(answer.value.get("model")),
+            "prompt_tokens": _count(counts.get("prompt_tokens")),
+            "completion_tokens": _count(counts.get("completion_tokens")),
+        }
 
     def _text(self, value: Any) -> str | None:
         return self._key.redact(value) if isinstance(value, str) else None

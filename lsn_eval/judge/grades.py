@@ -45,14 +45,15 @@ class Grade:
 
 @dataclass(frozen=True)
 class GradeSummary:
-    """What grades come to. The mean is over judged answers alone, None where there are none."""
+    """What grades come to, by its names in a results file. The mean is over judged answers alone,
+    None where there are none."""
 
     judged: int
     unjudged: int
-    mean: float | None
-    interval: tuple[float, float] | None
-    """95 % percentile bootstrap over judged answers, seeded; None for fewer than two."""
-    reasons: dict[str, int]
+    mean_grade: float | None
+    interval_95: tuple[float, float] | None
+    """Percentile bootstrap over judged answers, seeded; None for fewer than two."""
+    unjudged_because: dict[str, int]
     """Why answers are unjudged, and how many."""
 
     @staticmethod
@@ -63,20 +64,10 @@ class GradeSummary:
         return GradeSummary(
             judged=len(judged),
             unjudged=len(grades) - len(judged),
-            mean=float(np.mean(judged)) if judged else None,
-            interval=mean_interval(judged),
-            reasons=dict(sorted(reasons.items())),
+            mean_grade=float(np.mean(judged)) if judged else None,
+            interval_95=mean_interval(judged),
+            unjudged_because=dict(sorted(reasons.items())),
         )
-
-    def as_json(self) -> dict[str, Any]:
-        """For a results file."""
-        return {
-            "judged": self.judged,
-            "unjudged": self.unjudged,
-            "mean_grade": self.mean,
-            "interval_95": None if self.interval is None else list(self.interval),
-            "unjudged_because": self.reasons,
-        }
 
 
 def mean_interval(grades: Sequence[int]) -> tuple[float, float] | None:

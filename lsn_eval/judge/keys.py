@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from lsn_eval.judge.errors import JudgeError
+from lsn_eval.judge.settings import JudgeError
 from lsn_eval.storage.masked_secrets import without
 
 VARIABLE = "OPENAI_API_KEY"
@@ -63,33 +65,27 @@ class Key:
         raise TypeError("a key is not stored")
 
 
-class RedactingFilter(logging.Filter):
-    """Cuts a key out of what the client logs, between `attach` and `detach`."""
+@contextmanager
+def redacted_logs(key: Key) -> Iterator[None]:
+    """Within it the client's log has no key in a message, a traceback or any other field."""
 
-    def __init__(self, key: Key) -> None:
-        super().__init__()
-        self._key = key
-        self._loggers: list[logging.Logger] = []
-
-    def attach(self) -> None:
-        """To each logger there is: a filter does not see what a logger below another one logs."""
-        names = [name for name in logging.root.manager.loggerDict if name.startswith(_LOGGERS)]
-        self._loggers = [logging.getLogger(name) for name in names]
-        for logger in self._loggers:
-            logger.addFilter(self)
-
-    def detach(self) -> None:
-        """From all of them."""
-        for logger in self._loggers:
-            logger.removeFilter(self)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Lets every record pass, without the key in its message, its traceback or its fields."""
+    def redact(record: logging.LogRecord) -> bool:
         record.msg, record.args = record.getMessage(), ()
         if record.exc_info:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
             record.exc_info = None
         for name, value in vars(record).items():
             if isinstance(value, str):
-                setattr(record, name, self._key.redact(value))
+                setattr(record, name, key.redact(value))
         return True
+
+    # Each logger there is: a filter does not see what a logger below another one logs.
+    names = [name for name in logging.root.manager.loggerDict if name.startswith(_LOGGERS)]
+    loggers = [logging.getLogger(name) for name in names]
+    for logger in loggers:
+        logger.addFilter(redact)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(redact)

@@ -14,8 +14,8 @@ from typing import Any
 from scipy import stats
 
 from lsn_eval.judge.answers import Answer
-from lsn_eval.judge.errors import JudgeError
 from lsn_eval.judge.prompts import reader
+from lsn_eval.judge.settings import JudgeError
 
 _read = reader("verdict", "a|b|tie")
 
@@ -53,66 +53,53 @@ def agree(first_as_a: str | None, first_as_b: str | None) -> str:
     """The result of the two verdicts on one question."""
     if first_as_a is None or first_as_b is None:
         return UNJUDGED
-    swapped = {"A": "B", "B": "A", "tie": "tie"}[first_as_b]
-    if first_as_a != swapped:
-        return SPLIT
-    return {"A": FIRST, "B": SECOND, "tie": TIE}[first_as_a]
+    agreed = {("A", "B"): FIRST, ("B", "A"): SECOND, ("tie", "tie"): TIE}
+    return agreed.get((first_as_a, first_as_b), SPLIT)
 
 
 @dataclass(frozen=True)
 class PairSummary:
-    """What comparisons come to; the win rate is the first side's, over questions with a winner."""
+    """What comparisons come to, by its names in a results file."""
 
-    counts: dict[str, int]
+    wins: int
+    losses: int
+    ties: int
+    ties_because: dict[str, int]
+    """Tie in both orders, orders that disagree, one answer."""
+    unjudged: int
     win_rate: float | None
-    interval: tuple[float, float] | None
-    """95 % Wilson score interval."""
+    """The first side's, over questions with a winner."""
+    interval_95: tuple[float, float] | None
+    """Wilson score interval."""
     p_value: float | None
     """Two-sided exact binomial test of a win rate of one half (a sign test: ties left out)."""
-    reasons: dict[str, int]
+    unjudged_because: dict[str, int]
     """Why questions are unjudged, and how many."""
 
     @staticmethod
     def of(comparisons: Sequence[Comparison]) -> PairSummary:
         """The summary of `comparisons`."""
-        seen = Counter(comparison.result for comparison in comparisons)
-        counts = {name: seen[name] for name in (FIRST, SECOND, TIE, SPLIT, SAME, UNJUDGED)}
-        reasons = dict(Counter(c.reason for c in comparisons if c.reason is not None))
+        counts = Counter(comparison.result for comparison in comparisons)
         decided = counts[FIRST] + counts[SECOND]
-        if not decided:
-            return PairSummary(counts, None, None, None, reasons)
-        test = stats.binomtest(counts[FIRST], decided)
-        wilson = test.proportion_ci(0.95, method="wilson")
+        test = stats.binomtest(counts[FIRST], decided) if decided else None
+        wilson = test.proportion_ci(0.95, method="wilson") if test else None
+        ties = {name: counts[name] for name in (TIE, SPLIT, SAME)}
         return PairSummary(
-            counts,
-            counts[FIRST] / decided,
-            (float(wilson.low), float(wilson.high)),
-            float(test.pvalue),
-            reasons,
+            wins=counts[FIRST],
+            losses=counts[SECOND],
+            ties=sum(ties.values()),
+            ties_because=ties,
+            unjudged=counts[UNJUDGED],
+            win_rate=counts[FIRST] / decided if decided else None,
+            interval_95=(float(wilson.low), float(wilson.high)) if wilson else None,
+            p_value=float(test.pvalue) if test else None,
+            unjudged_because=dict(Counter(c.reason for c in comparisons if c.reason is not None)),
         )
 
     @property
     def judged(self) -> int:
         """Questions that have a result."""
-        return sum(self.counts.values()) - self.counts[UNJUDGED]
-
-    @property
-    def ties(self) -> int:
-        """Questions that nobody wins: tie in both orders, orders that disagree, one answer."""
-        return self.counts[TIE] + self.counts[SPLIT] + self.counts[SAME]
-
-    def as_json(self) -> dict[str, Any]:
-        """For a results file."""
-        return {
-            "wins": self.counts[FIRST],
-            "losses": self.counts[SECOND],
-            "ties": self.ties,
-            "ties_because": {name: self.counts[name] for name in (TIE, SPLIT, SAME)},
-            "unjudged": self.counts[UNJUDGED],
-            "win_rate": self.win_rate,
-            "interval_95": None if self.interval is None else list(self.interval),
-            "p_value": self.p_value,
-        }
+        return self.wins + self.losses + self.ties
 
 
 def same_questions(
@@ -124,19 +111,19 @@ def same_questions(
         JudgeError: the two do not answer the same questions.
     """
     sides = [{answer.doc_id: answer for answer in side} for side in (first, second)]
-    for name, side, other in zip(names, sides, sides[::-1], strict=True):
-        alone = [doc_id for doc_id in side if doc_id not in other]
+    differ = f"{names[0]} and {names[1]} answer different questions: document"
+    for name, side, opposite in zip(names, sides, sides[::-1], strict=True):
+        alone = [doc_id for doc_id in side if doc_id not in opposite]
         if alone:
             raise JudgeError(
-                f"{names[0]} and {names[1]} answer different questions: document {alone[0]} "
-                f"({len(alone)} in all) is in {name} alone; run both conditions on the same "
-                "documents (--limit, --samples)"
+                f"{differ} {alone[0]} ({len(alone)} in all) is in {name} alone; run both "
+                "conditions on the same documents (--limit, --samples)"
             )
-    for doc_id, answer in sides[0].items():
-        if answer.question != sides[1][doc_id].question:
+    pairs = [(answer, sides[1][doc_id]) for doc_id, answer in sides[0].items()]
+    for one, other in pairs:
+        if one.question != other.question:
             raise JudgeError(
-                f"{names[0]} and {names[1]} answer different questions: document {doc_id} asks "
-                f"{answer.question[:60]!r} in one and {sides[1][doc_id].question[:60]!r} in the "
-                "other"
+                f"{differ} {one.doc_id} asks {one.question[:60]!r} in one and "
+                f"{other.question[:60]!r} in the other"
             )
-    return [(answer, sides[1][doc_id]) for doc_id, answer in sides[0].items()]
+    return pairs

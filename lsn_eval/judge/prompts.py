@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-DIGEST_CHARACTERS = 12
 _LONGEST_LINE = 200
 """Characters of the line that a reply ends with: a word, a colon, a value, and what adorns them."""
 
@@ -33,11 +32,6 @@ class Prompt:
         """SHA-256 of all of it."""
         canonical = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
-
-    @property
-    def signature(self) -> str:
-        """For the line beside a number."""
-        return f"sha256-{self.digest[:DIGEST_CHARACTERS]}"
 
     def messages(self, *, remind: bool = False, **texts: str) -> list[dict[str, str]]:
         """The chat messages for `texts`."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lsn_eval.judge.answers import SavedAnswers
 from lsn_eval.judge.grades import Grade, GradeSummary
 from lsn_eval.judge.pairwise import Comparison, PairSummary
 from lsn_eval.judge.prompts import GRADE, PAIR
-from lsn_eval.judge.saved import SavedAnswers
 from lsn_eval.judge.session import JudgeSession, judge_signature
 from lsn_eval.visible_text import one_line
 from lsn_eval.wording.numbers import interval, p_value, plain
@@ -23,108 +23,91 @@ VERSION = 1
 class Graded:
     """One task of one run, graded."""
 
-    saved: SavedAnswers
+    sides: tuple[SavedAnswers]
     grades: Sequence[Grade]
+
+    kind, prompt = "graded", GRADE
+    heading = ("task", "condition", "answers", "judged", "unjudged", "grade", "95 % interval")
 
     @property
     def summary(self) -> GradeSummary:
         """What the grades come to."""
         return GradeSummary.of(self.grades)
 
+    def numbers(self) -> list[str]:
+        """The cells of a row behind task and condition."""
+        summary = self.summary
+        counts = map(str, (len(self.grades), summary.judged, summary.unjudged))
+        return [*counts, plain(summary.mean_grade), interval(summary.interval_95, plain)]
+
     def as_json(self) -> dict[str, Any]:
         """For the file."""
-        return {
-            **_side(self.saved),
-            **self.summary.as_json(),
-            "grades": [grade.as_json() for grade in self.grades],
-        }
+        grades = [grade.as_json() for grade in self.grades]
+        return {**_side(self.sides[0]), **vars(self.summary), "grades": grades}
 
 
 @dataclass(frozen=True)
 class Compared:
     """One task of two runs, compared."""
 
-    first: SavedAnswers
-    second: SavedAnswers
+    sides: tuple[SavedAnswers, SavedAnswers]
     comparisons: Sequence[Comparison]
+
+    kind, prompt = "pairwise", PAIR
+    heading = (
+        "task", "first", "second", "wins", "losses", "ties", "unjudged", "win rate",
+        "95 % interval", "p",
+    )  # fmt: skip
 
     @property
     def summary(self) -> PairSummary:
         """What the comparisons come to."""
         return PairSummary.of(self.comparisons)
 
+    def numbers(self) -> list[str]:
+        """The cells of a row behind task and conditions."""
+        summary = self.summary
+        counts = map(str, (summary.wins, summary.losses, summary.ties, summary.unjudged))
+        ends = interval(summary.interval_95, plain)
+        return [*counts, plain(summary.win_rate), ends, p_value(summary.p_value)]
+
     def as_json(self) -> dict[str, Any]:
         """For the file."""
-        return {
-            "first": _side(self.first),
-            "second": _side(self.second),
-            **self.summary.as_json(),
-            "comparisons": [comparison.as_json() for comparison in self.comparisons],
-        }
+        first, second = map(_side, self.sides)
+        summary = {**vars(self.summary)}
+        del summary["unjudged_because"]  # each comparison says why
+        comparisons = [comparison.as_json() for comparison in self.comparisons]
+        return {"first": first, "second": second, **summary, "comparisons": comparisons}
+
+
+Judged = Sequence[Graded] | Sequence[Compared]
 
 
 def _side(saved: SavedAnswers) -> dict[str, Any]:
-    return {
-        "task": saved.task,
-        "source": saved.source,
-        "condition": saved.condition,
-        "signature": saved.signature,
-        "answers": len(saved.answers),
-    }
+    return {**vars(saved), "answers": len(saved.answers)}
 
 
-def document(
-    judge: dict[str, Any], usage: dict[str, Any], graded: Sequence[Graded | Compared]
-) -> dict[str, Any]:
+def document(session: JudgeSession, judged: Judged, usage: dict[str, Any]) -> dict[str, Any]:
     """The file."""
-    kind = "pairwise" if isinstance(graded[0], Compared) else "graded"
     return {
         "format": FORMAT,
         "version": VERSION,
-        "judge": judge,
-        kind: [entry.as_json() for entry in graded],
+        "judge": session.as_json(judged[0].prompt),
+        judged[0].kind: [entry.as_json() for entry in judged],
         "usage": usage,
     }
 
 
-def grade_table(graded: Sequence[Graded]) -> str:
-    """A row a task and run."""
-    rows = [["task", "condition", "answers", "judged", "unjudged", "grade", "95 % interval"]]
-    for entry in graded:
-        summary = entry.summary
-        counts = len(entry.grades), summary.judged, summary.unjudged
-        rows.append([
-            entry.saved.task, entry.saved.name, *map(str, counts), plain(summary.mean),
-            interval(summary.interval, plain),
-        ])  # fmt: skip
-    return "\n".join(aligned(rows, words=2))
-
-
-def pair_table(compared: Sequence[Compared]) -> str:
-    """A row a task."""
-    counted = ["wins", "losses", "ties", "unjudged"]
-    rows = [["task", "first", "second", *counted, "win rate", "95 % interval", "p"]]
-    for entry in compared:
-        summary = entry.summary
-        shown = summary.as_json()
-        rows.append([
-            entry.first.task, entry.first.name, entry.second.name,
-            *(str(shown[name]) for name in counted), plain(summary.win_rate),
-            interval(summary.interval, plain), p_value(summary.p_value),
-        ])  # fmt: skip
-    return "\n".join(aligned(rows, words=3))
-
-
-def notes(session: JudgeSession, graded: Sequence[Graded | Compared]) -> list[str]:
-    """Lines below the table: signatures, and why answers are unjudged."""
-    prompt = PAIR if isinstance(graded[0], Compared) else GRADE
-    judged_with = judge_signature(session.settings.model, prompt)
-    lines = []
-    for entry in graded:
-        sides = [entry.saved] if isinstance(entry, Graded) else [entry.first, entry.second]
-        lines += [f"{side.name}: {side.signature or side.source}|{judged_with}" for side in sides]
-        who = ", ".join([sides[0].task, *(side.name for side in sides)])
-        lines += [
-            f"{who}: {count} unjudged: {reason}" for reason, count in entry.summary.reasons.items()
-        ]
-    return [*map(one_line, lines), str(session.usage)]
+def printed(session: JudgeSession, judged: Judged) -> list[str]:
+    """Lines: a table, and below it signatures, and why answers are unjudged."""
+    judged_with = judge_signature(session.settings.model, judged[0].prompt)
+    rows, notes = [list(judged[0].heading)], []
+    for entry in judged:
+        names = [entry.sides[0].task, *(side.name for side in entry.sides)]
+        rows.append([*names, *entry.numbers()])
+        notes += [f"{side.name}: {side.signature or side.source}|{judged_with}"
+                  for side in entry.sides]  # fmt: skip
+        notes += [f"{', '.join(names)}: {count} unjudged: {reason}"
+                  for reason, count in entry.summary.unjudged_because.items()]  # fmt: skip
+    words = 1 + len(judged[0].sides)
+    return [*aligned(rows, words), "", *map(one_line, notes), str(session.usage)]

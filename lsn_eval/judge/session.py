@@ -1,29 +1,40 @@
-"""A judge with its cache: grades answers, compares pairs, counts what that took."""
+"""A judge with its cache: grades answers, compares pairs, counts what that took.
+
+Many requests at a time: the cache first, again where a reply cannot be read, a stop in time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 from lsn_eval.judge.answers import Answer
-from lsn_eval.judge.asking import Ask, Asking, Outcome
-from lsn_eval.judge.cache import FILE, ReplyCache
-from lsn_eval.judge.client import JudgeClient
+from lsn_eval.judge.cache import FILE, ReplyCache, cache_key
+from lsn_eval.judge.client import JudgeClient, JudgeUnusable, RequestFailed
 from lsn_eval.judge.grades import Grade, read_grade
 from lsn_eval.judge.pairwise import SAME, Comparison, agree, read_verdict
 from lsn_eval.judge.prompts import GRADE, PAIR, Prompt
 from lsn_eval.judge.settings import JudgeSettings
 from lsn_eval.judge.usage import Usage
 
+GIVE_UP_AFTER = 5
+"""Requests in a row, over all threads, that failed after all their retries."""
+
 T = TypeVar("T")
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], object]
+"""Called with how many are done, and of how many."""
+Texts = tuple[tuple[str, str], ...]
+"""What goes into a prompt, by the names of its fields."""
+Outcome = tuple[T | None, str | None, tuple[str, ...]]
+"""A value, or None and the reason why there is none; and the judge's replies."""
 
 
 def judge_signature(model: str, prompt: Prompt) -> str:
     """What a grade was given with: `judge:MODEL|prompt:sha256-...`."""
-    return f"judge:{model}|prompt:{prompt.signature}"
+    return f"judge:{model}|prompt:sha256-{prompt.digest[:12]}"
 
 
 class JudgeSession:
@@ -38,7 +49,9 @@ class JudgeSession:
         self.usage = Usage()
         self.stopped: str | None = None
         """Why the judge was given up, if it was; what it was not asked is unjudged."""
-        self._client = JudgeClient(settings)
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._client = JudgeClient(settings, self.usage)
         try:
             self._cache = ReplyCache(folder / FILE)
         except BaseException:
@@ -48,12 +61,7 @@ class JudgeSession:
     def __enter__(self) -> JudgeSession:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -63,50 +71,109 @@ class JudgeSession:
 
     def grade(self, answers: Sequence[Answer], progress: Progress | None = None) -> list[Grade]:
         """One grade an answer, in order."""
-        asks = [Ask(GRADE, (("question", a.question), ("answer", a.answer))) for a in answers]
-        return [
-            Grade(answer.doc_id, outcome.value, outcome.reason, outcome.replies)
-            for answer, outcome in zip(answers, self._ask(asks, read_grade, progress), strict=True)
-        ]
+        texts = [(("question", a.question), ("answer", a.answer)) for a in answers]
+        outcomes = self._ask(GRADE, read_grade, texts, progress)
+        return [Grade(a.doc_id, *outcome) for a, outcome in zip(answers, outcomes, strict=True)]
 
     def compare(
         self, pairs: Sequence[tuple[Answer, Answer]], progress: Progress | None = None
     ) -> list[Comparison]:
         """One comparison a pair, in order. Equal answers are a tie without asking."""
-        asks = []
-        for first, second in pairs:
-            if first.answer != second.answer:
-                for a, b in ((first, second), (second, first)):
-                    texts = (("question", a.question), ("answer_a", a.answer))
-                    asks.append(Ask(PAIR, (*texts, ("answer_b", b.answer))))
-        outcomes = iter(self._ask(asks, read_verdict, progress))
+        texts = [
+            (("question", a.question), ("answer_a", a.answer), ("answer_b", b.answer))
+            for first, second in pairs
+            if first.answer != second.answer
+            for a, b in ((first, second), (second, first))
+        ]
+        outcomes = iter(self._ask(PAIR, read_verdict, texts, progress))
         compared = []
         for first, second in pairs:
             if first.answer == second.answer:
                 compared.append(Comparison(first.doc_id, SAME, None, ((), ())))
                 continue
-            as_a, as_b = next(outcomes), next(outcomes)
-            compared.append(
-                Comparison(
-                    first.doc_id,
-                    agree(as_a.value, as_b.value),
-                    as_a.reason or as_b.reason,
-                    (as_a.replies, as_b.replies),
-                )
-            )
+            (as_a, no_a, replies_a), (as_b, no_b, replies_b) = next(outcomes), next(outcomes)
+            replies = (replies_a, replies_b)
+            compared.append(Comparison(first.doc_id, agree(as_a, as_b), no_a or no_b, replies))
         return compared
 
     def _ask(
-        self, asks: Sequence[Ask], read: Callable[[str], T | None], progress: Progress | None
+        self,
+        prompt: Prompt,
+        read: Callable[[str], T | None],
+        texts: Sequence[Texts],
+        progress: Progress | None,
     ) -> list[Outcome[T]]:
-        asking = Asking(self._client, self._cache, self.settings, self.usage, read)
-        asking.stopped = self.stopped
+        """One outcome for each of `texts`, in order; the same twice is asked once."""
+        distinct = list(dict.fromkeys(texts))
+        done: dict[Texts, Outcome[T]] = {}
+        pool = ThreadPoolExecutor(self.settings.concurrency, thread_name_prefix="judge")
         try:
-            return asking.all(asks, progress)
+            pending: dict[Future[Outcome[T]], Texts]
+            pending = {pool.submit(self._one, prompt, read, each): each for each in distinct}
+            for future in as_completed(pending):
+                done[pending[future]] = future.result()
+                if progress is not None:
+                    progress(len(done), len(distinct))
+        except BaseException:
+            # Replies under way are paid for: they are waited for and kept, nothing more is sent.
+            self._client.stop()
+            raise
         finally:
-            self.stopped = asking.stopped
-            self.usage.requests = self._client.sent
-            self.usage.retried = self._client.retried
+            pool.shutdown(wait=True, cancel_futures=True)
+        return [done[each] for each in texts]
+
+    def _one(self, prompt: Prompt, read: Callable[[str], T | None], texts: Texts) -> Outcome[T]:
+        replies: list[str] = []
+        for attempt in range(1, self.settings.attempts + 1):
+            messages = prompt.messages(remind=attempt > 1, **dict(texts))
+            try:
+                reply = self._reply(prompt, messages, attempt)
+            except RequestFailed as error:
+                return None, str(error), tuple(replies)
+            replies.append(reply["text"])
+            # A reply cut off at its length may end in the first digit of a 10.
+            value = None if reply["finish_reason"] == "length" else read(reply["text"])
+            if value is not None:
+                return value, None, tuple(replies)
+        count = len(replies)
+        reason = f"none of {count} replies could be read" if count > 1 else "unreadable reply"
+        return None, reason, tuple(replies)
+
+    def _reply(
+        self, prompt: Prompt, messages: list[dict[str, str]], attempt: int
+    ) -> Mapping[str, Any]:
+        settings = self.settings
+        key = cache_key(settings.model, settings.parameters, messages, attempt)
+        reply = self._cache.get(key)
+        cached = reply is not None
+        if reply is None:
+            if self.stopped is not None:
+                raise RequestFailed(f"not asked: {self.stopped}")
+            try:
+                reply = self._client.complete(messages)
+            except RequestFailed as error:
+                self._failed(error)
+                raise
+            context = {
+                "prompt": f"{prompt.name}/{prompt.version}:{prompt.digest}",
+                "judge": settings.model,
+                "parameters": dict(settings.parameters),
+                "attempt": attempt,
+                "base_url": self._client.base_url,
+            }
+            self._cache.put(key, reply | context)
+        with self._lock:
+            self._failures = self._failures if cached else 0
+            self.usage.add(reply, cached=cached)
+        return reply
+
+    def _failed(self, error: RequestFailed) -> None:
+        with self._lock:
+            self._failures += 1
+            if isinstance(error, JudgeUnusable):
+                self.stopped = str(error)
+            elif self._failures >= GIVE_UP_AFTER and self.stopped is None:
+                self.stopped = f"{self._failures} requests in a row failed, the last: {error}"
 
     def as_json(self, prompt: Prompt) -> dict[str, Any]:
         """Who judged, for a results file."""

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from lsn_eval.judge.errors import JudgeError
+from lsn_eval.errors import LsnError
 from lsn_eval.storage.outside_files import Fields
 
 DEFAULT_PARAMETERS: dict[str, Any] = {"temperature": 0, "max_tokens": 1024}
 _OURS = frozenset({"model", "messages", "stream", "n", "tools"})
+
+
+class JudgeError(LsnError):
+    """No key, a judge that cannot be reached, or generations that cannot be graded."""
 
 
 @dataclass(frozen=True)

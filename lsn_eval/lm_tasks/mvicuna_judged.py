@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from lsn_eval.judge import Answer, JudgeError, JudgeSession, JudgeSettings
+from lsn_eval.judge.answers import spool
 from lsn_eval.judge.grades import Grade, GradeSummary, mean_interval
 from lsn_eval.judge.prompts import GRADE
 from lsn_eval.judge.session import judge_signature
 from lsn_eval.judge.settings import Prices
-from lsn_eval.judge.spool import spool
 from lsn_eval.lm_tasks.local_data import refuse_secrets
 from lsn_eval.lm_tasks.mvicuna import MVicunaTask
 
@@ -99,14 +99,14 @@ class MVicunaJudgedTask(MVicunaTask):
         }
         summary = GradeSummary.of(grades)
         # Into the task's metadata, which lm-eval writes into the results file.
-        report = {"spool": str(path)} | summary.as_json() | report
+        report = {"spool": str(path)} | vars(summary) | report
         self.config.metadata = {**self.metadata, "judge": report}
         if summary.unjudged:
             log.warning(
                 "%s: %d of %d answers are unjudged (%s). All answers are in %s; grade what is "
                 "left with: lsn-eval judge %s --model %s --cache %s",
                 self.config.task, summary.unjudged, len(answers),
-                "; ".join(f"{count}: {reason}" for reason, count in summary.reasons.items()),
+                "; ".join(f"{count}: {reason}" for reason, count in summary.unjudged_because.items()),
                 path, path, self._settings.model, self._folder,
             )  # fmt: skip
 

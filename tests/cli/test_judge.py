@@ -13,9 +13,8 @@ from typer.testing import CliRunner
 
 from lsn_eval.cli import app
 from lsn_eval.judge import Answer
+from lsn_eval.judge.answers import load_saved, spool
 from lsn_eval.judge.prompts import GRADE, PAIR
-from lsn_eval.judge.saved import load_saved
-from lsn_eval.judge.spool import spool
 
 DATE = "2026-01-02T03-04-05.678901"
 

@@ -56,17 +56,22 @@ def graded(*values: int | None) -> list[Grade]:
 
 def test_unjudged_answers_are_counted_and_not_averaged():
     summary = GradeSummary.of(graded(2, None, 4, None, 9))
-    assert (summary.judged, summary.unjudged, summary.mean) == (3, 2, 5.0)
-    assert summary.reasons == {"no reply": 2}
-    shown = summary.as_json()
+    assert (summary.judged, summary.unjudged, summary.mean_grade) == (3, 2, 5.0)
+    assert summary.unjudged_because == {"no reply": 2}
+    shown = vars(summary)
     assert shown["mean_grade"] == 5.0
     assert shown["interval_95"][0] <= 5 <= shown["interval_95"][1]
 
 
 def test_no_judged_answer_gives_no_mean():
     summary = GradeSummary.of(graded(None, None))
-    assert (summary.judged, summary.unjudged, summary.mean, summary.interval) == (0, 2, None, None)
-    assert GradeSummary.of([]).mean is None
+    assert (summary.judged, summary.unjudged, summary.mean_grade, summary.interval_95) == (
+        0,
+        2,
+        None,
+        None,
+    )
+    assert GradeSummary.of([]).mean_grade is None
 
 
 def test_the_interval_is_the_percentile_bootstrap():

@@ -13,8 +13,8 @@ import pytest
 from builders.scripted_server import KEY, ScriptedServer, always, answers, asked, graded, session
 
 from lsn_eval.judge import Answer, JudgeError, JudgeSession, JudgeSettings
-from lsn_eval.judge.asking import GIVE_UP_AFTER
 from lsn_eval.judge.grades import GradeSummary
+from lsn_eval.judge.session import GIVE_UP_AFTER
 from lsn_eval.judge.settings import Prices
 
 
@@ -75,8 +75,8 @@ def test_a_reply_without_a_grade_is_asked_again_then_unjudged_and_never_averaged
         grades, judge = graded(server, tmp_path, answers(6), attempts=3)
         summary = GradeSummary.of(grades)
         assert [g.grade for g in grades] == [None, 9, None, None, 3, 3]
-        assert (summary.judged, summary.unjudged, summary.mean) == (3, 3, 5.0)
-        assert summary.reasons == {"none of 3 replies could be read": 3}
+        assert (summary.judged, summary.unjudged, summary.mean_grade) == (3, 3, 5.0)
+        assert summary.unjudged_because == {"none of 3 replies could be read": 3}
         assert grades[0].replies == ("I would say seven.",) * 3
         assert server.requests == judge.usage.replies == 3 + 2 + 3 + 3 + 1 + 1
         graded(server, tmp_path, answers(6), attempts=3)
@@ -166,7 +166,7 @@ def test_a_judge_that_refuses_is_given_up_at_once(tmp_path, code):
         assert f"status {code}" in judge.stopped
         assert "refuses" in judge.stopped
         summary = GradeSummary.of(grades)
-        assert (summary.judged, summary.unjudged, summary.mean) == (0, 20, None)
+        assert (summary.judged, summary.unjudged, summary.mean_grade) == (0, 20, None)
 
 
 def test_a_judge_that_stays_away_is_given_up_and_its_earlier_grades_are_kept(tmp_path):

@@ -101,14 +101,14 @@ def test_a_judge_that_favours_a_position_decides_nothing(tmp_path):
     with always("Verdict: A").running() as server:
         found, _ = compare(server, tmp_path, pairs(6))
     summary = PairSummary.of(found)
-    assert (summary.ties, summary.win_rate, summary.interval) == (6, None, None)
+    assert (summary.ties, summary.win_rate, summary.interval_95) == (6, None, None)
 
 
 def test_the_win_rate_leaves_ties_and_unjudged_out_and_has_a_wilson_interval():
     results = ["first"] * 12 + ["second"] * 4 + ["tie"] * 3 + ["orders_disagree"] * 2
     results += ["unjudged"] * 5
     summary = PairSummary.of([Comparison(str(i), r, None, ((), ())) for i, r in enumerate(results)])
-    shown = summary.as_json()
+    shown = vars(summary)
     assert (shown["wins"], shown["losses"], shown["ties"], shown["unjudged"]) == (12, 4, 5, 5)
     assert shown["win_rate"] == 0.75
     # Wilson 1927: (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)

@@ -18,7 +18,7 @@ from transformers import AutoTokenizer
 from typer.testing import CliRunner
 
 from lsn_eval.cli import app
-from lsn_eval.judge.spool import spool
+from lsn_eval.judge.answers import spool
 from lsn_eval.storage import shipped
 
 for package in ("fastapi", "uvicorn"):

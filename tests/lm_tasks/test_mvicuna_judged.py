@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from lsn_eval.cli import app
 from lsn_eval.judge import JudgeError
-from lsn_eval.judge.saved import load_saved
+from lsn_eval.judge.answers import load_saved
 from lsn_eval.lm_tasks.local_data import LocalDataError
 from lsn_eval.lm_tasks.mvicuna_judged import judge_options
 from lsn_eval.storage import shipped
