@@ -115,16 +115,14 @@ def identify(
         mask.save(path)
         described.append(_describe(mask, path))
         if not as_json:
-            _show(mask, path, point)
+            _show(mask, described[-1], point)
     if as_json:
         print(json.dumps({"masks": described}, indent=2, ensure_ascii=False))
 
 
 def _hookpoint(method: str, names: list[str] | None) -> str | list[str] | None:
-    if not names:
-        return None
-    if len(names) == 1:
-        return names[0]
+    if not names or len(names) == 1:
+        return names[0] if names else None
     if method != "average_precision":
         from lsn_eval.identification import IdentificationError
 
@@ -150,10 +148,6 @@ def _tuned(entries: list[str]) -> dict[str, str]:
     return found
 
 
-def _empty(mask: NeuronMask) -> list[str]:
-    return [language for language in mask.languages if not mask.count(language)]
-
-
 def _describe(mask: NeuronMask, path: Path) -> dict[str, Any]:
     return {
         "file": str(path),
@@ -162,28 +156,27 @@ def _describe(mask: NeuronMask, path: Path) -> dict[str, Any]:
         "parameters": dict(mask.method.parameters),
         "neurons": {language: mask.count(language) for language in mask.languages},
         "controls": {language: len(mask.controls(language)) for language in mask.languages},
-        "without_neurons": _empty(mask),
+        "without_neurons": [name for name in mask.languages if not mask.count(name)],
     }
 
 
-def _show(mask: NeuronMask, path: Path, point: dict[str, Any]) -> None:
+def _show(mask: NeuronMask, described: dict[str, Any], point: dict[str, Any]) -> None:
     from lsn_eval.wording.text_tables import markdown_table
 
     for name, value in point.items():
         print(f"{name} {value}")
     rows = [["language", "neurons", "layers", "controls", "statistics"]]
-    for language in mask.languages:
+    for language, count in described["neurons"].items():
         layers = len({layer for _, layer in mask.places(language)})
-        figures = (mask.count(language), layers, len(mask.controls(language)))
-        stored = " ".join(mask.statistics(language)) or "none"
-        rows.append([language, *map(str, figures), stored])
+        figures = map(str, (count, layers, described["controls"][language]))
+        rows.append([language, *figures, " ".join(mask.statistics(language)) or "none"])
     print(markdown_table(rows))
-    if empty := _empty(mask):
+    if empty := described["without_neurons"]:
         print(
             f"warning: no neurons were found for {', '.join(empty)}; the mask names "
             f"{'it' if len(empty) == 1 else 'them'} all the same",
             file=sys.stderr,
         )
-    for language, reason in mask.method.parameters.get("without_controls", {}).items():
+    for language, reason in described["parameters"].get("without_controls", {}).items():
         print(f"warning: no controls for {language}: {reason}", file=sys.stderr)
-    print(f"written to {path}\n")
+    print(f"written to {described['file']}\n")

@@ -38,17 +38,14 @@ def info(
     from lsn_eval.masks.mask import NeuronMask
 
     loaded = NeuronMask.load(mask)
-    described = describe(loaded)
     if plot is not None:
         from lsn_eval.plotting.mask_figures import mask_figure
         from lsn_eval.plotting.saving import check_target, save_figure
 
         check_target(plot)
         save_figure(mask_figure(loaded), plot)
-    if as_json:
-        print(json.dumps(described, indent=2, ensure_ascii=False))
-    else:
-        print(_as_text(described))
+    described = describe(loaded)
+    print(json.dumps(described, indent=2, ensure_ascii=False) if as_json else _as_text(described))
 
 
 @app.command("import")
@@ -72,17 +69,12 @@ def import_(
     """
     from lsn_eval.masks.imports import import_rucaibox
 
+    names = [name.strip() for name in languages.split(",")]
     mask = import_rucaibox(
-        file,
-        languages=[name.strip() for name in languages.split(",")],
-        layers=layers,
-        width=width,
-        name=model,
-        model_type=model_type,
+        file, languages=names, layers=layers, width=width, name=model, model_type=model_type
     )
     mask.save(out)
-    print(_as_text(describe(mask)))
-    print(f"\nwritten to {out}")
+    print(f"{_as_text(describe(mask))}\n\nwritten to {out}")
 
 
 @app.command()
@@ -120,9 +112,7 @@ def diff(
         print(f"\nno hookpoint is in both, so that no neuron can be: A is at {here}, B at {there}")
     if difference.same:
         print("\nthe same neurons, controls and values")
-    for side, missing in zip(
-        "BA", (difference.only_in_first, difference.only_in_second), strict=True
-    ):
+    for side, missing in (("B", difference.only_in_first), ("A", difference.only_in_second)):
         if missing:
             print(f"\nnot a language of {side}: {', '.join(missing)}")
 

@@ -31,10 +31,7 @@ def info(
     from lsn_eval.statistics import ActivationStats
 
     described = describe(ActivationStats.load(file))
-    if as_json:
-        print(json.dumps(described, indent=2, ensure_ascii=False))
-    else:
-        print(_as_text(described))
+    print(json.dumps(described, indent=2, ensure_ascii=False) if as_json else _as_text(described))
 
 
 @app.command()
@@ -55,9 +52,7 @@ def merge(
     parts = [ActivationStats.load(file) for file in files]
     if keep is not None:
         parts = [part.keep(statistics=_names(keep)) for part in parts]
-    stats = ActivationStats.merged(parts)
-    stats.save(out)
-    print(f"{_as_text(describe(stats))}\n\nwritten to {out}")
+    _write(ActivationStats.merged(parts), out)
 
 
 @app.command("import")
@@ -82,9 +77,11 @@ def import_(
     """
     from lsn_eval.statistics.imports import import_counts
 
-    stats = import_counts(
-        files, _names(languages), hookpoint=hookpoint, name=model, model_type=model_type
-    )
+    names = _names(languages)
+    _write(import_counts(files, names, hookpoint=hookpoint, name=model, model_type=model_type), out)
+
+
+def _write(stats: ActivationStats, out: Path) -> None:
     stats.save(out)
     print(f"{_as_text(describe(stats))}\n\nwritten to {out}")
 
@@ -101,9 +98,7 @@ def describe(stats: ActivationStats) -> dict[str, Any]:
         "languages": {language: stats.tokens[language] for language in stats.languages},
         "statistics": {hookpoint: list(stats.names(hookpoint)) for hookpoint in stats.hookpoints},
         "active": {
-            hookpoint: _active(stats, hookpoint)
-            for hookpoint in stats.hookpoints
-            if "positive" in stats.names(hookpoint)
+            at: _active(stats, at) for at in stats.hookpoints if "positive" in stats.names(at)
         },
         "sampled_tokens": {language: s.keys.size for language, s in stats.samples.items()},
         "texts": 0 if stats.texts is None else int(stats.texts.index.size),
@@ -139,7 +134,7 @@ def _as_text(described: dict[str, Any]) -> str:
     for language, tokens in described["languages"].items():
         share = f"{100 * active[language]:.1f}%" if language in active else "-"
         corpora = (provenance.get("corpora") or {}).get(language, [])
-        where = "; ".join(_corpus(corpus) for corpus in corpora) or "not stated"
+        where = "; ".join(map(_corpus, corpora)) or "not stated"
         rows.append([language, f"{tokens:>14,}", f"{share:>6}", where])
     lines = [f"{name:<11} {one_line(fact)}" for name, fact in facts.items()]
     return "\n".join([*lines, "", *aligned(rows)])
@@ -148,7 +143,5 @@ def _as_text(described: dict[str, Any]) -> str:
 def _corpus(corpus: dict[str, Any]) -> str:
     number, count = corpus.get("shard") or (1, 1)
     shard = f", shard {number}/{count}" if count > 1 else ""
-    texts = corpus.get("texts_sha256")
-    return (
-        f"{corpus.get('source', 'not stated')}{f' (sha256 {texts[:12]})' if texts else ''}{shard}"
-    )
+    texts = f" (sha256 {corpus['texts_sha256'][:12]})" if corpus.get("texts_sha256") else ""
+    return f"{corpus.get('source', 'not stated')}{texts}{shard}"

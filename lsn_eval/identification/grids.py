@@ -27,41 +27,35 @@ def parse_sweep(method: str, text: str, given: Collection[str] = ()) -> list[dic
     Raises:
         IdentificationError: it cannot be read, or names no number of the method's.
     """
+
+    def refusal(reason: str) -> IdentificationError:
+        return IdentificationError(f"--sweep {text!r}: {reason}")
+
     match = _SWEEP.fullmatch(text.strip())
     expected = "PARAMETER=FROM..TO[:STEP] was expected, e.g. top_rate=0.01..0.10:0.01"
     if match is None:
-        raise IdentificationError(f"--sweep {text!r}: {expected}")
+        raise refusal(expected)
     name = match[1].replace("-", "_")
     defaults = method_parameters(method)
-    numeric = [
-        known
-        for known, default in defaults.items()
-        if isinstance(default, int | float) and not isinstance(default, bool)
-    ]
+    numeric = [known for known, default in defaults.items() if type(default) in (int, float)]
     if name not in numeric:
-        raise IdentificationError(
-            f"--sweep {text!r}: {method} has no number {name!r}; it has "
-            f"{', '.join(numeric) or 'none'}"
-        )
+        raise refusal(f"{method} has no number {name!r}; it has {', '.join(numeric) or 'none'}")
     if name in given:
         raise IdentificationError(f"{name} is swept and given a value as well; leave one out")
     try:
         first, last = Decimal(match[2]), Decimal(match[3])
         step = Decimal(match[4]) if match[4] else first
     except ArithmeticError as error:
-        raise IdentificationError(f"--sweep {text!r}: {expected}") from error
+        raise refusal(expected) from error
     if step <= 0 or last < first:
-        raise IdentificationError(
-            f"--sweep {text!r}: TO must not be below FROM, and STEP (FROM, if not given) must be "
-            "above 0"
-        )
+        raise refusal("TO must not be below FROM, and STEP (FROM, if not given) must be above 0")
     count = int((last - first) / step) + 1
     if count > MOST:
         raise IdentificationError(f"--sweep {text!r} makes {count} masks; at most {MOST} are made")
     whole = isinstance(defaults[name], int)
     values = [first + step * number for number in range(count)]
     if whole and any(value != value.to_integral_value() for value in values):
-        raise IdentificationError(f"--sweep {text!r}: {name} takes whole numbers")
+        raise refusal(f"{name} takes whole numbers")
     return [{name: int(value) if whole else float(value)} for value in values]
 
 

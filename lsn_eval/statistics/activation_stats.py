@@ -70,7 +70,7 @@ class ActivationStats(StatisticsContent):
                 f"for {len(languages)} names ({', '.join(languages)}); one of each per language "
                 "was expected"
             )
-        if positive.size and positive.min() < 0:
+        if (positive < 0).any():
             raise StatisticsError("a count is negative; counts of active tokens were expected")
         if model is None:
             model = ModelLayout.numbered(positive.shape[1], {hookpoint: positive.shape[2]})
@@ -174,7 +174,7 @@ class ActivationStats(StatisticsContent):
         for name in names or ():
             for hookpoint in self.hookpoints:
                 self.get(hookpoint, name)
-        samples = {name: sample for name, sample in self.samples.items() if name in chosen}
+        sampled = names is None or names & set(QUANTILES)
         corpora = self.provenance.get("corpora", {})
         return replace(
             self,
@@ -190,9 +190,9 @@ class ActivationStats(StatisticsContent):
             },
             provenance={
                 **self.provenance,
-                "corpora": {k: corpora[k] for k in chosen if k in corpora},
+                "corpora": {name: corpora[name] for name in chosen if name in corpora},
             },
-            samples=samples if names is None or names & set(QUANTILES) else {},
+            samples={k: v for k, v in self.samples.items() if sampled and k in chosen},
             texts=self.texts if languages is None else self.texts and self.texts.of(chosen),
         )
 

@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from lsn_eval.errors import StatisticsError
 from lsn_eval.statistics.content import StatisticsContent
 from lsn_eval.statistics.document_sketch import SIZE, shared_documents
@@ -45,11 +43,7 @@ def check_corpora(document: Fields) -> None:
                 entry.whole(name, None)
             entry.flag("held_out", None)
             shard = entry.list("shard", [1, 1])
-            if (
-                len(shard) != 2
-                or any(type(n) is not int for n in shard)
-                or not (1 <= shard[0] <= shard[1])
-            ):
+            if [type(n) for n in shard] != [int, int] or not 1 <= shard[0] <= shard[1]:
                 raise entry.error(f"{entry.where}: shard is {shard}; [number, of] was expected")
             sketch = entry.list("document_sketch", [])
             if len(sketch) > SIZE or any(type(number) is not int for number in sketch):
@@ -78,13 +72,11 @@ def counted_once(parts: Sequence[StatisticsContent]) -> dict[str, list[dict[str,
 
 def _check_counts(parts: Sequence[StatisticsContent]) -> None:
     """No two parts hold equal numbers: nothing else tells imported counts apart."""
-    rows = [(part, row) for part in parts for row in range(len(part.languages))]
-    sizes = Counter(part.tokens[part.languages[row]] for part, row in rows)
+    sizes = Counter(tokens for part in parts for tokens in part.tokens.values())
     seen: dict[bytes, tuple[StatisticsContent, str]] = {}
-    for part, row in rows:
-        language = part.languages[row]
+    for part, language in [(each, name) for each in parts for name in each.languages]:
         tokens = part.tokens[language]
-        digest = _row_digest(part, row) if tokens and sizes[tokens] > 1 else None
+        digest = _digest(part, language) if tokens and sizes[tokens] > 1 else None
         if digest is None:
             continue
         other, other_language = seen.setdefault(digest, (part, language))
@@ -105,13 +97,14 @@ def _recorded(part: StatisticsContent, language: str) -> bool:
     return bool(entries) and all(entry.get("texts_sha256") for entry in entries)
 
 
-def _row_digest(part: StatisticsContent, row: int) -> bytes | None:
+def _digest(part: StatisticsContent, language: str) -> bytes | None:
     """A digest of one language's numbers; None where all are 0."""
-    arrays = [part.arrays[at][name] for at in part.hookpoints for name in part.names(at)]
+    row = part.languages.index(language)
+    rows = [part.arrays[at][name][row] for at in part.hookpoints for name in part.names(at)]
     sha = hashlib.sha256()
-    for array in arrays:
-        sha.update(np.ascontiguousarray(array[row]).tobytes())
-    return sha.digest() if any(array[row].any() for array in arrays) else None
+    for numbers in rows:
+        sha.update(numbers.tobytes())
+    return sha.digest() if any(numbers.any() for numbers in rows) else None
 
 
 def _shard(entry: Entry) -> tuple[int, int]:
@@ -168,10 +161,10 @@ def _joined(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for shards in by_corpus.values():
         count = _shard(shards[0])[1]
         if 1 < count == len(shards):
-            sums = {
-                name: sum(shard.get(name) or 0 for shard in shards) for name in ("rows", "tokens")
-            }
-            joined.append({**sorted(shards, key=_shard)[0], **sums, "shard": [1, 1]})
+            whole = {**sorted(shards, key=_shard)[0], "shard": [1, 1]}
+            for name in ("rows", "tokens"):
+                whole[name] = sum(shard.get(name) or 0 for shard in shards)
+            joined.append(whole)
         else:
             joined += shards
     return sorted(joined, key=lambda entry: (entry.get("texts_sha256") or "", _shard(entry)))

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -84,14 +85,10 @@ def _write(
     text += b" " * (-len(text) % 8)
     file.write(len(text).to_bytes(8, "little") + text)
     for array in tensors.values():
-        for part in _slices(array):
-            file.write(np.ascontiguousarray(part).astype(DTYPES[_NAMES[array.dtype]]).tobytes())
-
-
-def _slices(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    rows = max(1, _CHUNK // max(1, array.nbytes // max(1, len(array))))
-    for start in range(0, len(array), rows):
-        yield array[start : start + rows]
+        rows = max(1, _CHUNK * len(array) // max(1, array.nbytes))
+        for start in range(0, len(array), rows):
+            part = array[start : start + rows]
+            file.write(part.astype(DTYPES[_NAMES[array.dtype]], order="C").tobytes())
 
 
 def read_statistics(path: str | os.PathLike[str]) -> tuple[StatisticsContent, str]:
@@ -117,22 +114,18 @@ def read_statistics(path: str | os.PathLike[str]) -> tuple[StatisticsContent, st
     samples, texts = kinds.pop("sample"), kinds.pop("text")
     if odd := set(kinds) - set(HOOKPOINTS):
         raise StatisticsError(f"{where}: {min(odd)!r} is none of {', '.join(HOOKPOINTS)}")
+    widths, layers = {at: model.widths.get(at) for at in kinds}, len(model.layers)
     expected: dict[str, tuple[Any, tuple[Any, ...]]] = {}
     for name in sizes:
         kept = samples[f"{name}/keys"].size if f"{name}/keys" in samples else 0
-        expected[f"sample/{name}/keys"] = (np.uint64, (kept,))
-        for at in kinds:
-            expected[f"sample/{name}/{at}"] = (
-                np.float16, (kept, len(model.layers), model.widths.get(at)),
-            )  # fmt: skip
+        expected[f"sample/{name}/keys"] = np.uint64, (kept,)
+        for at, width in widths.items():
+            expected[f"sample/{name}/{at}"] = np.float16, (kept, layers, width)
     if texts:
         count = texts["index"].size if "index" in texts else 0
         expected |= {"text/index": (np.int64, (count,)), "text/language": (np.int32, (count,))}
-        expected |= {
-            f"text/{at}/{layer}": (np.float16, (count, model.widths.get(at)))
-            for at in kinds
-            for layer in model.layers
-        }
+        for at, layer in product(kinds, model.layers):
+            expected[f"text/{at}/{layer}"] = np.float16, (count, widths[at])
     _check_tensors(where, tensors, expected)
     for name in sizes:
         keys = samples[f"{name}/keys"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import StatisticsError
-from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
+from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT
 from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics.activation_stats import ActivationStats
 from lsn_eval.storage.tensor_files import load_plain_tensors, whole_numbers
@@ -33,40 +34,33 @@ def import_counts(
     Raises:
         StatisticsError: a file holds anything else, or files and languages do not match.
     """
-    if hookpoint not in HOOKPOINTS:
-        raise StatisticsError(
-            f"hookpoint {hookpoint!r}: one of {', '.join(HOOKPOINTS)} was expected"
-        )
     if len(files) != len(languages):
         raise StatisticsError(
             f"{len(files)} files and {len(languages)} languages ({', '.join(languages)}) were "
             "given; name the language of every file, in order"
         )
-    read = [_read(Path(file)) for file in files]
-    shapes = {counts.shape for _, counts in read}
-    if len(shapes) > 1:
-        found = ", ".join(
-            f"{file}: {list(c.shape)}" for file, (_, c) in zip(files, read, strict=True)
-        )
+    tokens, counts = zip(*(_read(Path(file)) for file in files), strict=True)
+    if len({each.shape for each in counts}) > 1:
+        found = ", ".join(f"{at}: {list(c.shape)}" for at, c in zip(files, counts, strict=True))
         raise StatisticsError(f"the files are of different models [layer, neuron]: {found}")
-    for position, (tokens, counts) in enumerate(read):
-        for earlier, (other_tokens, other) in zip(languages, read[:position], strict=False):
-            if tokens == other_tokens and counts.any() and np.array_equal(counts, other):
-                raise StatisticsError(
-                    f"{files[position]} holds the counts that {earlier} has already; each "
-                    "language needs texts of its own"
-                )
-    layers, width = shapes.pop()
+    for first, second in combinations(range(len(files)), 2):
+        same = tokens[first] == tokens[second] and np.array_equal(counts[first], counts[second])
+        if same and counts[first].any():
+            raise StatisticsError(
+                f"{files[second]} holds the counts that {languages[first]} has already; each "
+                "language needs texts of its own"
+            )
+    layers, width = counts[0].shape
     return ActivationStats.from_counts(
-        np.stack([counts for _, counts in read]),
-        np.array([tokens for tokens, _ in read]),
+        np.stack(counts),
+        tokens,
         languages,
         hookpoint,
         ModelLayout.numbered(layers, {hookpoint: width}, name=name, type=model_type),
         provenance={
             "corpora": {
-                language: [{"source": f"imported from {Path(file).name}", "tokens": tokens}]
-                for language, file, (tokens, _) in zip(languages, files, read, strict=True)
+                language: [{"source": f"imported from {Path(file).name}", "tokens": seen}]
+                for language, file, seen in zip(languages, files, tokens, strict=True)
             }
         },
     )

@@ -40,11 +40,11 @@ def merged(parts: Sequence[StatisticsContent]) -> StatisticsContent:
     )
     provenance = _merged_provenance(parts, languages)
     holders = {name: [part for part in parts if name in part.languages] for name in languages}
-    samples = {}
-    for language, having in holders.items():
-        sample = _merged_sample(language, having)
-        if sample is not None:
-            samples[language] = sample
+    samples = {
+        language: sample
+        for language, having in holders.items()
+        if (sample := _merged_sample(language, having)) is not None
+    }
     arrays: dict[str, dict[str, NDArray[Any]]] = {}
     for hookpoint in first.hookpoints:
         shape = (len(languages), len(model.layers), model.widths[hookpoint])
@@ -52,8 +52,8 @@ def merged(parts: Sequence[StatisticsContent]) -> StatisticsContent:
             name: np.zeros(shape, STATISTIC_DTYPES[name]) for name in first.names(hookpoint)
         }
         for row, (language, having) in enumerate(holders.items()):
-            columns = _added(hookpoint, language, having, samples.get(language))
-            for name, values in columns.items():
+            added = _added(hookpoint, language, having, samples.get(language))
+            for name, values in added.items():
                 arrays[hookpoint][name][row] = values
     return StatisticsContent(
         model=model,
@@ -71,27 +71,26 @@ def merged(parts: Sequence[StatisticsContent]) -> StatisticsContent:
 
 def _check_alike(first: StatisticsContent, other: StatisticsContent) -> None:
     mine, theirs = first.model, other.model
-    facts: list[tuple[str, Any, Any]] = [("layers", mine.layers, theirs.layers)]
-    facts.append(("type", mine.type, theirs.type))
     weights = [stats.provenance.get("weights_fingerprint") for stats in (first, other)]
     if any(weights) and any("weights_sha256" in stats.provenance for stats in (first, other)):
         raise StatisticsError(
             "one was recorded by a version of lsn_eval that looked at a part of the weights alone, "
             "so that nobody can tell whether both are of the same ones; record it anew"
         )
+    facts: dict[str, tuple[Any, Any]] = {}
+    if mine.layers != theirs.layers:
+        facts["layers"] = len(mine.layers), len(theirs.layers)
+    facts["type"] = mine.type, theirs.type
     if all(weights):
         # The same weights may lie at another path on another machine.
-        facts.append(("the digest of the weights", weights[0], weights[1]))
+        facts["the digest of the weights"] = weights[0], weights[1]
     else:
-        facts.append(("name", mine.name, theirs.name))
-        facts.append(("revision", mine.revision, theirs.revision))
-    for hookpoint in set(first.hookpoints) & set(other.hookpoints):
-        facts.append((f"width of {hookpoint}", mine.widths[hookpoint], theirs.widths[hookpoint]))
-    facts.append(("dtype", first.provenance.get("dtype"), other.provenance.get("dtype")))
-    for what, a, b in facts:
-        if a is not None and b is not None and a != b:
-            if what == "layers":
-                a, b = len(mine.layers), len(theirs.layers)
+        facts |= {"name": (mine.name, theirs.name), "revision": (mine.revision, theirs.revision)}
+    for at in set(first.hookpoints) & set(other.hookpoints):
+        facts[f"width of {at}"] = mine.widths[at], theirs.widths[at]
+    facts["dtype"] = first.provenance.get("dtype"), other.provenance.get("dtype")
+    for what, (a, b) in facts.items():
+        if what == "layers" or (None not in (a, b) and a != b):
             raise StatisticsError(
                 f"statistics of different models: {what} is {a} in one and {b} in the other; only "
                 "statistics of one model can be added up"
@@ -102,18 +101,18 @@ def _check_alike(first: StatisticsContent, other: StatisticsContent) -> None:
             f"{', '.join(other.hookpoints)}; record both with the same --hookpoint"
         )
     for hookpoint in first.hookpoints:
-        if first.names(hookpoint) != other.names(hookpoint):
+        names, others = first.names(hookpoint), other.names(hookpoint)
+        if names != others:
             raise StatisticsError(
-                f"one holds {', '.join(first.names(hookpoint))} of {hookpoint} and the other "
-                f"{', '.join(other.names(hookpoint))}; add up what both hold with --keep "
-                f"{','.join(n for n in first.names(hookpoint) if n in other.names(hookpoint))}"
+                f"one holds {', '.join(names)} of {hookpoint} and the other {', '.join(others)}; "
+                f"add up what both hold with --keep {','.join(n for n in names if n in others)}"
             )
-    ours, others = (stats.provenance.get("settings") or {} for stats in (first, other))
-    for name in sorted(set(ours) & set(others)):
-        if ours[name] != others[name]:
+    ours, yours = (stats.provenance.get("settings") or {} for stats in (first, other))
+    for name in sorted(set(ours) & set(yours)):
+        if ours[name] != yours[name]:
             raise StatisticsError(
                 f"statistics of different settings: {name} is {ours[name]} in one and "
-                f"{others[name]} in the other; record both alike"
+                f"{yours[name]} in the other; record both alike"
             )
 
 
@@ -122,12 +121,11 @@ def _merged_provenance(
 ) -> dict[str, Any]:
     corpora = counted_once(parts)
     result: dict[str, Any] = {}
-    for part in parts:
-        for name, value in part.provenance.items():
-            result.setdefault(name, value)
+    for part in reversed(parts):
+        result |= part.provenance
     # A value that differs between the parts is nobody's: the command of one is not the sum's.
-    for name in list(result):
-        if any(part.provenance.get(name, result[name]) != result[name] for part in parts):
+    for name, value in list(result.items()):
+        if any(part.provenance.get(name, value) != value for part in parts):
             del result[name]
     result["corpora"] = {name: corpora[name] for name in languages if name in corpora}
     return result
@@ -158,15 +156,13 @@ def _added(
     sample: TokenSample | None,
 ) -> dict[str, NDArray[Any]]:
     """Statistics [layer, neuron] of one language over the tokens of `parts`."""
-    rows = [part.languages.index(language) for part in parts]
     names = parts[0].names(hookpoint)
+    each = {
+        name: [part.arrays[hookpoint][name][part.languages.index(language)] for part in parts]
+        for name in names
+    }
     if len(parts) == 1:
-        return {name: parts[0].arrays[hookpoint][name][rows[0]] for name in names}
-
-    def each(name: str) -> list[NDArray[Any]]:
-        pairs = zip(parts, rows, strict=True)
-        return [part.arrays[hookpoint][name][row] for part, row in pairs]
-
+        return {name: values for name, [values] in each.items()}
     result: dict[str, NDArray[Any]] = {}
     if "above_threshold" in names:
         raise StatisticsError(
@@ -175,17 +171,15 @@ def _added(
             f"{','.join(name for name in names if name != 'above_threshold')}"
         )
     if "positive" in names:
-        result["positive"] = np.sum(each("positive"), axis=0)
+        result["positive"] = np.sum(each["positive"], axis=0)
     if "max" in names:
-        result["max"] = np.maximum.reduce(each("max"))
+        result["max"] = np.maximum.reduce(each["max"])
     if "mean" in names:
         counts = [part.tokens[language] for part in parts]
-        variances = each("variance") if "variance" in names else None
-        mean, variance = combined_moments(counts, each("mean"), variances)
-        result["mean"] = mean
+        result["mean"], variance = combined_moments(counts, each["mean"], each.get("variance"))
         if variance is not None:
             result["variance"] = variance
-    if any(name in names for name in QUANTILES):
+    if QUANTILES.keys() & names:
         if sample is None:
             raise StatisticsError(
                 f"the quantiles of {language} cannot be added up: a part holds no sample of its "
@@ -229,8 +223,7 @@ def _merged_texts(
         )
     names = np.concatenate([texts.languages for texts in having])
     index = np.concatenate([texts.index for texts in having])
-    rank = {language: number for number, language in enumerate(languages)}
-    order = np.lexsort((index, np.array([rank[name] for name in names])))
+    order = np.lexsort((index, np.array([languages.index(name) for name in names])))
 
     def read(hookpoint: str, layer: str) -> NDArray[np.float16]:
         return np.concatenate([texts.read(hookpoint, layer) for texts in having])[order]
