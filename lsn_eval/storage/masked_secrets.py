@@ -35,7 +35,8 @@ def masked(value: Any, name: str = "") -> Any:
         return [masked(inner, name) for inner in value]
     if not isinstance(value, str):
         return value
-    return MASKED if _named(name) or value.startswith(SECRET_STARTS) else _inside(value)
+    named = name not in NOT_SECRET and SECRET_NAME.search(name.lower())
+    return MASKED if named or value.startswith(SECRET_STARTS) else _inside(value)
 
 
 def masked_arguments(text: str) -> str:
@@ -96,10 +97,6 @@ def _character(letter: str) -> str:
 
 def _hex(digits: str) -> str:
     return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in digits)
-
-
-def _named(name: str) -> bool:
-    return name not in NOT_SECRET and SECRET_NAME.search(name.lower()) is not None
 
 
 def _inside(text: str) -> str:

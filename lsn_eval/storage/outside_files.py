@@ -16,7 +16,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from lsn_eval.errors import LsnError
@@ -171,26 +171,19 @@ class Fields:
     def whole(self, name: str, default: Any = ..., *, least: int = 0, most: int = 1 << 53) -> Any:
         """A whole number between `least` and `most`."""
         wanted = f"a whole number from {least} to {most}"
-        value = self._of(name, int, wanted, default)
-        if value is not default and (isinstance(value, bool) or not least <= value <= most):
-            self._refuse(value, wanted, name)
-        return value
+        return self._of(name, int, wanted, default, lambda value: least <= value <= most)
 
     def number(self, name: str, default: Any = ...) -> Any:
         """A finite number, as a float."""
-        value = self._of(name, int | float, "a finite number", default)
-        if value is default:
-            return value
-        if isinstance(value, bool) or not math.isfinite(value):
-            self._refuse(value, "a finite number", name)
-        return float(value)
+        value = self._of(name, int | float, "a finite number", default, math.isfinite)
+        return value if value is default else float(value)
 
     def texts(self, name: str, default: Any = ...) -> Any:
         """A list of texts."""
-        value = self._of(name, list, "a list of texts", default)
-        if value is not default and not all(isinstance(entry, str) for entry in value):
-            self._refuse(value, "a list of texts", name)
-        return value
+        return self._of(
+            name, list, "a list of texts", default,
+            lambda value: all(isinstance(entry, str) for entry in value),
+        )  # fmt: skip
 
     def wholes(self, name: str, *, most: int = 1 << 53) -> Any:
         """A list of whole numbers from 0 to `most`."""
@@ -234,14 +227,23 @@ class Fields:
             names = ", ".join(sorted(map(str, unknown)))
             raise self.error(f"{self.where} has {names}, which is unknown here")
 
-    def _of(self, name: str, kind: Any, wanted: str, default: Any) -> Any:
+    def _of(
+        self,
+        name: str,
+        kind: Any,
+        wanted: str,
+        default: Any,
+        right: Callable[[Any], bool] = lambda value: True,
+    ) -> Any:
         value = self.value.get(name)
         if value is None:
             if default is not ...:
                 return default
             if name not in self.value:
                 raise self.error(f"{self.where} lacks {name}; {wanted} was expected")
-        if not isinstance(value, kind):
+        # True and false are whole numbers to Python.
+        fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+        if not fits or not right(value):
             self._refuse(value, wanted, name)
         return value
 

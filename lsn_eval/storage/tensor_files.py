@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lsn_eval.errors import LsnError
 from lsn_eval.storage.outside_files import Fields, parse_json
-from lsn_eval.storage.whole_files import METADATA_KEY, check_format
+from lsn_eval.storage.whole_files import METADATA_KEY
 
 DTYPES: Mapping[str, str] = {
     "I64": "<i8", "F64": "<f8", "F32": "<f4", "F16": "<f2", "U64": "<u8", "I32": "<i4",
@@ -67,10 +67,13 @@ def read_tensors(
     if METADATA_KEY not in metadata:
         raise error(f"{where} is no {kind} file: its metadata lacks {METADATA_KEY!r}; {advice}")
     document = Fields(parse_json(metadata[METADATA_KEY], f"{where}: metadata", error), where, error)
-    try:
-        check_format(document.value, kind, version, error)
-    except error as cause:
-        raise error(f"{where}: {cause}") from None
+    of, number = document.value.get("format"), document.value.get("format_version")
+    if of != kind:
+        raise error(f"{where}: format {kind!r} was expected, not {of!r}")
+    if number != version:
+        raise error(
+            f"{where}: format version {number!r} was given and {version} is read; update lsn_eval"
+        )
     return tensors, document
 
 

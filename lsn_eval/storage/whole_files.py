@@ -6,10 +6,10 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from lsn_eval.errors import LsnError
 
@@ -87,16 +87,3 @@ def _reach_the_disk(handle: int) -> None:
     except OSError as cause:
         if cause.errno != errno.EINVAL:  # a file system that cannot
             raise
-
-
-def check_format(
-    document: Mapping[str, Any], expected: str, version: int, error: type[LsnError]
-) -> None:
-    """Raise `error` unless a JSON document is of this format and version."""
-    if document.get("format") != expected:
-        raise error(f"format {expected!r} was expected, not {document.get('format')!r}")
-    if document.get("format_version") != version:
-        raise error(
-            f"format version {document.get('format_version')!r} was given and {version} is read; "
-            "update lsn_eval"
-        )

@@ -35,8 +35,6 @@ def percent(change: float) -> str:
     """A relative change in percent with one decimal and a sign, 0.0 where it rounds to nothing."""
     if abs(change) >= 100_000:
         return f"{100 * change:+.3g}"
-    if change > 1e5:
-        return f"{100 * change:+.1e}"
     rounded = f"{100 * change:+,.1f}"
     return "0.0" if rounded in ("+0.0", "-0.0") else rounded
 

@@ -37,14 +37,8 @@ def markdown_text(text: str) -> str:
 
 def columns(text: str) -> int:
     """How many a terminal takes for it: two for a wide character."""
-    return sum(
-        0
-        if unicodedata.combining(character)
-        else 2
-        if unicodedata.east_asian_width(character) in "WF"
-        else 1
-        for character in text
-    )
+    alone = [character for character in text if not unicodedata.combining(character)]
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in alone)
 
 
 def _indented(text: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from builders.results_files import LANGUAGES, ppl, task_results, write_results
+from builders.results_files import LANGUAGES, edited, ppl, task_results, write_results
 from typer.testing import CliRunner
 
 from lsn_eval.checking import formats
@@ -33,74 +33,83 @@ GATES = [
 ]  # fmt: skip
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["check", *map(str, arguments)])
+class Checked:
+    """Results, and the baseline that they are held against."""
+
+    def __init__(self, folder: Path) -> None:
+        self.results, self.baseline = folder / "results", folder / "baseline.json"
+
+    def run(self, *options):
+        arguments = (self.results, "--baseline", self.baseline, *options)
+        return CliRunner().invoke(app, ["check", *map(str, arguments)])
+
+    def findings(self) -> list[Finding]:
+        return check(read_results([self.results]), read_baseline(self.baseline))
+
+    def failing(self) -> list[tuple[str, str, str]]:
+        """Verdict, condition and task of what fails; the command's exit status agrees."""
+        found = [finding for finding in self.findings() if finding.failing]
+        shown = self.run()
+        assert shown.exit_code == (1 if found else 0)
+        for finding in found:
+            line = f"^{finding.verdict} .*{re.escape(finding.condition)}"
+            assert re.search(line, shown.output, re.M)
+        return [(str(finding.verdict), finding.condition, finding.task) for finding in found]
+
+    def gate(self, condition: str) -> Finding:
+        gates = (Verdict.GATE_MET, Verdict.GATE_FAILED)
+        found = [finding for finding in self.findings() if finding.verdict in gates]
+        (finding,) = [finding for finding in found if finding.condition == condition]
+        return finding
+
+    def edit(self, change) -> None:
+        edited(self.baseline, change)
+
+    def edit_results(self, change, condition: str = "*") -> None:
+        for path in self.results.glob(f"{condition.replace(':', '_')}/results_*.json"):
+            edited(path, change)
+
+    def set_value(self, condition: str, language: str, value) -> None:
+        def change(document):
+            document["results"][ppl(language)]["token_perplexity,none"] = value
+
+        self.edit_results(change, condition)
 
 
 def write_sweep(folder: Path, **options) -> None:
     """none; LANG:zero with +50 % on the own text and +1 % elsewhere; two controls with +1, -2 %."""
-
-    def write(condition, factors):
-        results = {ppl(code): task_results(token_perplexity=BASE[code] * factor) for code, factor in factors.items()}  # fmt: skip
+    factors = {"none": dict.fromkeys(LANGUAGES, 1.0)}
+    for own in LANGUAGES:
+        factors[f"{own}:zero"] = {code: 1.5 if code == own else 1.01 for code in LANGUAGES}
+        factors |= {f"random1-{own}:zero": {own: 1.01}, f"random2-{own}:zero": {own: 0.98}}
+    for condition, of in factors.items():
+        results = {ppl(x): task_results(token_perplexity=BASE[x] * by) for x, by in of.items()}
         write_results(folder / condition.replace(":", "_"), results, condition=condition, **options)
 
-    write("none", dict.fromkeys(LANGUAGES, 1.0))
-    for own in LANGUAGES:
-        write(f"{own}:zero", {code: 1.5 if code == own else 1.01 for code in LANGUAGES})
-        write(f"random1-{own}:zero", {own: 1.01})
-        write(f"random2-{own}:zero", {own: 0.98})
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    made = Checked(tmp_path_factory.mktemp("sweep"))
+    write_sweep(made.results)
+    assert made.run("--update").exit_code == 0
+    made.edit(lambda document: document["gates"].extend(GATES))
+    assert made.run("--update").exit_code == 0
+    return made
 
 
 @pytest.fixture
-def sweep(tmp_path):
+def sweep(written, tmp_path):
     """Results and a baseline with gates that they meet."""
-    results, baseline = tmp_path / "results", tmp_path / "baseline.json"
-    write_sweep(results)
-    assert run(results, "--baseline", baseline, "--update").exit_code == 0
-    edit(baseline, lambda document: document["gates"].extend(GATES))
-    assert run(results, "--baseline", baseline, "--update").exit_code == 0
-    return results, baseline
-
-
-def edit(path: Path, change) -> None:
-    document = json.loads(path.read_text())
-    change(document)
-    path.write_text(json.dumps(document))
-
-
-def edit_results(results: Path, condition: str, change) -> None:
-    (path,) = (results / condition.replace(":", "_")).glob("results_*.json")
-    edit(path, change)
-
-
-def set_value(results: Path, condition: str, language: str, value) -> None:
-    def change(document):
-        document["results"][ppl(language)]["token_perplexity,none"] = value
-
-    edit_results(results, condition, change)
-
-
-def findings(results: Path, baseline: Path) -> list[Finding]:
-    return check(read_results([results]), read_baseline(baseline))
-
-
-def failing(results: Path, baseline: Path) -> list[tuple[str, str, str]]:
-    """Verdict, condition and task of what fails; the command's exit status agrees."""
-    found = [finding for finding in findings(results, baseline) if finding.failing]
-    shown = run(results, "--baseline", baseline)
-    assert shown.exit_code == (1 if found else 0)
-    for finding in found:
-        assert re.search(f"^{finding.verdict} .*{re.escape(finding.condition)}", shown.output, re.M)
-    return [(str(finding.verdict), finding.condition, finding.task) for finding in found]
+    shutil.copytree(written.results.parent, tmp_path, dirs_exist_ok=True)
+    return Checked(tmp_path)
 
 
 # Verdicts ------------------------------------------------------------------------------------
 
 
 def test_equal_results_pass(sweep):
-    results, baseline = sweep
-    assert failing(results, baseline) == []
-    assert run(results, "--baseline", baseline).output == "passed: 18 ok, 6 gate met\n"
+    assert sweep.failing() == []
+    assert sweep.run().output == "passed: 18 ok, 6 gate met\n"
 
 
 @pytest.mark.parametrize(
@@ -115,11 +124,10 @@ def test_equal_results_pass(sweep):
     ],
 )
 def test_a_number_that_moved(sweep, condition, factor, verdict):
-    results, baseline = sweep
-    edit(baseline, lambda document: document["gates"].clear())
+    sweep.edit(lambda document: document["gates"].clear())
     before = BASE["de"] * (1.0 if condition == "none" else 1.5)
-    set_value(results, condition, "de", before * factor)
-    moved = [finding for finding in findings(results, baseline) if finding.verdict != Verdict.OK]
+    sweep.set_value(condition, "de", before * factor)
+    moved = [finding for finding in sweep.findings() if finding.verdict != Verdict.OK]
     if verdict is Verdict.OK:
         assert moved == []
     else:
@@ -127,20 +135,15 @@ def test_a_number_that_moved(sweep, condition, factor, verdict):
         assert finding.verdict is verdict
         assert (finding.condition, finding.task, finding.language) == (condition, ppl("de"), "de")
         assert finding.message.endswith(f"({factor - 1:+.2%})")
-    assert bool(failing(results, baseline)) == verdict.failing
+    assert bool(sweep.failing()) == verdict.failing
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None, "N/A"])
 def test_what_is_no_finite_number_is_never_ok(sweep, value):
-    results, baseline = sweep
-
-    def widen(document):
-        for entry in document["values"]:
-            entry["tolerance"] = {"absolute": 1e300}
-
-    edit(baseline, widen)
-    set_value(results, "none", "de", value)
-    verdicts = failing(results, baseline)
+    wide = {"tolerance": {"absolute": 1e300}}
+    sweep.edit(lambda document: [entry.update(wide) for entry in document["values"]])
+    sweep.set_value("none", "de", value)
+    verdicts = sweep.failing()
     assert ("not a number", "none", ppl("de")) in verdicts
     # Every gate needs the baseline; it is not met for want of a number.
     assert ("gate failed", "de:zero", ppl("de")) in verdicts
@@ -148,17 +151,16 @@ def test_what_is_no_finite_number_is_never_ok(sweep, value):
 
 
 def test_a_missing_condition_a_missing_task_and_a_missing_metric_are_told_apart(sweep):
-    results, baseline = sweep
-    edit(baseline, lambda document: document["gates"].clear())
-    edit_results(results, "random1-en:zero", lambda document: document["results"].clear())
-    edit_results(results, "de:zero", lambda document: document["results"].pop(ppl("zh")))
+    sweep.edit(lambda document: document["gates"].clear())
+    sweep.edit_results(lambda document: document["results"].clear(), "random1-en:zero")
+    sweep.edit_results(lambda document: document["results"].pop(ppl("zh")), "de:zero")
 
     def rename(document):
         metrics = document["results"][ppl("en")]
         metrics["another,none"] = metrics.pop("token_perplexity,none")
 
-    edit_results(results, "zh:zero", rename)
-    assert sorted(failing(results, baseline)) == [
+    sweep.edit_results(rename, "zh:zero")
+    assert sorted(sweep.failing()) == [
         ("missing condition", "random1-en:zero", ""),
         ("missing metric", "zh:zero", ppl("en")),
         ("missing task", "de:zero", ppl("zh")),
@@ -166,16 +168,12 @@ def test_a_missing_condition_a_missing_task_and_a_missing_metric_are_told_apart(
 
 
 def test_what_is_new_is_reported_and_passes(sweep):
-    results, baseline = sweep
-    write_results(results / "new", {ppl("de"): task_results(token_perplexity=1.0)}, condition="de:mean")  # fmt: skip
-    write_results(results / "task", {"xnli_de": task_results(acc=0.5)}, condition="none")
-
-    def add(document):
-        document["results"][ppl("de")]["another,none"] = 1.0
-
-    edit_results(results, "en:zero", add)
-    assert failing(results, baseline) == []
-    new = [finding for finding in findings(results, baseline) if finding.verdict is Verdict.NEW]
+    write_results(sweep.results / "new", {ppl("de"): task_results(token_perplexity=1.0)}, condition="de:mean")  # fmt: skip
+    write_results(sweep.results / "task", {"xnli_de": task_results(acc=0.5)}, condition="none")
+    another = {"another,none": 1.0}
+    sweep.edit_results(lambda document: document["results"][ppl("de")].update(another), "en:zero")
+    assert sweep.failing() == []
+    new = [finding for finding in sweep.findings() if finding.verdict is Verdict.NEW]
     assert sorted((finding.condition, finding.task, finding.metric) for finding in new) == [
         ("de:mean", "", ""),
         ("en:zero", ppl("de"), "another"),
@@ -193,16 +191,14 @@ def test_what_is_new_is_reported_and_passes(sweep):
         ({"documents": 8}, "documents 48 -> 8 (under"),
     ],
 )
-def test_a_changed_signature_fails_also_with_equal_numbers(tmp_path, sweep, options, message):
-    _, baseline = sweep
-    write_sweep(tmp_path / "other", **options)
-    (bad,) = [finding for finding in findings(tmp_path / "other", baseline) if finding.failing]
-    assert bad.verdict is Verdict.CHANGED_SIGNATURE
-    assert bad.message.startswith(message)
-    assert failing(tmp_path / "other", baseline)
+def test_a_changed_signature_fails_also_with_equal_numbers(sweep, options, message):
+    write_sweep(sweep.results, **options)
+    ((verdict, *_),) = sweep.failing()
+    assert verdict == "changed signature"
+    assert sweep.findings()[0].message.startswith(message)
     # --update accepts it.
-    assert run(tmp_path / "other", "--baseline", baseline, "--update").exit_code == 0
-    assert failing(tmp_path / "other", baseline) == []
+    assert sweep.run("--update").exit_code == 0
+    assert sweep.failing() == []
 
 
 SETTINGS = [
@@ -217,28 +213,17 @@ SETTINGS = [
 
 @pytest.mark.parametrize(("name", "change"), SETTINGS)
 def test_a_setting_that_compare_refuses_fails_by_its_name_unless_it_is_allowed(sweep, name, change):
-    results, baseline = sweep
-    for path in results.rglob("results_*.json"):
-        edit(path, lambda d: ppl("de") in d["configs"] and change(d))
-    shown = run(results, "--baseline", baseline)
+    sweep.edit_results(lambda d: ppl("de") in d["configs"] and change(d))
+    shown = sweep.run()
     assert shown.exit_code == 1
     assert re.search(f"^changed signature .*{name} ", shown.output, re.M)
-    shown = run(results, "--baseline", baseline, "--allow", name)
+    shown = sweep.run("--allow", name)
     assert shown.exit_code == 0, shown.output
 
 
-def test_allow_names_a_setting(sweep):
-    results, baseline = sweep
-    shown = run(results, "--baseline", baseline, "--allow", "weather")
-    assert shown.exit_code == 2
-    assert "weather is no setting that results differ in; there are backend" in shown.output
-
-
 def test_versions_are_said_to_have_changed_and_numbers_held_across_them(sweep):
-    results, baseline = sweep
-    for path in results.rglob("results_*.json"):
-        edit(path, lambda d: d.update(lm_eval_version="0.5", transformers_version="6"))
-    shown = run(results, "--baseline", baseline)
+    sweep.edit_results(lambda d: d.update(lm_eval_version="0.5", transformers_version="6"))
+    shown = sweep.run()
     assert shown.exit_code == 0
     assert shown.output.startswith(
         "versions changed since the baseline: lm_eval 0.4.13 -> 0.5, transformers none -> 6\n"
@@ -246,7 +231,7 @@ def test_versions_are_said_to_have_changed_and_numbers_held_across_them(sweep):
 
 
 def test_settings_that_all_tasks_share_stand_once(sweep):
-    document = json.loads(sweep[1].read_text())
+    document = json.loads(sweep.baseline.read_text())
     (model,) = document["models"]
     assert model["settings"]["dtype"] == "float32"
     assert [entry["task"] for entry in document["tasks"]] == [ppl(x) for x in ("de", "en", "zh")]
@@ -255,32 +240,29 @@ def test_settings_that_all_tasks_share_stand_once(sweep):
 
 
 def test_what_only_some_files_say_is_kept(sweep):
-    results, baseline = sweep
-    edit_results(results, "none", lambda d: d.update(task_hashes={ppl("de"): "0123456789ab"}))
-    run(results, "--baseline", baseline, "--update")
-    assert failing(results, baseline) == []
-    edit_results(results, "none", lambda d: d.update(task_hashes={ppl("de"): "ba9876543210"}))
-    assert ("changed signature", "none", ppl("de")) in failing(results, baseline)
+    sweep.edit_results(lambda d: d.update(task_hashes={ppl("de"): "0123456789ab"}), "none")
+    sweep.run("--update")
+    assert sweep.failing() == []
+    sweep.edit_results(lambda d: d.update(task_hashes={ppl("de"): "ba9876543210"}), "none")
+    assert ("changed signature", "none", ppl("de")) in sweep.failing()
 
 
 def test_two_masks_under_one_condition_are_not_taken_for_one(sweep):
-    results, baseline = sweep
     numbers = {ppl("de"): task_results(token_perplexity=BASE["de"] * 1.5)}
-    write_results(results / "old", numbers, condition="de:zero", digest="f" * 64, date=1.0)
-    found = [finding for finding in findings(results, baseline) if finding.failing]
+    write_results(sweep.results / "old", numbers, condition="de:zero", digest="f" * 64, date=1.0)
+    found = [finding for finding in sweep.findings() if finding.failing]
     assert [finding.verdict for finding in found] == [
         Verdict.CHANGED_SIGNATURE, Verdict.GATE_FAILED,
     ]  # fmt: skip
     assert "sha256-ffffffffffff" in found[0].message
     assert "is there 2 times" in found[1].message
     with pytest.raises(BaselineError, match="mask sha256-3986c9d8f34d and sha256-ffffffffffff"):
-        make_baseline(read_results([results]))
+        make_baseline(read_results([sweep.results]))
 
 
 def test_a_choice_looks_at_a_part(sweep):
-    results, baseline = sweep
-    set_value(results, "none", "en", 9.0)
-    (results / "zh_zero" / "results_1795166306.2.json").unlink()
+    sweep.set_value("none", "en", 9.0)
+    (sweep.results / "zh_zero" / "results_1795166306.2.json").unlink()
     for options, expected in [
         ((), 1),
         (("--language", "de", "--condition", "de:zero"), 0),
@@ -288,10 +270,10 @@ def test_a_choice_looks_at_a_part(sweep):
         (("--task", ppl("e*")), 1),
         (("--condition", "zh:zero"), 1),
     ]:
-        shown = run(results, "--baseline", baseline, *options)
+        shown = sweep.run(*options)
         assert shown.exit_code == expected, shown.output
     part = ("--task", ppl("de"), "--condition", "de:zero")
-    assert "4 ok, 2 gate met" in run(results, "--baseline", baseline, *part).output
+    assert "4 ok, 2 gate met" in sweep.run(*part).output
 
 
 def as_version_1(document) -> None:
@@ -305,49 +287,37 @@ def as_version_1(document) -> None:
         entry.update(version=of["task version"], shots=0, documents=int(of["documents"]))
 
 
-def test_a_file_of_version_1_is_read_with_a_note(tmp_path, sweep):
-    results, baseline = sweep
-    edit(baseline, as_version_1)
-    shown = run(results, "--baseline", baseline)
+def test_a_file_of_version_1_is_read_with_a_note(sweep):
+    sweep.edit(as_version_1)
+    shown = sweep.run()
     assert shown.exit_code == 0
     assert "of format version 1, which names few settings" in shown.output
     assert "bounds of format version 1 were relative" in shown.output
-    write_sweep(tmp_path / "other", documents=8, dtype="float16")
-    (bad,) = [finding for finding in findings(tmp_path / "other", baseline) if finding.failing]
+    write_sweep(sweep.results, documents=8, dtype="float16")
+    (bad,) = [finding for finding in sweep.findings() if finding.failing]
     assert bad.message.startswith("dtype float32 -> float16, documents 48 -> 8 (under")
-    assert run(results, "--baseline", baseline, "--update").exit_code == 0
-    assert json.loads(baseline.read_text())["format_version"] == 2
-    assert "version 1" not in run(results, "--baseline", baseline).output
+    assert sweep.run("--update").exit_code == 0
+    assert json.loads(sweep.baseline.read_text())["format_version"] == 2
+    assert "version 1" not in sweep.run().output
 
 
 def test_a_number_with_a_changed_signature_is_not_judged(sweep):
-    results, baseline = sweep
-    edit(baseline, lambda document: document["gates"].clear())
-
-    def change(document):
-        document["versions"][ppl("de")] = 2.0
-        document["results"][ppl("de")]["token_perplexity,none"] = 99.0
-
-    edit_results(results, "none", change)
-    assert failing(results, baseline) == [("changed signature", "none", ppl("de"))]
+    sweep.edit(lambda document: document["gates"].clear())
+    sweep.edit_results(lambda document: document["versions"].update({ppl("de"): 2.0}), "none")
+    sweep.set_value("none", "de", 99.0)
+    assert sweep.failing() == [("changed signature", "none", ppl("de"))]
 
 
 def test_a_plain_run_of_hf_serves_for_none(sweep):
-    results, baseline = sweep
-
-    def plain(document):
-        del document["config"]["lsn"]
-
-    edit_results(results, "none", plain)
-    assert failing(results, baseline) == []
+    sweep.edit_results(lambda document: document["config"].pop("lsn"), "none")
+    assert sweep.failing() == []
 
 
 def test_an_intervention_that_does_nothing_turns_the_check_red(sweep):
     """As a broken hook would: the numbers of `none` under de:zero."""
-    results, baseline = sweep
     for language in LANGUAGES:
-        set_value(results, "de:zero", language, BASE[language])
-    verdicts = failing(results, baseline)
+        sweep.set_value("de:zero", language, BASE[language])
+    verdicts = sweep.failing()
     assert ("regression", "de:zero", ppl("de")) in verdicts
     assert ("gate failed", "de:zero", ppl("de")) in verdicts
 
@@ -355,146 +325,106 @@ def test_an_intervention_that_does_nothing_turns_the_check_red(sweep):
 # Gates ---------------------------------------------------------------------------------------
 
 
-def gate_of(results, baseline, condition):
-    (finding,) = [
-        finding
-        for finding in findings(results, baseline)
-        if finding.verdict in (Verdict.GATE_MET, Verdict.GATE_FAILED)
-        and finding.condition == condition
-    ]
-    return finding
-
-
 def test_selectivity_is_the_own_shift_minus_the_mean_of_the_others(sweep):
-    results, baseline = sweep
-    met = gate_of(results, baseline, "de:zero")
+    met = sweep.gate("de:zero")
     assert met.verdict is Verdict.GATE_MET
     assert met.found == pytest.approx(math.log(1.5) - math.log(1.01))
-    set_value(results, "de:zero", "zh", BASE["zh"] * 2.2)
-    missed = gate_of(results, baseline, "de:zero")
+    sweep.set_value("de:zero", "zh", BASE["zh"] * 2.2)
+    missed = sweep.gate("de:zero")
     assert missed.verdict is Verdict.GATE_FAILED
     assert missed.found == pytest.approx(math.log(1.5) - (math.log(1.01) + math.log(2.2)) / 2)
     assert missed.message == "selectivity: own +0.405, mean of the others +0.399"
 
 
 def test_a_control_gate_takes_the_largest_change_of_any_control(sweep):
-    results, baseline = sweep
-    met = gate_of(results, baseline, "random*-de:zero")
+    met = sweep.gate("random*-de:zero")
     assert met.found == pytest.approx(-math.log(0.98))
     assert met.message == "control: random2-de:zero -0.020, the largest of 2"
-    set_value(results, "random1-de:zero", "de", BASE["de"] * 1.052)
-    assert gate_of(results, baseline, "random*-de:zero").verdict is Verdict.GATE_FAILED
+    sweep.set_value("random1-de:zero", "de", BASE["de"] * 1.052)
+    assert sweep.gate("random*-de:zero").verdict is Verdict.GATE_FAILED
     # A star stays within one name.
     results_of_two = {ppl("en"): task_results(token_perplexity=99.0)}
-    write_results(results / "two", results_of_two, condition="random1-de:zero/random1-en:zero")
-    assert gate_of(results, baseline, "random*-en:zero").verdict is Verdict.GATE_MET
+    write_results(
+        sweep.results / "two", results_of_two, condition="random1-de:zero/random1-en:zero"
+    )
+    assert sweep.gate("random*-en:zero").verdict is Verdict.GATE_MET
 
 
 def test_where_more_is_better_a_fall_is_what_a_gate_measures(tmp_path):
+    checked = Checked(tmp_path)
     for condition, own in (("none", 0.8), ("de:zero", 0.4)):
-        write_results(
-            tmp_path / condition.replace(":", "_"),
-            {"acc_de": task_results(acc=own), "acc_en": task_results(acc=0.8)},
-            condition=condition, higher_is_better=True,
-        )  # fmt: skip
-    gate = {"gate": "selectivity", "metric": "acc", "task": "acc_{language}", "languages": ["de", "en"], "condition": "{language}:zero", "at_least": 0.4}  # fmt: skip
-    baseline = tmp_path / "baseline.json"
-    run(tmp_path, "--baseline", baseline, "--update")
-    edit(baseline, lambda document: document["gates"].append(gate))
-    assert gate_of(tmp_path, baseline, "de:zero").found == pytest.approx(0.4)
-    assert gate_of(tmp_path, baseline, "de:zero").verdict is Verdict.GATE_MET
-    lacking = gate_of(tmp_path, baseline, "en:zero")
+        results = {"acc_de": task_results(acc=own), "acc_en": task_results(acc=0.8)}
+        folder = checked.results / condition.replace(":", "_")
+        write_results(folder, results, condition=condition, higher_is_better=True)
+    gate = {**GATES[0], "metric": "acc", "task": "acc_{language}", "languages": ["de", "en"], "at_least": 0.4}  # fmt: skip
+    checked.run("--update")
+    checked.edit(lambda document: document["gates"].append(gate))
+    assert checked.gate("de:zero").found == pytest.approx(0.4)
+    assert checked.gate("de:zero").verdict is Verdict.GATE_MET
+    lacking = checked.gate("en:zero")
     assert lacking.verdict is Verdict.GATE_FAILED
     assert lacking.message == "selectivity: no acc of acc_de under en:zero in the results"
 
 
 def test_a_gate_without_controls_or_with_other_documents_is_not_met(sweep):
-    results, baseline = sweep
-    for path in results.glob("random*-de_zero/results_*"):
+    for path in sweep.results.glob("random*-de_zero/results_*"):
         path.unlink()
-    assert gate_of(results, baseline, "random*-de:zero").verdict is Verdict.GATE_FAILED
-
-    def fewer(document):
-        document["n-samples"][ppl("zh")]["effective"] = 8
-
-    edit_results(results, "zh:zero", fewer)
-    other = gate_of(results, baseline, "zh:zero")
+    assert sweep.gate("random*-de:zero").verdict is Verdict.GATE_FAILED
+    sweep.edit_results(lambda d: d["n-samples"][ppl("zh")].update(effective=8), "zh:zero")
+    other = sweep.gate("zh:zero")
     assert other.verdict is Verdict.GATE_FAILED
     assert "under none and zh:zero was measured with documents 48 and 8" in other.message
 
 
 def test_a_gate_may_be_about_a_metric_that_the_values_leave_out(sweep):
-    results, baseline = sweep
-
-    def change(document):
-        document["metrics"] = ["another"]
-        document["values"].clear()
-
-    edit(baseline, change)
-    assert gate_of(results, baseline, "de:zero").verdict is Verdict.GATE_MET
+    sweep.edit(lambda document: document.update(metrics=["another"], values=[]))
+    assert sweep.gate("de:zero").verdict is Verdict.GATE_MET
 
 
 def test_a_gate_is_not_met_by_results_without_a_number(sweep):
-    results, baseline = sweep
-    edit(
-        baseline,
-        lambda document: [document[key].clear() for key in ("values", "runs", "tasks", "models")],
-    )
-    for path in results.rglob("results_*.json"):
-        edit(path, lambda document: document["results"].clear())
-    assert [verdict for verdict, _, _ in failing(results, baseline)] == ["gate failed"] * 6
+    sweep.edit(lambda d: [d[key].clear() for key in ("values", "runs", "tasks", "models")])
+    sweep.edit_results(lambda document: document["results"].clear())
+    assert [verdict for verdict, _, _ in sweep.failing()] == ["gate failed"] * 6
 
 
 def test_update_does_not_loosen_a_gate(sweep):
-    results, baseline = sweep
-    set_value(results, "de:zero", "de", BASE["de"])
-    updated = run(results, "--baseline", baseline, "--update")
+    sweep.set_value("de:zero", "de", BASE["de"])
+    updated = sweep.run("--update")
     assert updated.exit_code == 1
     assert "gate failed" in updated.output
-    assert [gate.to_json() for gate in read_baseline(baseline).gates] == GATES
+    assert [gate.to_json() for gate in read_baseline(sweep.baseline).gates] == GATES
 
 
 # The file ------------------------------------------------------------------------------------
 
 
-def test_the_file_is_one_sorted_entry_a_line_and_its_lines_are_found(sweep):
-    _, baseline = sweep
-    text = baseline.read_text()
+def test_the_file_is_one_sorted_entry_a_line_so_that_one_number_is_one_line_of_a_diff(sweep):
+    text = sweep.baseline.read_text()
     lines = text.splitlines()
     values = [line for line in lines if '"value":' in line]
     assert len(values) == 18
-    keys = [(entry["model"], entry["condition"], entry["task"]) for entry in (json.loads(line.strip(" ,")) for line in values)]  # fmt: skip
+    entries = [json.loads(line.strip(" ,")) for line in values]
+    keys = [(entry["model"], entry["condition"], entry["task"]) for entry in entries]
     assert keys == sorted(keys)
-    read = read_baseline(baseline)
+    read = read_baseline(sweep.baseline)
     assert baseline_text(read) == text
     for value in read.values:
         assert json.loads(lines[read.lines["value", *value.key] - 1].strip(" ,")) == value.to_json()
-
-
-def test_one_number_that_moved_is_one_line_of_a_diff(sweep):
-    results, baseline = sweep
-    before = baseline.read_text().splitlines()
-    set_value(results, "none", "de", 4.5)
-    run(results, "--baseline", baseline, "--update")
-    after = baseline.read_text().splitlines()
-    assert len(after) == len(before)
-    assert sum(one != other for one, other in zip(before, after, strict=True)) == 1
+    sweep.set_value("none", "de", 4.5)
+    sweep.run("--update")
+    after = sweep.baseline.read_text().splitlines()
+    assert sum(one != other for one, other in zip(lines, after, strict=True)) == 1
 
 
 def test_update_keeps_what_was_written_by_hand_and_drops_what_is_gone(sweep):
-    results, baseline = sweep
-
-    def change(document):
-        entry = document["values"][0]
-        assert entry["condition"] == "de:zero"
-        entry.update(tolerance={"absolute": 0.5}, worse="lower")
-
-    edit(baseline, change)
-    for path in (results / "zh_zero").iterdir():
+    by_hand = {"tolerance": {"absolute": 0.5}, "worse": "lower"}
+    sweep.edit(lambda document: document["values"][0].update(by_hand))
+    for path in (sweep.results / "zh_zero").iterdir():
         path.unlink()
-    shown = run(results, "--baseline", baseline, "--update", "--tolerance", "5%")
+    shown = sweep.run("--update", "--tolerance", "5%")
     assert "15 values, 0 new, 0 moved, 3 removed; 2 gates kept" in shown.output
-    values = read_baseline(baseline).values
+    values = read_baseline(sweep.baseline).values
+    assert values[0].condition == "de:zero"
     assert (values[0].tolerance, values[0].worse) == (Tolerance("absolute", 0.5), "lower")
     assert values[1].tolerance == Tolerance("relative", 0.01)
 
@@ -516,35 +446,35 @@ def test_tolerances(text, kind, amount, value, stderr, allowed):
 
 
 def test_a_tolerance_in_standard_errors(tmp_path):
+    checked = Checked(tmp_path)
+
     def write(acc):
         results = {"xnli_de": task_results(acc=(acc, 0.02)), ppl("de"): task_results(p=3.0)}
-        write_results(tmp_path / "r", results, condition=None, higher_is_better=True)
+        write_results(checked.results, results, condition=None, higher_is_better=True)
 
-    baseline = tmp_path / "b.json"
     write(0.5)
-    run(tmp_path / "r", "--baseline", baseline, "--update", "--tolerance", "2se")
-    values = {value.name: value for value in read_baseline(baseline).values}
+    checked.run("--update", "--tolerance", "2se")
+    values = {value.name: value for value in read_baseline(checked.baseline).values}
     assert (values["acc"].tolerance, values["acc"].stderr) == (Tolerance("stderr", 2.0), 0.02)
     assert values["acc"].worse == "lower"
     assert values["p"].tolerance == Tolerance("relative", 0.01)  # it has no standard error
     for acc, bad in ((0.461, False), (0.459, True), (0.9, False)):
         write(acc)
-        assert bool(failing(tmp_path / "r", baseline)) == bad
+        assert bool(checked.failing()) == bad
 
 
 def test_the_metrics_named_at_first_stay_the_only_ones(tmp_path):
-    write_results(tmp_path / "r", {ppl("de"): task_results(keep=1.0, leave=math.nan)})
-    baseline = tmp_path / "b.json"
-    refused = run(tmp_path / "r", "--baseline", baseline, "--update")
+    checked = Checked(tmp_path)
+    write_results(checked.results, {ppl("de"): task_results(keep=1.0, leave=math.nan)})
+    refused = checked.run("--update")
     assert refused.exit_code == 2
     assert "leave of lsn_demo_ppl_de under none is nan" in refused.output
-    assert not baseline.exists()
-    for _ in range(2):
-        extra = ("--metric", "keep") if not baseline.exists() else ()
-        assert run(tmp_path / "r", "--baseline", baseline, "--update", *extra).exit_code == 0
-        assert [value.name for value in read_baseline(baseline).values] == ["keep"]
-    assert failing(tmp_path / "r", baseline) == []
-    assert run(tmp_path / "r", "--baseline", baseline).output == "passed: 1 ok\n"
+    assert not checked.baseline.exists()
+    for extra in (("--metric", "keep"), ()):
+        assert checked.run("--update", *extra).exit_code == 0
+        assert [value.name for value in read_baseline(checked.baseline).values] == ["keep"]
+    assert checked.failing() == []
+    assert checked.run().output == "passed: 1 ok\n"
 
 
 def test_results_that_differ_in_documents_make_no_baseline(tmp_path):
@@ -590,15 +520,14 @@ def test_results_that_differ_in_documents_make_no_baseline(tmp_path):
     ],
 )
 def test_a_baseline_that_contradicts_itself_is_one_message_and_exit_2(sweep, change, message):
-    results, baseline = sweep
-    edit(baseline, change)
-    before = baseline.read_text()
+    sweep.edit(change)
+    before = sweep.baseline.read_text()
     for update in ((), ("--update",)):
-        shown = run(results, "--baseline", baseline, *update)
+        shown = sweep.run(*update)
         assert shown.exit_code == 2
         assert message in shown.output
-        assert f"the baseline {baseline}" in shown.output
-    assert baseline.read_text() == before
+        assert f"the baseline {sweep.baseline}" in shown.output
+    assert sweep.baseline.read_text() == before
 
 
 @pytest.mark.parametrize(
@@ -612,29 +541,27 @@ def test_a_baseline_that_contradicts_itself_is_one_message_and_exit_2(sweep, cha
     ],
 )
 def test_a_baseline_that_is_no_document_is_one_message_and_exit_2(sweep, content, message):
-    results, baseline = sweep
-    baseline.write_bytes(content)
-    shown = run(results, "--baseline", baseline)
+    sweep.baseline.write_bytes(content)
+    shown = sweep.run()
     assert (shown.exit_code, message in shown.output) == (2, True), shown.output
 
 
 def test_unusable_input_is_exit_2(sweep, tmp_path):
-    results, baseline = sweep
-    for arguments, message in [
-        ((tmp_path / "absent", "--baseline", baseline), "does not exist"),
-        ((results, "--baseline", tmp_path / "absent.json"), "--update"),
-        ((results, "--baseline", baseline, "--tolerance", "1%"), "Add --update"),
-        ((results, "--baseline", baseline, "--update", "--tolerance", "much"), "0.5abs"),
-        ((results, "--baseline", baseline, "--update", "--tolerance", "nan"), "0.5abs"),
-        (
-            (results, "--baseline", baseline, "--update", "--metric", "x"),
-            "--metric x: no such metric",
-        ),
-        ((results, "--baseline", baseline, "--json", "--github"), "give one of them"),
-        ((results, "--baseline", baseline, "--junit", tmp_path / "no" / "j.xml"), "folder"),
-        ((results, "--baseline", tmp_path / "no" / "b.json", "--update"), "folder"),
+    absent, nowhere = Checked(tmp_path / "absent"), Checked(tmp_path)
+    nowhere.baseline = tmp_path / "no" / "b.json"
+    for checked, options, message in [
+        (absent, ("--baseline", sweep.baseline), "does not exist"),
+        (sweep, ("--baseline", tmp_path / "absent.json"), "--update"),
+        (sweep, ("--tolerance", "1%"), "Add --update"),
+        (sweep, ("--update", "--tolerance", "much"), "0.5abs"),
+        (sweep, ("--update", "--tolerance", "nan"), "0.5abs"),
+        (sweep, ("--update", "--metric", "x"), "--metric x: no such metric"),
+        (sweep, ("--json", "--github"), "give one of them"),
+        (sweep, ("--junit", tmp_path / "no" / "j.xml"), "folder"),
+        (sweep, ("--allow", "weather"), "weather is no setting that results differ in; there are"),
+        (nowhere, ("--update",), "folder"),
     ]:
-        shown = run(*arguments)
+        shown = checked.run(*options)
         assert (shown.exit_code, "Traceback" in shown.output) == (2, False)
         assert message in shown.output
 
@@ -643,9 +570,8 @@ def test_unusable_input_is_exit_2(sweep, tmp_path):
 
 
 def test_json(sweep):
-    results, baseline = sweep
-    set_value(results, "none", "de", math.nan)
-    shown = run(results, "--baseline", baseline, "--json")
+    sweep.set_value("none", "de", math.nan)
+    shown = sweep.run("--json")
     assert shown.exit_code == 1
     document = json.loads(shown.output, parse_constant=lambda name: pytest.fail(name))
     assert document["passed"] is False
@@ -655,15 +581,11 @@ def test_json(sweep):
 
 
 def test_what_was_left_out_and_what_changed_nothing_are_said(sweep):
-    results, baseline = sweep
-    write_results(results / "old", {ppl("de"): task_results(token_perplexity=9.0)}, date=1.0)
-
-    def dead(document):
-        document["config"]["lsn"]["seen"]["unchanged"] = ["mlp.act/1"]
-
-    edit_results(results, "de:zero", dead)
-    set_value(results, "de:zero", "de", 5.0)
-    shown = run(results, "--baseline", baseline, "--github").output
+    write_results(sweep.results / "old", {ppl("de"): task_results(token_perplexity=9.0)}, date=1.0)
+    dead = {"unchanged": ["mlp.act/1"]}
+    sweep.edit_results(lambda document: document["config"]["lsn"]["seen"].update(dead), "de:zero")
+    sweep.set_value("de:zero", "de", 5.0)
+    shown = sweep.run("--github").output
     assert "1 older results of the same model, condition and task were left out" in shown
     assert "de:zero: every value written to mlp.act/1 was there already" in shown
     assert re.search(r"^regression .* 5\*", shown, re.M)
@@ -671,14 +593,13 @@ def test_what_was_left_out_and_what_changed_nothing_are_said(sweep):
 
 
 def test_junit_is_well_formed_and_counts(sweep, tmp_path):
-    results, baseline = sweep
     junit = tmp_path / "junit.xml"
-    set_value(results, "none", "de", 9.0)
-    write_results(results / "new", {ppl("de"): task_results(p=1.0)}, condition="de:mean")
-    assert run(results, "--baseline", baseline, "--junit", junit).exit_code == 1
+    sweep.set_value("none", "de", 9.0)
+    write_results(sweep.results / "new", {ppl("de"): task_results(p=1.0)}, condition="de:mean")
+    assert sweep.run("--junit", junit).exit_code == 1
     root = ElementTree.parse(junit).getroot()
     cases = list(root.iter("testcase"))
-    found = findings(results, baseline)
+    found = sweep.findings()
     bad = sum(finding.failing for finding in found)
     assert (root.get("tests"), root.get("failures")) == (str(len(found)), str(bad))
     assert len(cases) == len(found)
@@ -706,11 +627,10 @@ def test_odd_names_neither_break_the_xml_nor_an_annotation():
 
 
 def test_annotations_stand_at_the_line_of_the_entry(sweep, monkeypatch):
-    results, baseline = sweep
-    edit_lines = baseline.read_text().splitlines()
-    set_value(results, "none", "de", 4.5)
-    monkeypatch.chdir(baseline.parent)
-    shown = run(results, "--baseline", baseline, "--github")
+    edit_lines = sweep.baseline.read_text().splitlines()
+    sweep.set_value("none", "de", 4.5)
+    monkeypatch.chdir(sweep.baseline.parent)
+    shown = sweep.run("--github")
     errors = [line for line in shown.output.splitlines() if line.startswith("::error")]
     (moved,) = [line for line in errors if "regression" in line]
     place = re.match(r"::error file=baseline\.json,title=[^,]*,line=(\d+)::", moved)
@@ -719,13 +639,10 @@ def test_annotations_stand_at_the_line_of_the_entry(sweep, monkeypatch):
 
 
 def test_a_check_needs_neither_numpy_nor_torch(sweep):
-    results, baseline = map(str, sweep)
+    arguments = ["check", str(sweep.results), "--baseline", str(sweep.baseline)]
     code = (
-        "import sys\n"
-        "from lsn_eval.checking import baseline_files, checks, formats\n"
-        "from lsn_eval.results import read_results\n"
-        f"baseline = baseline_files.read_baseline(baseline_files.Path({baseline!r}))\n"
-        f"print(formats.summary(checks.check(read_results([{results!r}]), baseline)))\n"
+        "import sys\nfrom lsn_eval.cli import app\n"
+        f"app({arguments}, standalone_mode=False)\n"
         "heavy = {'numpy', 'scipy', 'torch', 'transformers', 'lm_eval', 'datasets', 'pandas'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
@@ -744,24 +661,23 @@ def test_real_results_pass_their_own_baseline_and_a_broken_intervention_does_not
     from lsn_eval.sweeping.running import run_sweep
     from lsn_eval.sweeping.settings import SweepSettings
 
-    results, baseline, languages = tmp_path / "results", tmp_path / "baseline.json", ["de", "ru"]
+    checked, languages = Checked(tmp_path), ["de", "ru"]
     conditions = ("none", *(f"{who}{x}:zero" for x in languages for who in ("", "random1-")))
     settings = SweepSettings(
         model="lsn_demo", mask="demo/planted", conditions=conditions, dtype="float32",
         tasks=tuple(map(ppl, languages)), batch_size="16", device="cpu",
     )  # fmt: skip
-    run_sweep(settings, results, progress=False)
-    arguments = ("--baseline", baseline, "--update", "--metric", "token_perplexity")
-    assert run(results, *arguments).exit_code == 0
-    edit(baseline, lambda d: d["gates"].extend({**gate, "languages": languages} for gate in GATES))
-    passed = run(results, "--baseline", baseline)
+    run_sweep(settings, checked.results, progress=False)
+    assert checked.run("--update", "--metric", "token_perplexity").exit_code == 0
+    checked.edit(lambda d: d["gates"].extend({**gate, "languages": languages} for gate in GATES))
+    passed = checked.run()
     assert passed.output == "passed: 10 ok, 4 gate met\n"
     assert passed.exit_code == 0
     # The record still says de:zero, and no hook runs.
     monkeypatch.setattr(LsnHF, "_active", lambda self: nullcontext())
-    shutil.rmtree(results / "de_zero")
-    run_sweep(settings, results, progress=False)
-    red = run(results, "--baseline", baseline)
+    shutil.rmtree(checked.results / "de_zero")
+    run_sweep(settings, checked.results, progress=False)
+    red = checked.run()
     assert red.exit_code == 1
     (moved,) = re.findall("^regression .*", red.output, re.M)
     (gate,) = re.findall("^gate failed .*", red.output, re.M)
