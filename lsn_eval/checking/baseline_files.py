@@ -36,9 +36,10 @@ _BLOCKS = {
     "models": (("model",), ("settings",)),
     "tasks": (("model", "task"), ("settings",)),
     "values": (
-        ("model", "condition", "task", "metric"), ("language", "value", "tolerance", "worse"),
+        ("model", "condition", "task", "metric"),
+        ("language", "value", "tolerance", "worse"),
     ),
-}  # fmt: skip
+}
 """The fields of an entry: what it is about, and what it says of that."""
 _OF_VERSION_1 = {
     "version": "task version", "shots": "few-shot examples", "documents": "documents",

@@ -45,8 +45,12 @@ def check(
     """
     checked = _Check(rows, baseline, choice, allow)
     findings = [
-        *checked.changed(), *checked.moved(), *checked.missing(), *checked.new(), *checked.gates(),
-    ]  # fmt: skip
+        *checked.changed(),
+        *checked.moved(),
+        *checked.missing(),
+        *checked.new(),
+        *checked.gates(),
+    ]
     return sorted(findings, key=lambda finding: not finding.failing)
 
 

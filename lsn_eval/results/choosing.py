@@ -62,7 +62,8 @@ class Choice:
         Raises:
             LsnError: one is not.
         """
-        return Choice(*(_patterns(option, asked, rows) for option, asked in self._options()))
+        asked = {f"{option}s": _patterns(option, texts, rows) for option, texts in self._asked()}
+        return Choice(**asked)
 
     def means(self, row: Number) -> bool:
         """Whether a row is meant, once names with commas are taken apart."""
@@ -76,12 +77,9 @@ class Choice:
     def __str__(self) -> str:
         return " ".join(f"--{option} {','.join(asked)}" for option, asked in self._asked())
 
-    def _options(self) -> list[tuple[str, tuple[str, ...]]]:
-        values = (self.tasks, self.metrics, self.models, self.conditions, self.languages)
-        return list(zip(_NAMES, values, strict=True))
-
     def _asked(self) -> list[tuple[str, tuple[str, ...]]]:
-        return [(option, asked) for option, asked in self._options() if asked]
+        values = (self.tasks, self.metrics, self.models, self.conditions, self.languages)
+        return [(option, asked) for option, asked in zip(_NAMES, values, strict=True) if asked]
 
 
 def _patterns(option: str, asked: Iterable[str], rows: Sequence[Number]) -> tuple[str, ...]:
@@ -121,8 +119,5 @@ def _comes_along(condition: str, patterns: Sequence[str]) -> bool:
 def _first_metrics(rows: Sequence[N]) -> list[N]:
     """The task's first metric that has a number, under each of its filters."""
     usable = {(row.task, row.metric) for row in rows if row.usable}
-    first: dict[str, str] = {}
-    for row in rows:
-        if (row.task, row.metric) in usable:
-            first.setdefault(row.task, row.metric)
+    first = {x.task: x.metric for x in reversed(rows) if (x.task, x.metric) in usable}
     return [row for row in rows if row.metric == first.get(row.task)]

@@ -140,6 +140,10 @@ def _check_depth(value: Any, where: str, error: type[LsnError]) -> None:
     raise error(f"{where}: JSON nested deeper than {DEEPEST} levels")
 
 
+def _all_texts(values: list[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
 class Fields:
     """A JSON object whose fields are of the types that are asked for.
 
@@ -180,10 +184,7 @@ class Fields:
 
     def texts(self, name: str, default: Any = ...) -> Any:
         """A list of texts."""
-        return self._of(
-            name, list, "a list of texts", default,
-            lambda value: all(isinstance(entry, str) for entry in value),
-        )  # fmt: skip
+        return self._of(name, list, "a list of texts", default, _all_texts)
 
     def wholes(self, name: str, *, most: int = 1 << 53) -> Any:
         """A list of whole numbers from 0 to `most`."""

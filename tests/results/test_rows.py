@@ -6,12 +6,7 @@ import math
 import time
 
 import pytest
-from builders.results_files import (
-    edited,
-    ppl,
-    task_results,
-    write_results,
-)
+from builders.results_files import edited, ppl, task_results, write_results
 
 from lsn_eval.results import read_results
 from lsn_eval.results.rows import ResultsError
@@ -24,9 +19,8 @@ def test_a_row_holds_the_number_and_what_it_was_measured_with(tmp_path):
     )
     (row,) = read_results([tmp_path])
     assert (row.file, row.model, row.task, row.language) == (path, "lsn_demo", ppl("de"), "de")
-    assert (row.condition, row.metric, row.filter, row.value) == ("de:zero", "token_perplexity", "none", 5.5)  # fmt: skip
-    assert row.stderr is None
-    assert row.higher_is_better is False
+    assert row.key == ("lsn_demo", "de:zero", ppl("de"), "token_perplexity")
+    assert (row.filter, row.value, row.stderr, row.higher_is_better) == ("none", 5.5, None, False)
     assert (row.version, row.shots, row.documents, row.date) == ("1.0", 0, 48, 1795166306.2)
     assert row.signature == (
         "model:lsn_demo|dtype:float32|mask:sha256-3986c9d8f34d|method:planted|condition:de:zero"
@@ -38,10 +32,7 @@ def test_a_row_holds_the_number_and_what_it_was_measured_with(tmp_path):
 
 @pytest.mark.parametrize(
     "model_args",
-    [
-        {"pretrained": "org/model", "dtype": "float32"},
-        "pretrained=org/model,dtype=float32",
-    ],
+    [{"pretrained": "org/model", "dtype": "float32"}, "pretrained=org/model,dtype=float32"],
 )
 def test_a_plain_run_of_hf_is_the_baseline_and_has_a_like_signature(tmp_path, model_args):
     write_results(tmp_path, {"xnli_de": task_results(acc=(0.4, 0.01))}, condition=None, higher_is_better=True, model_args=model_args)  # fmt: skip
@@ -67,33 +58,20 @@ def test_filters_stay_apart_and_a_group_without_a_number_gives_no_row(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("value", [math.nan, None, "N/A", " "])
-def test_what_is_no_number_is_nan_and_not_usable(tmp_path, value):
-    (row,) = read_file(
-        write_results(tmp_path, {ppl("de"): task_results(token_perplexity=value)})
-    ).rows
-    assert math.isnan(row.value)
+@pytest.mark.parametrize("value", [math.nan, None, "N/A", " ", math.inf])
+def test_what_is_no_number_is_not_usable(tmp_path, value):
+    (row,) = read_file(write_results(tmp_path, {ppl("de"): task_results(p=value)})).rows
+    assert row.value == math.inf if value == math.inf else math.isnan(row.value)
     assert not row.usable
 
 
-def test_infinity_is_not_usable(tmp_path):
-    (row,) = read_file(
-        write_results(tmp_path, {ppl("de"): task_results(byte_perplexity=math.inf)})
-    ).rows
-    assert not row.usable
-
-
-def test_an_intervention_that_changed_nothing_is_marked(tmp_path):
-    write_results(tmp_path, {ppl("de"): task_results(p=1.0)}, condition="de:zero", unchanged=["mlp.act/1"])  # fmt: skip
+def test_what_changed_nothing_and_a_mask_of_another_model_are_warnings_of_every_row(tmp_path):
+    path = write_results(tmp_path, {ppl("de"): task_results(p=1.0)}, condition="de:zero", unchanged=["mlp.act/1"])  # fmt: skip
+    edited(path, lambda document: document["config"]["lsn"]["seen"].update(doubts=["of x, not y"]))
     (row,) = read_results([tmp_path])
     assert row.unchanged == ("mlp.act/1",)
-    assert row.warnings == ("every value written to mlp.act/1 was there already",)
-
-
-def test_a_mask_of_another_model_is_a_warning_of_every_row(tmp_path):
-    path = write_results(tmp_path, {ppl("de"): task_results(p=1.0)}, condition="de:zero")
-    edited(path, lambda document: document["config"]["lsn"]["seen"].update(doubts=["of x, not y"]))
-    assert read_results([tmp_path])[0].warnings == ("of x, not y",)
+    nothing = "every value written to mlp.act/1 was there already"
+    assert row.warnings == (nothing, "of x, not y")
 
 
 def test_the_newest_file_of_a_model_condition_and_task_wins(tmp_path):
@@ -117,19 +95,14 @@ def test_two_masks_and_two_dtypes_under_one_condition_both_count(tmp_path, other
     assert [(row.date, row.older) for row in read_results([tmp_path])] == [(1.0, 0), (2.0, 0)]
 
 
-def test_an_older_file_that_was_measured_with_something_else_is_left_out_with_a_warning(tmp_path):
+def test_an_older_file_is_left_out_with_a_warning_and_one_named_twice_read_once(tmp_path):
     results = {ppl("de"): task_results(p=1.0)}
-    write_results(tmp_path, results, condition="de:zero", date=1.0, version=2.0)
-    write_results(tmp_path, results, condition="de:zero", date=2.0)
-    (row,) = read_results([tmp_path])
+    write_results(tmp_path / "x", results, condition="de:zero", date=1.0, version=2.0)
+    path = write_results(tmp_path / "x", results, condition="de:zero", date=2.0)
+    (row,) = read_results([tmp_path, path, tmp_path / "x" / ".." / "x"])
+    assert (row.value, row.older) == (1.0, 1)
     (warning,) = row.warnings
     assert "data:lsn_demo_ppl_de:2.0" in warning
-
-
-def test_a_file_named_twice_is_read_once(tmp_path):
-    path = write_results(tmp_path / "x", {ppl("de"): task_results(p=1.0)})
-    rows = read_results([tmp_path, path, tmp_path / "x" / ".." / "x"])
-    assert [(row.value, row.older) for row in rows] == [(1.0, 0)]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +157,8 @@ def test_no_file_and_no_path_are_errors(tmp_path):
 
 
 def test_a_thousand_files_take_seconds(tmp_path):
-    results = {ppl(code): task_results(token_perplexity=3.0, acc=0.5) for code in ("de", "en", "zh", "ru", "ar", "nl")}  # fmt: skip
+    languages = ("de", "en", "zh", "ru", "ar", "nl")
+    results = {ppl(code): task_results(token_perplexity=3.0, acc=0.5) for code in languages}
     for number in range(1000):
         write_results(tmp_path / str(number), results, condition=f"random{number}-de:zero")
     start = time.process_time()  # others may be using the machine
