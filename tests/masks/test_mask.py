@@ -27,6 +27,8 @@ def test_neurons_come_by_language_name_sorted_with_layer_and_index():
     assert made.layer_counts("fr") == {"mlp.act": [2, 0, 0]}
     assert made.indices("de", "mlp.act", 1).size == 0
     assert made.places("de") == (("mlp.act", "0"), ("mlp.act", "2"))
+    with pytest.raises(ValueError, match="read-only"):
+        made.indices("de", "mlp.act", 0)[0] = 2
 
 
 def test_several_hookpoints_must_be_named():
@@ -108,11 +110,6 @@ def test_the_digest_covers_neurons_and_values_and_nothing_else():
     assert mask(values=values).statistics("de") == ()
 
 
-def test_arrays_of_a_mask_cannot_be_changed():
-    with pytest.raises(ValueError, match="read-only"):
-        mask().indices("de", "mlp.act", 0)[0] = 2
-
-
 def test_union_difference_and_overlap_go_language_by_language():
     a = mask(values={"de": {"mlp.act": {"0": {"mean": [1.0, 4.0]}, "2": {"mean": [9.0]}}}})
     b = mask(
@@ -131,34 +128,25 @@ def test_union_difference_and_overlap_go_language_by_language():
     assert overlap.neurons("de").tolist() == [[0, 4]]
     assert union.method.name == "union"
     assert union.method.parameters["of"] == [a.digest, b.digest]
-
-
-def test_values_that_two_masks_contradict_each_other_on_are_dropped():
+    # What two masks contradict each other on is dropped.
     a = mask(values={"fr": {"mlp.act": {"0": {"mean": [1.0, 2.0], "max": [3.0, 4.0]}}}})
     b = mask(values={"fr": {"mlp.act": {"0": {"mean": [1.0, 5.0], "max": [3.0, 4.0]}}}})
     assert (a | b).statistics("fr") == ("max",)
-
-
-def test_masks_of_different_models_are_not_combined():
-    other = NeuronMask(GOOD, model=ModelLayout.numbered(4, {"mlp.act": 10}))
-    with pytest.raises(MaskError, match="the union of masks of different models"):
-        mask() | other
-    wider = NeuronMask(GOOD, model=ModelLayout.numbered(3, {"mlp.act": 11}))
-    with pytest.raises(MaskError, match="both must be of one model"):
-        mask() - wider
+    for model, message in (
+        (ModelLayout.numbered(4, {"mlp.act": 10}), "the union of masks of different models"),
+        (ModelLayout.numbered(3, {"mlp.act": 11}), "both must be of one model"),
+    ):
+        with pytest.raises(MaskError, match=message):
+            mask() | mask(model=model)
 
 
 def test_controls_match_layer_by_layer_and_hold_no_neuron_of_any_language():
     model = ModelLayout.numbered(3, {"mlp.act": 200, "mlp.down_in": 50})
-    generator = np.random.RandomState(0)
-
-    def pick(width, count):
-        return np.sort(generator.permutation(width)[:count])
-
+    pick = np.random.RandomState(0).permutation
     neurons = {
         language: {
-            "mlp.act": {"0": pick(200, 30), "2": pick(200, 10)},
-            "mlp.down_in": {"1": pick(50, 5)},
+            "mlp.act": {"0": np.sort(pick(200)[:30]), "2": np.sort(pick(200)[:10])},
+            "mlp.down_in": {"1": np.sort(pick(50)[:5])},
         }
         for language in ("de", "fr", "vi")
     }
