@@ -22,9 +22,9 @@ def test_published_counts_are_imported(tmp_path: Path) -> None:
     stats = import_counts(files, languages, model_type="llama")
     assert stats.get("mlp.act", "positive").shape == (3, 32, 11008)
     assert stats.tokens == {"en": 6287360, "de": 4239360, "tr": 4874240}
-    for number, file in enumerate(files):
+    for file, counts in zip(files, stats.get("mlp.act", "positive"), strict=True):
         published = torch.load(file, weights_only=True)["over_zero"].numpy()
-        np.testing.assert_array_equal(stats.get("mlp.act", "positive")[number], published)
+        np.testing.assert_array_equal(counts, published)
     stats.save(tmp_path / "a")
     assert_equal(ActivationStats.load(tmp_path / "a"), stats)
 
@@ -36,12 +36,14 @@ def test_imports_that_cannot_be(tmp_path: Path) -> None:
     torch.save({"n": torch.tensor(5), "over_zero": torch.zeros(2, 4, dtype=torch.int32)}, other)
     assert import_counts([path], ["de"]).tokens == {"de": 5}
     torch.save({"n": 5, "over_zero": torch.ones(2, 3, dtype=torch.int32)}, tmp_path / "counts")
-    with pytest.raises(StatisticsError, match="holds the counts that de has already"):
-        import_counts([tmp_path / "counts"] * 2, ["de", "fr"])
-    with pytest.raises(StatisticsError, match="different models"):
-        import_counts([path, other], ["de", "fr"])
-    with pytest.raises(StatisticsError, match="1 files and 2 languages"):
-        import_counts([path], ["de", "fr"])
+    for files, message in (
+        ([tmp_path / "counts"] * 2, "holds the counts that de has already"),
+        ([path, other], "different models"),
+        ([path], "1 files and 2 languages"),
+        ([path, tmp_path / "c.pt"], "does not exist"),
+    ):
+        with pytest.raises(StatisticsError, match=message):
+            import_counts(files, ["de", "fr"])
     with pytest.raises(StatisticsError, match="hookpoint 'mlp'"):
         import_counts([path], ["de"], hookpoint="mlp")
     for wrong, message in (
@@ -59,5 +61,3 @@ def test_imports_that_cannot_be(tmp_path: Path) -> None:
         torch.save(wrong, path)
         with pytest.raises(StatisticsError, match=message):
             import_counts([path], ["de"])
-    with pytest.raises(StatisticsError, match="does not exist"):
-        import_counts([tmp_path / "c.pt"], ["de"])

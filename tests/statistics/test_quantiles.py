@@ -25,14 +25,13 @@ def silu(values):
 
 def stream(kind: str) -> np.ndarray:
     generator = np.random.default_rng(3)
-    shape = (TOKENS, NEURONS)
-    if kind == "skewed":
-        return silu(generator.normal(-1, 2, shape))
-    if kind == "drifting":
-        return silu(generator.normal(0, 1, shape) + np.linspace(-3, 3, TOKENS)[:, None])
-    if kind == "sorted":
-        return np.sort(generator.normal(0, 1, shape), axis=0)
-    return generator.standard_cauchy(shape)
+    normal = generator.normal(size=(TOKENS, NEURONS))
+    return {
+        "skewed": lambda: silu(2 * normal - 1),
+        "drifting": lambda: silu(normal + np.linspace(-3, 3, TOKENS)[:, None]),
+        "sorted": lambda: np.sort(normal, axis=0),
+        "heavy-tailed": lambda: generator.standard_cauchy(normal.shape),
+    }[kind]()
 
 
 def sample_of(values: np.ndarray, size: int = SIZE, batch: int = 1000, only=None) -> TokenSample:
@@ -63,9 +62,7 @@ def test_rank_error_is_that_of_a_uniform_sample(kind: str) -> None:
 def test_the_sample_is_the_tokens_with_the_smallest_keys() -> None:
     values = np.arange(5000.0)[:, None] % 2048  # exact in float16
     sample = sample_of(values, size=300, batch=700)
-    keys = np.concatenate([token_keys(5, np.full(700, row), np.arange(700)) for row in range(8)])[
-        :5000
-    ]
+    keys = token_keys(5, *np.divmod(np.arange(5000), 700))
     smallest = np.argsort(keys)[:300]
     np.testing.assert_array_equal(sample.keys, keys[smallest])
     np.testing.assert_array_equal(sample.values["mlp.act"][:, 0, 0], values[smallest, 0])
@@ -83,18 +80,14 @@ def test_shards_merge_to_the_sample_of_one_run(order: tuple[int, ...]) -> None:
         np.testing.assert_array_equal(values, whole.quantiles("mlp.act")[name])
 
 
-def test_samples_of_two_sizes_merge_to_the_smaller() -> None:
+def test_samples_of_two_sizes_merge_to_the_smaller_and_a_token_counts_once() -> None:
     values = stream("skewed")[:9000]
     large = sample_of(values, size=400, only=lambda row: row % 2)
     small = sample_of(values, size=100, only=lambda row: not row % 2)
     merged = TokenSample.merged([large, small])
     np.testing.assert_array_equal(merged.keys, sample_of(values, size=100).keys)
-
-
-def test_a_token_counts_once() -> None:
-    sample = sample_of(stream("skewed")[:3000], size=100)
     with pytest.raises(ValueError, match="same token"):
-        TokenSample.merged([sample, sample])
+        TokenSample.merged([small, small])
 
 
 def test_a_small_corpus_has_exact_quantiles() -> None:
