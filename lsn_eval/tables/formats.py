@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from lsn_eval.tables.table import SIGNS, Mark, Table
 from lsn_eval.visible_text import one_line
 from lsn_eval.wording.text_tables import aligned, markdown_table, markdown_text
 
-FORMATS = ("terminal", "markdown", "csv", "json", "latex")
 SUFFIXES: Mapping[str, str] = {
     ".txt": "terminal", ".md": "markdown", ".csv": "csv", ".json": "json", ".tex": "latex",
 }  # fmt: skip
-
-
-def render(tables: Sequence[Table], name: str, notes: Sequence[str] = ()) -> str:
-    """All tables in one text; `notes` concern all of them and come first."""
-    return _RENDER[name](tables, notes)
+FORMATS = tuple(SUFFIXES.values())
 
 
 def _rows(table: Table) -> list[list[str]]:
@@ -92,8 +87,6 @@ def _latex_cell(text: str, mark: Mark) -> str:
     return _latex_text(text) + (r"$^{\sim}$" if mark == "undecided" else SIGNS[mark])
 
 
-_RENDER: Mapping[str, Callable[[Sequence[Table], Sequence[str]], str]] = {
-    "terminal": terminal,
-    "markdown": markdown,
-    "latex": latex,
-}
+def render(tables: Sequence[Table], name: str, notes: Sequence[str] = ()) -> str:
+    """All tables in one text; `notes` concern all of them and come first."""
+    return {"terminal": terminal, "markdown": markdown, "latex": latex}[name](tables, notes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from lsn_eval.comparing import Comparison, Draws, Panel
@@ -44,8 +45,8 @@ def leaderboard(comparison: Comparison) -> list[Table]:
     tables = []
     for (_, _, what, *_), by_settings in entries.items():
         alike = _alike(by_settings)
-        different = _differences(list(alike))
-        tables += [_table(what, found, comparison.draws, different) for found in alike.values()]
+        different = ", ".join(_differences(list(alike)))
+        tables += [_table(what, group, comparison.draws, different) for group in alike.values()]
     return tables
 
 
@@ -57,28 +58,25 @@ _Settings = tuple[tuple[str, str], ...]
 
 def _shared_settings(panel: Panel) -> _Settings:
     """What has to be equal from model to model."""
-    found = {}
+    shared = []
     for language in panel.languages:
         change = panel.change(NO_CONDITION, language)
         settings = change.row.settings if change else {}
-        for name, value in settings.items():
-            templated = name == "prompts" and settings.get("chat template") != "none"
-            if name not in OF_THE_MODEL and not templated:
-                found[f"{language}/{name}"] = value
-    return tuple(sorted(found.items()))
+        templated = {"prompts"} if settings.get("chat template") != "none" else set()
+        of_the_model = OF_THE_MODEL | templated
+        shared += [(f"{language}/{x}", settings[x]) for x in settings.keys() - of_the_model]
+    return tuple(sorted(shared))
 
 
 def _alike(entries: Mapping[_Settings, list[Entry]]) -> dict[_Settings, list[Entry]]:
     """Those of equal settings together. lm-eval hashes prompts only where samples are logged: a
     run without joins the first that is equal in all else."""
-    found: dict[_Settings, list[Entry]] = {}
-    unhashed = [key for key in entries if _without_prompts(key) == key]
-    for key in [*(key for key in entries if key not in unhashed), *unhashed]:
-        home = key
-        if key in unhashed:
-            home = next((other for other in found if _without_prompts(other) == key), key)
-        found.setdefault(home, []).extend(entries[key])
-    return found
+    alike: dict[_Settings, list[Entry]] = {}
+    for settings in sorted(entries, key=lambda settings: _without_prompts(settings) == settings):
+        unhashed = _without_prompts(settings) == settings
+        homes = (other for other in alike if unhashed and _without_prompts(other) == settings)
+        alike.setdefault(next(homes, settings), []).extend(entries[settings])
+    return alike
 
 
 def _without_prompts(settings: _Settings) -> _Settings:
@@ -87,15 +85,15 @@ def _without_prompts(settings: _Settings) -> _Settings:
 
 def _differences(settings: Sequence[_Settings]) -> list[str]:
     """Names of the settings in which tables of one metric and family differ."""
-    mappings = [dict(mapping) for mapping in settings]
-    names = dict.fromkeys(name for mapping in mappings for name in mapping)
-    different = [n for n in names if len({mapping.get(n) for mapping in mappings}) > 1]
+    pairs = Counter(pair for mapping in settings for pair in mapping)
+    different = (name for (name, _), times in pairs.items() if times < len(settings))
     return list(dict.fromkeys(name.partition("/")[2] for name in different))
 
 
-def _table(what: str, entries: Sequence[Entry], draws: Draws, different: Sequence[str]) -> Table:
+def _table(what: str, entries: Sequence[Entry], draws: Draws, different: str) -> Table:
     first, overall = entries[0]
     log = first.scale == "log"
+    intervals = [overall.interval for _, overall in entries]
     ordered = sorted(entries, key=lambda e: -strength(e[1].own, e[1].others, first.scale))
     doubtful = _tokenizers_matter(entries)
     marks = [_mark(panel, overall, what, doubtful) for panel, overall in ordered]
@@ -107,25 +105,18 @@ def _table(what: str, entries: Sequence[Entry], draws: Draws, different: Sequenc
         "Selectivity: own minus others; order and rank go by how much further the own languages "
         "moved": not log,
         "Rank p compares with control number 1 of every language, number 2 and so on": True,
-        f"{draws} Languages' documents are drawn independently.": any(
-            overall.interval for _, overall in entries
-        ),
+        f"{draws} Languages' documents are drawn independently.": any(intervals),
         f"? {first.metric} is a mean over tokens, and the tokenizers differ: neither values "
         "nor changes can be compared from model to model, nor the order; byte_perplexity can": (
             doubtful
         ),
         "! the samples of one of its numbers give another": "contradicted" in marks,
         f"not selective, the other languages changed more: {', '.join(elsewhere)}": elsewhere,
-        "without samples of every cell there is no interval": any(
-            overall.interval is None for _, overall in entries
-        ),
-        f"~ the {draws.level:.0%} interval holds 0": any(
-            overall.undecided for _, overall in entries
-        ),
-        f"not to be compared with the other table of this name: {', '.join(different)} differ": (
-            different
-        ),
+        "without samples of every cell there is no interval": None in intervals,
+        f"~ the {draws.level:.0%} interval holds 0": any(o.undecided for _, o in entries),
+        f"not to be compared with the other table of this name: {different} differ": different,
     }
+    lines = (signatures(panel, {NO_CONDITION, *panel.selectivity}) for panel, _ in ordered)
     return Table(
         title=f"{first.metric} of {first.family}, {what}: models by selectivity",
         columns=(
@@ -137,13 +128,7 @@ def _table(what: str, entries: Sequence[Entry], draws: Draws, different: Sequenc
             *(fact for fact, holds in facts.items() if holds),
             *(note for panel, _ in ordered for note in panel.notes),
         ),
-        signatures=tuple(
-            dict.fromkeys(
-                line
-                for panel, _ in ordered
-                for line in signatures(panel, {NO_CONDITION, *panel.selectivity})
-            )
-        ),
+        signatures=tuple(dict.fromkeys(itertools.chain(*lines))),
     )  # fmt: skip
 
 
@@ -153,14 +138,9 @@ def _tokenizers_matter(entries: Sequence[Entry]) -> bool:
     if not any(word in entries[0][0].metric for word in ("token", "chunk")):
         return False
     counts = [tuple(sorted(panel.units.items())) for panel, _ in entries]
-    if all(counts) and len(set(counts)) > 1:
-        return True
-    found = {
-        change.row.settings.get("tokenizer")
-        for panel, _ in entries
-        for change in panel.changes.values()
-    }
-    return len(found) > 1
+    rows = [change.row for panel, _ in entries for change in panel.changes.values()]
+    tokenizers = {row.settings.get("tokenizer") for row in rows}
+    return len(tokenizers) > 1 or (all(counts) and len(set(counts)) > 1)
 
 
 def _mark(panel: Panel, overall: Overall, what: str, doubtful: bool) -> Mark:

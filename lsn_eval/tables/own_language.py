@@ -15,35 +15,28 @@ def own_table(panel: Panel, draws: Draws) -> Table | None:
     write = shift_writer(panel.scale)
     rows = []
     for condition in panel.conditions:
-        language = own_language(condition)
-        change = panel.change(condition, language) if language else None
-        if change is None or language is None:
+        language = own_language(condition) or ""
+        change = panel.change(condition, language)
+        if change is None:
             continue
-        if change.shift is None:
-            reasons = Cell("", mark="refused", detail="; ".join(change.obstacles))
-            rows.append((Cell(condition), Cell(language), reasons, *[Cell("")] * 7))
-            continue
-        rows.append(
-            (
-                Cell(condition),
-                Cell(language),
+        cells = [Cell("", mark="refused", detail="; ".join(change.obstacles)), *[Cell("")] * 7]
+        if change.shift is not None:
+            cells = [
                 Cell(write(change.shift), change.shift, change.mark, detail(change, draws)),
                 Cell(interval(change.interval, write)),
                 Cell(p_value(change.p_holm), change.p_holm),
                 controls_cell(list(change.controls.values()), write),
                 Cell(p_value(change.control_p), change.control_p),
                 *_selectivity_cells(panel, condition),
-            )
-        )
+            ]
+        rows.append((Cell(condition), Cell(language), *cells))
     if not rows:
         return None
     log = panel.scale == "log"
-    ranks = "of more perplexity"
-    if not log:
-        ranks = "in either direction (selectivity: by how much further the own language moved)"
-    scale = "log perplexity" if log else panel.metric
+    ranks = "in either direction (selectivity: by how much further the own language moved)"
+    ranks, scale = ("of more perplexity", "log perplexity") if log else (ranks, panel.metric)
     signs = legend(rows, draws, default_show(panel))
-    if elsewhere := [name for name, found in panel.selectivity.items() if found.elsewhere]:
+    if elsewhere := [name for name, of_one in panel.selectivity.items() if of_one.elsewhere]:
         signs.append(f"not selective, the other languages changed more: {', '.join(elsewhere)}")
     given = len(panel.selectivity)
     if given < len(rows):
@@ -71,14 +64,14 @@ def own_table(panel: Panel, draws: Draws) -> Table | None:
 
 
 def _selectivity_cells(panel: Panel, condition: str) -> tuple[Cell, Cell, Cell]:
-    found = panel.selectivity.get(condition)
-    if found is None:
+    of_one = panel.selectivity.get(condition)
+    if of_one is None:
         return Cell(""), Cell(""), Cell("")
-    mark: Mark = "undecided" if found.undecided else ""
+    mark: Mark = "undecided" if of_one.undecided else ""
     if panel.contradicted(condition):
         mark = "contradicted"
     return (
-        Cell(selectivity(found.value), found.value, mark),
-        Cell(interval(found.interval, selectivity)),
-        Cell(p_value(found.p), found.p),
+        Cell(selectivity(of_one.value), of_one.value, mark),
+        Cell(interval(of_one.interval, selectivity)),
+        Cell(p_value(of_one.p), of_one.p),
     )

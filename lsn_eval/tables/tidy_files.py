@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import io
 import json
 import math
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 from lsn_eval.comparing import Comparison, Panel
@@ -20,20 +20,15 @@ _FORMULA = frozenset("=+-@\t\r")
 def csv_parts(comparison: Comparison) -> Iterator[str]:
     """A header, then a line a number. Text that a spreadsheet would take for a formula has an
     apostrophe before it, which spreadsheets hide and readers of data have to remove."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    as_it_is: Any = SimpleNamespace(write=str)  # what it writes, `writerow` gives back
+    line = csv.writer(as_it_is, lineterminator="\n").writerow
     for number, row in enumerate(tidy(comparison.panels, comparison.unmoved)):
         if number == 0:
-            writer.writerow(row)
-        writer.writerow(
-            [
-                f"'{value}" if type(value) is str and value[:1] in _FORMULA else value
-                for value in row.values()
-            ]
+            yield line(row)
+        yield line(
+            f"'{value}" if type(value) is str and value[:1] in _FORMULA else value
+            for value in row.values()
         )
-        yield text.getvalue()
-        text.seek(0)
-        text.truncate()
 
 
 def json_parts(comparison: Comparison) -> Iterator[str]:
