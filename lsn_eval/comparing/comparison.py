@@ -55,10 +55,9 @@ class Comparison:
         return pandas.DataFrame(tidy(self.panels, self.unmoved))
 
     def __repr__(self) -> str:
-        lines = [f"<Comparison of {counted(len(self.rows), 'number')}:"]
-        lines += [f"  {panel!r}" for panel in self.panels[:10]]
-        more = len(self.panels) - 10
-        return "\n".join([*lines, *([f"  and {more:,} more"] if more > 0 else [])]) + ">"
+        panels = [f"\n  {panel!r}" for panel in self.panels[:10]]
+        more = f"\n  and {len(self.panels) - 10:,} more" if len(self.panels) > 10 else ""
+        return f"<Comparison of {counted(len(self.rows), 'number')}:{''.join(panels)}{more}>"
 
 
 def compare(
@@ -164,10 +163,9 @@ def _remarks(rows: Sequence[Row]) -> Iterator[str]:
     for family, name in dict.fromkeys((row.family, row.name) for row in rows if not row.group):
         if (family, name) not in usable:
             yield f"{name} of {family} is no finite number in any file and is left out"
-    older = {(row.file, row.task): row.older for row in rows if row.older}
-    if older:
-        places = [f"{row.condition} on {row.task}" for row in rows if row.older]
+    if older := {(row.file, row.task): row.older for row in rows if row.older}:
+        places = dict.fromkeys(f"{row.condition} on {row.task}" for row in rows if row.older)
         yield (
             f"{sum(older.values())} older results of the same model, condition and task were left "
-            f"out, the newest counts: {listed(dict.fromkeys(places), 3)}"
+            f"out, the newest counts: {listed(places, 3)}"
         )

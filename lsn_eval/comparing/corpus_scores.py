@@ -33,14 +33,12 @@ def readings(items: Sequence[Sequence[Any]], metric: str) -> Iterator[tuple[Kind
         if name == "bleu" and not others:
             yield from _counts(lambda: BLEU(tokenize=tokenizer), items, translation=0)
         return
-    if name == "bleu":
-        yield from _counts(BLEU, items, translation=1)
-    elif name in ("chrf", "chrf++"):
+    if name in ("chrf", "chrf++"):
         words = 2 if name == "chrf++" else 0
-        yield from _counts(lambda: CHRF(word_order=words), items, translation=0)
-        yield from _counts(lambda: CHRF(word_order=words), items, translation=1)
-    elif name == "ter":
-        yield from _counts(TER, items, translation=1)
+        for translation in (0, 1):
+            yield from _counts(lambda: CHRF(word_order=words), items, translation=translation)
+    elif name in ("bleu", "ter"):
+        yield from _counts(BLEU if name == "bleu" else TER, items, translation=1)
 
 
 def _counts(

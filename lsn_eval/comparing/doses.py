@@ -6,6 +6,7 @@ are one dose series: one finding, which whatever counts conditions counts once.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -53,16 +54,11 @@ def dose_series(conditions: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
     A series is what writes the same neurons with doses of one kind.
     """
-    series: dict[object, dict[str, float]] = {}
+    series: dict[object, dict[str, float]] = defaultdict(dict)
     for condition in conditions:
-        dose = dose_of(condition)
-        if dose is not None:
-            neurons = frozenset(dose.neurons), dose.kind
-            series.setdefault(neurons, {})[condition] = dose.strength
+        if dose := dose_of(condition):
+            series[frozenset(dose.neurons), dose.kind][condition] = dose.strength
         elif condition != "none":
-            series[condition] = {condition: 0.0}
-    found = {}
-    for doses in series.values():
-        strongest, *weaker = sorted(doses, key=lambda condition: -doses[condition])
-        found[strongest] = tuple(weaker)
-    return found
+            series[condition][condition] = 0.0
+    ordered = (sorted(doses, key=doses.__getitem__, reverse=True) for doses in series.values())
+    return {strongest: tuple(weaker) for strongest, *weaker in ordered}

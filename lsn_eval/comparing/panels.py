@@ -103,7 +103,7 @@ class Change:
     @property
     def undecided(self) -> bool:
         """Whether the interval holds 0: the difference may be none."""
-        return _holds_0(self.interval)
+        return self.interval is not None and self.interval[0] <= 0 <= self.interval[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +128,7 @@ class _OwnAndOthers:
     @property
     def undecided(self) -> bool:
         """Whether the interval holds 0."""
-        return _holds_0(self.interval)
+        return self.interval is not None and self.interval[0] <= 0 <= self.interval[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,10 +152,6 @@ class Overall(_OwnAndOthers):
     """Own minus others."""
     controls: tuple[float, ...]
     """The same of control number 1 of every language, of number 2, and so on."""
-
-
-def _holds_0(interval: tuple[float, float] | None) -> bool:
-    return interval is not None and interval[0] <= 0 <= interval[1]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

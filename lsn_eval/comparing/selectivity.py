@@ -132,22 +132,19 @@ def _spreads(
     spreads = {
         condition: np.zeros(draws.resamples)
         for condition in conditions
-        if all(
-            (change := panel.change(condition, language)) and change.interval is not None
-            for language in panel.languages
-        )
+        if all(panel.changes[condition, x].interval is not None for x in panel.languages)
     }
     own_spreads = {}
     # One language after the other, so that its draws are made once.
     for stream, language in enumerate(panel.languages, start=1):
         for condition in spreads:
-            own = language == own_language(condition)
-            weight = 1.0 if own else -1.0 / (len(panel.languages) - 1)
             before, after = scored[NO_CONDITION, language], scored[condition, language]
             spread = bootstrapped(before, after, draws, stream)
-            spreads[condition] += weight * spread
-            if own:
+            if language == own_language(condition):
                 own_spreads[condition] = spread
+                spreads[condition] += spread
+            else:
+                spreads[condition] += -1.0 / (len(panel.languages) - 1) * spread
     return spreads, own_spreads
 
 

@@ -17,16 +17,14 @@ def tidy(panels: Sequence[Panel], unmoved: Collection[Place]) -> Iterator[dict[s
     `shift`, `low` and `high` are on `scale`: log ratios of perplexities, differences of the rest.
     `unmoved` are likely no-ops.
     """
-    baselines = set()
+    numbers = set()
     for panel in panels:
         for change in panel.changes.values():
             row = change.row
-            if row.condition == NO_CONDITION:
-                # It stands in the panel of every mask.
-                if (row.file, row.task, row.name) in baselines:
-                    continue
-                baselines.add((row.file, row.task, row.name))
-            yield _tidy(change, panel, (panel.model, panel.mask, row.condition) in unmoved)
+            number = row.file, row.task, row.name
+            if row.condition != NO_CONDITION or number not in numbers:
+                yield _tidy(change, panel, (panel.model, panel.mask, row.condition) in unmoved)
+            numbers.add(number)  # one under `none` stands in the panel of every mask
 
 
 def _tidy(change: Change, panel: Panel, unmoved: bool) -> dict[str, Any]:

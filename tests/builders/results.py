@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from builders.results_files import lsn_record
-from lsn_eval.comparing import Comparison, Draws, compare
+from lsn_eval.comparing import Comparison, Draws, Panel, compare
 from lsn_eval.results import read_results
 
 LANGUAGES = ("en", "de", "zh")
@@ -149,6 +149,16 @@ def write_sweep(
         tasks = {f"ppl_{x}": {metric: found[condition, x]} for x in languages}
         write_run(root / condition.replace(":", "_"), condition, tasks, **given)
     return found
+
+
+def two_runs(
+    root: Path, before: Mapping[str, Any], after: Mapping[str, Any], **given: Any
+) -> Panel:
+    """The panel of `none` and `de:zero`, `given` of the latter; metrics by task."""
+    write_run(root / "none", "none", before)
+    write_run(root / "zero", "de:zero", after, **given)
+    (panel,) = compared(root).panels
+    return panel
 
 
 def compared(*paths: Path, draws: Draws = QUICK, **given: Any) -> Comparison:

@@ -18,7 +18,7 @@ from statistics import fmean
 
 import pytest
 import typer
-from builders.results import compared, write_run, write_sweep
+from builders.results import compared, two_runs, write_run, write_sweep
 from typer.testing import CliRunner
 
 from lsn_eval.cli import _PlainErrors
@@ -157,11 +157,9 @@ def test_every_metric_of_upstream_is_compared_with_plain_hf_and_tested(upstream)
         ("up_some_*", "maybe"), ("up_some_*", "rare"),
     }  # fmt: skip
     for place, change in found.items():
-        assert change.obstacles == (), place
-        assert change.documents == 10, place
+        assert (change.obstacles, change.documents) == ((), 10), place
         assert change.interval is not None, place
         assert 0 < change.p <= 1, place
-        assert change.row.condition == "de:zero"
         assert change.baseline.file.parts[-3] == "hf", place
     rolling = found["up_rolling_*", "word_perplexity"]
     assert rolling.p < 0.05
@@ -228,9 +226,8 @@ def test_a_real_sweep_equals_loops_over_its_samples(finished_demo):
             loss, units = loss - pair[0], units + pair[1]
         sheet[condition, file.name.split("_")[4]] = math.exp(loss / units)
     assert len(sheet) == 13 * 6
-    rows = csv.DictReader(
-        io.StringIO(run(results, "--metric", "token_perplexity", "--format", "csv"))
-    )
+    text = run(results, "--metric", "token_perplexity", "--format", "csv")
+    rows = csv.DictReader(io.StringIO(text))
     found = {(row["condition"], row["language"]): row for row in rows}
     assert found.keys() == sheet.keys()
     for place, value in sheet.items():
@@ -240,10 +237,8 @@ def test_a_real_sweep_equals_loops_over_its_samples(finished_demo):
             assert float(found[place]["relative"]) == pytest.approx(value / before - 1)
             assert float(found[place]["difference"]) == pytest.approx(value - before)
             assert found[place]["documents"] == "48"
-    shifts = {
-        language: math.log(sheet["de:zero", language] / sheet["none", language])
-        for language in ("de", "en", "nl", "ru", "ar", "zh")
-    }
+    languages = {language for _, language in sheet}
+    shifts = {x: math.log(sheet["de:zero", x] / sheet["none", x]) for x in languages}
     own = found["de:zero", "de"]
     assert float(own["selectivity"]) == pytest.approx(shifts.pop("de") - fmean(shifts.values()))
     assert float(own["selectivity_p"]) == pytest.approx(1 / 2)
@@ -283,8 +278,8 @@ def test_paths_that_hold_nothing_are_one_message(tmp_path):
 
 
 def test_ppxc_is_shown_for_perplexities_and_left_out_for_the_rest(tmp_path):
+    tasks = {"a_de": {"acc": [1, 0]}, "b_de": {"byte_perplexity": [(-2.0, 3), (-4.0, 4)]}}
     for condition in ("none", "de:zero"):
-        tasks = {"a_de": {"acc": [1, 0]}, "b_de": {"byte_perplexity": [(-2.0, 3), (-4.0, 4)]}}
         write_run(tmp_path / condition[:2], condition, tasks)
     text = run(tmp_path, *QUICK, "--show", "ppxc")
     assert "byte_perplexity" in text
@@ -304,12 +299,11 @@ def test_the_first_metric_is_the_first_with_a_number_anywhere(tmp_path):
 
 
 def test_warnings_reach_the_reader_of_a_file_and_of_the_screen(tmp_path):
-    for folder, condition in (("a", "none"), ("b", "de:zero")):
-        write_run(tmp_path / folder, condition, {"a_de": {"acc": [1, 0]}})
-    write_run(tmp_path / "c", "none", {"a_de": {"acc": [1, 0]}}, date=0.5)
-    assert "WARNING: under every condition the model did the same as under none" in run(
-        tmp_path, *QUICK
-    )
+    tasks = {"a_de": {"acc": [1, 0]}}
+    two_runs(tmp_path, tasks, tasks)
+    write_run(tmp_path / "c", "none", tasks, date=0.5)
+    said = "WARNING: under every condition the model did the same as under none"
+    assert said in run(tmp_path, *QUICK)
     said = run(tmp_path, *QUICK, "--out", tmp_path / "table.csv")
     assert "likely no-op" in said
     assert "older results" in said
@@ -320,7 +314,6 @@ def test_the_leaderboard_is_a_table_of_models(sweep, tmp_path):
     write_sweep(tmp_path, model="org/other", documents=40)
     text = run(sweep, tmp_path, *QUICK, "--by", "model")
     assert "models by selectivity" in text
-    assert text.index("org/model") < len(text)
     assert len(re.findall(r"^org/\w+ ", text, re.MULTILINE)) == 2
     data = json.loads(run(sweep, tmp_path, *QUICK, "--by", "model", "--format", "json"))
     assert {panel["model"] for panel in data["panels"]} == {"org/model", "org/other"}

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import pytest
 import sacrebleu
-from builders.results import LANGUAGES, QUICK, compared, write_run, write_sweep
+from builders.results import LANGUAGES, QUICK, compared, two_runs, write_run, write_sweep
 from builders.results_files import edited
 from builders.translations import translations
 
 from lsn_eval.comparing import Draws, compare
 from lsn_eval.comparing.panels import own_language
 from lsn_eval.errors import LsnError
+from lsn_eval.results import read_results
 from lsn_eval.results.controls import controlled
 from lsn_eval.results.run_files import read_file
 
 OWN = [f"{language}:zero" for language in LANGUAGES]
+
+
+def of_two(root, *, none=None, zero=None, **both):
+    """The panel of `none` and `de:zero`, each written as it says."""
+    write_sweep(root, conditions=["none"], **both, **(none or {}))
+    write_sweep(root, conditions=["de:zero"], **both, **(zero or {}))
+    (panel,) = compared(root).panels
+    return panel
 
 
 def perplexity(pairs) -> float:
@@ -199,9 +207,7 @@ def test_own_language_and_what_a_control_controls(condition, own, of):
 
 def test_metrics_that_are_no_perplexities_are_compared_by_difference(tmp_path):
     before, after = [1, 0, 1, 1, 0, 1], [0, 0, 1, 0, 0, 1]
-    write_run(tmp_path / "a", None, {"xnli_de": {"acc": before}})
-    write_run(tmp_path / "b", "de:zero", {"xnli_de": {"acc": after}})
-    (panel,) = compared(tmp_path).panels
+    panel = two_runs(tmp_path, {"xnli_de": {"acc": before}}, {"xnli_de": {"acc": after}})
     change = panel.change("de:zero", "de")
     assert panel.scale == "linear"
     assert change.shift == change.difference == pytest.approx(2 / 6 - 4 / 6)
@@ -230,54 +236,63 @@ def in_configs(name, value):
     ]
 
 
-def shots(number, **more):
-    def edit(document):
-        document["n-shot"] = dict.fromkeys(document["n-shot"], number)
-        for name, value in more.items():
-            document["config"][name] = value
-
-    return edit
+def each(*edits):
+    return lambda document: [edit(document) for edit in edits]
 
 
+FIVE_SHOTS = setting("n-shot/*", 5)
+SAMPLED = in_configs("generation_kwargs", {"do_sample": True})
 DIFFERENT = {
     "task version": (setting("versions/*", 2.0), None),
     "task definition": (in_configs("doc_to_text", "Q: {{text}}"), None),
     "documents": (setting("n-samples/*", {"original": 48, "effective": 5}), None),
-    "few-shot examples": (shots(5), None),
-    "few-shot definition": (lambda d: (shots(5)(d), in_configs("fewshot_split", "dev")(d)), shots(5)),
-    "few-shot seed": (shots(5, fewshot_seed=7), shots(5)),
-    "few-shot as turns": (lambda d: (shots(5)(d), d.update(fewshot_as_multiturn=True)), shots(5)),
+    "few-shot examples": (FIVE_SHOTS, None),
+    "few-shot definition": (each(FIVE_SHOTS, in_configs("fewshot_split", "dev")), FIVE_SHOTS),
+    "few-shot seed": (each(FIVE_SHOTS, setting("config/fewshot_seed", 7)), FIVE_SHOTS),
+    "few-shot as turns": (each(FIVE_SHOTS, setting("fewshot_as_multiturn", True)), FIVE_SHOTS),
     "chat template": (setting("chat_template_sha", "abc"), None),
     "system instruction": (setting("system_instruction_sha", "abc"), None),
     "generation arguments": (setting("config/gen_kwargs", {"max_gen_toks": 5}), None),
-    "seed": (setting("config/torch_seed", 2), None),
+    "seed": (each(SAMPLED, setting("config/torch_seed", 2)), SAMPLED),
     "lm_eval": (setting("lm_eval_version", "0.5.0"), None),
     "transformers": (setting("transformers_version", "4.0"), None),
     "model revision": (setting("config/model_sha", "0123"), None),
     "tokenizer": (setting("max_length", 512), None),
     "prompts": (setting("task_hashes", {"ppl_de": "1" * 64}), setting("task_hashes", {"ppl_de": "2" * 64})),
+    "backend hf and vllm": (setting("config/model", "vllm"), None),
+    "parameters 7 and 8": (setting("config/model_num_parameters", 8), setting("config/model_num_parameters", 7)),
+    "data root /old and /new": (in_configs("metadata", {"data_root": "/new"}), in_configs("metadata", {"data_root": "/old"})),
+    "dtype float32 and bfloat16": (each(setting("config/model_dtype", "bfloat16"), setting("config/lsn/model/dtype", "bfloat16")), None),
+    "model arguments none and prefix_token_id=7": (setting("config/model_args/prefix_token_id", 7), None),
+    "model arguments none and load_in_4bit=True": (setting("config/model_args", "pretrained=org/model,load_in_4bit=True"), None),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_what_was_measured_with_something_else_is_refused_unless_allowed(tmp_path, name):
     edit, also = DIFFERENT[name]
-    if name == "seed":
-        sampled = in_configs("generation_kwargs", {"do_sample": True})
-        edit, also = (lambda d, e=edit: (sampled(d), e(d))), sampled
-    conditions = ["none", "de:zero"]
-    write_sweep(tmp_path, conditions=["none"], languages=["de"], edit=also)
-    write_sweep(tmp_path, conditions=["de:zero"], languages=["de"], edit=edit, samples=False)
-    (panel,) = compared(tmp_path).panels
-    assert list(panel.conditions) == conditions
+    panel = of_two(
+        tmp_path, none={"edit": also}, zero={"edit": edit, "samples": False}, languages=["de"]
+    )
+    assert panel.conditions == ("none", "de:zero")
     change = panel.change("de:zero", "de")
     assert (change.baseline, change.shift, change.incomparable) == (None, None, True)
+    assert panel.mean_value("de:zero") is None
     (reason,) = change.obstacles
-    assert reason.startswith(f"not comparable with none: {name} ")
+    assert reason.startswith(f"not comparable with none: {name} ".rstrip())
     assert f"de:zero on de: {reason}" in panel.notes
-    allowed = compared(tmp_path, allow=[name]).panels[0].change("de:zero", "de")
+    (setting,) = (x for x in change.row.settings if name.startswith(x) and x != "few-shot")
+    allowed = compared(tmp_path, allow=[setting]).panels[0].change("de:zero", "de")
     assert allowed.shift is not None
     assert not allowed.incomparable
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_arguments_that_change_no_number_may_differ(tmp_path, as_text):
+    arguments = {"pretrained": "org/model", "batch_size": 4, "device": "cuda", "mask": "m"}
+    text = ",".join(f"{name}={value}" for name, value in arguments.items())
+    edit = setting("config/model_args", text if as_text else arguments)
+    assert of_two(tmp_path, zero={"edit": edit}).change("de:zero", "de").shift > 0
 
 
 def test_allowing_no_setting_is_an_error_that_lists_them(tmp_path):
@@ -287,17 +302,6 @@ def test_allowing_no_setting_is_an_error_that_lists_them(tmp_path):
         match="task is no setting .* there are backend, chat template, data root, documents",
     ):
         compared(tmp_path, allow=["task"])
-
-
-def test_another_dtype_is_refused_and_says_so(tmp_path):
-    write_sweep(tmp_path / "a", conditions=["none"], dtype="float32")
-    write_sweep(tmp_path / "b", conditions=["de:zero"], dtype="bfloat16")
-    (panel,) = compared(tmp_path).panels
-    change = panel.change("de:zero", "de")
-    assert change.shift is None
-    assert change.obstacles == ("not comparable with none: dtype float32 and bfloat16",)
-    assert panel.mean_value("de:zero") is None
-    assert compared(tmp_path, allow=["dtype"]).panels[0].change("de:zero", "de").shift is not None
 
 
 def test_two_dtypes_with_baselines_of_their_own_are_two_panels(tmp_path):
@@ -314,16 +318,12 @@ def test_samples_of_other_documents_or_prompts_forbid_the_comparison(tmp_path, f
         if task == "ppl_de" and sample["doc_id"] == 3:
             sample[field] = "other"
 
-    write_sweep(tmp_path, conditions=["none"])
-    write_sweep(tmp_path, conditions=["de:zero"], edit_sample=edit_sample)
-    (panel,) = compared(tmp_path).panels
+    panel = of_two(tmp_path, zero={"edit_sample": edit_sample})
     change = panel.change("de:zero", "de")
-    assert change.shift is None
-    assert change.incomparable
+    assert (change.shift, change.incomparable) == (None, True)
     assert "differ in 1 of 12 samples" in change.obstacles[0]
     assert panel.change("de:zero", "en").shift is not None
-    assert panel.mean_shift("de:zero") is None
-    assert panel.mean_value("de:zero") is None
+    assert (panel.mean_shift("de:zero"), panel.mean_value("de:zero")) == (None, None)
     assert panel.mean_value("none") is not None
     assert panel.selectivity == {}
     # Without reading samples nothing is known of the documents.
@@ -344,10 +344,7 @@ def test_conditions_without_none_are_shown_and_compared_with_each_other(tmp_path
 
 
 def test_languages_measured_with_other_settings_have_no_mean(tmp_path):
-    def five_for_german(document):
-        document["n-shot"]["ppl_de"] = 5
-
-    write_sweep(tmp_path, edit=five_for_german)
+    write_sweep(tmp_path, edit=setting("n-shot/ppl_de", 5))
     (panel,) = compared(tmp_path).panels
     assert panel.uneven == ("few-shot examples 0 and 5",)
     assert panel.mean_shift("de:zero") is None
@@ -370,20 +367,15 @@ def test_a_missing_language_has_neither_mean_nor_selectivity(tmp_path):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "N/A"])
-@pytest.mark.parametrize("condition", ["none", "de:zero"])
+@pytest.mark.parametrize("condition", ["none", "zero"])
 def test_what_is_no_number_is_shown_and_refused(tmp_path, value, condition):
-    write_sweep(tmp_path, conditions=["none", "de:zero"])
-
-    def edit(document):
-        document["results"]["ppl_de"]["token_perplexity,none"] = value
-
-    edited(next((tmp_path / condition.replace(":", "_")).glob("results_*")), edit)
-    (panel,) = compared(tmp_path).panels
+    edit = setting("results/ppl_de/token_perplexity,none", value)
+    panel = of_two(tmp_path, **{condition: {"edit": edit}})
     change = panel.change("de:zero", "de")
     assert (change.shift, change.difference, change.relative) == (None, None, None)
     assert any("the value" in reason for reason in change.obstacles)
     assert panel.mean_shift("de:zero") is None
-    assert panel.mean_value(condition) is None
+    assert panel.mean_value("none" if condition == "none" else "de:zero") is None
 
 
 def test_numbers_alone_are_compared_without_tests(tmp_path):
@@ -399,9 +391,7 @@ def test_numbers_alone_are_compared_without_tests(tmp_path):
 
 
 def test_samples_that_do_not_give_the_value_make_no_test_and_say_so(tmp_path):
-    write_sweep(tmp_path, conditions=["none"])
-    write_sweep(tmp_path, conditions=["de:zero"], values={"token_perplexity": 7.0})
-    (panel,) = compared(tmp_path).panels
+    panel = of_two(tmp_path, zero={"values": {"token_perplexity": 7.0}})
     change = panel.change("de:zero", "de")
     assert (change.row.value, change.interval, change.p) == (7.0, None, None)
     assert change.shift == pytest.approx(math.log(7.0 / change.baseline.value))
@@ -413,9 +403,7 @@ def test_samples_that_do_not_give_the_value_make_no_test_and_say_so(tmp_path):
 
 
 def test_a_change_from_a_value_that_the_samples_contradict_is_marked(tmp_path):
-    write_sweep(tmp_path, conditions=["none"], values={"token_perplexity": 7.0})
-    write_sweep(tmp_path, conditions=["de:zero"])
-    (panel,) = compared(tmp_path).panels
+    panel = of_two(tmp_path, none={"values": {"token_perplexity": 7.0}})
     change = panel.change("de:zero", "de")
     assert (change.contradicted, change.baseline_contradicted) == (False, True)
     assert (change.mark, change.p) == ("contradicted", None)
@@ -434,7 +422,7 @@ def test_a_statistic_that_no_file_is_found_by_contradicts_none(tmp_path):
 @pytest.mark.parametrize("cut", [-30, None])
 @pytest.mark.parametrize("condition", ["none", "de:zero"])
 def test_broken_samples_make_no_test_and_the_number_stays(tmp_path, cut, condition):
-    write_sweep(tmp_path, conditions=["none", "de:zero"])
+    of_two(tmp_path)
     file = next((tmp_path / condition.replace(":", "_")).glob("samples_ppl_de_*"))
     text = file.read_text()
     file.write_text(text[:cut] if cut else text.rstrip().rpartition("\n")[0])
@@ -447,8 +435,7 @@ def test_broken_samples_make_no_test_and_the_number_stays(tmp_path, cut, conditi
 
 
 def test_samples_of_fewer_documents_that_give_the_value_make_no_test(tmp_path):
-    write_run(tmp_path / "none", "none", {"a_de": {"acc": [1, 0, 1, 0]}})
-    write_run(tmp_path / "de", "de:zero", {"a_de": {"acc": [0, 1, 0, 1]}})
+    two_runs(tmp_path, {"a_de": {"acc": [1, 0, 1, 0]}}, {"a_de": {"acc": [0, 1, 0, 1]}})
     file = next((tmp_path / "none").glob("samples_*"))
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:2]))
     change = compared(tmp_path).panels[0].change("de:zero", "de")
@@ -476,14 +463,18 @@ def test_of_two_files_the_newest_counts_and_the_others_are_counted(tmp_path):
     (remark,) = comparison.remarks
     assert remark.startswith("3 older results of the same model, condition and task were left out")
     assert comparison.panels[0].change("de:zero", "de").row.older == 1
+    # Rows of all files: the newest is shown, and the others are named.
+    rows = [row for file in sorted(tmp_path.rglob("results_*")) for row in read_file(file).rows]
+    (panel,) = compare(rows, draws=QUICK).panels
+    assert panel.change("de:zero", "de").row.date == 9.0
+    assert any("measured twice" in note for note in panel.notes)
 
 
 def test_tasks_without_a_language_have_panels_of_their_own(tmp_path):
-    for folder, condition, answers in (("a", None, [1, 0, 1]), ("b", "de:zero", [0, 0, 1])):
-        path = write_run(
-            tmp_path / folder, condition, {"hellaswag": {"acc": answers}, "piqa": {"acc": answers}}
-        )
-        edited(path, in_configs("dataset_kwargs", None))
+    for condition, answers in ((None, [1, 0, 1]), ("de:zero", [0, 0, 1])):
+        tasks = {"hellaswag": {"acc": answers}, "piqa": {"acc": answers}}
+        edit = in_configs("dataset_kwargs", None)
+        write_run(tmp_path / str(condition)[:2], condition, tasks, edit=edit)
     panels = compared(tmp_path).panels
     assert [(panel.family, panel.languages) for panel in panels] == [
         ("hellaswag", ("hellaswag",)), ("piqa", ("piqa",)),
@@ -493,97 +484,92 @@ def test_tasks_without_a_language_have_panels_of_their_own(tmp_path):
 
 
 def test_a_language_in_the_middle_of_the_name_is_a_column_of_one_family(tmp_path):
+    edit = each(
+        *(setting(f"configs/mt_{x}_en/dataset_kwargs", {"source": x, "target": "en"})
+          for x in ("de", "fr"))
+    )  # fmt: skip
     for condition in ("none", "de:zero"):
-        tasks = {f"mt_{x}_en": {"acc": [1, 0, 1, 0 if condition == "none" else 1]} for x in ("de", "fr")}  # fmt: skip
-        path = write_run(tmp_path / condition.replace(":", "_"), condition, tasks)
-        document = json.loads(path.read_text())
-        for task, config in document["configs"].items():
-            config["dataset_kwargs"] = {"source": task.split("_")[1], "target": "en"}
-        path.write_text(json.dumps(document))
+        tasks = {f"mt_{x}_en": {"acc": [1, 0]} for x in ("de", "fr")}
+        write_run(tmp_path / condition[:2], condition, tasks, edit=edit)
     (panel,) = compared(tmp_path).panels
     assert (panel.family, panel.languages) == ("mt_*_en", ("de", "fr"))
 
 
 def test_a_group_of_languages_is_lm_evals_mean_of_the_columns_and_left_out(tmp_path):
-    def group(document):
-        document["results"]["ppl"] = {"token_perplexity,none": 3.0}
-        document["group_subtasks"] = {"ppl": ["ppl_en", "ppl_de", "ppl_zh"]}
-
-    write_sweep(tmp_path, edit=group)
+    group = setting("group_subtasks", {"ppl": ["ppl_en", "ppl_de", "ppl_zh"]})
+    mean = setting("results/ppl", {"token_perplexity,none": 3.0})
+    write_sweep(tmp_path, edit=each(mean, group))
     assert [panel.family for panel in compared(tmp_path).panels] == ["ppl_*"]
 
 
 def test_a_group_is_compared_only_where_its_tasks_are(tmp_path):
-    def group(shots):
-        def edit(document):
-            document["results"]["suite"] = {"acc,none": 0.5 + shots / 100}
-            document["group_subtasks"] = {"suite": ["inner"], "inner": ["hellaswag", "piqa"]}
-            document["n-shot"]["piqa"] = shots
-
-        return edit
-
     tasks = {"hellaswag": {"acc": [1, 0]}, "piqa": {"acc": [1, 0]}}
-    write_run(tmp_path / "a", "none", tasks, edit=group(0))
-    write_run(tmp_path / "b", "de:zero", tasks, edit=group(5))
-    change = next(p for p in compared(tmp_path).panels if p.family == "suite").change("de:zero", "suite")  # fmt: skip
+    inside = {"suite": ["inner"], "inner": ["hellaswag", "piqa"]}
+    for condition, shots in (("none", 0), ("de:zero", 5)):
+        edit = each(
+            setting("results/suite", {"acc,none": 0.5 + shots / 100}),
+            setting("group_subtasks", inside), setting("n-shot/piqa", shots),
+        )  # fmt: skip
+        write_run(tmp_path / condition[:2], condition, tasks, edit=edit)
+    (suite,) = (panel for panel in compared(tmp_path).panels if panel.family == "suite")
+    change = suite.change("de:zero", "suite")
     assert change.shift is None
     assert "few-shot examples" in change.obstacles[0]
 
 
-def still(folder, condition, *, responses=True, answers=(1, 0, 1, 1), **given):
-    """A run whose metric is that of `none`, with the same responses or others."""
+def still(root, conditions=("none", "de:zero"), *, answers=(1, 0, 1, 1), same=True, **more):
+    """Runs with the responses of `none`, or with others."""
 
     def edit_sample(task, sample):
-        sample["resps"] = [["the same" if responses else f"{condition} {sample['doc_id']}"]]
+        sample["resps"] = [["the same" if same else sample["doc_id"]]]
 
     tasks = {f"a_{x}": {"acc": list(answers)} for x in ("de", "en")}
-    write_run(folder / condition.replace(":", "_"), condition, tasks, edit_sample=edit_sample, **given)  # fmt: skip
+    for condition in conditions:
+        folder = root / condition.replace(":", "_")
+        write_run(folder, condition, tasks, edit_sample=edit_sample, **more)
+    return compared(root)
 
 
-def test_no_change_anywhere_is_a_likely_no_op(tmp_path):
-    for condition in ("none", "de:zero", "random1-de:zero"):
-        still(tmp_path, condition)
-    comparison = compared(tmp_path)
-    (note,) = comparison.notes
-    assert note.startswith("under every condition the model did the same as under none: a likely")
-    assert "chance" not in note
+def test_no_change_anywhere_is_a_likely_no_op_whatever_the_scores(tmp_path):
+    comparison = still(tmp_path, ("none", "de:zero", "random1-de:zero"))
+    assert comparison.notes == (
+        "under every condition the model did the same as under none: a likely no-op, an "
+        "intervention that never happened",
+    )
     assert len(comparison.unmoved) == 2
     assert comparison.panels[0].change("de:zero", "de").equal
-
-
-def test_one_condition_without_change_is_named(tmp_path):
-    for condition in ("none", "de:zero"):
-        still(tmp_path, condition)
-    still(tmp_path, "en:zero", responses=False, answers=(0, 0, 1, 1))
-    (note,) = compared(tmp_path).notes
+    by_another_judge = still(tmp_path, ["de:zero"], answers=(0, 0, 0, 0))
+    assert by_another_judge.notes == comparison.notes
+    # Beside a condition that moves, the one that does not is named.
+    still(tmp_path / "x")
+    (note,) = still(tmp_path / "x", ["en:zero"], same=False).notes
     assert note.startswith(
         "de:zero (org/model, mask sha256-3986c9d8f34d): the model did the same as"
     )
 
 
 def test_equal_accuracy_of_other_documents_or_other_answers_is_no_no_op(tmp_path):
-    still(tmp_path, "none")
-    still(tmp_path, "de:zero", responses=False, answers=(0, 1, 1, 1))
-    still(tmp_path, "en:zero", responses=False)
-    comparison = compared(tmp_path)
+    still(tmp_path, ["none"])
+    still(tmp_path, ["de:zero"], same=False, answers=(0, 1, 1, 1))
+    comparison = still(tmp_path, ["en:zero"], same=False)
     assert comparison.notes == ()
     by_chance = comparison.panels[0].change("de:zero", "de")
     assert (by_chance.difference, by_chance.equal, by_chance.undecided) == (0, False, True)
     assert comparison.panels[0].change("en:zero", "de").equal
 
 
-def test_without_samples_a_no_op_may_be_chance_and_the_note_says_so(tmp_path):
-    for condition in ("none", "de:zero"):
-        still(tmp_path, condition, samples=False)
-    (note,) = compared(tmp_path).notes
+def test_without_samples_a_no_op_may_be_chance_and_another_metric_counts(tmp_path):
+    (note,) = still(tmp_path, samples=False).notes
+    assert note.startswith("under every condition every number equals the one under none: a likely")
     assert "can be equal by chance" in note
-
-
-def test_a_condition_that_moves_one_metric_is_no_no_op(tmp_path):
     for condition, words in (("none", 3), ("de:zero", 4)):
         tasks = {"a_de": {"acc": [1, 0], "words": [words, 2]}}
-        write_run(tmp_path / condition.replace(":", "_"), condition, tasks, samples=False)
-    assert compared(tmp_path).notes == ()
+        write_run(tmp_path / "x" / condition[:2], condition, tasks, samples=False)
+    rows = read_results([tmp_path / "x"])
+    assert compare(rows, draws=QUICK).notes == ()
+    first = [row for row in rows if row.metric == "acc"]
+    assert compare(first, draws=QUICK).notes
+    assert not compare(first, draws=QUICK, beside=rows).notes
 
 
 def test_few_documents_are_said_to_give_too_short_intervals(tmp_path):
@@ -594,9 +580,8 @@ def test_few_documents_are_said_to_give_too_short_intervals(tmp_path):
 
 
 def test_warnings_of_a_results_file_reach_the_panel(tmp_path):
-    write_sweep(tmp_path, conditions=["none"])
-    write_sweep(tmp_path, conditions=["de:zero"], unchanged=["mlp.act/1"])
-    assert any("was there already" in note for note in compared(tmp_path).panels[0].notes)
+    notes = of_two(tmp_path, zero={"unchanged": ["mlp.act/1"]}).notes
+    assert any("was there already" in note for note in notes)
 
 
 def test_files_without_any_number_are_an_error(tmp_path):
@@ -627,15 +612,6 @@ def test_perplexities_of_whatever_aggregation_are_tested_on_the_log_scale(tmp_pa
 def test_the_same_draws_give_the_same_comparison(sweep):
     folder, _, _ = sweep
     assert compared(folder).panels == compared(folder, draws=QUICK).panels
-
-
-def test_rows_of_all_files_are_shown_newest_first_and_the_others_named(tmp_path):
-    write_sweep(tmp_path, conditions=["none", "de:zero"])
-    write_sweep(tmp_path, conditions=["de:zero"], effect=0.2, date=9.0)
-    rows = [row for file in sorted(tmp_path.rglob("results_*")) for row in read_file(file).rows]
-    (panel,) = compare(rows, draws=QUICK).panels
-    assert panel.change("de:zero", "de").row.date == 9.0
-    assert any("measured twice" in note for note in panel.notes)
 
 
 def test_a_condition_that_is_none_is_one_message(tmp_path):

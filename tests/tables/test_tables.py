@@ -9,7 +9,7 @@ import math
 import re
 
 import pytest
-from builders.results import LANGUAGES, compared, write_run, write_sweep
+from builders.results import LANGUAGES, compared, two_runs, write_run, write_sweep
 from builders.results_files import edited
 
 from lsn_eval.comparing import Draws
@@ -43,17 +43,13 @@ def values(table: Table) -> dict[str, list[float | None]]:
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    """A comparison and the same numbers in a spreadsheet: a CSV of condition, language, value."""
+    """A comparison, and the same numbers in a spreadsheet of condition and language."""
     folder = tmp_path_factory.mktemp("sweep")
     data = write_sweep(folder, documents=40)
-    lines = ["condition,language,value"]
-    for (condition, language), pairs in data.items():
+    sheet = {}
+    for place, pairs in data.items():
         over = sum(-loglikelihood for loglikelihood, _ in pairs)
-        lines.append(f"{condition},{language},{math.exp(over / sum(t for _, t in pairs))!r}")
-    sheet = {
-        (row["condition"], row["language"]): float(row["value"])
-        for row in csv.DictReader(io.StringIO("\n".join(lines)))
-    }
+        sheet[place] = math.exp(over / sum(tokens for _, tokens in pairs))
     return compared(folder), sheet
 
 
@@ -156,8 +152,6 @@ def test_a_control_that_is_missing_or_refused_is_seen_in_the_range(tmp_path):
     files = [next((tmp_path / f"random{k}-de_zero").glob("results_*")) for k in (1, 2)]
     edited(files[0], lambda d: d["results"].pop("ppl_en"))
     edited(files[1], lambda d: d["versions"].update(ppl_zh=2.0))
-    found = texts(change_table(compared(tmp_path).panels[0], DRAWS))
-    assert found["2 controls"][0].endswith(" to " + found["2 controls"][0].split()[-1])
     rows = change_table(compared(tmp_path).panels[0], DRAWS).rows
     place = next(n for n, row in enumerate(rows) if row[0].text == "de:zero") + 1
     assert re.fullmatch(r"\S+ to \S+ \(1\)", rows[place][1].marked)
@@ -165,34 +159,29 @@ def test_a_control_that_is_missing_or_refused_is_seen_in_the_range(tmp_path):
 
 
 def test_signs_say_what_is_undecided_refused_and_unchanged(tmp_path):
-    items = {
-        "none": [1, 0] * 20,
-        "de:zero": [0, 1] * 20,
-        "en:zero": [1, 0] * 20,
-        "zh:zero": [0] * 40,
-    }
-    for condition, answers in items.items():
-        edit = None if condition != "zh:zero" else (lambda d: d["versions"].update(a_de=9))
-        tasks = {f"a_{x}": {"acc": answers} for x in ("de", "en")}
+    answers = {"none": [1, 0], "de:zero": [0, 1], "en:zero": [1, 0], "zh:zero": [0, 0]}
+    for condition, two in answers.items():
+        edit = (lambda d: d["versions"].update(a_de=9)) if condition == "zh:zero" else None
+        tasks = {f"a_{x}": {"acc": two * 20} for x in ("de", "en")}
         write_run(tmp_path / condition[:2], condition, tasks, edit=edit)
-    table = change_table(compared(tmp_path).panels[0], DRAWS)
+    (panel,) = compared(tmp_path).panels
+    table = change_table(panel, DRAWS)
     found = texts(table)
     assert found["de:zero"] == ["0.000~", "0.000~", "0.000"]
     assert found["en:zero"] == ["0.000=", "0.000=", "0.000"]
-    assert found["zh:zero"] == ["-0.500", "!", "!"] or found["zh:zero"] == ["!", "-0.500", "!"]
+    de = panel.languages.index("de")
+    assert [found["zh:zero"][n] for n in (de, 1 - de, 2)] == ["!", "-0.500", "!"]
     notes = "\n".join(table.notes)
     for said in ("~ the 95% interval", "= the same number", "! no change or mean", "task version"):
         assert said in notes
-    shown = texts(change_table(compared(tmp_path).panels[0], DRAWS, "value"))
-    assert "0.000!" in shown["zh:zero"]
-    assert shown["zh:zero"][-1] == "!"
+    shown = texts(change_table(panel, DRAWS, "value"))
+    assert [shown["zh:zero"][n] for n in (de, 2)] == ["0.000!", "!"]
     assert shown["none"] == ["0.500", "0.500", "0.500"]
 
 
 def test_a_ratio_to_zero_is_refused_and_the_sign_explained(tmp_path):
-    write_run(tmp_path / "a", "none", {"a_de": {"acc": [0, 0]}})
-    write_run(tmp_path / "b", "de:zero", {"a_de": {"acc": [1, 0]}})
-    table = change_table(compared(tmp_path).panels[0], DRAWS, "relative")
+    panel = two_runs(tmp_path, {"a_de": {"acc": [0, 0]}}, {"a_de": {"acc": [1, 0]}})
+    table = change_table(panel, DRAWS, "relative")
     assert texts(table)["de:zero"] == ["!"]
     assert any(note.startswith("! no change") for note in table.notes)
     assert table.rows[0][1].detail == "no ratio to 0"
@@ -202,31 +191,27 @@ def test_what_is_no_number_is_marked_in_values_and_changes(tmp_path):
     write_sweep(tmp_path, conditions=["none", "de:zero"])
     file = next((tmp_path / "de_zero").glob("results_*"))
     edited(file, lambda d: d["results"]["ppl_de"].update({"token_perplexity,none": math.nan}))
-    panel = compared(tmp_path).panels[0]
-    assert texts(change_table(panel, DRAWS, "value"))["de:zero"][1:] == [
-        "nan!", texts(change_table(panel, DRAWS, "value"))["de:zero"][2], "!",
-    ]  # fmt: skip
-    assert texts(change_table(panel, DRAWS))["de:zero"][1] == "!"
-    assert json.loads(as_json(compared(tmp_path)))["numbers"][4]["value"] is None
+    comparison = compared(tmp_path)
+    shown = texts(change_table(comparison.panels[0], DRAWS, "value"))["de:zero"]
+    assert (shown[1], shown[3]) == ("nan!", "!")
+    assert not shown[2].endswith("!")
+    assert texts(change_table(comparison.panels[0], DRAWS))["de:zero"][1] == "!"
+    assert json.loads(as_json(comparison))["numbers"][4]["value"] is None
 
 
 def test_own_table_has_the_numbers_of_the_panel(swept):
-    comparison, _ = swept
-    panel = comparison.panels[0]
+    panel = swept[0].panels[0]
     table = own_table(panel, DRAWS)
     assert [row[0].text for row in table.rows] == [f"{x}:zero" for x in LANGUAGES]
     for language, row in zip(LANGUAGES, table.rows, strict=True):
-        change, found = (
-            panel.change(f"{language}:zero", language),
-            panel.selectivity[f"{language}:zero"],
-        )
-        assert row[2].value == change.shift
+        change = panel.change(f"{language}:zero", language)
+        of_one = panel.selectivity[f"{language}:zero"]
+        numbers = change.shift, change.p_holm, change.control_p
+        assert tuple(row[n].value for n in (2, 4, 6)) == numbers
         assert row[2].text == f"{100 * math.expm1(change.shift):+.1f} %"
-        assert row[4].value == change.p_holm
         assert row[5].text.endswith("% (2)")
-        assert row[6].value == change.control_p
-        assert row[7].text == f"{found.value:+.3f}"
-        assert row[8].text == f"[{found.interval[0]:+.3f}, {found.interval[1]:+.3f}]"
+        assert row[7].text == f"{of_one.value:+.3f}"
+        assert row[8].text == f"[{of_one.interval[0]:+.3f}, {of_one.interval[1]:+.3f}]"
         assert row[9].text == "0.33"
     assert table.notes[-1] == str(DRAWS)
 
@@ -268,44 +253,37 @@ def board(root, *, draws=DRAWS, **given):
 
 
 def test_the_leaderboard_orders_models_and_masks_by_selectivity(tmp_path):
+    alone = [f"{x}:zero" for x in LANGUAGES]
     write_sweep(tmp_path / "a", effect=0.3)
-    write_sweep(
-        tmp_path / "b", effect=0.6, digest="f" * 64, conditions=[f"{x}:zero" for x in LANGUAGES]
-    )
+    write_sweep(tmp_path / "b", effect=0.6, digest="f" * 64, conditions=alone)
     write_sweep(tmp_path / "c", effect=0.9, model="org/other")
     comparison = compared(tmp_path)
     (table,) = leaderboard(comparison)
     assert [row[0].text for row in table.rows] == ["org/other", "org/model", "org/model"]
     assert [row[1].text[7:11] for row in table.rows] == ["3986", "ffff", "3986"]
-    for row, panel in zip(
-        table.rows, [comparison.panels[2], comparison.panels[1], comparison.panels[0]], strict=True
-    ):
+    for row, panel in zip(table.rows, reversed(comparison.panels), strict=True):
         overall = panel.overall["zero"]
         assert row[7].value == overall.selectivity == pytest.approx(overall.own - overall.others)
-        assert row[4].value == pytest.approx(
-            geometric([panel.change("none", x).row.value for x in LANGUAGES])
-        )
+        none = [panel.change("none", x).row.value for x in LANGUAGES]
+        assert row[4].value == pytest.approx(geometric(none))
         assert row[5].text == f"{100 * math.expm1(overall.own):+.1f} %"
     assert table.rows[1][9].text == ""
     assert table.rows[0][9].text.endswith("(2)")
 
 
 def test_accuracies_that_fall_are_as_selective_as_those_that_rise(tmp_path):
+    right = lambda hits: {"acc": [1.0] * hits + [0.0] * (48 - hits)}  # noqa: E731
     for model, hits in (("org/small", 30), ("org/large", 5)):
-        for condition in ("none", "de:zero"):
-            tasks = {
-                f"a_{x}": {
-                    "acc": [
-                        float(n < (hits if (condition, x) == ("de:zero", "de") else 40))
-                        for n in range(48)
-                    ]
-                }
-                for x in ("de", "en")
-            }
+        for condition, of_de in (("none", 40), ("de:zero", hits)):
+            tasks = {"a_de": right(of_de), "a_en": right(40)}
             write_run(tmp_path / model / condition[:2], condition, tasks, model=model)
     (table,) = board(tmp_path)
     assert [row[0].text for row in table.rows] == ["org/large", "org/small"]
     assert table.rows[0][7].text == f"{-35 / 48:+.3f}"
+
+
+def hashed(digit):
+    return lambda d: d.update(task_hashes=dict.fromkeys(d["results"], digit * 64))
 
 
 @pytest.mark.parametrize(
@@ -314,12 +292,11 @@ def test_accuracies_that_fall_are_as_selective_as_those_that_rise(tmp_path):
         (lambda d: d.update(versions=dict.fromkeys(d["versions"], 2.0)), "task version"),
         (lambda d: d.update(lm_eval_version="0.5"), "lm_eval"),
         (lambda d: [n.update(effective=5) for n in d["n-samples"].values()], "documents"),
-        (lambda d: d.update(task_hashes=dict.fromkeys(d["results"], "2" * 64)), "prompts"),
+        (hashed("2"), "prompts"),
     ],
 )
 def test_models_measured_with_something_else_have_tables_of_their_own(tmp_path, edit, name):
-    hashed = lambda d: d.update(task_hashes=dict.fromkeys(d["results"], "1" * 64))  # noqa: E731
-    write_sweep(tmp_path / "a", edit=hashed if name == "prompts" else None, samples=False)
+    write_sweep(tmp_path / "a", edit=hashed("1") if name == "prompts" else None, samples=False)
     write_sweep(tmp_path / "b", model="org/other", edit=edit, samples=False)
     tables = board(tmp_path)
     assert [len(table.rows) for table in tables] == [1, 1]
@@ -328,9 +305,7 @@ def test_models_measured_with_something_else_have_tables_of_their_own(tmp_path, 
 
 
 def test_a_run_without_logged_samples_joins_the_one_with_the_same_settings(tmp_path):
-    write_sweep(
-        tmp_path / "a", edit=lambda d: d.update(task_hashes=dict.fromkeys(d["results"], "1" * 64))
-    )
+    write_sweep(tmp_path / "a", edit=hashed("1"))
     write_sweep(tmp_path / "b", model="org/other", samples=False)
     (table,) = board(tmp_path)
     assert len(table.rows) == 2
@@ -397,9 +372,7 @@ def test_latex_escapes_what_means_something_to_it():
             bare = re.sub(r"\\[_%&#{}$]", "", line)
             assert not re.search(r"[%#]", bare)
             assert bare.count("{") == bare.count("}")
-
-
-def test_latex_rows_do_not_start_with_what_an_end_of_row_would_read():
+    # A row does not start with what the end of the one above it would read.
     table = Table("t", ("a", "b"), ((Cell("[1]"), Cell("*")),))
     assert r"{[}1] & {*} \\" in latex([table], [])
 
@@ -420,15 +393,12 @@ def test_the_terminal_gets_no_line_or_escape_of_a_name():
 
 @pytest.mark.parametrize("name", ["terminal", "markdown", "latex"])
 def test_every_format_shows_warnings_notes_marks_and_signatures(tmp_path, name):
-    for condition in ("none", "de:zero"):
-        write_run(tmp_path / condition[:2], condition, {"a_de": {"acc": [1, 0]}}, unchanged=["mlp.act/0"])  # fmt: skip
+    tasks = {"a_de": {"acc": [1, 0]}}
+    two_runs(tmp_path, tasks, tasks, unchanged=["mlp.act/0"])
     comparison = compared(tmp_path)
-    table = change_table(comparison.panels[0], DRAWS)
-    text = render([table], name, comparison.notes)
-    assert "likely no-op" in text
-    assert "was there already" in text
-    assert "0.000=" in text
-    assert "condition:de:zero" in text
+    text = render([change_table(comparison.panels[0], DRAWS)], name, comparison.notes)
+    for shown in ("likely no-op", "was there already", "0.000=", "condition:de:zero"):
+        assert shown in text
 
 
 def test_csv_and_json_hold_every_number_once_with_warnings(tmp_path):
@@ -460,18 +430,13 @@ def test_csv_and_json_hold_every_number_once_with_warnings(tmp_path):
     assert document["panels"][0]["overall"]["zero"]["p"] == pytest.approx(1 / 3)
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
-def test_a_spreadsheet_runs_nothing_that_a_results_file_says(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [*((x, f"'{x}") for x in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1")), *[('a,"b"\nc;d',) * 2]],
+)
+def test_a_spreadsheet_runs_nothing_that_a_results_file_says(tmp_path, name, written):
     write_run(tmp_path, "none", {"t_de": {"loss": [-1.5, -2.5]}}, model=name)
     comparison = compared(tmp_path)
     (row,) = csv.DictReader(io.StringIO(as_csv(comparison)))
-    assert (row["model"], row["value"]) == (f"'{name}", "-2.0")
+    assert (row["model"], row["value"], row["task"]) == (written, "-2.0", "t_de")
     assert json.loads(as_json(comparison))["numbers"][0]["model"] == name
-
-
-def test_csv_survives_commas_quotes_and_line_breaks_in_names(tmp_path):
-    name = 'a,"b"\nc;d'
-    write_run(tmp_path, "none", {"t_de": {"acc": [1, 0]}}, model=name)
-    (row,) = csv.DictReader(io.StringIO(as_csv(compared(tmp_path))))
-    assert row["model"] == name
-    assert row["task"] == "t_de"
