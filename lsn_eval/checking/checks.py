@@ -139,22 +139,19 @@ class _Check:
 
     def missing(self) -> Iterator[Finding]:
         """What is in the baseline and not in the results."""
-        for key, length in _lacking(self.values, self.by_key):
-            value = self.values[key]
-            yield Finding(
-                _MISSING[length], "in the baseline, not in the results",
-                *_about(value, key, length), expected=value.value if length == 4 else None,
-                line=self.lines.get(("value", *key)),
-            )  # fmt: skip
+        for key, length, names in _lacking(self.values, self.by_key):
+            expected = self.values[key].value if length == 4 else None
+            line = self.lines.get(("value", *key))
+            message = "in the baseline, not in the results"
+            yield Finding(_MISSING[length], message, *names, expected=expected, line=line)
 
     def new(self) -> Iterator[Finding]:
         """What is in the results and not in the baseline."""
-        for key, length in _lacking(self.by_key, {value.key for value in self.baseline.values}):
-            row = self.by_key[key][0]
-            yield Finding(
-                Verdict.NEW, "in the results, not in the baseline; --update adds it",
-                *_about(row, key, length), found=row.value if length == 4 else None,
-            )  # fmt: skip
+        rows = {key: rows[0] for key, rows in self.by_key.items()}
+        for key, length, names in _lacking(rows, {value.key for value in self.baseline.values}):
+            found = rows[key].value if length == 4 else None
+            message = "in the results, not in the baseline; --update adds it"
+            yield Finding(Verdict.NEW, message, *names, found=found)
 
     def gates(self) -> Iterator[Finding]:
         """Of all results; where some are chosen, gates about a number of those."""
@@ -190,21 +187,20 @@ def _by_key(
     return by_key
 
 
-def _lacking(keys: Iterable[_Key], there: Iterable[_Key]) -> Iterator[tuple[_Key, int]]:
+def _lacking(
+    numbers: Mapping[_Key, Number], there: Iterable[_Key]
+) -> Iterator[tuple[_Key, int, tuple[str, str, str, str | None, str]]]:
     """Keys that are not there, with the length of the shortest part that is not: the condition (2),
-    the task (3) or the metric (4). Each such part once."""
+    the task (3) or the metric (4), each such part once; and model, condition, task, language and
+    metric, empty beyond the length."""
     parts = {key[:length] for key in there for length in _MISSING}
-    for key in keys:
+    for key, number in numbers.items():
         length = next((length for length in _MISSING if key[:length] not in parts), None)
         if length is not None:
             parts.add(key[:length])
-            yield key, length
-
-
-def _about(number: Number, key: _Key, length: int) -> tuple[str, str, str, str | None, str]:
-    """Model, condition, task, language and metric, empty beyond the length."""
-    model, condition, task, metric = (*key[:length], "", "")[:4]
-    return model, condition, task, number.language if length > 2 else None, metric
+            model, condition, task, metric = (*key[:length], "", "")[:4]
+            language = number.language if length > 2 else None
+            yield key, length, (model, condition, task, language, metric)
 
 
 def _compared(value: Value, row: Row, line: int | None) -> Finding:

@@ -26,23 +26,23 @@ def exact(number: float | None) -> str:
 def signed(number: float) -> str:
     """As `plain`, with its sign."""
     text = plain(number)
-    if not text.strip("-0.,"):
-        return text.lstrip("-")
-    return text if text.startswith("-") else f"+{text}"
+    return _zero_unsigned(text if text.startswith("-") else f"+{text}")
 
 
 def percent(change: float) -> str:
     """A relative change in percent with one decimal and a sign, 0.0 where it rounds to nothing."""
     if abs(change) >= 100_000:
         return f"{100 * change:+.3g}"
-    rounded = f"{100 * change:+,.1f}"
-    return "0.0" if rounded in ("+0.0", "-0.0") else rounded
+    return _zero_unsigned(f"{100 * change:+,.1f}")
 
 
 def selectivity(number: float) -> str:
     """Three decimals with a sign, 0.000 where it rounds to nothing."""
-    text = f"{number:+.3f}"
-    return "0.000" if text in ("+0.000", "-0.000") else text
+    return _zero_unsigned(f"{number:+.3f}")
+
+
+def _zero_unsigned(text: str) -> str:
+    return text if text.strip("+-0.,") else text[1:]
 
 
 def p_value(p: float | None) -> str:

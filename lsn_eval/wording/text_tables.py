@@ -48,15 +48,10 @@ def _indented(text: str) -> str:
 
 
 def _padded(rows: Sequence[Sequence[str]], words: int | None) -> list[list[str]]:
-    rows = [[_indented(cell) for cell in row] for row in rows]
-    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
-    padded = []
-    for row in rows:
-        blanks = [" " * (width - columns(cell)) for width, cell in zip(widths, row, strict=True)]
-        padded.append(
-            [
-                cell + blank if words is None or place < words else blank + cell
-                for place, (cell, blank) in enumerate(zip(row, blanks, strict=True))
-            ]
-        )
-    return padded
+    cells = [[_indented(cell) for cell in row] for row in rows]
+    widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            blank = " " * (width - columns(cell))
+            row[place] = cell + blank if words is None or place < words else blank + cell
+    return cells

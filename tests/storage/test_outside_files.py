@@ -82,20 +82,17 @@ def test_lines_are_numbered_bounded_and_parsed_one_at_a_time(tmp_path):
 
 
 FIELDS = Fields(
-    {"t": "x", "n": 3, "f": 2.5, "b": True, "l": ["a", 1], "o": {"inner": 1}, "nul": None, "inf": float("inf")},
+    {"t": "x", "n": 3, "f": 2.5, "b": True, "l": ["a", 1], "o": {"inner": 1}, "d": {"k": {"inner": 1}}, "nul": None, "inf": float("inf")},
     "file: part",
     MaskError,
 )  # fmt: skip
 
 
 def test_fields_of_the_right_type():
-    assert (FIELDS.text("t"), FIELDS.whole("n"), FIELDS.number("f"), FIELDS.flag("b")) == (
-        "x",
-        3,
-        2.5,
-        True,
-    )
-    assert FIELDS.number("n") == 3.0
+    assert (FIELDS.text("t"), FIELDS.whole("n"), FIELDS.flag("b")) == ("x", 3, True)
+    assert (FIELDS.number("f"), FIELDS.number("n")) == (2.5, 3.0)
+    assert [inner.value for inner in FIELDS.each("d")] == [{"inner": 1}]
+    assert FIELDS.each("absent") == []
     assert FIELDS.fields("o").whole("inner") == 1
     assert FIELDS.text("absent", None) is None
     assert FIELDS.text("nul", "y") == "y"
@@ -118,7 +115,7 @@ def test_fields_of_the_right_type():
         (lambda f: f.mapping("l"), r"an object was expected"),
         (lambda f: f.fields("t"), r"t is \"x\"; an object"),
         (lambda f: f.fields("o").text("inner"), r"file: part: o: inner is 1"),
-        (lambda f: f.only({"t"}), r"has b, f, inf, l, n, nul, o, which is unknown"),
+        (lambda f: f.only({"t"}), r"has b, d, f, inf, l, n, nul, o, which is unknown"),
         (lambda f: f.fields("o").only({"other"}, {"inner"}), r"lacks other"),
     ],
 )  # fmt: skip

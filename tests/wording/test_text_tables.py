@@ -13,7 +13,7 @@ def test_columns_align_also_with_wide_characters():
     rows = [["condition", "任务"], ["语言任务", "1.0"], ["  ab", "22.0"]]
     lines = aligned(rows, words=1)
     assert [columns(line) for line in lines] == [15, 15, 15]
-    assert lines[1] == "语言任务    1.0".replace("    ", " " * 4)
+    assert lines[1] == "语言任务    1.0"
     assert lines[2].startswith("  ab  ")
     assert aligned(rows)[1:] == ["语言任务   1.0", "  ab       22.0"]
 
