@@ -19,15 +19,9 @@ sklearn_metrics = pytest.importorskip("sklearn.metrics")
 
 
 def reference(responses, positives):
-    return np.array(
-        [
-            [
-                sklearn_metrics.average_precision_score(mine, unit.astype(np.float64))
-                for unit in responses.T
-            ]
-            for mine in positives
-        ]
-    )
+    score = sklearn_metrics.average_precision_score
+    columns = responses.astype(np.float64).T
+    return np.array([[score(mine, unit) for unit in columns] for mine in positives])
 
 
 def labels(texts, languages, seed=0):
@@ -55,15 +49,8 @@ def test_zeros_of_both_signs_tie_and_extremes_order():
     responses = values[generator.randint(0, values.size, size=(60, 200))]
     positives = labels(60, 2)
     finite = np.nan_to_num(responses.astype(np.float64), posinf=1e6, neginf=-1e6)
-    np.testing.assert_allclose(
-        precision_of_units(responses, positives), reference(finite, positives), atol=1e-12, rtol=0
-    )
-
-
-def test_constant_unit_has_the_share_of_positives():
-    positives = np.array([[True, False, False, True, False]])
-    found = precision_of_units(np.zeros((5, 2), np.float16), positives)
-    assert found.tolist() == [[0.4, 0.4]]
+    found = precision_of_units(responses, positives)
+    np.testing.assert_allclose(found, reference(finite, positives), atol=1e-12, rtol=0)
 
 
 def test_blocks_do_not_matter(monkeypatch, tmp_path):
@@ -138,7 +125,7 @@ def units(mask, who):
 
 def test_planted_units_come_out_and_the_median_is_over_texts():
     stats, planted, responses, owner = per_text_statistics()
-    mask = identify(stats, method="average_precision", neurons=4)
+    mask = identify(stats, "average_precision", neurons=4)
     assert mask.method.parameters["neurons"] == 4
     assert mask.method.parameters["hookpoint"] == ["mlp.up", "attn.q"]
     assert mask.method.parameters["texts"] == {"de": 20, "en": 20, "zh": 20}
@@ -146,10 +133,8 @@ def test_planted_units_come_out_and_the_median_is_over_texts():
         assert units(mask, language) == planted[language]
         for who in (language, f"random1-{language}", f"random20-{language}"):
             for at, layer in mask.places(who):
-                indices = mask.indices(who, at, layer)
-                expected = np.median(
-                    responses[at, layer][owner == language][:, indices].astype(np.float32), axis=0
-                )
+                mine = responses[at, layer][owner == language].astype(np.float32)
+                expected = np.median(mine, axis=0)[mask.indices(who, at, layer)]
                 assert (mask.values(who, at, layer, "median") == expected).all()
 
 
@@ -187,20 +172,12 @@ def test_without_responses_or_linear_outputs():
         identify(stats, "average_precision", neurons=2)
 
 
-def test_a_unit_is_never_at_both_ends():
+def test_a_unit_is_never_at_both_ends_and_counts_once():
     stats, *_ = per_text_statistics()
-    silent = TextResponses(
-        stats.texts.languages,
-        stats.texts.index,
-        lambda at, layer: np.zeros((60, WIDTHS[at]), np.float16),
-    )
-    mask = identify(replace(stats, texts=silent), method="average_precision", neurons=10)
-    assert [mask.count(language) for language in LANGUAGES] == [10, 10, 10]
-
-
-def test_all_units_of_a_small_model_are_counted_once():
-    stats, *_ = per_text_statistics()
-    mask = identify(stats, method="average_precision", neurons=192)
+    mask = identify(stats, "average_precision", neurons=192)
     assert mask.count("de") == 192
     assert mask.controls("de") == ()
     assert "de" in mask.method.parameters["without_controls"]
+    silent = replace(stats.texts, read=lambda at, layer: np.zeros((60, WIDTHS[at]), np.float16))
+    mask = identify(replace(stats, texts=silent), "average_precision", neurons=10)
+    assert [mask.count(language) for language in LANGUAGES] == [10, 10, 10]

@@ -29,19 +29,22 @@ EXPECTED = {
 }
 
 
+def variation(before, tuned, stats=None, **parameters):
+    return identify(stats, "parameter_variation", before=before, tuned=tuned, **parameters)
+
+
+def found(mask):
+    return {name: mask.neurons(name).tolist() for name in mask.languages}
+
+
 def test_planted_changes_are_found_in_every_family(family):
     before = tiny_model(family)
     tuned = {name: tune(before, rows, seed=n) for n, (name, rows) in enumerate(PLANTED.items())}
-    mask = identify(
-        None,
-        "parameter_variation",
-        before=before,
-        tuned=tuned,
-        **ten_of(LAYERS * resolve(before).widths()["mlp.act"]),
-    )
-    assert {name: mask.neurons(name).tolist() for name in mask.languages} == EXPECTED
+    width = resolve(before).widths()["mlp.act"]
+    mask = variation(before, tuned, **ten_of(LAYERS * width))
+    assert found(mask) == EXPECTED
     assert mask.model.type == family
-    assert mask.model.widths == {"mlp.act": resolve(before).widths()["mlp.act"]}
+    assert mask.model.widths == {"mlp.act": width}
     assert mask.controls("de") == tuple(range(1, 21))
 
 
@@ -49,8 +52,7 @@ def test_planted_changes_are_found_in_every_family(family):
 def test_a_change_of_one_projection_is_found(projection):
     before = tiny_model("llama")
     tuned = {name: tune(before, rows, moved=[projection]) for name, rows in PLANTED.items()}
-    mask = identify(None, "parameter_variation", before=before, tuned=tuned, **TEN)
-    assert {name: mask.neurons(name).tolist() for name in mask.languages} == EXPECTED
+    assert found(variation(before, tuned, **TEN)) == EXPECTED
 
 
 @pytest.mark.parametrize("safe", [True, False])
@@ -64,11 +66,10 @@ def test_checkpoint_folders_give_the_same_mask(family, safe, tmp_path):
         else:
             model.config.save_pretrained(tmp_path / name)
             torch.save(model.state_dict(), tmp_path / name / "pytorch_model.bin")
-    tuned = {name: models[name] for name in PLANTED}
-    loaded = identify(None, "parameter_variation", before=models["before"], tuned=tuned, **RATES)
+    before = models.pop("before")
     paths = {name: tmp_path / name for name in PLANTED}
-    read = identify(None, "parameter_variation", before=tmp_path / "before", tuned=paths, **RATES)
-    assert read == loaded
+    read = variation(tmp_path / "before", paths, **RATES)
+    assert read == variation(before, models, **RATES)
     assert read.method.parameters["tuned"] == {name: str(path) for name, path in paths.items()}
 
 
@@ -78,10 +79,8 @@ def test_longer_tuning_does_not_own_every_neuron():
         "de": tune(before, PLANTED["de"], scale=1, seed=0),
         "fr": tune(before, PLANTED["fr"], scale=60, seed=1),
     }
-    even = identify(None, "parameter_variation", before=before, tuned=tuned, **TEN)
-    assert {name: even.neurons(name).tolist() for name in even.languages} == EXPECTED
-    raw = identify(None, "parameter_variation", before=before, tuned=tuned, equalize=False, **TEN)
-    assert raw.count("de") == 0
+    assert found(variation(before, tuned, **TEN)) == EXPECTED
+    assert variation(before, tuned, equalize=False, **TEN).count("de") == 0
 
 
 def statistics_of(languages, layers=LAYERS, width=WIDTH):
@@ -99,44 +98,39 @@ def test_statistics_add_values_to_steer_with():
     before = tiny_model("llama")
     tuned = {name: tune(before, rows, seed=3) for name, rows in PLANTED.items()}
     stats = statistics_of(["en", "fr", "de"])
-    mask = identify(stats, "parameter_variation", before=before, tuned=tuned, **RATES)
+    mask = variation(before, tuned, stats, **RATES)
     assert mask.languages == ("de", "fr")
     assert mask.statistics("fr") == ("mean",)
     indices = mask.indices("fr", "mlp.act", 0)
     expected = stats.get("mlp.act", "mean")[1, 0, indices].astype(np.float32)
     assert (mask.values("fr", "mlp.act", 0, "mean") == expected).all()
     with pytest.raises(IdentificationError, match="no language fr"):
-        identify(
-            statistics_of(["de", "en"]), "parameter_variation", before=before, tuned=tuned, **RATES
-        )
+        variation(before, tuned, statistics_of(["de", "en"]), **RATES)
     with pytest.raises(IdentificationError, match="another model"):
-        other = statistics_of(["de", "fr"], width=WIDTH + 1)
-        identify(other, "parameter_variation", before=before, tuned=tuned, **RATES)
+        variation(before, tuned, statistics_of(["de", "fr"], width=WIDTH + 1), **RATES)
 
 
 def test_errors(tmp_path):
     before = tiny_model("llama")
     de = tune(before, PLANTED["de"])
-    with pytest.raises(IdentificationError, match="of 1 languages"):
-        identify(None, "parameter_variation", before=before, tuned={"de": de})
-    with pytest.raises(IdentificationError, match="of fr differs from the one before"):
-        identify(None, "parameter_variation", before=before, tuned={"de": de, "fr": before})
-    with pytest.raises(IdentificationError, match="must come from the one before"):
-        identify(
-            None, "parameter_variation", before=before, tuned={"de": de, "fr": tiny_model("gpt2")}
-        )
-    with pytest.raises(IdentificationError, match=r"config\.json"):
-        identify(None, "parameter_variation", before=tmp_path, tuned={"de": de, "fr": de})
+
+    def refused(message, first=before, **tuned):
+        with pytest.raises(IdentificationError, match=message):
+            variation(first, {"de": de} | tuned)
+
+    refused("of 1 languages")
+    refused("of fr differs from the one before", fr=before)
+    refused("must come from the one before", fr=tiny_model("gpt2"))
+    refused(r"config\.json", tmp_path, fr=de)
     (tmp_path / "adapter_config.json").write_text("{}")
-    with pytest.raises(IdentificationError, match="merge it"):
-        identify(None, "parameter_variation", before=before, tuned={"de": de, "fr": tmp_path})
-    (tmp_path / "config.json").write_text('{"model_type": "unheard_of"}')
-    with pytest.raises(IdentificationError, match="'unheard_of' is not supported"):
-        identify(None, "parameter_variation", before=tmp_path, tuned={"de": de, "fr": de})
-    for odd in ('{"model_type": ["llama"]}', "[" * 9999, '{"model_type": "\\ud800"}', "3"):
-        (tmp_path / "config.json").write_text(odd)
-        with pytest.raises(IdentificationError, match=r"config\.json"):
-            identify(None, "parameter_variation", before=tmp_path, tuned={"de": de, "fr": de})
-    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
-    with pytest.raises(IdentificationError, match="no weights"):
-        identify(None, "parameter_variation", before=tmp_path, tuned={"de": de, "fr": de})
+    refused("merge it", fr=tmp_path)
+    for config, message in (
+        ('{"model_type": "unheard_of"}', "'unheard_of' is not supported"),
+        ('{"model_type": ["llama"]}', r"config\.json"),
+        ("[" * 9999, r"config\.json"),
+        ('{"model_type": "\\ud800"}', r"config\.json"),
+        ("3", r"config\.json"),
+        ('{"model_type": "llama"}', "no weights"),
+    ):
+        (tmp_path / "config.json").write_text(config)
+        refused(message, tmp_path, fr=de)
