@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from lsn_eval.cli.choosing_options import (
     choice_of,
     metric_option,
 )
+from lsn_eval.errors import LsnError
 
 if TYPE_CHECKING:
     from lsn_eval.comparing import Comparison
@@ -82,7 +84,6 @@ def compare(
     """
     from lsn_eval.comparing import Draws
     from lsn_eval.comparing import compare as compare_rows
-    from lsn_eval.errors import LsnError
     from lsn_eval.results import read_results
     from lsn_eval.storage.whole_files import whole_file
     from lsn_eval.tables.formats import render
@@ -119,7 +120,6 @@ def compare(
 
 def _format(asked: str | None, out: Path | None) -> str:
     """Of `--format` and the suffix of `--out`, which must not contradict each other."""
-    from lsn_eval.errors import LsnError
     from lsn_eval.tables.formats import FORMATS, SUFFIXES
 
     suffix = "" if out is None else out.suffix.lower()
@@ -141,9 +141,6 @@ def _format(asked: str | None, out: Path | None) -> str:
 def _tables(
     comparison: Comparison, by: str, show: str | None, all_controls: bool, intervals: bool
 ) -> list[Table]:
-    from dataclasses import replace
-
-    from lsn_eval.errors import LsnError
     from lsn_eval.tables import change_table, own_table
     from lsn_eval.tables.leaderboard import leaderboard
     from lsn_eval.tables.views import default_show, parse_show

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-WORDS = (
+WORDS = (  # noqa: SIM905 - a sentence
     "the a cat dog sat ran on under mat house red blue quickly slowly and then went home"
 ).split()
 

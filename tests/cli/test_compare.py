@@ -17,12 +17,10 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
-import typer
 from builders.results import compared, two_runs, write_run, write_sweep
 from typer.testing import CliRunner
 
-from lsn_eval.cli import _PlainErrors
-from lsn_eval.cli.compare import compare as command
+from lsn_eval.cli import app
 from lsn_eval.comparing import compare
 from lsn_eval.results import read_results
 from lsn_eval.tables.formats import FORMATS
@@ -30,10 +28,6 @@ from lsn_eval.tables.formats import FORMATS
 LM_EVAL = Path(sys.executable).with_name("lm_eval")
 MODEL = Path(__file__).resolve().parents[2] / "lsn_eval" / "data" / "demo_model"
 QUICK = ("--resamples", "200", "--permutations", "199")
-
-app = typer.Typer(cls=_PlainErrors, pretty_exceptions_enable=False)
-app.command("compare")(command)
-app.callback()(lambda: None)
 
 
 def run(*arguments) -> str:

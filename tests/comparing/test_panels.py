@@ -10,7 +10,7 @@ from builders.results import LANGUAGES, QUICK, compared, two_runs, write_run, wr
 from builders.results_files import edited
 from builders.translations import translations
 
-from lsn_eval.comparing import Draws, compare
+from lsn_eval.comparing import compare
 from lsn_eval.comparing.panels import own_language
 from lsn_eval.errors import LsnError
 from lsn_eval.results import read_results
@@ -37,15 +37,15 @@ def perplexity(pairs) -> float:
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
+    """A folder, its panel, and a spreadsheet of the same."""
     folder = tmp_path_factory.mktemp("sweep")
     data = write_sweep(folder, controls=3)
-    sheet = {place: perplexity(pairs) for place, pairs in data.items()}
-    return folder, data, sheet
+    (panel,) = compared(folder).panels
+    return folder, panel, {place: perplexity(pairs) for place, pairs in data.items()}
 
 
 def test_every_cell_equals_a_spreadsheet(sweep):
-    folder, _, sheet = sweep
-    (panel,) = compared(folder).panels
+    folder, panel, sheet = sweep
     assert panel.languages == ("en", "de", "zh")  # the mask's order
     assert panel.conditions == ("none", *OWN)
     assert panel.controls["de:zero"] == tuple(f"random{k}-de:zero" for k in (1, 2, 3))
@@ -62,67 +62,54 @@ def test_every_cell_equals_a_spreadsheet(sweep):
         assert change.relative == pytest.approx((value - before) / before)
         assert change.shift == pytest.approx(math.log(value) - math.log(before))
         assert change.interval[0] <= change.shift <= change.interval[1]
-        assert change.documents == 12
-        assert not change.obstacles
+        assert (change.documents, change.obstacles) == (12, ())
+    assert compared(folder).panels == (panel,)  # by the same draws
 
 
 def test_means_selectivities_and_ranks_equal_a_spreadsheet(sweep):
-    folder, _, sheet = sweep
-    (panel,) = compared(folder).panels
+    _, panel, sheet = sweep
 
     def shift(condition, language):
         return math.log(sheet[condition, language] / sheet["none", language])
 
-    def selective(condition, own):
-        total = 0.0
-        for language in LANGUAGES:
-            if language != own:
-                total += shift(condition, language)
-        return shift(condition, own) - total / 2
+    def selective(who, own):
+        first, second = (shift(f"{who}{own}:zero", x) for x in LANGUAGES if x != own)
+        return shift(f"{who}{own}:zero", own) - (first + second) / 2
 
-    product = 1.0
-    for language in LANGUAGES:
-        product *= sheet["de:zero", language]
-    assert panel.mean_value("de:zero") == pytest.approx(product ** (1 / 3))
-    assert panel.mean_shift("de:zero") == pytest.approx(
-        sum(shift("de:zero", language) for language in LANGUAGES) / 3
-    )
+    def mean(number):
+        return pytest.approx(sum(number(x) for x in LANGUAGES) / 3)
+
+    logs = mean(lambda x: math.log(sheet["de:zero", x]))
+    assert math.log(panel.mean_value("de:zero")) == logs
+    assert panel.mean_shift("de:zero") == mean(lambda x: shift("de:zero", x))
     for own in LANGUAGES:
-        found = panel.selectivity[f"{own}:zero"]
-        assert found.language == own
-        assert found.value == pytest.approx(selective(f"{own}:zero", own))
-        assert found.interval[0] < found.value < found.interval[1]
-        assert found.controls == pytest.approx(
-            {f"random{k}-{own}:zero": selective(f"random{k}-{own}:zero", own) for k in (1, 2, 3)}
-        )
-        assert found.p == 1 / 4
+        controls = {f"random{k}-{own}:zero": f"random{k}-" for k in (1, 2, 3)}
+        of_one = panel.selectivity[f"{own}:zero"]
+        assert of_one.language == own
+        assert of_one.value == pytest.approx(selective("", own))
+        assert of_one.interval[0] < of_one.value < of_one.interval[1]
+        expected = {name: selective(who, own) for name, who in controls.items()}
+        assert of_one.controls == pytest.approx(expected)
         change = panel.change(f"{own}:zero", own)
-        assert change.controls == pytest.approx(
-            {f"random{k}-{own}:zero": shift(f"random{k}-{own}:zero", own) for k in (1, 2, 3)}
-        )
-        assert change.control_p == 1 / 4
-    other = panel.change("de:zero", "en")
+        assert change.controls == pytest.approx({name: shift(name, own) for name in controls})
+        assert (of_one.p, change.control_p) == (1 / 4, 1 / 4)
     larger = sum(shift(f"random{k}-de:zero", "en") >= shift("de:zero", "en") for k in (1, 2, 3))
-    assert other.control_p == (1 + larger) / 4
+    assert panel.change("de:zero", "en").control_p == (1 + larger) / 4
     overall = panel.overall["zero"]
     assert overall.languages == tuple(LANGUAGES)
-    assert overall.selectivity == pytest.approx(
-        sum(selective(f"{own}:zero", own) for own in LANGUAGES) / 3
-    )
-    assert overall.own == pytest.approx(sum(shift(f"{own}:zero", own) for own in LANGUAGES) / 3)
+    assert overall.selectivity == mean(lambda x: selective("", x))
+    assert overall.own == mean(lambda x: shift(f"{x}:zero", x))
     assert overall.others == pytest.approx(overall.own - overall.selectivity)
-    assert overall.controls == pytest.approx(
-        [sum(selective(f"random{k}-{own}:zero", own) for own in LANGUAGES) / 3 for k in (1, 2, 3)]
+    assert overall.controls == tuple(
+        mean(lambda x, who=who: selective(who, x)) for who in ("random1-", "random2-", "random3-")
     )
 
 
 def test_holm_corrects_over_the_panel_without_its_controls(sweep):
-    folder, _, _ = sweep
-    (panel,) = compared(folder, draws=Draws()).panels
+    _, panel, _ = sweep
     tested = {place: change.p for place, change in panel.changes.items() if place[0] in OWN}
-    order = sorted(tested, key=tested.get)
     running = 0.0
-    for rank, place in enumerate(order):
+    for rank, place in enumerate(sorted(tested, key=tested.get)):
         running = max(running, min(1.0, (9 - rank) * tested[place]))
         assert panel.changes[place].p_holm == pytest.approx(running)
     assert panel.change("random1-de:zero", "de").p is not None
@@ -131,16 +118,10 @@ def test_holm_corrects_over_the_panel_without_its_controls(sweep):
 
 def test_controls_without_their_condition_are_no_conditions(tmp_path):
     """They are in no family of tests, so that nothing else moves for them."""
-    write_sweep(tmp_path / "all")
-    write_sweep(tmp_path / "some", conditions=["none", "zh:zero"])
-    (alone,) = compared(tmp_path / "some").panels
-    for name, control in (("random1-de_zero", "random10"), ("random2-de_zero", "random2")):
-        (tmp_path / "all" / name).rename(tmp_path / "some" / name)
-        edited(
-            next((tmp_path / "some" / name).glob("results_*")),
-            lambda d, c=control: d["config"]["lsn"].update(condition=f"{c}-de:zero"),
-        )
-    (panel,) = compared(tmp_path / "some").panels
+    write_sweep(tmp_path, conditions=["none", "zh:zero"])
+    (alone,) = compared(tmp_path).panels
+    write_sweep(tmp_path, conditions=["random10-de:zero", "random2-de:zero"])
+    (panel,) = compared(tmp_path).panels
     assert panel.conditions == ("none", "zh:zero")
     assert panel.lone_controls == ("random2-de:zero", "random10-de:zero")
     assert panel.controls == {}
@@ -157,24 +138,23 @@ def test_controls_without_their_condition_are_no_conditions(tmp_path):
 
 
 def test_the_interval_of_a_selectivity_without_spread_is_its_value(tmp_path):
-    shifts = {"en": 0.5, "de": 0.1, "zh": 0.03}
-    for condition in ("none", "en:zero"):
-        tasks = {
+    none, moved = (
+        {
             f"ppl_{x}": {
                 "token_perplexity": [
-                    (-t * (1.1 + n / 10 + (shift if condition != "none" else 0)), t)
-                    for n, t in enumerate((10, 30, 20, 44))
+                    (-t * (1.1 + n / 10 + on * shift), t) for n, t in enumerate((10, 30, 20, 44))
                 ]
             }
-            for x, shift in shifts.items()
+            for x, shift in {"en": 0.1, "de": 0.5, "zh": 0.03}.items()
         }
-        write_run(tmp_path / condition[:2], condition, tasks)
-    (panel,) = compared(tmp_path).panels
-    found = panel.selectivity["en:zero"]
-    assert found.value == pytest.approx(0.5 - (0.1 + 0.03) / 2)
-    assert found.interval == pytest.approx((found.value, found.value))
-    assert panel.overall["zero"].interval == pytest.approx((found.value, found.value))
-    assert panel.change("en:zero", "de").interval == pytest.approx((0.1, 0.1))
+        for on in (0, 1)
+    )
+    panel = two_runs(tmp_path, none, moved)
+    of_one = panel.selectivity["de:zero"]
+    assert of_one.value == pytest.approx(0.5 - (0.1 + 0.03) / 2)
+    assert of_one.interval == pytest.approx((of_one.value, of_one.value))
+    assert panel.overall["zero"].interval == pytest.approx((of_one.value, of_one.value))
+    assert panel.change("de:zero", "en").interval == pytest.approx((0.1, 0.1))
 
 
 def test_controls_of_several_languages_go_by_their_number_not_by_their_place(tmp_path):
@@ -607,11 +587,6 @@ def test_perplexities_of_whatever_aggregation_are_tested_on_the_log_scale(tmp_pa
     change = compared(tmp_path).panels[0].change("de:zero", "de")
     assert change.interval[0] <= change.shift <= change.interval[1]
     assert change.shift == pytest.approx(math.log(change.row.value / 4.0))
-
-
-def test_the_same_draws_give_the_same_comparison(sweep):
-    folder, _, _ = sweep
-    assert compared(folder).panels == compared(folder, draws=QUICK).panels
 
 
 def test_a_condition_that_is_none_is_one_message(tmp_path):
