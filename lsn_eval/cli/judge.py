@@ -5,15 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from lsn_eval.judge.answers import SavedAnswers
-    from lsn_eval.judge.report import Compared, Graded, Judged
-    from lsn_eval.judge.session import JudgeSession, Progress
-    from lsn_eval.judge.settings import Prices
 
 
 def judge(
@@ -65,10 +59,12 @@ def judge(
     """
     from tqdm import tqdm
 
+    from lsn_eval.judge import report
     from lsn_eval.judge.answers import load_saved
     from lsn_eval.judge.session import JudgeSession
     from lsn_eval.judge.settings import JudgeError, JudgeSettings, Prices
     from lsn_eval.storage.outside_files import parse_json
+    from lsn_eval.storage.whole_files import whole_file
 
     if (price_input is None) != (price_output is None):
         raise JudgeError("a cost needs both --price-input and --price-output")
@@ -79,7 +75,7 @@ def judge(
         raise JudgeError(f"--pairwise compares two runs and {len(results)} were given")
     if not out.parent.is_dir() or out.is_dir():
         raise JudgeError(f"{out} cannot be written: its folder does not exist, or it is one")
-    given: dict[str, Any] = {}
+    given = {}
     if parameters is not None:
         given["parameters"] = parse_json(parameters, "--parameters", JudgeError)
     settings = JudgeSettings(
@@ -93,61 +89,18 @@ def judge(
             bar.total = of
             bar.update(done - bar.n)
 
-        judged = (_compare if pairwise else _grade)(session, runs, progress)
+        judge_runs = report.compare if pairwise else report.grade
+        judged = judge_runs(session, runs, progress)
     if session.stopped is not None:
         raise JudgeError(
             f"{session.stopped}. {session.usage}. Replies so far are kept: run the same command "
             "again to go on"
         )
-    _write(session, judged, out, prices)
-
-
-def _grade(
-    session: JudgeSession, runs: list[list[SavedAnswers]], progress: Progress
-) -> list[Graded]:
-    from lsn_eval.judge.report import Graded
-
-    # All tasks in one go: the last answers of one do not keep the next waiting.
-    saved = [entry for run in runs for entry in run]
-    answers = [answer for entry in saved for answer in entry.answers]
-    grades = iter(session.grade(answers, progress))
-    return [Graded((entry,), [next(grades) for _ in entry.answers]) for entry in saved]
-
-
-def _compare(
-    session: JudgeSession, runs: list[list[SavedAnswers]], progress: Progress
-) -> list[Compared]:
-    from lsn_eval.judge.pairwise import same_questions
-    from lsn_eval.judge.report import Compared
-    from lsn_eval.judge.settings import JudgeError
-
-    tasks = [[entry.task for entry in run] for run in runs]
-    if not len(runs[0]) == len(runs[1]) == 1 and tasks[0] != tasks[1]:
-        raise JudgeError(
-            f"the runs hold different tasks: {', '.join(tasks[0])} and {', '.join(tasks[1])}"
-        )
-    sides = list(zip(*runs, strict=True))
-    pairs = [
-        same_questions(one.answers, other.answers, (one.source, other.source))
-        for one, other in sides
-    ]
-    comparisons = iter(session.compare([pair for task in pairs for pair in task], progress))
-    return [
-        Compared((one, other), [next(comparisons) for _ in task])
-        for (one, other), task in zip(sides, pairs, strict=True)
-    ]
-
-
-def _write(session: JudgeSession, judged: Judged, out: Path, prices: Prices | None) -> None:
-    from lsn_eval.judge.report import document, printed
-    from lsn_eval.judge.settings import JudgeError
-    from lsn_eval.storage.whole_files import whole_file
-
     usage = session.usage.as_json(prices)
-    content = json.dumps(document(session, judged, usage), indent=2, ensure_ascii=True)
+    content = json.dumps(report.document(session, judged, usage), indent=2, ensure_ascii=True)
     with whole_file(out, JudgeError) as file:
         file.write(f"{content}\n".encode())
-    print("\n".join(printed(session, judged)))
+    print("\n".join(report.printed(session, judged)))
     if "cost" in usage:
         print(f"cost {usage['cost']:.4f}")
     print(f"written to {out}")

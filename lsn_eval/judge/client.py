@@ -12,11 +12,12 @@ from __future__ import annotations
 import email.utils
 import json
 import logging
+import math
 import random
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from lsn_eval.judge.keys import VARIABLE, Key, redacted_logs
@@ -238,16 +239,11 @@ async def _bound(response: Any) -> None:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that the server asks for, in one of the three ways there are."""
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is None:
-            continue
-        try:
+        value, seconds = headers.get(name, ""), math.nan
+        with suppress(ValueError, TypeError, OverflowError):
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        with suppress(ValueError):
             seconds = float(value) / unit
-        except ValueError:
-            try:
-                seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-            except (ValueError, TypeError, OverflowError):
-                continue
-        if 0 <= seconds < float("inf"):
+        if 0 <= seconds < math.inf:
             return seconds
     return None

@@ -13,7 +13,7 @@ from typing import Any
 
 from scipy import stats
 
-from lsn_eval.judge.answers import Answer
+from lsn_eval.judge.answers import Answer, SavedAnswers
 from lsn_eval.judge.prompts import reader
 from lsn_eval.judge.settings import JudgeError
 
@@ -102,28 +102,25 @@ class PairSummary:
         return self.wins + self.losses + self.ties
 
 
-def same_questions(
-    first: Sequence[Answer], second: Sequence[Answer], names: tuple[str, str]
-) -> list[tuple[Answer, Answer]]:
+def same_questions(first: SavedAnswers, second: SavedAnswers) -> list[tuple[Answer, Answer]]:
     """The answers of both sides, question by question.
 
     Raises:
         JudgeError: the two do not answer the same questions.
     """
-    sides = [{answer.doc_id: answer for answer in side} for side in (first, second)]
-    differ = f"{names[0]} and {names[1]} answer different questions: document"
-    for name, side, opposite in zip(names, sides, sides[::-1], strict=True):
-        alone = [doc_id for doc_id in side if doc_id not in opposite]
+    differ = f"{first.source} and {second.source} answer different questions: document"
+    one, other = ({answer.doc_id: answer for answer in side.answers} for side in (first, second))
+    for side, here, there in ((first, one, other), (second, other, one)):
+        alone = [doc_id for doc_id in here if doc_id not in there]
         if alone:
             raise JudgeError(
-                f"{differ} {alone[0]} ({len(alone)} in all) is in {name} alone; run both "
+                f"{differ} {alone[0]} ({len(alone)} in all) is in {side.source} alone; run both "
                 "conditions on the same documents (--limit, --samples)"
             )
-    pairs = [(answer, sides[1][doc_id]) for doc_id, answer in sides[0].items()]
-    for one, other in pairs:
-        if one.question != other.question:
+    for doc_id, answer in one.items():
+        if answer.question != other[doc_id].question:
             raise JudgeError(
-                f"{differ} {one.doc_id} asks {one.question[:60]!r} in one and "
-                f"{other.question[:60]!r} in the other"
+                f"{differ} {doc_id} asks {answer.question[:60]!r} in one and "
+                f"{other[doc_id].question[:60]!r} in the other"
             )
-    return pairs
+    return [(answer, other[doc_id]) for doc_id, answer in one.items()]

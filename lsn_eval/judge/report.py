@@ -8,9 +8,10 @@ from typing import Any
 
 from lsn_eval.judge.answers import SavedAnswers
 from lsn_eval.judge.grades import Grade, GradeSummary
-from lsn_eval.judge.pairwise import Comparison, PairSummary
+from lsn_eval.judge.pairwise import Comparison, PairSummary, same_questions
 from lsn_eval.judge.prompts import GRADE, PAIR
-from lsn_eval.judge.session import JudgeSession, judge_signature
+from lsn_eval.judge.session import JudgeSession, Progress, judge_signature
+from lsn_eval.judge.settings import JudgeError
 from lsn_eval.visible_text import one_line
 from lsn_eval.wording.numbers import interval, p_value, plain
 from lsn_eval.wording.text_tables import aligned
@@ -81,6 +82,35 @@ class Compared:
 
 
 Judged = Sequence[Graded] | Sequence[Compared]
+Runs = Sequence[Sequence[SavedAnswers]]
+
+
+def grade(session: JudgeSession, runs: Runs, progress: Progress) -> list[Graded]:
+    """Every task of every run, in one go: the last answers of one do not keep the next waiting."""
+    saved = [task for run in runs for task in run]
+    answers = [answer for task in saved for answer in task.answers]
+    grades = iter(session.grade(answers, progress))
+    return [Graded((task,), [next(grades) for _ in task.answers]) for task in saved]
+
+
+def compare(session: JudgeSession, runs: Runs, progress: Progress) -> list[Compared]:
+    """Two runs, task by task.
+
+    Raises:
+        JudgeError: their tasks or questions are not the same.
+    """
+    tasks = [[task.task for task in run] for run in runs]
+    if not len(tasks[0]) == len(tasks[1]) == 1 and tasks[0] != tasks[1]:
+        raise JudgeError(
+            f"the runs hold different tasks: {', '.join(tasks[0])} and {', '.join(tasks[1])}"
+        )
+    sides = list(zip(*runs, strict=True))
+    pairs = [same_questions(*side) for side in sides]
+    comparisons = iter(session.compare([pair for task in pairs for pair in task], progress))
+    return [
+        Compared(side, [next(comparisons) for _ in task])
+        for side, task in zip(sides, pairs, strict=True)
+    ]
 
 
 def _side(saved: SavedAnswers) -> dict[str, Any]:

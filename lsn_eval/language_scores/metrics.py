@@ -8,11 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import regex
+
 from lsn_eval.language_scores import codes
 from lsn_eval.language_scores.identification import EMPTY, LanguageScoreError, load_identifier
-from lsn_eval.language_scores.repetition import repetition
 from lsn_eval.language_scores.scripts import script_share
 from lsn_eval.language_scores.stop_words import load_stop_words
+
+NGRAM = 4
+
+_SPACELESS = "".join(
+    rf"\p{{sc={script}}}"
+    for script in ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
+)
+_TOKEN = regex.compile(rf"[{_SPACELESS}]|[^\s{_SPACELESS}]+")
 
 
 @dataclass(frozen=True)
@@ -130,3 +139,14 @@ def _checked(language: str) -> str:
             "'deu' were expected"
         )
     return language
+
+
+def repetition(text: str) -> float:
+    """seq-rep-4 of Welleck et al. (2020, section 6.1): 1 - distinct 4-grams / 4-grams.
+
+    Tokens are words between white space; in scripts that write without spaces, characters. 0 for
+    a text of fewer than four tokens, which cannot repeat a 4-gram.
+    """
+    tokens = _TOKEN.findall(text)
+    ngrams = [tuple(tokens[start : start + NGRAM]) for start in range(len(tokens) - NGRAM + 1)]
+    return 1 - len(set(ngrams)) / len(ngrams) if ngrams else 0.0

@@ -7,11 +7,10 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from lsn_eval.judge import Answer, JudgeSession, JudgeSettings
@@ -26,14 +25,10 @@ Act = str | tuple[Any, ...]
 
 def completion(text: str | None, finish_reason: str = "stop") -> bytes:
     """A chat completion as servers send it."""
-    choice = {
-        "index": 0,
-        "message": {"role": "assistant", "content": text},
-        "finish_reason": finish_reason,
-    }
+    message = {"role": "assistant", "content": text}
     body = {
         "id": "c", "object": "chat.completion", "created": 1, "model": "judge-2026",
-        "choices": [choice],
+        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
         "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
     }  # fmt: skip
     return json.dumps(body).encode()
@@ -91,9 +86,13 @@ class ScriptedServer:
     def _act(self, handler: BaseHTTPRequestHandler, act: Act) -> None:
         kind, *rest = act if isinstance(act, tuple) else ("reply", act)
         if kind == "reply":
-            self._send(handler, completion(*rest))
+            _send(handler, completion(*rest))
         elif kind == "raw":
-            self._send(handler, *rest)
+            _send(handler, *rest)
+        elif kind == "status":
+            code, headers, message = (*rest, None, None)[:3]
+            error = {"error": {"message": message or f"status {code}"}}
+            _send(handler, json.dumps(error).encode(), headers, code)
         elif kind == "wire":
             # Piece by piece, head and all; a number is a pause in seconds.
             handler.close_connection = True
@@ -102,8 +101,6 @@ class ScriptedServer:
                     handler.wfile.write(piece)
                 elif self.released.wait(piece):
                     break
-        elif kind == "status":
-            self._refuse(handler, *rest)
         elif kind == "cut":
             handler.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"id":')
             handler.wfile.flush()
@@ -120,30 +117,6 @@ class ScriptedServer:
         else:
             raise AssertionError(kind)
 
-    @staticmethod
-    def _send(
-        handler: BaseHTTPRequestHandler,
-        body: bytes,
-        headers: Mapping[str, str] = MappingProxyType({}),
-        code: int = 200,
-    ) -> None:
-        handler.send_response(code)
-        for name, value in {"Content-Type": "application/json", **headers}.items():
-            handler.send_header(name, value)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    def _refuse(
-        self,
-        handler: BaseHTTPRequestHandler,
-        code: int,
-        headers: Mapping[str, str] = MappingProxyType({}),
-        message: str = "",
-    ) -> None:
-        body = json.dumps({"error": {"message": message or f"status {code}"}}).encode()
-        self._send(handler, body, headers, code)
-
     @contextmanager
     def running(self) -> Iterator[ScriptedServer]:
         thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
@@ -155,6 +128,20 @@ class ScriptedServer:
             self._http.shutdown()
             self._http.server_close()
             thread.join(5)
+
+
+def _send(
+    handler: BaseHTTPRequestHandler,
+    body: bytes,
+    headers: dict[str, str] | None = None,
+    code: int = 200,
+) -> None:
+    handler.send_response(code)
+    for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+        handler.send_header(name, value)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
 
 
 def always(act: Act) -> ScriptedServer:

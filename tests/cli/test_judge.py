@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from builders.results_files import DIGEST, lsn_record
 from builders.scripted_server import KEY, ScriptedServer, always, asked
 from typer.testing import CliRunner
 
@@ -44,13 +45,6 @@ def row(number: int, answer: str, question: str | None = None) -> dict:
     }  # fmt: skip
 
 
-def record(condition: str) -> dict:
-    return {
-        "condition": condition, "version": "0.1.0", "mask": {"digest": "ab" * 32, "method": "lape"},
-        "model": {"name": "llama", "dtype": "float32"}, "neurons_per_layer": {"mlp.act": {"0": 3}},
-    }  # fmt: skip
-
-
 def run_of(
     folder: Path, condition: str, answers: list[str], task: str = "lsn_mvicuna_de", date: str = DATE
 ) -> Path:
@@ -58,7 +52,7 @@ def run_of(
     folder.mkdir(exist_ok=True)
     results = {
         "results": {task: {"bypass,none": 999}}, "configs": {task: {}}, "versions": {task: 1.0},
-        "config": {"model": "lsn_hf", "lsn": record(condition)},
+        "config": {"model": "lsn_hf", "lsn": lsn_record(condition)},
     }  # fmt: skip
     (folder / f"results_{date}.json").write_text(json.dumps(results))
     lines = [json.dumps(row(i, answer), ensure_ascii=False) for i, answer in enumerate(answers)]
@@ -67,7 +61,7 @@ def run_of(
 
 
 SIGNATURE = (
-    "model:llama|dtype:float32|mask:sha256-abababababab|method:lape|condition:de:zero|"
+    f"model:lsn_demo|dtype:float32|mask:sha256-{DIGEST[:12]}|method:planted|condition:de:zero|"
     "hookpoint:mlp.act|data:lsn_mvicuna_de:1.0|v0.1.0"
 )
 
@@ -170,20 +164,21 @@ def runs(tmp_path) -> Path:
     run_of(tmp_path / "dates", "none", ["a"])
     run_of(tmp_path / "dates", "none", ["a"], date=DATE.replace("2026", "2027"))
     (tmp_path / "empty").mkdir()
-    (tmp_path / "results_x.json").write_text("{}")
-    (tmp_path / "broken.jsonl").write_text('{"doc_id": 1')
-    (tmp_path / "latin.jsonl").write_bytes(json.dumps(row(0, "a")).encode() + b'\n{"a": "\xfc"}')
-    (tmp_path / "deep.jsonl").write_text("[" * 100_000)
-    (tmp_path / "half.jsonl").write_text(json.dumps(row(0, "\ud800")))
-    (tmp_path / "typed.jsonl").write_text('{"doc_id": 0, "question": "q", "answer": 7}')
-    (tmp_path / "unnumbered.jsonl").write_text('{"question": "q", "answer": "a"}')
-    (tmp_path / "blank.jsonl").write_text("\n")
-    (tmp_path / "scores.jsonl").write_text(
-        json.dumps(row(0, "a") | {"filtered_resps": [[-1.5, True]]})
-    )
-    (tmp_path / "twice.jsonl").write_text(json.dumps(row(0, "a")) + "\n" + json.dumps(row(0, "b")))
-    other = [json.dumps(row(0, "a")), json.dumps(row(1, "b", "another?"))]
-    (tmp_path / "other.jsonl").write_text("\n".join(other))
+    files = {
+        "results_x.json": "{}",
+        "broken.jsonl": '{"doc_id": 1',
+        "latin.jsonl": json.dumps(row(0, "a")) + '\n{"a": "\xfc"}',
+        "deep.jsonl": "[" * 100_000,
+        "half.jsonl": json.dumps(row(0, "\ud800")),
+        "typed.jsonl": '{"doc_id": 0, "question": "q", "answer": 7}',
+        "unnumbered.jsonl": '{"question": "q", "answer": "a"}',
+        "blank.jsonl": "\n",
+        "scores.jsonl": json.dumps(row(0, "a") | {"filtered_resps": [[-1.5, True]]}),
+        "twice.jsonl": json.dumps(row(0, "a")) + "\n" + json.dumps(row(0, "b")),
+        "other.jsonl": json.dumps(row(0, "a")) + "\n" + json.dumps(row(1, "b", "another?")),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, "latin-1")
     return tmp_path
 
 
@@ -210,6 +205,7 @@ def runs(tmp_path) -> Path:
         (("one", "--out", "no/such/g.json"), "cannot be written"),
         (("one", "--out", "empty"), "cannot be written"),
         (("one", "--price-input", "1"), "needs both"),
+        (("one", "--price-input", "-1", "--price-output", "1"), "price -1.0: a number from 0"),
         (("one", "--parameters", "{"), "--parameters cannot be read as JSON"),
         (("one", "--parameters", "[1]"), "a JSON object was expected"),
         (("one", "--timeout", "0"), "timeout=0"),
@@ -230,13 +226,15 @@ def test_bad_input_gives_a_message_exit_2_and_no_file(runs, arguments, message):
     assert sorted(after) == before
 
 
-def test_no_key_is_a_message_and_no_file(runs, monkeypatch):
-    monkeypatch.delenv("OPENAI_API_KEY")
-    result = judge("one", "--model", "gpt")
-    assert result.exit_code == 2
-    assert "set the environment variable OPENAI_API_KEY" in result.output
-    assert not (runs / "graded.json").exists()
-    assert not (runs / "lsn_judge").exists()
+def test_without_the_package_or_a_key_there_is_a_message_and_no_file(runs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    for message in ("pip install 'lsn-eval[judge]'", "set the environment variable OPENAI_API_KEY"):
+        result = judge("one", "--model", "gpt")
+        assert result.exit_code == 2
+        assert message in result.output
+        assert not (runs / "graded.json").exists()
+        assert not (runs / "lsn_judge").exists()
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
 def test_a_judge_that_breaks_off_leaves_no_partial_file_and_goes_on_later(runs):
@@ -283,10 +281,3 @@ def test_neither_the_commands_nor_the_judge_import_openai_before_they_ask():
         "assert not {'openai', 'torch', 'lm_eval'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_without_the_package_the_message_is_what_to_install(runs, monkeypatch):
-    monkeypatch.setitem(sys.modules, "openai", None)
-    result = judge("one", "--model", "gpt")
-    assert result.exit_code == 2
-    assert "pip install 'lsn-eval[judge]'" in result.output

@@ -57,13 +57,14 @@ def test_a_reply_counts_without_what_else_servers_send(tmp_path, usage):
     assert judge.usage.replies_without_token_counts == 1
 
 
-def endless(head: bytes):
+def endless(head: bytes, piece: bytes = b" " * (1 << 20), pause: float = 0.0):
     """A head, and then more than anybody wants."""
 
     def pieces():
         yield head
         while True:
-            yield b" " * (1 << 20)
+            yield piece
+            yield pause
 
     return pieces
 
@@ -83,24 +84,14 @@ def test_a_packed_reply_is_not_unpacked(tmp_path):
     assert unjudged(tmp_path, ("raw", packed, headers)) == NO_COMPLETION
 
 
-def drip(head: bytes, piece: bytes):
-    def pieces():
-        yield head
-        while True:
-            yield piece
-            yield 0.05
-
-    return pieces
-
-
 @pytest.mark.parametrize(
-    "pieces",
-    [drip(HEAD + b"\r\n", b" "), drip(HEAD, b"X: y\r\n"), drip(b"", b"HTTP/1.1 100 \r\n\r\n")],
+    ("head", "piece"),
+    [(HEAD + b"\r\n", b" "), (HEAD, b"X: y\r\n"), (b"", b"HTTP/1.1 100 \r\n\r\n")],
     ids=["body", "headers", "continue"],
 )
-def test_a_slow_drip_ends(tmp_path, pieces):
+def test_a_slow_drip_ends(tmp_path, head, piece):
     began = time.monotonic()
-    reason = unjudged(tmp_path, ("wire", pieces), timeout=0.3)
+    reason = unjudged(tmp_path, ("wire", endless(head, piece, 0.05)), timeout=0.3)
     assert reason == f"no whole reply within {0.3 * PATIENCE:g} s"
     assert 0.3 * PATIENCE <= time.monotonic() - began < 0.3 * PATIENCE + 30
 

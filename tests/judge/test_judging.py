@@ -93,17 +93,12 @@ def test_at_most_as_many_requests_at_a_time_as_asked(tmp_path):
         assert server.requests == 12
 
 
-def test_equal_answers_are_graded_once(tmp_path):
-    with always("Grade: 4").running() as server:
-        grades, _ = graded(server, tmp_path, [Answer(str(i), "q", "") for i in range(5)])
-        assert [(g.doc_id, g.grade) for g in grades] == [(str(i), 4) for i in range(5)]
-        assert server.requests == 1
-
-
 def test_what_decides_a_grade_is_in_the_cache_key(tmp_path):
     with always("Grade: 4").running() as server:
         one = answers(1)
-        graded(server, tmp_path, one)
+        equal = [Answer(str(i), one[0].question, one[0].answer) for i in range(5)]
+        grades, _ = graded(server, tmp_path, equal)
+        assert [(g.doc_id, g.grade) for g in grades] == [(str(i), 4) for i in range(5)]
         graded(server, tmp_path, one, concurrency=1, retries=1)
         assert server.requests == 1
         graded(server, tmp_path, one, parameters={"temperature": 0.5})
@@ -194,6 +189,10 @@ def test_one_rejected_answer_is_unjudged_with_the_reason(tmp_path):
         assert "context length exceeded" in grades[1].reason
         assert judge.stopped is None
         assert server.requests == 4
+    shown = judge.usage.as_json(Prices(2.5, 10))
+    assert shown["cost"] == pytest.approx((300 * 2.5 + 30 * 10) / 1e6)
+    assert shown["prices_per_million"] == {"input": 2.5, "output": 10}
+    assert "cost" not in judge.usage.as_json()
 
 
 def test_a_wait_of_hours_is_not_waited_for(tmp_path):
@@ -203,23 +202,13 @@ def test_a_wait_of_hours_is_not_waited_for(tmp_path):
         assert server.requests == 1
 
 
-def test_a_cost_only_where_the_user_gives_prices(tmp_path):
-    with always("Grade: 4").running() as server:
-        _, judge = graded(server, tmp_path, answers(10))
-    assert "cost" not in judge.usage.as_json()
-    shown = judge.usage.as_json(Prices(2.5, 10))
-    assert shown["cost"] == pytest.approx((1000 * 2.5 + 100 * 10) / 1e6)
-    assert shown["prices_per_million"] == {"input": 2.5, "output": 10}
-    with pytest.raises(JudgeError):
-        Prices(-1, 1)
-
-
 def test_a_file_that_is_no_cache_is_one_message(tmp_path):
-    (tmp_path / "replies.sqlite").write_text("not a database, but long enough to be looked at" * 40)
+    file = tmp_path / "replies.sqlite"
+    file.write_text("not a database, but long enough to be looked at" * 40)
     with pytest.raises(JudgeError, match="cannot be used as the cache"):
         JudgeSession(JudgeSettings(model="judge"), tmp_path)
-    (tmp_path / "replies.sqlite").unlink()
-    connection = sqlite3.connect(tmp_path / "replies.sqlite")
+    file.unlink()
+    connection = sqlite3.connect(file)
     connection.execute("PRAGMA user_version = 7")
     connection.close()
     with pytest.raises(JudgeError, match="format 7"):

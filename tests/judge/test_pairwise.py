@@ -9,6 +9,7 @@ import pytest
 from builders.scripted_server import ScriptedServer, always, asked, session
 
 from lsn_eval.judge import Answer, JudgeError
+from lsn_eval.judge.answers import SavedAnswers
 from lsn_eval.judge.pairwise import (
     Comparison,
     PairSummary,
@@ -37,25 +38,16 @@ def test_the_last_line_is_the_verdict_or_there_is_none(reply, verdict):
     assert read_verdict(reply) == verdict
 
 
-EXPECTED = {
-    ("A", "B"): "first", ("B", "A"): "second", ("tie", "tie"): "tie",
-    ("A", "A"): "orders_disagree", ("B", "B"): "orders_disagree",
-    ("A", "tie"): "orders_disagree", ("tie", "A"): "orders_disagree",
-    ("B", "tie"): "orders_disagree", ("tie", "B"): "orders_disagree",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("verdicts", list(itertools.product(["A", "B", "tie", None], repeat=2)))
-def test_a_side_wins_where_both_orders_say_so(verdicts):
-    assert agree(*verdicts) == EXPECTED.get(verdicts, "unjudged")
+def test_a_side_wins_where_both_orders_say_so():
+    agreed = {("A", "B"): "first", ("B", "A"): "second", ("tie", "tie"): "tie"}
+    for verdicts in itertools.product(["A", "B", "tie", None], repeat=2):
+        otherwise = "unjudged" if None in verdicts else "orders_disagree"
+        assert agree(*verdicts) == agreed.get(verdicts, otherwise)
 
 
 def pairs(count: int) -> list[tuple[Answer, Answer]]:
     return [
-        (
-            Answer(str(i), f"question {i}?", f"first {i}"),
-            Answer(str(i), f"question {i}?", f"second {i}"),
-        )
+        tuple(Answer(str(i), f"question {i}?", f"{side} {i}") for side in ("first", "second"))
         for i in range(count)
     ]
 
@@ -99,8 +91,7 @@ def test_each_pair_is_asked_in_both_orders(tmp_path):
 
 def test_a_judge_that_favours_a_position_decides_nothing(tmp_path):
     with always("Verdict: A").running() as server:
-        found, _ = compare(server, tmp_path, pairs(6))
-    summary = PairSummary.of(found)
+        summary = PairSummary.of(compare(server, tmp_path, pairs(6))[0])
     assert (summary.ties, summary.win_rate, summary.interval_95) == (6, None, None)
 
 
@@ -122,12 +113,18 @@ def test_the_win_rate_leaves_ties_and_unjudged_out_and_has_a_wilson_interval():
     assert shown["p_value"] == pytest.approx(2 * (1820 + 560 + 120 + 16 + 1) / 2**16)
 
 
+def saved(source: str, answers: list[Answer]) -> SavedAnswers:
+    return SavedAnswers("task", source, None, None, tuple(answers))
+
+
 def test_different_questions_are_refused():
     one = [Answer("0", "why?", "a"), Answer("1", "how?", "b")]
-    with pytest.raises(JudgeError, match=r"document 1 \(1 in all\) is in left alone"):
-        same_questions(one, one[:1], ("left", "right"))
-    with pytest.raises(JudgeError, match=r"is in right alone"):
-        same_questions(one[:1], one, ("left", "right"))
-    with pytest.raises(JudgeError, match="document 1 asks 'how"):
-        same_questions(one, [one[0], Answer("1", "when?", "b")], ("left", "right"))
-    assert same_questions(one, one[::-1], ("l", "r")) == [(a, a) for a in one]
+    other = [one[0], Answer("1", "when?", "b")]
+    for first, second, message in (
+        (one, one[:1], r"document 1 \(1 in all\) is in left alone"),
+        (one[:1], one, "is in right alone"),
+        (one, other, "document 1 asks 'how.* in one and 'when"),
+    ):
+        with pytest.raises(JudgeError, match=message):
+            same_questions(saved("left", first), saved("right", second))
+    assert same_questions(saved("l", one), saved("r", one[::-1])) == [(a, a) for a in one]

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 from builders.scripted_server import KEY, answers
@@ -81,12 +80,8 @@ def server(tmp_path_factory):
                 process.wait()
 
 
-@pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
+def test_nonsense_is_unjudged_and_grades_are_read(server, models, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def test_nonsense_is_unjudged_and_grades_are_read(server, models, tmp_path: Path):
     url, log = server
     path = spool(tmp_path, "lsn_mvicuna_judged_de", answers(4))
     arguments = [

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.our_tasks import task_manager
 from builders.reference import REFERENCE, needs_reference
 from builders.scripted_server import KEY, ScriptedServer, always, asked
 from lm_eval import simple_evaluate
 from lm_eval.api.model import LM
 from lm_eval.loggers import EvaluationTracker
-from lm_eval.tasks import TaskManager
 from typer.testing import CliRunner
 
 from lsn_eval.cli import app
@@ -65,9 +65,7 @@ def evaluate(
     } | metadata  # fmt: skip
     metadata = {name: value for name, value in metadata.items() if value is not None}
     model = Parrot(server)
-    tasks = TaskManager(
-        include_path=str(shipped.tasks_dir()), include_defaults=False, metadata=metadata
-    )
+    tasks = task_manager("mvicuna", "mvicuna_judged", **metadata)
     results = simple_evaluate(
         model, tasks=[task], task_manager=tasks, metadata=metadata, log_samples=True,
         bootstrap_iters=0, predict_only=metadata.get("predict_only", False),
@@ -197,19 +195,10 @@ def test_samples_of_either_task_are_graded_later(folder, monkeypatch):
         assert server.requests == 4
 
 
-def test_no_key_is_an_error_before_anything_is_generated(folder, monkeypatch):
-    monkeypatch.delenv("OPENAI_API_KEY")
-    generated = []
-    monkeypatch.setattr(Parrot, "generate_until", lambda *a, **k: generated.append(1))
-    with pytest.raises(JudgeError, match="OPENAI_API_KEY"):
-        evaluate(None, folder, monkeypatch)
-    assert not generated
-    assert not (folder / "lsn_judge").exists()
-
-
 @pytest.mark.parametrize(
     ("metadata", "error", "message"),
     [
+        ({}, JudgeError, "OPENAI_API_KEY"),
         ({"judge_model": None}, JudgeError, "judge_model=MODEL"),
         ({"judge_modle": "x"}, JudgeError, "judge_modle is unknown; there are judge_model"),
         ({"judge_concurrency": 0}, JudgeError, "concurrency is 0"),
@@ -218,10 +207,18 @@ def test_no_key_is_an_error_before_anything_is_generated(folder, monkeypatch):
         ({"judge_parameters": {"api_key": KEY}}, LocalDataError, "looks like a secret"),
     ],
 )
-def test_options_that_are_refused(folder, monkeypatch, metadata, error, message):
+def test_no_key_and_odd_options_are_errors_before_anything_is_generated(
+    folder, monkeypatch, metadata, error, message
+):
+    if not metadata:
+        monkeypatch.delenv("OPENAI_API_KEY")
+    generated = []
+    monkeypatch.setattr(Parrot, "generate_until", lambda *a, **k: generated.append(1))
     with pytest.raises(error, match=message) as caught:
         evaluate(None, folder, monkeypatch, **metadata)
     assert KEY not in str(caught.value)
+    assert not generated
+    assert not (folder / "lsn_judge").exists()
 
 
 def test_every_option_has_the_prefix():
