@@ -108,8 +108,8 @@ def _read(path: Path) -> SavedAnswers:
             f"{path} holds {count} answers to {len(answers)} documents (filters "
             f"{listed(sorted(filters))}); one answer a document, and one task, was expected"
         )
-    row = _row_of(path)
     named = results_path(path)
+    row = _row_of(*named) if named and named[0].is_file() else None
     return SavedAnswers(
         task=tasks.pop() or (named[1] if named else path.stem.removeprefix("samples_")),
         answers=tuple(
@@ -131,27 +131,19 @@ def _spooled(line: Fields) -> Answer:
 def _logged(line: Fields) -> Answer:
     """lm-eval's row: the question is the document's `question`, else the whole prompt."""
     sample = sample_of(line, texts=True)
-    assert sample.texts is not None
-    if len(sample.texts.filtered) != 1:
+    texts = sample.texts
+    if texts is None or len(texts.filtered) != 1:
         raise JudgeError(
             f"{line.where} holds no generated answer; samples of a task that generates one answer "
             "a document (output_type generate_until) were expected"
         )
-    question = sample.texts.question
-    return Answer(
-        str(sample.number),
-        sample.texts.prompt if question is None else question,
-        sample.texts.filtered[0],
-    )
+    question = texts.prompt if texts.question is None else texts.question
+    return Answer(str(sample.number), question, texts.filtered[0])
 
 
-def _row_of(samples: Path) -> Row | None:
+def _row_of(results: Path, task: str) -> Row | None:
     """A number of the same run and task, which says what it was measured with."""
-    results = results_path(samples)
-    if results is None or not results[0].is_file():
-        return None
     try:
-        rows = read_file(results[0]).rows
+        return next((row for row in read_file(results).rows if row.task == task), None)
     except ResultsError:
         return None
-    return next((row for row in rows if row.task == results[1]), None)

@@ -9,21 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from lsn_eval.judge.prompts import reader
+from lsn_eval.judge.prompts import last_value
 
 LOWEST, HIGHEST = 1, 10
 RESAMPLES = 2000
 SEED = 0
 LEVEL = 0.95
 
-_read = reader("grade", r"[0-9]{1,2}(?:\s*/\s*10)?")
-
 
 def read_grade(reply: str) -> int | None:
     """The number on the last line, `Grade: 7`; None where that line is anything else."""
-    value = _read(reply)
-    grade = None if value is None else int(value.partition("/")[0])
-    return grade if grade is not None and LOWEST <= grade <= HIGHEST else None
+    value = last_value(reply, "grade", r"[0-9]{1,2}(?:\s*/\s*10)?")
+    grade = int(value.partition("/")[0]) if value else 0
+    return grade if LOWEST <= grade <= HIGHEST else None
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,8 @@ from typing import Any
 from scipy import stats
 
 from lsn_eval.judge.answers import Answer, SavedAnswers
-from lsn_eval.judge.prompts import reader
+from lsn_eval.judge.prompts import last_value
 from lsn_eval.judge.settings import JudgeError
-
-_read = reader("verdict", "a|b|tie")
 
 FIRST, SECOND, TIE, SPLIT, SAME, UNJUDGED = (
     "first", "second", "tie", "orders_disagree", "same_answer", "unjudged",
@@ -26,8 +24,8 @@ FIRST, SECOND, TIE, SPLIT, SAME, UNJUDGED = (
 
 def read_verdict(reply: str) -> str | None:
     """`A`, `B` or `tie` on the last line, `Verdict: A`; None where that line is anything else."""
-    value = (_read(reply) or "").lower()
-    return {"a": "A", "b": "B", "tie": "tie"}.get(value)
+    value = last_value(reply, "verdict", "a|b|tie") or ""
+    return {"a": "A", "b": "B", "tie": "tie"}.get(value.lower())
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 _LONGEST_LINE = 200
@@ -120,24 +119,19 @@ Verdict: A, B or tie""",
 )
 
 
-def reader(word: str, values: str) -> Callable[[str], str | None]:
-    """What reads the last line of a reply, `WORD: VALUE`; None where that line is anything else.
+def last_value(reply: str, word: str, values: str) -> str | None:
+    """The value on the last line of a reply, `WORD: VALUE`; None where that line is anything else.
 
     Judges write it in Markdown, with a full-width colon, and in brackets.
 
     Args:
+        reply: the judge's.
         word: that the line begins with, in any case.
         values: a regular expression of what may follow.
     """
-    line = re.compile(
-        rf"[\s*_#`>-]*{word}[\s*_`]*[:：][\s*_`]*(\[*)({values})(\]*)[\s*_`.。]*", re.I
-    )
-
-    def read(reply: str) -> str | None:
-        lines = reply.strip().splitlines()
-        if not lines or len(lines[-1]) > _LONGEST_LINE:
-            return None
-        ending = line.fullmatch(lines[-1])
-        return ending[2] if ending and len(ending[1]) == len(ending[3]) else None
-
-    return read
+    lines = reply.strip().splitlines()
+    if not lines or len(lines[-1]) > _LONGEST_LINE:
+        return None
+    line = rf"[\s*_#`>-]*{word}[\s*_`]*[:：][\s*_`]*(\[*)({values})(\]*)[\s*_`.。]*"
+    ending = re.fullmatch(line, lines[-1], re.IGNORECASE)
+    return ending[2] if ending and len(ending[1]) == len(ending[3]) else None
