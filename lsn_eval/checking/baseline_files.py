@@ -68,7 +68,7 @@ def read_baseline(path: Path) -> Baseline:
     text = read_text(path, BaselineError)
     where = f"the baseline {path}"
     document = Fields(parse_json(text, where, BaselineError), where, BaselineError)
-    if "format" not in document or document.text("format") != FORMAT:
+    if document.text("format", "") != FORMAT:
         raise BaselineError(f"{where}: format {FORMAT!r} was expected")
     version = document.whole("format_version")
     if version not in (1, VERSION):
@@ -103,9 +103,8 @@ def _of_version_1(document: Fields) -> dict[str, Any]:
 
 def write_baseline(baseline: Baseline, path: Path) -> None:
     """Write it, whole or not at all."""
-    content = baseline_text(baseline).encode()
     with whole_file(path, BaselineError) as file:
-        file.write(content)
+        file.write(baseline_text(baseline).encode())
 
 
 def baseline_text(baseline: Baseline) -> str:

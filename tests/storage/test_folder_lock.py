@@ -21,11 +21,10 @@ def test_one_writer_at_a_time(tmp_path):
     out = tmp_path / "out"
     with only_writer(out, LsnError):
         assert names(out) == [LOCK]
-        with (
-            pytest.raises(LsnError, match=r"another sweep is writing to .*; wait, or give another"),
-            only_writer(out, LsnError),
+        with pytest.raises(
+            LsnError, match=r"another sweep is writing to .*; wait, or give another"
         ):
-            pass
+            only_writer(out, LsnError).__enter__()
         (out / "kept").write_text("")
     assert names(out) == ["kept"]
     with only_writer(out, LsnError):
@@ -39,11 +38,8 @@ def test_one_writer_at_a_time(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_to(tmp_path):
     tmp_path.chmod(0o500)
-    with (
-        pytest.raises(LsnError, match="cannot be written to"),
-        only_writer(tmp_path / "out", LsnError),
-    ):
-        pass
+    with pytest.raises(LsnError, match="cannot be written to"):
+        only_writer(tmp_path / "out", LsnError).__enter__()
 
 
 def test_processes_that_take_turns_lose_no_step(tmp_path):

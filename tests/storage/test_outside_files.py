@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
-import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -138,7 +138,6 @@ def test_a_small_file_takes_little_memory(tmp_path):
 def test_a_pipe_is_read_to_its_end(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    writer = threading.Thread(target=path.write_bytes, args=(b"x" * 300_000,))
-    writer.start()
-    assert read_bytes(path, LsnError) == b"x" * 300_000
-    writer.join()
+    with ThreadPoolExecutor() as writer:
+        writer.submit(path.write_bytes, b"x" * 300_000)
+        assert read_bytes(path, LsnError) == b"x" * 300_000
