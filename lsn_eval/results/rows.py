@@ -21,7 +21,7 @@ class ResultsError(LsnError):
     """A results file that cannot be read, or is none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Number:
     """A number and what it is of."""
 
@@ -58,7 +58,7 @@ class Number:
         return math.isfinite(self.value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row(Number):
     """One number of a results file."""
 

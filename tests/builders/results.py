@@ -63,12 +63,9 @@ def write_run(
         config["lsn"] = lsn_record(condition, model=model, dtype=dtype, **record)
     results, n_samples = {}, {}
     for task, metrics in tasks.items():
-        given = values or {}
-        numbers = {
-            metric: given[metric] if metric in given else aggregate(metric, items)
-            for metric, items in metrics.items()
-        }
-        results[task] = {"alias": task, **{f"{metric},none": number for metric, number in numbers.items()}}  # fmt: skip
+        told = values or {}
+        numbers = {x: told[x] if x in told else aggregate(x, metrics[x]) for x in metrics}
+        results[task] = {"alias": task, **{f"{name},none": x for name, x in numbers.items()}}
         size = len(next(iter(metrics.values())))
         n_samples[task] = {"original": size, "effective": size}
     document = {
@@ -138,9 +135,7 @@ def write_sweep(
         every += [f"{own}:zero", *(f"random{k + 1}-{own}:zero" for k in range(controls))]
     for condition in conditions or every:
         for x in languages:
-            size = 0.0 if condition == "none" else 0.02
-            if condition == f"{x}:zero":
-                size = effect
+            size = effect if condition == f"{x}:zero" else 0.02
             loss = tokens[x] * generator.normal(size, size / 4 + 0.01, size=documents)
             loss *= condition != "none"
             found[condition, x] = [

@@ -97,20 +97,14 @@ def test_of_two_statistics_with_the_value_the_baselines_is_taken():
 
 
 def test_columns_are_kept_by_filter_and_documents_once(tmp_path):
+    def strict(_, sample):
+        sample["filter"] = "strict" if sample["doc_id"] else "none"
+
     for condition, right in (("none", 1.0), ("de:zero", 0.0)):
         tasks = {"x_de": {"acc": [right, right]}}
-        write_run(
-            tmp_path / condition[:2],
-            condition,
-            tasks,
-            edit_sample=lambda _, sample: sample.update(
-                filter="strict" if sample["doc_id"] else "none"
-            ),
-        )
+        write_run(tmp_path / condition[:2], condition, tasks, edit_sample=strict)
     reader = SampleReader()
     first, second = (reader.columns(row) for row in read_results([tmp_path]))
-    assert {name: columns.values["acc"] for name, columns in first.items()} == {
-        "none": [0.0],
-        "strict": [0.0],
-    }
+    values = {name: columns.values["acc"] for name, columns in first.items()}
+    assert values == {"none": [0.0], "strict": [0.0]}
     assert first["strict"].documents is second["strict"].documents
