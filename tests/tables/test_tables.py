@@ -58,10 +58,7 @@ def mean(numbers):
 
 
 def geometric(numbers):
-    product = 1.0
-    for number in numbers:
-        product *= number
-    return product ** (1 / len(numbers))
+    return math.prod(numbers) ** (1 / len(numbers))
 
 
 @pytest.mark.parametrize("show", ["value", "difference", "relative", "ratio", "ppxc"])
@@ -76,13 +73,12 @@ def test_a_table_equals_a_spreadsheet(swept, show):
         after = [sheet[condition, language] for language in LANGUAGES]
         ratios = [a / b for a, b in zip(after, none, strict=True)]
         differences = [a - b for a, b in zip(after, none, strict=True)]
+        minus = [*differences, mean(differences)]
         expected = {
-            "value": [*after, geometric(after)],
-            "difference": [*differences, mean(differences)],
-            "ppxc": [*differences, mean(differences)],
+            "value": [*after, geometric(after)], "difference": minus, "ppxc": minus,
             "relative": [*(r - 1 for r in ratios), geometric(ratios) - 1],
             "ratio": [*ratios, geometric(ratios)],
-        }[show]
+        }[show]  # fmt: skip
         assert found[condition] == pytest.approx(expected)
     if show != "value":
         assert found["(none)"] == pytest.approx([*none, geometric(none)])
@@ -141,10 +137,8 @@ def test_a_number_that_its_samples_contradict_is_marked_with_its_mean_and_select
     (board,) = leaderboard(comparison)
     assert {cell.mark for cell in board.rows[0][4:8]} == {"contradicted"}
     assert "! the samples of one of its numbers give another" in board.notes
-    (number,) = (
-        comparison.to_frame().query("condition == 'de:zero' and language == 'de'").itertuples()
-    )
-    assert (number.mark, number.value) == ("contradicted", 7.0)
+    number = comparison.to_frame().query("condition == 'de:zero' and language == 'de'").iloc[0]
+    assert (number["mark"], number["value"]) == ("contradicted", 7.0)
 
 
 def test_a_control_that_is_missing_or_refused_is_seen_in_the_range(tmp_path):
@@ -412,9 +406,8 @@ def test_csv_and_json_hold_every_number_once_with_warnings(tmp_path):
     keys = {(row["condition"], row["mask"], row["task"]) for row in rows}
     assert len(keys) == len(rows)
     (panel, *_) = comparison.panels
-    found = next(
-        r for r in rows if (r["condition"], r["language"], r["mask"][7:8]) == ("de:zero", "de", "3")
-    )
+    place = ("de:zero", "de", "3")
+    (found,) = (r for r in rows if (r["condition"], r["language"], r["mask"][7:8]) == place)
     change = panel.change("de:zero", "de")
     assert float(found["shift"]) == change.shift
     assert (float(found["low"]), float(found["high"])) == change.interval
