@@ -13,9 +13,11 @@ _EXPORTS = {
     "InterventionReport": "lsn_eval.interventions",
     "LsnError": "lsn_eval.errors",
     "NeuronMask": "lsn_eval.masks",
+    "compare": "lsn_eval.comparing",
     "identify": "lsn_eval.identification",
     "intervene": "lsn_eval.interventions",
     "language_metrics": "lsn_eval.language_scores",
+    "read_results": "lsn_eval.results",
     "record": "lsn_eval.recording",
     "sweep": "lsn_eval.sweeping",
 }
@@ -27,9 +29,11 @@ __all__ = [
     "LsnError",
     "NeuronMask",
     "__version__",
+    "compare",
     "identify",
     "intervene",
     "language_metrics",
+    "read_results",
     "record",
     "sweep",
 ]
@@ -38,6 +42,7 @@ TYPE_CHECKING = False  # read by type checkers; `typing` would double the cost o
 if TYPE_CHECKING:
     from typing import Any
 
+    from lsn_eval.comparing import compare
     from lsn_eval.conditions import Condition
     from lsn_eval.errors import LsnError
     from lsn_eval.identification import identify
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
     from lsn_eval.language_scores import language_metrics
     from lsn_eval.masks.mask import NeuronMask
     from lsn_eval.recording import record
+    from lsn_eval.results import read_results
     from lsn_eval.statistics import ActivationStats
     from lsn_eval.sweeping import sweep
 

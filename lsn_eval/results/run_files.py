@@ -7,6 +7,7 @@ torch nor lm_eval, so that a regression check starts quickly.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -75,7 +76,11 @@ class RunFile:
         return about(self.document, key, task)
 
 
-def read_results(paths: Sequence[Path]) -> list[Row]:
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+"""One results file or folder, or several."""
+
+
+def read_results(paths: Paths) -> list[Row]:
     """Rows of results files, and of those in folders at any depth, in the order of the paths.
 
     Of files with the same model, condition, task, mask and dtype the one with the latest date
@@ -87,7 +92,7 @@ def read_results(paths: Sequence[Path]) -> list[Row]:
     return _newest([row for path in _files(paths) for row in read_file(path).rows])
 
 
-def read_runs(paths: Sequence[Path]) -> list[RunFile]:
+def read_runs(paths: Paths) -> list[RunFile]:
     """The same with what else the files say; a file without a row that counts is left out.
 
     Raises:
@@ -126,9 +131,9 @@ def read_file(path: Path) -> RunFile:
     return RunFile(path, list(rows_of(path, document)), shown, tasks)
 
 
-def _files(paths: Iterable[Path]) -> list[Path]:
+def _files(paths: Paths) -> list[Path]:
     found: dict[Path, Path] = {}
-    for path in map(Path, paths):
+    for path in map(Path, [paths] if isinstance(paths, str | os.PathLike) else paths):
         if not (path.is_dir() or path.is_file()):
             raise ResultsError(f"{path} does not exist; give results files of lm-eval or folders")
         inside = sorted(path.rglob("results_*.json")) if path.is_dir() else [path]
