@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,7 +38,7 @@ def judge_signature(model: str, prompt: Prompt) -> str:
     return f"judge:{model}|prompt:sha256-{prompt.digest[:12]}"
 
 
-class JudgeSession:
+class JudgeSession(AbstractContextManager["JudgeSession"]):
     """Open it before anything is generated: it needs the key, `openai` and a folder to write to.
 
     Raises:
@@ -58,10 +59,7 @@ class JudgeSession:
             self._client.close()
             raise
 
-    def __enter__(self) -> JudgeSession:
-        return self
-
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -55,7 +55,12 @@ def score_text(
     stopwords: str | Path | None = None,
 ) -> TextScores:
     """Score one text; arguments as for `language_metrics`."""
-    code = codes.of_language(_checked(language))
+    if not language.isascii() or not language.isalpha() or not 2 <= len(language) <= 3:
+        raise LanguageScoreError(
+            f"the language {language!r} is no ISO 639 code; two or three letters such as 'de' or "
+            "'deu' were expected"
+        )
+    code = codes.of_language(language)
     if not isinstance(text, str):
         raise LanguageScoreError(f"a text is {type(text).__name__}, a string was expected")
     if confidence is not None and not 0 <= confidence <= 1:
@@ -130,15 +135,6 @@ def language_metrics(
         "confidence": confidence,
         "stopword_list": words.name if words else None,
     }
-
-
-def _checked(language: str) -> str:
-    if not language.isascii() or not language.isalpha() or not 2 <= len(language) <= 3:
-        raise LanguageScoreError(
-            f"the language {language!r} is no ISO 639 code; two or three letters such as 'de' or "
-            "'deu' were expected"
-        )
-    return language
 
 
 def repetition(text: str) -> float:
