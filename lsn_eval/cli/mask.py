@@ -92,20 +92,20 @@ def diff(
 
     masks = NeuronMask.load(first), NeuronMask.load(second)
     difference = mask_difference(*masks)
+    named = {
+        side: {"mask": name, "digest": mask.digest, "method": mask.method.name}
+        for side, name, mask in zip("AB", (first, second), masks, strict=True)
+    }
     if as_json:
-        named = {
-            side: {"mask": name, "digest": mask.digest, "method": mask.method.name}
-            for side, name, mask in zip("AB", (first, second), masks, strict=True)
-        }
         print(json.dumps(named | difference.as_json(), indent=2, ensure_ascii=False))
         return
-    for side, name, mask in zip("AB", (first, second), masks, strict=True):
-        print(f"{side}  {name}  ({mask.method.name}, sha256 {mask.digest[:12]})")
+    for side, entry in named.items():
+        print(f"{side}  {entry['mask']}  ({entry['method']}, sha256 {entry['digest'][:12]})")
     rows = [["language", "hookpoint", "A", "B", "only A", "only B", "shared", "Jaccard"]]
-    for entry in (*difference.by_language, *difference.by_hookpoint):
-        numbers = (entry.first, entry.second, entry.only_first, entry.only_second, entry.shared)
-        index = "-" if isnan(entry.jaccard) else f"{entry.jaccard:.3f}"
-        rows.append([entry.language, entry.hookpoint, *map(str, numbers), index])
+    for at in (*difference.by_language, *difference.by_hookpoint):
+        numbers = at.first, at.second, at.only_first, at.only_second, at.shared
+        index = "-" if isnan(at.jaccard) else f"{at.jaccard:.3f}"
+        rows.append([at.language, at.hookpoint, *map(str, numbers), index])
     print(f"\n{markdown_table(rows)}")
     here, there = (", ".join(mask.hookpoints) for mask in masks)
     if here and there and not {*masks[0].hookpoints} & {*masks[1].hookpoints}:

@@ -88,7 +88,7 @@ def identify(
     Raises:
         IdentificationError: an unknown method or parameter, fewer than two languages, a language
             without tokens, or controls that were asked for and cannot be drawn.
-        StatisticsError: the method needs a statistic that was not recorded.
+        StatisticsError: the method needs a statistic or a language that was not recorded.
     """
     accepted = method_parameters(method)
     unknown = sorted(set(parameters) - set(accepted))
@@ -124,12 +124,8 @@ def identify(
 
 
 def _check_same_model(stats: ActivationStats, selection: Selection) -> None:
-    unknown = [language for language in selection.languages if language not in stats.languages]
-    if unknown:
-        raise IdentificationError(
-            f"the statistics have no language {', '.join(unknown)}; they have "
-            f"{', '.join(stats.languages)}"
-        )
+    for language in selection.languages:
+        stats.language_index(language)
     mine, theirs = selection.model, stats.model
     if not mine.fits(theirs):
         raise IdentificationError(

@@ -62,8 +62,7 @@ def average_precision(
             f"{neurons} neurons a language were asked for, and {', '.join(hookpoints)} have "
             f"{total} together; ask for fewer"
         )
-    texts = text_languages(stats)
-    positives = np.stack([texts == language for language in stats.languages])
+    positives = _positives(stats)
     sizes = [model.widths[at] for at in hookpoints for _ in model.layers]
     borders = np.concatenate([[0], np.cumsum(sizes)])
     scores = np.empty((len(stats.languages), total), np.float32)
@@ -103,23 +102,18 @@ def _hookpoints(stats: ActivationStats, asked: str | Sequence[str] | None) -> tu
     return tuple(one_hookpoint(stats, name) for name in dict.fromkeys(names))
 
 
-def text_languages(stats: ActivationStats) -> NDArray[np.str_]:
-    """Language of each text, in the order of the rows of the responses.
-
-    Raises:
-        IdentificationError: the statistics have no per-text responses, or none of a language.
-    """
+def _positives(stats: ActivationStats) -> NDArray[np.bool_]:
+    """Which texts are in which language [language, text]."""
     if stats.text_languages is None:
         raise IdentificationError(
             "these statistics have no responses per text; record with --per-text"
         )
-    texts = np.asarray(stats.text_languages)
-    missing = [language for language in stats.languages if not (texts == language).any()]
-    if missing:
+    positives = np.stack([stats.text_languages == language for language in stats.languages])
+    if missing := [stats.languages[n] for n in np.flatnonzero(~positives.any(axis=1))]:
         raise IdentificationError(
             f"no texts were recorded for {', '.join(missing)}; record texts of every language"
         )
-    return texts.astype(np.str_)
+    return positives
 
 
 def precision_of_units(
@@ -151,15 +145,11 @@ def _keys(responses: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
     float does (with one key for -0.0 and 0.0), leave the lowest bit free for the label once they
     are shifted, and are sorted with SIMD instructions.
     """
-    kinds: dict[str, tuple[Any, Any]] = {
-        "float16": (np.int16, np.int32),
-        "float32": (np.int32, np.int64),
-    }
-    if responses.dtype.name not in kinds:
+    if responses.dtype not in (np.float16, np.float32):
         raise IdentificationError(
             f"responses are {responses.dtype}; float16 or float32 was expected"
         )
-    narrow, wide = kinds[responses.dtype.name]
+    narrow, wide = (np.dtype(f"i{times * responses.itemsize}") for times in (1, 2))
     magnitude, sign_bit = np.iinfo(narrow).max, np.iinfo(narrow).bits - 1
     infinity = np.array(np.inf, responses.dtype).view(narrow)
     texts, units = responses.shape

@@ -146,8 +146,8 @@ def resolve(model: nn.Module) -> ModelHookpoints:
                     "module of its own"
                 )
             sites[site.hookpoint][site.layer] = site
-    found = {hookpoint: by_layer for hookpoint, by_layer in sites.items() if by_layer}
-    for hookpoint, by_layer in found.items():
+    sites = {hookpoint: by_layer for hookpoint, by_layer in sites.items() if by_layer}
+    for hookpoint, by_layer in sites.items():
         widths = {site.width for site in by_layer.values()}
         if len(widths) > 1 or len(by_layer) != len(layers):
             raise HookpointError(
@@ -157,7 +157,7 @@ def resolve(model: nn.Module) -> ModelHookpoints:
     return ModelHookpoints(
         model_type,
         gated=family.gate is not None,
-        sites=found,
+        sites=sites,
         layers={str(number): layer for number, layer in enumerate(layers)},
         name=getattr(model.config, "_name_or_path", None) or None,
         revision=getattr(model.config, "_commit_hash", None),
@@ -166,9 +166,9 @@ def resolve(model: nn.Module) -> ModelHookpoints:
 
 def _layers(model: nn.Module, model_type: str, family: Family) -> tuple[str, list[nn.Module]]:
     for path in family.layers:
-        layers = _submodule(model, path)
-        if layers is not None and len(list(layers.children())) > 0:
-            return path, list(layers.children())
+        stack = _submodule(model, path)
+        if stack is not None and (layers := list(stack.children())):
+            return path, layers
     raise HookpointError(
         f"this {model_type} model ({type(model).__name__}) has no layers at "
         f"{' or '.join(family.layers)}; its row in lsn_eval/models/families.py does not fit it"
@@ -207,10 +207,10 @@ def _layer_sites(
     yield Site("mlp.down_in", number, module(family.down), down, "input", inputs, inputs)
     for hookpoint, place in family.linears().items():
         path = place if isinstance(place, str) else place.module
-        _, outputs = _shape(module(path), f"{prefix}.{path}")
+        name = f"{prefix}.{path}"
+        _, outputs = _shape(module(path), name)
         columns = None if isinstance(place, str) else place.columns(outputs, heads)
         width = outputs if columns is None else len(columns)
-        name = f"{prefix}.{path}"
         yield Site(hookpoint, number, module(path), name, "output", width, outputs, columns)
 
 

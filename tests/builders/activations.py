@@ -1,14 +1,12 @@
-"""The activation functions of the tiny models, as formulas."""
+"""The activation functions of the tiny models that have no SiLU, as formulas."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch.nn import functional
 
-ACTIVATIONS = {
-    "bloom": lambda x: functional.gelu(x, approximate="tanh"),
-    "gemma": lambda x: functional.gelu(x, approximate="tanh"),
-    "gemma2": lambda x: functional.gelu(x, approximate="tanh"),
-    "gemma3": lambda x: functional.gelu(x, approximate="tanh"),
-    "gemma3_text": lambda x: functional.gelu(x, approximate="tanh"),
-    "gpt2": lambda x: functional.gelu(x, approximate="tanh"),
-}
+ACTIVATIONS = dict.fromkeys(
+    ("bloom", "gemma", "gemma2", "gemma3", "gemma3_text", "gpt2"),
+    partial(functional.gelu, approximate="tanh"),
+)

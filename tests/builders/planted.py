@@ -8,8 +8,6 @@ from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics import ActivationStats
 
 LANGUAGES = ("de", "en", "zh")
-
-
 LAYERS, WIDTH, TOKENS = 4, 250, 10_000
 
 

@@ -56,16 +56,13 @@ def statistics(
         }
     responses = None
     if texts:
-        per = 3
+        count = 3 * len(languages)
         responses = TextResponses(
-            np.repeat(np.array(languages), per),
-            np.tile(np.arange(per) * 2 + seed % 2, len(languages)),
+            np.repeat(np.array(languages), 3),
+            np.tile(np.arange(3) * 2 + seed % 2, len(languages)),
             lambda hookpoint, layer: (
-                np.arange(per * len(languages) * MODEL.widths[hookpoint])
-                .reshape(-1, MODEL.widths[hookpoint])
-                .astype(np.float16)
-                + int(layer) * 100
-                + seed * 1000
+                np.arange(count * MODEL.widths[hookpoint], dtype=np.float16).reshape(count, -1)
+                + np.float16(int(layer) * 100 + seed * 1000)
             ),
         )
     return ActivationStats(

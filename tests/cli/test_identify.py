@@ -39,7 +39,7 @@ def stats_file(tmp_path_factory):
     return path
 
 
-def test_identify_writes_a_mask_and_prints_a_table(stats_file, tmp_path):
+def test_identify_writes_a_mask_and_prints_a_table_or_json(stats_file, tmp_path):
     out = tmp_path / "lape.safetensors"
     result = run("identify", stats_file, "--method", "lape", "--top-rate", 0.03, "--out", out)
     mask = NeuronMask.load(out)
@@ -47,21 +47,16 @@ def test_identify_writes_a_mask_and_prints_a_table(stats_file, tmp_path):
     assert {name: mask.neurons(name).tolist() for name in mask.languages} == planted
     assert mask.statistics("de") == ("mean", "median", "p10", "p90", "max")
     assert mask.provenance["command"].startswith("lsn-eval")
-    assert mask.controls("zh") == tuple(range(1, 21))
     row = next(line for line in result.stdout.splitlines() if line.startswith("| de"))
     assert [cell.strip() for cell in row.split("|")][2] == "10"
     assert str(out) in result.stdout
     assert "warning" not in result.output
-
-
-def test_json(stats_file, tmp_path):
-    out = tmp_path / "lape.safetensors"
     result = run("identify", stats_file, "--top-rate", "0.03", "--out", out, "--json")
     (described,) = json.loads(result.stdout)["masks"]
     assert described["neurons"] == dict.fromkeys(LANGUAGES, 10)
     assert described["controls"] == dict.fromkeys(LANGUAGES, 20)
     assert described["without_neurons"] == []
-    assert described["digest"] == NeuronMask.load(out).digest
+    assert described["digest"] == mask.digest
 
 
 def test_a_language_left_without_neurons_is_reported(stats_file, tmp_path):
@@ -78,11 +73,6 @@ def test_controls_can_be_left_out(stats_file, tmp_path):
     out = tmp_path / "bare.safetensors"
     run("identify", stats_file, "--out", out, "--controls", "0")
     assert NeuronMask.load(out).controls("de") == ()
-    message = run(
-        "identify", stats_file, "--out", out, "--method", "random", "--top-rate", "1",
-        "--controls", "1", fails_with=IdentificationError,
-    )  # fmt: skip
-    assert "--controls 0" in message
 
 
 def test_sweep_writes_one_mask_a_rate(stats_file, tmp_path):
@@ -90,43 +80,31 @@ def test_sweep_writes_one_mask_a_rate(stats_file, tmp_path):
     run("identify", stats_file, "--sweep", "top_rate=0.01..0.03", "--out", out, "--controls", "1")
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [f"lape.top_rate-{rate}.safetensors" for rate in ("0.01", "0.02", "0.03")]
-    counts = [
-        sum(NeuronMask.load(tmp_path / name).count(language) for language in LANGUAGES)
-        for name in names
-    ]
-    assert counts == [10, 20, 30]
+    masks = [NeuronMask.load(tmp_path / name) for name in names]
+    assert [sum(map(mask.count, LANGUAGES)) for mask in masks] == [10, 20, 30]
 
 
-def test_parameters_of_another_method_are_refused(stats_file, tmp_path):
-    message = run(
-        "identify", stats_file, "--method", "lap", "--top-rate", "0.1",
-        "--out", tmp_path / "x.safetensors", fails_with=IdentificationError,
-    )  # fmt: skip
-    assert "lap has no parameter top_rate; it has hookpoint, min_probability" in message
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--method", "lap", "--top-rate", "0.1"), "lap has no parameter top_rate; it has hookpoi"),
+        (("--hookpoint", "mlp.act", "--hookpoint", "mlp.up"), "or use average_precision"),
+        (("--tuned", "de"), "LANGUAGE=CHECKPOINT"),
+        (("--tuned", "=x"), "LANGUAGE=CHECKPOINT"),
+        (("--tuned", "de="), "LANGUAGE=CHECKPOINT"),
+        (("--tuned", "de=x", "--tuned", "de=y"), "each language once"),
+        (("--method", "random", "--top-rate", "1", "--controls", "1"), "--controls 0"),
+    ],
+)
+def test_arguments_that_do_not_fit(stats_file, tmp_path, arguments, message):
+    out = tmp_path / "x.safetensors"
+    said = run("identify", stats_file, *arguments, "--out", out, fails_with=IdentificationError)
+    assert message in said
 
 
 def test_output_folder_is_checked_before_any_work(tmp_path):
-    message = run(
-        "identify", "no such file", "--out", tmp_path / "a" / "b.safetensors", fails_with=MaskError
-    )
-    assert "create it first" in message
-
-
-def test_several_hookpoints_are_for_average_precision(stats_file, tmp_path):
-    message = run(
-        "identify", stats_file, "--hookpoint", "mlp.act", "--hookpoint", "mlp.up",
-        "--out", tmp_path / "x.safetensors", fails_with=IdentificationError,
-    )  # fmt: skip
-    assert "average_precision" in message
-
-
-@pytest.mark.parametrize("tuned", ["de", "=x", "de="])
-def test_tuned_checkpoints_have_names(tmp_path, tuned):
-    message = run(
-        "identify", "--method", "parameter_variation", "--before", "x", "--tuned", tuned,
-        "--out", tmp_path / "x.safetensors", fails_with=IdentificationError,
-    )  # fmt: skip
-    assert "LANGUAGE=CHECKPOINT" in message
+    out = tmp_path / "a" / "b.safetensors"
+    assert "create it first" in run("identify", "no file", "--out", out, fails_with=MaskError)
 
 
 def test_parameter_variation_needs_no_statistics(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,24 +45,19 @@ def test_lap_gives_a_neuron_to_every_language_it_fires_in():
     counts = np.full((2, 2, 100), 10)
     counts[:, 1, 3] = 96
     counts[0, 0, 4] = 95  # not above .95
-    mask = identify(ActivationStats.from_counts(counts, [100, 100], ["de", "en"]), "lap")
-    assert found(mask) == {"de": [[1, 3]], "en": [[1, 3]]}
-    other = identify(
-        ActivationStats.from_counts(counts, [100, 100], ["de", "en"]), "lap", min_probability=0.9
-    )
-    assert found(other)["de"] == [[0, 4], [1, 3]]
+    stats = ActivationStats.from_counts(counts, [100, 100], ["de", "en"])
+    assert found(identify(stats, "lap")) == {"de": [[1, 3]], "en": [[1, 3]]}
+    assert found(identify(stats, "lap", min_probability=0.9))["de"] == [[0, 4], [1, 3]]
+
+
+def with_array(stats, name, array):
+    return replace(stats, arrays={"mlp.act": {**stats.arrays["mlp.act"], name: array}})
 
 
 def test_lave_takes_negative_means_for_silence():
     stats, planted = planted_statistics()
-    mirrored = ActivationStats(
-        model=stats.model,
-        languages=stats.languages,
-        tokens=stats.tokens,
-        arrays={"mlp.act": {**stats.arrays["mlp.act"], "mean": -stats.get("mlp.act", "mean")}},
-    )
-    upright, upside_down = (found(identify(s, "lave", top_rate=0.03)) for s in (stats, mirrored))
-    assert upright == planted
+    mirrored = with_array(stats, "mean", -stats.get("mlp.act", "mean"))
+    upside_down = found(identify(mirrored, "lave", top_rate=0.03))
     assert not any(row in planted[name] for name, rows in upside_down.items() for row in rows)
 
 
@@ -71,13 +67,7 @@ def test_act_prob_90p_ranks_the_counts_of_the_second_pass():
     above = generator.binomial(TOKENS, 0.1, size=(3, LAYERS, WIDTH)).astype(np.int64)
     above[0, 2, [7, 8]] = above[1, 0, [1, 2]] = above[2, 3, [9, 200]] = 3000
     above[0, 2, 9] = above[0, 3, 9] = 2500  # one place left for two that tie: the first wins
-    second = ActivationStats(
-        model=stats.model,
-        languages=LANGUAGES,
-        tokens=stats.tokens,
-        arrays={"mlp.act": {**stats.arrays["mlp.act"], "above_threshold": above}},
-    )
-    mask = identify(second, "act_prob_90p", top_rate=0.003)
+    mask = identify(with_array(stats, "above_threshold", above), "act_prob_90p", top_rate=0.003)
     assert found(mask)["de"] == [[2, 7], [2, 8], [2, 9]]
     assert found(mask)["en"][:2] == [[0, 1], [0, 2]]
     assert mask.count("zh") == 3
@@ -88,42 +78,30 @@ def test_act_prob_90p_ranks_the_counts_of_the_second_pass():
 # What every mask shares -----------------------------------------------------------------------
 
 
-def test_values_are_those_of_the_neuron_in_the_language():
-    stats, planted = planted_statistics()
-    mask = identify(stats, top_rate=0.03)
-    assert mask.statistics("de") == ("mean", "median", "p10", "p90", "max")
-    for language, neurons in planted.items():
-        row = stats.languages.index(language)
-        for layer, neuron in neurons:
-            position = mask.indices(language, "mlp.act", layer).tolist().index(neuron)
-            for statistic in ("mean", "median", "p10", "p90", "max"):
-                stored = mask.values(language, "mlp.act", layer, statistic)[position]
-                recorded = stats.get("mlp.act", statistic)[row, layer, neuron]
-                assert stored == np.float32(recorded)
+STORED = ("mean", "median", "p10", "p90", "max")
 
 
-def test_controls_are_layer_matched_of_no_language_and_steerable():
+def test_values_are_those_of_the_neuron_in_the_language_also_for_controls():
     stats, _ = planted_statistics()
     mask = identify(stats, top_rate=0.03)
     owned = {tuple(row) for language in LANGUAGES for row in mask.neurons(language).tolist()}
-    for language in LANGUAGES:
+    for row, language in enumerate(LANGUAGES):
         assert mask.controls(language) == tuple(range(1, 21))
         drawn = set()
-        for number in range(1, 21):
-            who = f"random{number}-{language}"
+        controls = [f"random{number}-{language}" for number in mask.controls(language)]
+        for who in (language, *controls):
             assert mask.layer_counts(who) == mask.layer_counts(language)
-            rows = {tuple(row) for row in mask.neurons(who).tolist()}
-            assert not rows & owned
-            drawn.add(frozenset(rows))
-            assert mask.statistics(who) == ("mean", "median", "p10", "p90", "max")
+            assert mask.statistics(who) == STORED
             for at, layer in mask.places(who):
                 indices = mask.indices(who, at, layer)
-                recorded = stats.get(at, "mean")[
-                    stats.languages.index(language), int(layer), indices
-                ]
-                assert (mask.values(who, at, layer, "mean") == recorded.astype(np.float32)).all()
-        assert len(drawn) == 20
-    for language in LANGUAGES:
+                for statistic in STORED:
+                    recorded = stats.get(at, statistic)[row, int(layer), indices]
+                    stored = mask.values(who, at, layer, statistic)
+                    assert (stored == recorded.astype(np.float32)).all()
+            neurons = frozenset(map(tuple, mask.neurons(who).tolist()))
+            assert who == language or not neurons & owned
+            drawn.add(neurons)
+        assert len(drawn) == 21
         for place, indices in mask.draw_control(language, 7).items():
             assert (indices == mask.indices(f"random7-{language}", *place)).all()
 
@@ -145,21 +123,17 @@ def test_controls_matched_on_rate_fire_as_often():
     assert matched.controls("de") == tuple(range(1, 21))
 
     def rates_of(mask, who):
-        return np.concatenate(
-            [np.sort(rates[0, at, mask.indices(who, "mlp.act", at)]) for at in (0, 1)]
-        )
+        return [np.sort(rates[0, at, mask.indices(who, "mlp.act", at)]) for at in (0, 1)]
 
-    own, distances, distinct = rates_of(plain, "de"), {}, set()
-    for mask in (matched, plain):
-        gaps = [np.abs(rates_of(mask, f"random{n}-de") - own).mean() for n in range(1, 21)]
-        distances[id(mask)] = np.mean(gaps)
-    assert distances[id(matched)] < 0.02 < distances[id(plain)]
-    for number in range(1, 21):
-        rows = {tuple(row) for row in matched.neurons(f"random{number}-de").tolist()}
-        assert len(rows) == 60
-        assert not rows & {tuple(row) for row in matched.neurons("de").tolist()}
-        distinct.add(frozenset(rows))
-    assert len(distinct) == 20
+    def distance(mask):
+        own = np.array(rates_of(mask, "de"))
+        return np.mean([np.abs(rates_of(mask, f"random{n}-de") - own) for n in range(1, 21)])
+
+    assert distance(matched) < 0.02 < distance(plain)
+    rows = [frozenset(map(tuple, matched.neurons(f"random{n}-de").tolist())) for n in range(1, 21)]
+    assert {len(neurons) for neurons in rows} == {60}
+    assert not any(neurons & set(map(tuple, planted)) for neurons in rows)
+    assert len(set(rows)) == 20
     assert identify(stats, controls_matched="rate", **options) == matched
 
 
@@ -174,33 +148,29 @@ def test_stand_ins_come_from_the_nearest_rates():
         assert (np.sort(np.abs(free[start : start + window] - rate)) == nearest).all()
 
 
-def test_rate_matched_controls_use_up_all_that_is_free():
+def crowded(mine):
     counts = np.full((2, 1, 10), 5)
-    counts[0, 0, :5] = 90
-    stats = ActivationStats.from_counts(counts, [100, 100], ["de", "en"])
-    mask = identify(
-        stats, top_rate=0.5, filter_rate=0.5, activation_bar_rate=0.5, controls_matched="rate"
-    )
+    counts[0, 0, :mine] = 90
+    return ActivationStats.from_counts(counts, [100, 100], ["de", "en"])
+
+
+def test_rate_matched_controls_use_up_all_that_is_free():
+    rates = {"top_rate": 0.5, "filter_rate": 0.5, "activation_bar_rate": 0.5}
+    mask = identify(crowded(5), controls_matched="rate", **rates)
     assert mask.count("de") == 5
     assert mask.neurons("random20-de").tolist() == [[0, n] for n in range(5, 10)]
-
-
-def crowded():
-    counts = np.full((2, 1, 10), 5)
-    counts[0, 0, :8] = 90
-    return ActivationStats.from_counts(counts, [100, 100], ["de", "en"])
 
 
 @pytest.mark.parametrize("matched", ["layer", "rate"])
 def test_too_few_neurons_for_controls(matched):
     rates = {"top_rate": 0.8, "filter_rate": 0.5, "activation_bar_rate": 0.5}
-    mask = identify(crowded(), controls_matched=matched, **rates)
+    mask = identify(crowded(8), controls_matched=matched, **rates)
     assert mask.count("de") == 8
     assert mask.controls("de") == ()
     assert "only 2 there" in mask.method.parameters["without_controls"]["de"]
     with pytest.raises(IdentificationError, match=r"only 2 there.*--controls 0"):
-        identify(crowded(), controls=3, controls_matched=matched, **rates)
-    assert "without_controls" not in identify(crowded(), controls=0, **rates).method.parameters
+        identify(crowded(8), controls=3, controls_matched=matched, **rates)
+    assert "without_controls" not in identify(crowded(8), controls=0, **rates).method.parameters
 
 
 def test_method_parameters_are_stored_with_defaults_and_survive_the_file(tmp_path):

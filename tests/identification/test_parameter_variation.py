@@ -8,6 +8,7 @@ import torch
 from builders.models import LAYERS, WIDTH, tiny_model
 from builders.tuned import PLANTED, PROJECTIONS, tune
 
+from lsn_eval.errors import StatisticsError
 from lsn_eval.identification import IdentificationError, identify
 from lsn_eval.models.hookpoints import resolve
 from lsn_eval.models.layout import ModelLayout
@@ -104,7 +105,7 @@ def test_statistics_add_values_to_steer_with():
     indices = mask.indices("fr", "mlp.act", 0)
     expected = stats.get("mlp.act", "mean")[1, 0, indices].astype(np.float32)
     assert (mask.values("fr", "mlp.act", 0, "mean") == expected).all()
-    with pytest.raises(IdentificationError, match="no language fr"):
+    with pytest.raises(StatisticsError, match="no language 'fr'; they have de, en"):
         variation(before, tuned, statistics_of(["de", "en"]), **RATES)
     with pytest.raises(IdentificationError, match="another model"):
         variation(before, tuned, statistics_of(["de", "fr"], width=WIDTH + 1), **RATES)
