@@ -57,8 +57,7 @@ def check(
 def changed_versions(rows: Sequence[Row], baseline: Baseline) -> list[str]:
     """Versions of libraries that are others than the baseline's, in words: numbers are held across
     them."""
-    renamed = _renamed(rows, baseline)
-    before = {there: name for name, there in renamed.items()}
+    before = _renamed(rows, baseline)
     changes: dict[str, None] = {}
     for row in rows:
         model = before.get(row.model, row.model)
@@ -70,14 +69,14 @@ def changed_versions(rows: Sequence[Row], baseline: Baseline) -> list[str]:
 
 
 def _renamed(rows: Sequence[Row], baseline: Baseline) -> dict[str, str]:
-    """The name in the results of each model of the baseline.
+    """The baseline's name of each model of the results that it holds.
 
     Where both hold one model, it is the same one under another name or a different one: its
     signature changed, instead of everything missing and everything new.
     """
     there, before = {row.model for row in rows}, baseline.models
     if len(there) == len(before) == 1:
-        return dict(zip(before, there, strict=True))
+        return dict(zip(there, before, strict=True))
     return {model: model for model in before}
 
 
@@ -96,8 +95,8 @@ class _Check:
         self.everything = rows  # gates may be about metrics that the values leave out
         self.baseline = baseline
         self.lines = baseline.lines
-        self.renamed = _renamed(rows, baseline)
-        names = {there: before for before, there in self.renamed.items()}
+        names = _renamed(rows, baseline)
+        self.renamed = {before: there for there, before in names.items()}
         self.model_of = {row.model: names.get(row.model, row.model) for row in self.rows}
         self.by_key = _by_key(self.rows, self.model_of)
 

@@ -122,11 +122,10 @@ def _notes(rows: Sequence[Row]) -> list[str]:
 
 
 def _written(path: Path, made: Baseline, before: Baseline | None) -> list[str]:
-    keys = {value.key for value in made.values}
-    old = {value.key: value for value in before.values} if before else {}
-    moved = sum(value.key in old and value.value != old[value.key].value for value in made.values)
-    removed = len(old.keys() - keys)
+    now = {value.key: value.value for value in made.values}
+    old = {value.key: value.value for value in before.values} if before else {}
+    moved = sum(old.get(key, value) != value for key, value in now.items())
     return [
-        f"written to {path}: {len(keys)} values, {len(keys - old.keys())} new, {moved} moved, "
-        f"{removed} removed; {len(made.gates)} gates kept"
+        f"written to {path}: {len(now)} values, {len(now.keys() - old.keys())} new, {moved} moved, "
+        f"{len(old.keys() - now.keys())} removed; {len(made.gates)} gates kept"
     ]

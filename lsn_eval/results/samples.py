@@ -71,9 +71,7 @@ def read_samples(results: Path, task: str) -> list[Sample]:
         ResultsError: the file is there and cannot be read.
     """
     path = samples_path(results, task)
-    if not path.is_file():
-        return []
-    return sorted(samples(path), key=lambda sample: sample.number)
+    return sorted(samples(path), key=lambda sample: sample.number) if path.is_file() else []
 
 
 def samples(path: Path, *, texts: bool = False) -> Iterator[Sample]:

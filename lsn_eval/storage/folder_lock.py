@@ -33,9 +33,8 @@ def only_writer(folder: Path, error: type[LsnError]) -> Iterator[None]:
     except Timeout:
         raise error(f"another sweep is writing to {folder}; wait, or give another --out") from None
     except OSError as cause:
-        raise error(
-            f"{folder} cannot be written to ({cause.strerror}); give another --out"
-        ) from cause
+        reason = cause.strerror
+        raise error(f"{folder} cannot be written to ({reason}); give another --out") from cause
     try:
         yield
     finally:

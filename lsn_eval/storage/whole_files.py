@@ -44,7 +44,11 @@ def whole_file(path: str | os.PathLike[str], error: type[LsnError]) -> Iterator[
         with full_disk_reported(target.parent, error), os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
-            _reach_the_disk(handle)  # before it takes the place of an old one
+            try:
+                os.fsync(handle)  # before it takes the place of an old one
+            except OSError as cause:
+                if cause.errno != errno.EINVAL:  # a file system that cannot
+                    raise
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(unfinished, 0o666 & ~umask)
@@ -79,11 +83,3 @@ def full_disk_reported(folder: Path, error: type[LsnError]) -> Iterator[None]:
             f"{folder} has no room for what is to be written ({cause.strerror}; {free:,.0f} MiB "
             "are free); make room, or write to another disk"
         ) from cause
-
-
-def _reach_the_disk(handle: int) -> None:
-    try:
-        os.fsync(handle)
-    except OSError as cause:
-        if cause.errno != errno.EINVAL:  # a file system that cannot
-            raise
