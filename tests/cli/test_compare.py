@@ -314,6 +314,7 @@ def test_the_leaderboard_is_a_table_of_models(sweep, tmp_path):
 
 
 @pytest.mark.parametrize("samples", [False, True])
+@pytest.mark.slow
 def test_a_thousand_files_take_seconds(tmp_path, samples):
     """10 masks of 4 languages with 24 controls each; 12 documents a task."""
     for number in range(10):

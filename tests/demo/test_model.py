@@ -66,6 +66,7 @@ def test_the_shipped_mask_is_the_planted_one():
 
 
 @pytest.mark.parametrize("language", ["de", "zh"])
+@pytest.mark.slow
 def test_hf_lsn_hf_and_ten_lines_of_our_own_agree(language):
     options = {"device": "cpu", "dtype": "float32", "batch_size": 8}
     upstream = rolling(HFLM(MODEL, **options), language)
@@ -82,6 +83,7 @@ def test_hf_lsn_hf_and_ten_lines_of_our_own_agree(language):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.slow
 def test_the_diagonal_stands_out_and_beats_19_controls(dtype, tokens_of):
     lm = LsnHF(MODEL, mask=MASK, condition=None, device="cpu", dtype=dtype, batch_size=48)
 
@@ -107,6 +109,7 @@ def test_the_diagonal_stands_out_and_beats_19_controls(dtype, tokens_of):
         assert own > max(controls)
 
 
+@pytest.mark.slow
 def test_perplexity_of_the_baseline_is_that_of_the_card(tokens_of):
     lm = LsnHF(MODEL, condition=None, device="cpu", dtype="float32", batch_size=48)
     figures = json.loads((demo_model_dir() / "figures.json").read_text("utf-8"))

@@ -15,6 +15,7 @@ from lsn_eval import NeuronMask
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
+@pytest.mark.slow
 def test_intervene_prints_a_perplexity_for_every_condition():
     shown = subprocess.run(
         [sys.executable, EXAMPLES / "intervene.py"], check=True, capture_output=True, text=True

@@ -240,6 +240,7 @@ def test_set_condition_switches_and_counts_anew(checkpoint, mask_file):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_a_response_cache_is_kept_apart_by_signature(checkpoint, mask_file, tmp_path, kind):
     path = str(tmp_path / "cache.db")
 
@@ -339,6 +340,7 @@ def answered(model: LsnHF, cache) -> dict:
     return lm.get_model_info()["lsn"]
 
 
+@pytest.mark.slow
 def test_simple_evaluate_by_name_with_the_arguments_of_the_stock_command(checkpoint, mask_file):
     import lsn_eval.harness.plugin
 

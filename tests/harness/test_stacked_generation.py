@@ -99,6 +99,7 @@ def batches(monkeypatch) -> list[int]:
     [requests(GREEDY), requests({**SEEDED, "seed": 3}), seeded(SEEDED)],
     ids=["greedy", "one seed", "a seed each"],
 )
+@pytest.mark.slow
 def test_answers_and_records_equal_separate_runs(lm, batches, asked, batch_size):
     lm.batch_size_per_gpu = batch_size
     alone = swept(lm, asked, 0)
@@ -419,6 +420,7 @@ def test_stacks_are_as_large_as_is_allowed(lm, batches):
     assert batches == [2] * len(CONDITIONS)
 
 
+@pytest.mark.slow
 def test_a_response_cache_holds_each_conditions_own_answers(tmp_path, monkeypatch):
     model = LsnHF("lsn_demo", mask="demo/planted", condition="none", device="cpu", batch_size=2)
     alone = swept(model, requests(GREEDY), 0, CONDITIONS[:4])
@@ -436,6 +438,7 @@ def test_a_response_cache_holds_each_conditions_own_answers(tmp_path, monkeypatc
 
 
 @needs_stacks
+@pytest.mark.slow
 def test_a_condition_that_fails_does_so_alone_and_at_its_turn(lm, monkeypatch, caplog):
     lm.batch_size_per_gpu = 2
     alone = swept(lm, requests(GREEDY), 0)
@@ -489,6 +492,7 @@ def test_a_condition_that_cannot_be_prepared_is_left_out(lm, batches, monkeypatc
 
 
 @needs_stacks
+@pytest.mark.slow
 def test_short_memory_makes_smaller_stacks(lm, batches, monkeypatch, caplog):
     lm.batch_size_per_gpu = 2
     alone = swept(lm, requests(GREEDY), 0)

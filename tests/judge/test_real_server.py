@@ -23,6 +23,8 @@ from lsn_eval.storage import shipped
 for package in ("fastapi", "uvicorn"):
     pytest.importorskip(package, reason=f"transformers serve needs {package}")
 
+pytestmark = pytest.mark.slow
+
 SERVE = "import sys; from transformers.cli.serve import Serve; Serve(device='cpu', port=int(sys.argv[1]))"
 CHAT_TEMPLATE = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
 GRADE = "Grade: 7"

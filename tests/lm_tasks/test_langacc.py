@@ -15,6 +15,8 @@ from lsn_eval.harness.seeded_generation import SeededGeneration, seed_marker, ta
 from lsn_eval.lm_tasks.langacc import StartTokenError, start_text
 from lsn_eval.storage.shipped import demo_model_dir
 
+pytestmark = pytest.mark.slow
+
 ARGUMENTS = {"pretrained": str(demo_model_dir()), "device": "cpu"}
 
 

@@ -44,6 +44,7 @@ def index():
     return task_manager("").task_index
 
 
+@pytest.mark.slow
 def test_lm_eval_indexes_every_file_under_its_own_name(index):
     names = {path.stem for family in FAMILIES for path in family.glob("*.yaml")}
     assert len(names) > 300
@@ -76,6 +77,7 @@ def data_root(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.slow
 def test_every_task_loads_from_local_data(family, data_root, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "not-a-key")
     monkeypatch.chdir(tmp_path)
@@ -93,6 +95,7 @@ def test_every_task_loads_from_local_data(family, data_root, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.slow
 def test_every_definition_loads_with_its_functions_and_every_group_has_its_members(family, index):
     for path in family.glob("*.yaml"):
         config = load_yaml(path, resolve_func=True)

@@ -25,6 +25,8 @@ from lsn_eval.lm_tasks.token_counts import text_encoder
 from lsn_eval.recording.texts import Document, is_held_out
 from lsn_eval.storage.shipped import demo_model_dir, tasks_dir
 
+pytestmark = pytest.mark.slow
+
 MODEL = str(demo_model_dir())
 CHUNK = 48
 OPTIONS = {"device": "cpu", "dtype": "float32", "batch_size": 4}

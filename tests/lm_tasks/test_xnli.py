@@ -142,6 +142,7 @@ def samples(results: dict, task: str) -> list:
 
 
 @pytest.mark.parametrize("model", ["hf", "lsn_hf"])
+@pytest.mark.slow
 def test_numbers_and_samples_equal_those_of_lm_evals_own_task(model, root, hub):
     names = [f"xnli_{language}" for language in PAIRS]
     own = evaluate(names, root, model)
@@ -158,6 +159,7 @@ def test_numbers_and_samples_equal_those_of_lm_evals_own_task(model, root, hub):
         assert samples(plain, "lsn_xnli_de") != samples(ours, "lsn_xnli_de"), "under the condition"
 
 
+@pytest.mark.slow
 def test_few_shot_examples_are_those_of_lm_evals_own_task(root, hub):
     results = evaluate(["xnli_de", "lsn_xnli_de"], root, shots=2)
     assert samples(results, "lsn_xnli_de") == samples(results, "xnli_de")
@@ -173,6 +175,7 @@ def test_the_hub_is_used_without_local_data(hub):
     assert list(ours.eval_docs) == list(own.eval_docs)
 
 
+@pytest.mark.slow
 def test_every_definition_is_lm_evals(hub, monkeypatch):
     languages = upstream_languages("xnli")
     assert len(languages) == 15
@@ -190,6 +193,7 @@ def test_every_definition_is_lm_evals(hub, monkeypatch):
         assert ours == own
 
 
+@pytest.mark.slow
 def test_the_group_averages_over_all_questions_as_lm_evals_does(root, hub, tmp_path):
     languages = upstream_languages("xnli")
     for language in languages:

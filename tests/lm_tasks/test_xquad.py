@@ -155,6 +155,7 @@ def samples(results: dict, task: str) -> list:
 
 
 @pytest.mark.parametrize("model", ["hf", "lsn_hf"])
+@pytest.mark.slow
 def test_answers_and_scores_equal_those_of_lm_evals_own_task(model, root, hub, squad_metrics):
     own = evaluate(["xquad_de", "xquad_zh"], manager(root, own=True), model)
     assert hub == [("google/xquad", "xquad.de"), ("google/xquad", "xquad.zh")]
@@ -184,6 +185,7 @@ class Answers(LM):
     loglikelihood_rolling = loglikelihood
 
 
+@pytest.mark.slow
 def test_right_and_half_right_answers_score_as_in_lm_evals_own_task(root, hub, squad_metrics):
     def score(tasks_of: TaskManager, task: str) -> dict:
         results = lm_eval.simple_evaluate(
@@ -200,12 +202,14 @@ def test_right_and_half_right_answers_score_as_in_lm_evals_own_task(root, hub, s
         assert ours == pytest.approx({"exact_match": exact, "f1": harmonic})
 
 
+@pytest.mark.slow
 def test_few_shot_examples_are_those_of_lm_evals_own_task(root, hub, squad_metrics):
     own = evaluate(["xquad_de"], manager(root, own=True), num_fewshot=1)
     ours = evaluate(["lsn_xquad_de"], manager(root), num_fewshot=1)
     assert samples(ours, "lsn_xquad_de") == samples(own, "xquad_de")
 
 
+@pytest.mark.slow
 def test_every_definition_is_lm_evals(hub, squad_metrics):
     languages = upstream_languages("xquad")
     assert len(languages) == 12

@@ -16,9 +16,12 @@ api = pytest.importorskip(
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason="no chromium, chromium-browser or google-chrome on the path"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        BROWSER is None, reason="no chromium, chromium-browser or google-chrome on the path"
+    ),
+]
 
 HOSTILE = (
     '<script>window.pwned=1</script><img src=x onerror="window.pwned=2"></script></style><!--'
