@@ -84,6 +84,7 @@ MANY = {language: texts * 30 for language, texts in TEXTS.items()}
 
 @pytest.mark.parametrize("pack", [True, False])
 @pytest.mark.parametrize("stopped", ["de", "fr"])
+@pytest.mark.slow
 def test_resuming_gives_the_same_bits(tmp_path: Path, tokenizer, pack: bool, stopped: str) -> None:
     model = tiny_model("llama")
     options: dict[str, Any] = {
@@ -205,6 +206,7 @@ def test_a_damaged_folder_is_not_gone_on_from(
         record(tiny_model("llama"), tokenizer, texts, resume=True, **options)
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_after_the_batch(tmp_path: Path, tokenizer, ctrl_c: None) -> None:
     model = tiny_model("llama")
     out = tmp_path / "stats"
@@ -241,6 +243,7 @@ record(model, None, {{"de": ids}}, length=32, batch_size=4, sample_tokens=500,
 """
 
 
+@pytest.mark.slow
 def test_a_killed_recording_goes_on(tmp_path: Path) -> None:
     out = tmp_path / "stats"
     code = TO_KILL.format(tests=str(Path(__file__).parent), out=str(out))
