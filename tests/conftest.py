@@ -25,13 +25,19 @@ if TYPE_CHECKING:
 
 SLOW = {"task_index", "small_lm_eval", "finished_demo"}
 """Fixtures that take many seconds; tests that use one are slow."""
+QUICK_FAMILIES = {"gpt2", "llama"}
+"""Of a test over all families, those that are not slow: without a gate and with one."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that no worker is left with them in the end."""
     for item in items:
-        if SLOW & set(getattr(item, "fixturenames", ())):
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        family = parameters.get("family")
+        if SLOW & set(getattr(item, "fixturenames", ())) or (
+            family in FAMILIES and family not in QUICK_FAMILIES
+        ):
             item.add_marker("slow")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)

@@ -130,6 +130,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
         assert judge.usage.cached == before
 
 
+@pytest.mark.slow
 def test_a_killed_run_loses_only_what_was_under_way(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
