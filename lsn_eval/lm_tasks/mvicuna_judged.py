@@ -102,12 +102,12 @@ class MVicunaJudgedTask(MVicunaTask):
         report = {"spool": str(path)} | vars(summary) | report
         self.config.metadata = {**self.metadata, "judge": report}
         if summary.unjudged:
+            reasons = [f"{count}: {reason}" for reason, count in summary.unjudged_because.items()]
             log.warning(
                 "%s: %d of %d answers are unjudged (%s). All answers are in %s; grade what is "
                 "left with: lsn-eval judge %s --model %s --cache %s",
                 self.config.task, summary.unjudged, len(answers),
-                "; ".join(f"{count}: {reason}" for reason, count in summary.unjudged_because.items()),
-                path, path, self._settings.model, self._folder,
+                "; ".join(reasons), path, path, self._settings.model, self._folder,
             )  # fmt: skip
 
     def _judged(self, answers: list[Answer]) -> tuple[list[Grade], dict[str, Any]]:

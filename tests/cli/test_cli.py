@@ -122,7 +122,6 @@ def test_a_mask_that_does_not_fit_is_one_message_exit_2_and_no_file(tmp_path, op
         (("--model", "lsn_hf"), "No tasks specified"),
         (("--tasks", "no_such_task"), "Tasks not found: no_such_task"),
         (("--tasks", "a", "--limit", "1", "--samples", '{"a": [1]}'), "--limit must be None"),
-        (("--config", "absent.yaml"), "Config file not found"),
     ],
 )
 def test_arguments_that_lm_eval_refuses_are_one_message(
