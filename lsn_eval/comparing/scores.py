@@ -130,7 +130,8 @@ def scores(
         return NoScores("no test: a document was logged twice")
     chosen = None
     for kind, columns in _readings(items, row.metric):
-        if _gives(kind, columns, row.value):
+        given = kind.value(columns.sum(axis=0)) if np.isfinite(columns).all() else math.nan
+        if math.isclose(given, row.value, rel_tol=REPRODUCED, abs_tol=1e-9):
             alike = like is None or like.name == kind.name
             chosen = (kind, columns) if alike else chosen or (kind, columns)
             if alike:
@@ -142,12 +143,6 @@ def scores(
     everywhere = np.zeros((count, columns.shape[1]))
     everywhere[[value is not None for value in values]] = columns
     return Scores(kind.on(scale), logged.documents, everywhere, logged.responses)
-
-
-def _gives(kind: Kind, columns: Numbers, value: float) -> bool:
-    if not np.isfinite(columns).all():
-        return False
-    return math.isclose(kind.value(columns.sum(axis=0)), value, rel_tol=REPRODUCED, abs_tol=1e-9)
 
 
 def _readings(items: list[Any], metric: str) -> Iterator[tuple[Kind, Numbers]]:
