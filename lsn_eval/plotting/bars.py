@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,8 +19,16 @@ from lsn_eval.comparing.panels import own_language
 from lsn_eval.errors import LsnError
 from lsn_eval.plotting import style
 from lsn_eval.plotting.lettering import Lettering, lettering
-from lsn_eval.plotting.notes import UNTESTED, any_interval, foot, is_untested
+from lsn_eval.plotting.notes import (
+    UNTESTED,
+    any_interval,
+    foot,
+    interventions,
+    is_known,
+    is_untested,
+)
 from lsn_eval.results.rows import NO_CONDITION
+from lsn_eval.results.scale import shifted
 
 _BAR = 0.38
 """Width of a bar; two stand side by side in a unit."""
@@ -53,16 +61,11 @@ def bars(
     Raises:
         LsnError: a condition that the panel does not have, or none to draw.
     """
-    there = [name for name in panel.conditions if name != NO_CONDITION]
-    drawn = list(dict.fromkeys(there if conditions is None else conditions))
+    there = interventions(panel)
+    drawn = list(dict.fromkeys(conditions or there))
     if unknown := [name for name in drawn if name not in there]:
         raise LsnError(
-            f"{', '.join(unknown)} is not in {panel.title}; there are {', '.join(there) or 'none'}"
-        )
-    if not drawn:
-        raise LsnError(
-            f"{panel.title}: only the baseline (none) is there; results under a condition were "
-            "expected"
+            f"{', '.join(unknown)} is not in {panel.title}; there are {', '.join(there)}"
         )
     with lettering(labels) as letters:
         return _figure(panel, drawn, letters, draws)
@@ -86,11 +89,11 @@ def _figure(
     left, right, gap, head, key = 0.85, 0.2, 0.3, 0.3, 0.2
     width = max(left + columns * each + (columns - 1) * gap + right, _NARROWEST)
     changes = _changes(panel, conditions)
+    marked = any_interval(changes)
     frame = style.Frame(panel.title, [*_notes(changes), *foot([panel], changes, draws)], width)
     figure = frame.figure(key + rows * (head + _HEIGHT + 0.06) + named + 0.1)
     top = figure.get_size_inches()[1] - frame.above
-    limits = _limits(panel, conditions)
-    marked = any_interval(changes)
+    limits = _limits(_changes(panel, [NO_CONDITION, *conditions]))
     for number, (condition, name) in enumerate(
         zip(conditions, style.shortened(conditions, max(24, int(each * 11))), strict=True)
     ):
@@ -111,7 +114,11 @@ def _figure(
             range(count), names if under else [""] * count, fontsize=type_,
             rotation=90 if turned else 0,
         )  # fmt: skip
-    _key(figure, panel, conditions, (left / width, top / figure.get_size_inches()[1]))
+    handles = _handles(changes, any(own_language(c) in panel.languages for c in conditions))
+    style.key(
+        figure, handles, (left / width, top / figure.get_size_inches()[1]), ncols=len(handles),
+        columnspacing=1.2, handlelength=1.4,
+    )  # fmt: skip
     return figure
 
 
@@ -126,38 +133,25 @@ def _notes(changes: Sequence[Change]) -> list[str]:
             "The whisker is the interval of the change from the baseline, drawn from the "
             "baseline's value; it is not the interval of the value itself."
         )
-    if any(_refused(change) for change in changes):
+    if not all(map(is_known, changes)):
         lines.append("Hatched: measured, and not comparable with none.")
     return lines
-
-
-def _refused(change: Change) -> bool:
-    return change.shift is None or not math.isfinite(change.shift)
 
 
 def _moved(change: Change, shift: float) -> float:
     """The value that is so far from the baseline on the scale."""
     assert change.baseline is not None
-    start = change.baseline.value
-    return start * math.exp(shift) if change.scale == "log" else start + shift
+    return shifted(change.baseline.value, shift, change.scale)
 
 
-def _values(panel: Panel, condition: str) -> list[float]:
-    """Everything that is drawn of a condition."""
-    values = []
-    for language in panel.languages:
-        before, after = panel.change(NO_CONDITION, language), panel.change(condition, language)
-        values += [change.row.value for change in (before, after) if change is not None]
-        if after is not None and not _refused(after):
-            shifts = [*(after.interval or ()), *after.controls.values()]
-            values += [_moved(after, shift) for shift in shifts]
-    return [value for value in values if math.isfinite(value)]
-
-
-def _limits(panel: Panel, conditions: Sequence[str]) -> tuple[float, float]:
+def _limits(changes: Sequence[Change]) -> tuple[float, float]:
     """From 0: the length of a bar is its value."""
-    values = [0.0, *(value for name in conditions for value in _values(panel, name))]
-    low, high = min(values), max(values)
+    values = [0.0, *(change.row.value for change in changes)]
+    for change in filter(is_known, changes):
+        shifts = [*(change.interval or ()), *change.controls.values()]
+        values += [_moved(change, shift) for shift in shifts]
+    known = [value for value in values if math.isfinite(value)]
+    low, high = min(known), max(known)
     room = 0.08 * (high - low or 1.0)
     return low - room if low < 0 else 0.0, high + room
 
@@ -178,19 +172,20 @@ def _draw(
                 color="0.4", gid="missing",
             )  # fmt: skip
             continue
-        look: dict[str, Any] = (
-            {"facecolor": "white", "edgecolor": "0.45", "hatch": style.REFUSED, "gid": "refused"}
-            if _refused(after)
-            else {"color": style.AFTER, "edgecolor": "black", "gid": "after"}
-        )
-        axes.bar(place + _BAR / 2, after.row.value, _BAR, linewidth=0.5, **look)
-        if _refused(after):
+        if not is_known(after):
+            axes.bar(
+                place + _BAR / 2, after.row.value, _BAR, linewidth=0.5, facecolor="white",
+                edgecolor="0.45", hatch=style.REFUSED, gid="refused",
+            )  # fmt: skip
             continue
+        axes.bar(
+            place + _BAR / 2, after.row.value, _BAR, linewidth=0.5, color=style.AFTER,
+            edgecolor="black", gid="after",
+        )  # fmt: skip
         if after.interval is not None:
             low, high = (_moved(after, end) for end in after.interval)
             axes.vlines(
-                place + _BAR / 2, low,
-                high, color="black", linewidth=1.2, gid="interval",
+                place + _BAR / 2, low, high, color="black", linewidth=1.2, gid="interval",
                 path_effects=[withStroke(linewidth=2.8, foreground="white")],
             )  # fmt: skip
         elif marked and is_untested(after):
@@ -212,23 +207,18 @@ def _draw(
         axes.axvspan(place - 0.5, place + 0.5, color="0.93", zorder=0, linewidth=0, gid="own")
     axes.set_xlim(-0.5, len(panel.languages) - 0.5)
     axes.tick_params(axis="x", length=0)
-    axes.tick_params(axis="y", labelsize=style.SMALL)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
-    axes.grid(axis="y", linewidth=0.4, color="0.85")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    style.graph(axes, axis="y", color="0.85")
 
 
-def _key(
-    figure: Figure, panel: Panel, conditions: Sequence[str], corner: tuple[float, float]
-) -> None:
-    changes = _changes(panel, conditions)
-    handles: list[Any] = [
+def _handles(changes: Sequence[Change], shaded: bool) -> list[Artist]:
+    """Of the key."""
+    handles: list[Artist] = [
         Patch(facecolor=style.BEFORE, edgecolor="0.35", linewidth=0.5, label="none (baseline)"),
         Patch(facecolor=style.AFTER, edgecolor="black", linewidth=0.5, label="condition"),
     ]
-    if any(change.interval for change in changes):
+    if any_interval(changes):
         handles.append(Line2D([], [], color="black", linewidth=1.1, label="interval of the change"))
     if any(change.controls for change in changes):
         handles.append(
@@ -237,10 +227,6 @@ def _key(
                 markeredgecolor="black", label="mean of the controls",
             )
         )  # fmt: skip
-    if any(own_language(name) in panel.languages for name in conditions):
+    if shaded:
         handles.append(Patch(facecolor="0.93", label="the condition's language"))
-    figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=corner, ncols=len(handles),
-        fontsize=style.SMALL, frameon=False, borderpad=0, borderaxespad=0, columnspacing=1.2,
-        handlelength=1.4,
-    )  # fmt: skip
+    return handles

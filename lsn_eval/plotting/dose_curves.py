@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,6 +19,7 @@ from lsn_eval.plotting.doses import AXIS_NAMES, BASELINE_AT, By, Family, curves_
 from lsn_eval.plotting.fonts import drawable
 from lsn_eval.plotting.lettering import Lettering, lettering
 from lsn_eval.plotting.notes import UNTESTED, any_interval, foot, is_untested
+from lsn_eval.results.scale import shifted
 
 _AXES = (3.3, 2.4)
 """Inches of the axes of one family of conditions."""
@@ -108,7 +109,10 @@ class _Drawing:
             self._scale(axes, family, steep)
             axes.set_ylim(*limits)
         corner = (width - key + 0.1) / width, top / figure.get_size_inches()[1]
-        self._key(figure, names, corner, key_columns)
+        style.key(
+            figure, self._handles(names), corner, ncols=key_columns, handlelength=3.2,
+            title="language of the text", title_fontsize=style.SMALL, alignment="left",
+        )  # fmt: skip
         return figure
 
     def _quantity(self) -> str:
@@ -141,8 +145,7 @@ class _Drawing:
             return math.nan if self.change else change.row.value
         if self.change:
             return 100 * math.expm1(shift) if self._relative else shift
-        start = change.baseline.value
-        return start * math.exp(shift) if self._relative else start + shift
+        return shifted(change.baseline.value, shift, change.scale)
 
     def _draw_family(self, axes: Axes, family: Family) -> None:
         # The language that it is about lies on top.
@@ -167,11 +170,8 @@ class _Drawing:
             (d, *(self._height(c, end) for end in c.interval)) for d, _, c in curve if c.interval
         ]
         baseline = next((c.baseline for c in known.values() if c.baseline is not None), None)
-        if (
-            baseline is not None
-            and (at := BASELINE_AT.get(self.by)) is not None
-            and at not in known
-        ):
+        at = BASELINE_AT.get(self.by)
+        if baseline is not None and at is not None and at not in known:
             value = 0.0 if self.change else baseline.value
             heights = sorted([*heights, (at, value)])
             bands = sorted([*bands, (at, value, value)]) if bands else []
@@ -249,21 +249,17 @@ class _Drawing:
         else:
             axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.yaxis.set_major_formatter(FuncFormatter(self._tick))
-        axes.tick_params(labelsize=style.SMALL)
-        axes.grid(linewidth=0.4, color="0.9")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        style.graph(axes, color="0.9")
         axes.set_xlabel(AXIS_NAMES[self.by], fontsize=style.SMALL, labelpad=2)
 
     def _tick(self, value: float, _: int) -> str:
         if not self.change:
             return f"{value:,.6g}"
-        return style.signed_short(value) + ("%" if self._relative else "")
+        return style.signed_change(value / 100 if self._relative else value, self._relative)
 
-    def _key(
-        self, figure: Figure, names: Sequence[str], corner: tuple[float, float], columns: int
-    ) -> None:
-        handles: list[Any] = [
+    def _handles(self, names: Sequence[str]) -> list[Artist]:
+        """Of the key."""
+        handles: list[Artist] = [
             Line2D([], [], label=name, **self.looks[language])
             for language, name in zip(self.languages, names, strict=True)
         ]
@@ -273,16 +269,11 @@ class _Drawing:
                 label="without intervention",
             )
         )  # fmt: skip
-        changes = self._changes
-        if any(change.controls for change in changes):
+        if any(change.controls for change in self._changes):
             handles.append(
                 Line2D(
                     [], [], marker="o", color="0.55", markersize=3, linestyle="none",
                     label="controls",
                 )
             )  # fmt: skip
-        figure.legend(
-            handles=handles, loc="upper left", bbox_to_anchor=corner, ncols=columns,
-            fontsize=style.SMALL, frameon=False, borderpad=0, borderaxespad=0, handlelength=3.2,
-            title="language of the text", title_fontsize=style.SMALL, alignment="left",
-        )  # fmt: skip
+        return handles

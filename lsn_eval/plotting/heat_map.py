@@ -12,13 +12,19 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from lsn_eval.comparing import Draws, Panel
+from lsn_eval.comparing import Change, Draws, Panel
 from lsn_eval.comparing.panels import growth, own_language
-from lsn_eval.errors import LsnError
 from lsn_eval.plotting import style
 from lsn_eval.plotting.cells import CellSizes, colour_span
 from lsn_eval.plotting.lettering import Lettering, lettering
-from lsn_eval.plotting.notes import UNTESTED, any_interval, foot, is_untested
+from lsn_eval.plotting.notes import (
+    UNTESTED,
+    any_interval,
+    foot,
+    interventions,
+    is_known,
+    is_untested,
+)
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.wording import numbers
 
@@ -41,19 +47,17 @@ def heat_map(
     Raises:
         LsnError: the panel has no condition but the baseline.
     """
-    if not any(condition != NO_CONDITION for condition in panel.conditions):
-        raise LsnError(
-            f"{panel.title}: only the baseline (none) is there; results under a condition were "
-            "expected"
-        )
+    conditions = interventions(panel)
     with lettering(labels) as letters:
-        return _Drawing(panel, letters, draws).figure
+        return _Drawing(panel, conditions, letters, draws).figure
 
 
 class _Drawing:
-    def __init__(self, panel: Panel, letters: Lettering, draws: Draws | None) -> None:
+    def __init__(
+        self, panel: Panel, conditions: list[str], letters: Lettering, draws: Draws | None
+    ) -> None:
         self.panel = panel
-        self.rows = [name for name in panel.conditions if name != NO_CONDITION]
+        self.rows = conditions
         self.own = [own_language(condition) for condition in self.rows]
         self.sizes = CellSizes.of(len(self.rows), len(panel.languages))
         self.type = min(style.LABEL, self.sizes.height * 72 * 0.8)
@@ -67,8 +71,7 @@ class _Drawing:
         ]
         rows = set(self.rows)
         self.shown = [change for (row, _), change in panel.changes.items() if row in rows]
-        # Where no cell has an interval the note says so, and no cell differs in that.
-        self.some_tested = any_interval(self.shown)
+        self.kinds = self._kinds()
         shifts = [change.shift for change in self.shown]
         self.limit = colour_span(panel, [*shifts, *(control for control, _ in self.largest)])
         self._lay_out(draws)
@@ -116,27 +119,34 @@ class _Drawing:
         self._draw_scale(style.axes_at(figure, x, foot_of_scale, 0.13, height))
 
     def _notes(self, draws: Draws | None) -> list[str]:
-        kinds = {self._kind(c, x) for c in self.rows for x in self.panel.languages}
         framed = any(own in self.panel.languages for own in self.own)
         marks = [
             "frame: the language that the condition is about" if framed else "",
-            "ring: the interval holds 0" if "undecided" in kinds else "",
-            "hatched: measured, and not comparable with none" if "refused" in kinds else "",
-            "dot: not measured" if "missing" in kinds else "",
+            "ring: the interval holds 0" if "undecided" in self.kinds else "",
+            "hatched: measured, and not comparable with none" if "refused" in self.kinds else "",
+            "dot: not measured" if "missing" in self.kinds else "",
             "too many cells for numbers, which lsn-eval compare lists" * (not self.sizes.points),
         ]
         note = "; ".join(filter(None, marks))
         return [*([note + "."] if note else []), *foot([self.panel], self.shown, draws)]
 
-    def _kind(self, condition: str, language: str) -> str:
-        change = self.panel.change(condition, language)
-        if change is None:
-            return "missing"
-        if change.shift is None or not math.isfinite(change.shift):
-            return "refused"
-        if self.some_tested and is_untested(change):
-            return "untested"
-        return "undecided" if change.undecided else "known"
+    def _kinds(self) -> np.ndarray[Any, np.dtype[np.str_]]:
+        """Of every cell [condition, language]."""
+        # Where no cell has an interval the note says so, and no cell differs in that.
+        tested = any_interval(self.shown)
+
+        def kind(change: Change | None) -> str:
+            if change is None:
+                return "missing"
+            if not is_known(change):
+                return "refused"
+            if tested and is_untested(change):
+                return "untested"
+            return "undecided" if change.undecided else "known"
+
+        return np.array(
+            [[kind(self.panel.change(row, x)) for x in self.panel.languages] for row in self.rows]
+        )
 
     def _written(self, shift: float) -> str:
         relative = self.panel.scale == "log"
@@ -168,43 +178,31 @@ class _Drawing:
 
     def _draw_changes(self, axes: Axes) -> None:
         languages = self.panel.languages
-        shifts = np.full((len(self.rows), len(languages)), np.nan)
-        rings, dashed, dots = [], [], []
-        for row, column in np.ndindex(*shifts.shape):
-            here = self.rows[row], languages[column]
-            kind = self._kind(*here)
-            if kind in ("known", "undecided", "untested"):
-                change = self.panel.change(*here)
-                assert change is not None
-                assert change.shift is not None
-                shifts[row, column] = change.shift
-            if kind == "undecided":
-                rings.append((column + 0.36, row - 0.3))
-            if kind == "untested":
-                dashed.append((column + 0.36, row - 0.3))
-            if kind == "missing":
-                dots.append((column, row))
-            if kind == "refused":
-                axes.add_patch(
-                    Rectangle(
-                        (column - 0.5, row - 0.5), 1, 1, facecolor="white", edgecolor="0.45",
-                        hatch=style.REFUSED, linewidth=0, gid="refused",
-                    )
-                )  # fmt: skip
-        self._cells(axes, shifts)
-        size = min(self.sizes.height * 72 * 0.2, 4.5) ** 2
-        if rings:
-            axes.scatter(
-                [x for x, _ in rings], [y for _, y in rings], s=size, marker="o",
-                facecolors="white", edgecolors="black", linewidths=0.6, zorder=4, gid="undecided",
+        changes = [
+            [self.panel.change(row, language) for language in languages] for row in self.rows
+        ]
+        shifts = [[change and change.shift for change in row] for row in changes]
+        for row, column in np.argwhere(self.kinds == "refused"):
+            axes.add_patch(
+                Rectangle(
+                    (column - 0.5, row - 0.5), 1, 1, facecolor="white", edgecolor="0.45",
+                    hatch=style.REFUSED, linewidth=0, gid="refused",
+                )
             )  # fmt: skip
-        if dashed:
-            x, y = zip(*dashed, strict=True)
-            axes.scatter(x, y, s=1.6 * size, c="white", zorder=4, **UNTESTED)
-        if dots:
-            axes.scatter(
-                [x for x, _ in dots], [y for _, y in dots], s=2, color="0.5", gid="missing"
-            )
+        self._cells(axes, np.array(shifts, dtype=float))
+        size = min(self.sizes.height * 72 * 0.2, 4.5) ** 2
+        ring = {
+            "marker": "o", "facecolors": "white", "edgecolors": "black", "linewidths": 0.6,
+            "zorder": 4, "gid": "undecided",
+        }  # fmt: skip
+        for kind, right, up, look in (
+            ("undecided", 0.36, 0.3, ring | {"s": size}),
+            ("untested", 0.36, 0.3, {"s": 1.6 * size, "c": "white", "zorder": 4, **UNTESTED}),
+            ("missing", 0, 0, {"s": 2, "color": "0.5", "gid": "missing"}),
+        ):
+            if kind in self.kinds:
+                y, x = np.nonzero(self.kinds == kind)
+                axes.scatter(x + right, y - up, **look)
         for row, own in enumerate(self.own):
             if own in languages:
                 axes.add_patch(
@@ -222,12 +220,8 @@ class _Drawing:
         )  # fmt: skip
         axes.xaxis.set_label_position("top")
         wide = len(languages) * self.sizes.width > 1.4
-        axes.set_xlabel(
-            "language of the text" if wide else "text",
-            fontsize=style.SMALL,
-            color="0.3",
-            labelpad=6,
-        )
+        told = "language of the text" if wide else "text"
+        axes.set_xlabel(told, fontsize=style.SMALL, color="0.3", labelpad=6)
 
     def _draw_baseline(self, axes: Axes) -> None:
         axes.set_xlim(-0.5, len(self.panel.languages) - 0.5)
@@ -235,8 +229,8 @@ class _Drawing:
         axes.set_xticks([])
         axes.set_yticks([0], ["none (value)"], fontsize=self.type)
         axes.tick_params(length=0)
-        values = [self._baseline(language) for language in self.panel.languages]
-        texts = ["–" if v is None else style.true_minus(numbers.plain(v)) for v in values]
+        cells = [self.panel.change(NO_CONDITION, language) for language in self.panel.languages]
+        texts = [style.true_minus(numbers.plain(c.row.value)) if c else "–" for c in cells]
         points = self.sizes.points or 5.0
         room = self.sizes.width - 0.05
         turned = 90 if style.widest(texts, points) > room and not self.sizes.points else 0
@@ -247,13 +241,8 @@ class _Drawing:
                 rotation=turned,
             )  # fmt: skip
 
-    def _baseline(self, language: str) -> float | None:
-        change = self.panel.change(NO_CONDITION, language)
-        return None if change is None else change.row.value
-
     def _draw_controls(self, axes: Axes) -> None:
-        shifts = [math.nan if shift is None else shift for shift, _ in self.largest]
-        self._cells(axes, np.array(shifts)[:, None])
+        self._cells(axes, np.array([[shift] for shift, _ in self.largest], dtype=float))
         axes.set_facecolor("0.95")
         axes.yaxis.tick_right()
         counts = [f"of {count}" if count else "–" for _, count in self.largest]
@@ -266,14 +255,15 @@ class _Drawing:
         bar = self.figure.colorbar(self.image, cax=axes)
         bar.outline.set_linewidth(0.6)
         axes.tick_params(labelsize=style.SMALL, length=2)
-        if self.panel.scale == "log":
-            bar.locator = FixedLocator([math.log1p(p) for p in style.percent_ticks(self.limit)])
-            bar.formatter = FuncFormatter(
-                lambda shift, _: style.signed_short(100 * math.expm1(shift)) + "%"
-            )
-            axes.set_title("relative\nchange", fontsize=style.SMALL, pad=4)
-        else:
-            bar.locator = MaxNLocator(nbins=6, symmetric=True)
-            bar.formatter = FuncFormatter(lambda shift, _: style.signed_short(shift))
-            axes.set_title("difference", fontsize=style.SMALL, pad=4)
+        relative = self.panel.scale == "log"
+        bar.locator = (
+            FixedLocator([math.log1p(change) for change in style.percent_ticks(self.limit)])
+            if relative
+            else MaxNLocator(nbins=6, symmetric=True)
+        )
+        bar.formatter = FuncFormatter(
+            lambda shift, _: style.signed_change(math.expm1(shift) if relative else shift, relative)
+        )
+        title = "relative\nchange" if relative else "difference"
+        axes.set_title(title, fontsize=style.SMALL, pad=4)
         bar.update_ticks()

@@ -9,6 +9,7 @@ from typing import Any
 
 from lsn_eval.comparing import Change, Draws, Panel
 from lsn_eval.comparing.paired import FEW
+from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION, Row
 from lsn_eval.wording.lists import listed
 
@@ -24,10 +25,29 @@ _NAMED = 4
 """Different values of a part of the signature that are listed; of more, the number is given."""
 
 
+def interventions(panel: Panel) -> list[str]:
+    """The conditions but `none`.
+
+    Raises:
+        LsnError: there are no others.
+    """
+    found = [name for name in panel.conditions if name != NO_CONDITION]
+    if not found:
+        raise LsnError(
+            f"{panel.title}: only the baseline (none) is there; results under a condition were "
+            "expected"
+        )
+    return found
+
+
+def is_known(change: Change) -> bool:
+    """Whether there is a change."""
+    return change.shift is not None and math.isfinite(change.shift)
+
+
 def is_untested(change: Change) -> bool:
     """Whether there is a change, and no interval of it."""
-    shift = change.shift
-    return shift is not None and math.isfinite(shift) and change.interval is None
+    return is_known(change) and change.interval is None
 
 
 def any_interval(changes: Iterable[Change]) -> bool:
@@ -53,8 +73,9 @@ def _intervals(panels: Sequence[Panel], changes: Sequence[Change]) -> list[str]:
     untested = [change for change in changes if is_untested(change)]
     few = [c.documents for c in changes if c.interval and c.documents and not c.equal]
     if untested and not any_interval(changes):
-        used = [*untested, *(cell for panel in panels for cell in _baselines(panel))]
-        if any(change.obstacles for change in used):
+        cells = [cell for panel in panels for cell in panel.changes.values()]
+        baselines = [cell for cell in cells if cell.row.condition == NO_CONDITION]
+        if any(change.obstacles for change in (*untested, *baselines)):
             return ["No intervals: the samples cannot be used."]
         return ["No intervals: samples were not logged, or not read."]
     lines = []
@@ -87,10 +108,6 @@ def remarks(panels: Sequence[Panel]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def _baselines(panel: Panel) -> list[Change]:
-    return [change for (name, _), change in panel.changes.items() if name == NO_CONDITION]
-
-
 def _refused_baseline(panel: Panel, change: Change) -> bool:
     baseline = panel.change(NO_CONDITION, change.row.language or change.row.task)
     return baseline is not None and bool(baseline.obstacles)
@@ -112,11 +129,8 @@ def signature_line(rows: Sequence[Row]) -> str:
             if key == "data":
                 value = value.replace(row.task, row.family, 1)
             values.setdefault(key, {})[value] = None
-    return "|".join(_part(key, list(texts)) for key, texts in values.items())
-
-
-def _part(key: str, values: Sequence[str]) -> str:
-    if len(values) > _NAMED:
-        return f"{key}:({len(values)} different)"
-    value = ",".join(values)
-    return f"{key}:{value}" if value else key
+    written = {
+        key: ",".join(texts) if len(texts) <= _NAMED else f"({len(texts)} different)"
+        for key, texts in values.items()
+    }
+    return "|".join(f"{key}:{value}" if value else key for key, value in written.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import math
 import re
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -75,25 +77,21 @@ def settings(families: Sequence[str] = (BASE,)) -> Iterator[None]:
         yield
 
 
-def size_of(text: str, points: float) -> tuple[float, float]:
-    """Width and height of a text in inches, in the fonts of the settings in force."""
-    families = tuple(matplotlib.rcParams["font.family"])
-    return _size_of(text, points, families)
+def width_of(text: str, points: float) -> float:
+    """Width of a text in inches, in the fonts of the settings in force."""
+    return _width_of(text, points, tuple(matplotlib.rcParams["font.family"]))
 
 
 @functools.lru_cache(maxsize=20_000)
-def _size_of(text: str, points: float, families: tuple[str, ...]) -> tuple[float, float]:
+def _width_of(text: str, points: float, families: tuple[str, ...]) -> float:
     figure = Figure(figsize=(1, 1), dpi=100)
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    box = Text(0, 0, text, fontsize=points, fontfamily=families, figure=figure).get_window_extent(
-        renderer
-    )
-    return box.width / 100, box.height / 100
+    written = Text(0, 0, text, fontsize=points, fontfamily=families, figure=figure)
+    return float(written.get_window_extent(FigureCanvasAgg(figure).get_renderer()).width) / 100
 
 
 def widest(texts: Iterable[str], points: float) -> float:
     """Width of the widest of some texts, in inches."""
-    return max((size_of(text, points)[0] for text in texts), default=0.0)
+    return max((width_of(text, points) for text in texts), default=0.0)
 
 
 def shortened(names: Sequence[str], longest: int = 44) -> list[str]:
@@ -118,10 +116,10 @@ def wrapped(lines: Iterable[str], width: float, points: float) -> list[str]:
     for line in map(drawable, lines):
         current = ""
         for piece in re.findall(r"[^ |]*[ |]?", line):
-            if current and size_of((current + piece).rstrip(), points)[0] > width:
+            if current and width_of((current + piece).rstrip(), points) > width:
                 found.append(current.rstrip())
                 current = ""
-            while size_of(piece.rstrip(), points)[0] > width and len(piece) > 1:
+            while width_of(piece.rstrip(), points) > width and len(piece) > 1:
                 fitting = _fitting(piece, width, points)
                 found.append(piece[:fitting])
                 piece = piece[fitting:]
@@ -132,14 +130,8 @@ def wrapped(lines: Iterable[str], width: float, points: float) -> list[str]:
 
 def _fitting(word: str, width: float, points: float) -> int:
     """How many of its letters fit a width; at least one."""
-    low, high = 1, len(word) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        if size_of(word[:middle], points)[0] <= width:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    more = range(2, len(word))
+    return 1 + bisect.bisect_right(more, width, key=lambda count: width_of(word[:count], points))
 
 
 LINE_HEIGHT = 1.45 / 72
@@ -180,14 +172,33 @@ def axes_at(figure: Figure, x: float, y: float, width: float, height: float) -> 
     return figure.add_axes((x / across, y / up, width / across, height / up))
 
 
+def graph(axes: Axes, **grid: str) -> None:
+    """The look of axes that hold marks and no cells."""
+    axes.tick_params(labelsize=SMALL)
+    axes.grid(linewidth=0.4, **grid)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def key(
+    figure: Figure, handles: Sequence[Artist], corner: tuple[float, float], **look: Any
+) -> None:
+    """A legend without a frame, with its upper left corner there, in shares of the figure."""
+    figure.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=corner, fontsize=SMALL, frameon=False,
+        borderpad=0, borderaxespad=0, **look,
+    )  # fmt: skip
+
+
 def true_minus(text: str) -> str:
     """A number with the sign that is as wide as a plus."""
     return text.replace("-", "−")
 
 
-def signed_short(number: float) -> str:
-    """A round number of an axis with its sign: +50, −0.02, 0."""
-    return true_minus(f"{number:+.6g}") if round(number, 12) else "0"
+def signed_change(change: float, relative: bool) -> str:
+    """A round number of an axis with its sign: +50%, −0.02, 0."""
+    number = 100 * change if relative else change
+    return (true_minus(f"{number:+.6g}") if round(number, 12) else "0") + "%" * relative
 
 
 def ink(value: float, limit: float) -> str:
@@ -197,18 +208,15 @@ def ink(value: float, limit: float) -> str:
 
 def percent_ticks(limit: float) -> list[float]:
     """Round relative changes whose log ratio is within the limit, about four a side."""
-    sizes = [m * 10.0**e for e in range(-5, 12) for m in (1, 2, 5)]
-    gains = [size for size in sizes if math.log1p(size) <= limit]
-    losses = [
-        -x for x in (*sizes[:12], 0.2, 0.5, 0.8, 0.9, 0.99, 0.999) if -math.log1p(-x) <= limit
-    ]
+    gains = [m * 10.0**e for e in range(-5, 12) for m in (1, 2, 5)]
+    losses = {-x for x in (*gains[:12], 0.2, 0.5, 0.8, 0.9, 0.99, 0.999)}
     apart = limit / 4
     chosen = [0.0]
-    for side in (sorted(gains, reverse=True), sorted(set(losses))):
-        last: float | None = None
+    for side in (reversed(gains), sorted(losses)):
+        last = math.inf
         for change in side:
             shift = math.log1p(change)
-            if abs(shift) >= apart * 0.8 and (last is None or abs(shift - last) >= apart):
+            if apart * 0.8 <= abs(shift) <= limit and abs(shift - last) >= apart:
                 chosen.append(change)
                 last = shift
     return sorted(chosen)

@@ -31,6 +31,11 @@ def shift(value: float, baseline: float, scale: Scale) -> float | None:
     return math.log(ratio) if 0 < ratio < math.inf else math.log(value) - math.log(baseline)
 
 
+def shifted(baseline: float, by: float, scale: Scale) -> float:
+    """The value that is so far from the baseline on the scale."""
+    return baseline * math.exp(by) if scale == "log" else baseline + by
+
+
 def selectivity(own: float, others: Sequence[float]) -> float:
     """How much more a condition changes its own language than the others: the own change minus the
     mean of the others' changes, all of them shifts."""
