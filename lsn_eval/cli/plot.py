@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -19,13 +20,14 @@ from lsn_eval.cli.choosing_options import (
     choice_of,
     metric_option,
 )
+from lsn_eval.errors import LsnError
 from lsn_eval.visible_text import one_line
 from lsn_eval.wording.lists import listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lsn_eval.comparing import Draws, Panel
+    from lsn_eval.comparing import Panel
     from lsn_eval.results.choosing import Choice
     from lsn_eval.results.rows import Row
 
@@ -72,8 +74,7 @@ def heatmap(
     from lsn_eval.plotting import heat_map
 
     choice = choice_of(task, metric, model, condition, language)
-    with _panels_to(out, label, results, choice, mask, test) as ((panel, *_), labels, draws, save):
-        save(heat_map(panel, labels, draws))
+    _draw_panels(heat_map, out, label, results, choice, mask, test)
 
 
 @app.command()
@@ -103,17 +104,14 @@ def dose(
 
     Example: lsn-eval plot dose doses --out doses.png
     """
-    from lsn_eval.errors import LsnError
     from lsn_eval.plotting import dose_curves
     from lsn_eval.plotting.doses import By
 
-    if by is not None and by not in get_args(By):
+    if by not in (None, *get_args(By)):
         raise LsnError(f"--by {by}: one of {', '.join(get_args(By))} was expected")
-    kind: Literal["scale", "value", "added", "neurons"] | None = by  # type: ignore[assignment]
     choice = choice_of(task, metric, model, condition, language)
-    with _panels_to(out, label, results, choice, mask, test, masks_apart=False) as drawing:
-        panels, labels, draws, save = drawing
-        save(dose_curves(panels, kind, labels, draws, change))
+    curves = functools.partial(dose_curves, by=by, change=change)
+    _draw_panels(curves, out, label, results, choice, mask, test, masks_apart=False)
 
 
 @app.command()
@@ -146,9 +144,7 @@ def bars(
     from lsn_eval.plotting import bars as draw
 
     choice = choice_of(task, metric, model, condition, language)
-    drawing = _panels_to(out, label, results, choice, mask, test, prefer=_for_bars)
-    with drawing as ((panel, *_), labels, draws, save):
-        save(draw(panel, labels=labels, draws=draws))
+    _draw_panels(draw, out, label, results, choice, mask, test, prefer=_for_bars)
 
 
 @app.command()
@@ -157,12 +153,9 @@ def layers(mask: MaskName, out: Out, label: Labels = None) -> None:
 
     Example: lsn-eval plot layers demo/planted --out layers.png
     """
-    from lsn_eval.masks.mask import NeuronMask
     from lsn_eval.plotting import layer_map
 
-    with _figure_to(out) as save:
-        loaded = NeuronMask.load(mask)
-        save(layer_map(loaded, _labels(label, loaded.languages)))
+    _draw_mask(layer_map, out, label, mask)
 
 
 @app.command()
@@ -171,12 +164,17 @@ def overlap(mask: MaskName, out: Out, label: Labels = None) -> None:
 
     Example: lsn-eval plot overlap demo/planted --out overlap.png
     """
-    from lsn_eval.masks.mask import NeuronMask
     from lsn_eval.plotting import overlap_map
+
+    _draw_mask(overlap_map, out, label, mask)
+
+
+def _draw_mask(draw: Callable[..., Figure], out: Path, label: list[str] | None, mask: str) -> None:
+    from lsn_eval.masks.mask import NeuronMask
 
     with _figure_to(out) as save:
         loaded = NeuronMask.load(mask)
-        save(overlap_map(loaded, _labels(label, loaded.languages)))
+        save(draw(loaded, _labels(label, loaded.languages)))
 
 
 @contextmanager
@@ -191,18 +189,16 @@ def _figure_to(out: Path) -> Iterator[Callable[[Figure], None]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FontWarning)
         yield lambda figure: save_figure(figure, out)
-    for warning in caught:
-        if issubclass(warning.category, FontWarning):
-            _note(str(warning.message))
+    for told in caught:
+        if told.category is FontWarning:
+            _note(str(told.message))
         else:
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
+            warnings.warn_explicit(told.message, told.category, told.filename, told.lineno)
     print(f"written to {out}")
 
 
-@contextmanager
-def _panels_to(
+def _draw_panels(
+    draw: Callable[..., Figure],
     out: Path,
     label: Sequence[str] | None,
     results: Sequence[Path],
@@ -212,10 +208,11 @@ def _panels_to(
     *,
     prefer: Callable[[Sequence[Row]], Sequence[Row]] | None = None,
     masks_apart: bool = True,
-) -> Iterator[tuple[list[Panel], dict[str, str], Draws, Callable[[Figure], None]]]:
-    """The panels to draw, names of languages, how intervals were made, and what writes the figure.
+) -> None:
+    """Write the figure of the panels that are meant.
 
     Args:
+        draw: of one panel, or with `masks_apart=False` of several.
         prefer: takes some of the rows where no metric was asked for.
         masks_apart: draw the panel of one mask alone.
     """
@@ -233,17 +230,16 @@ def _panels_to(
             rows = prefer(replace(choice, metrics=(ALL,)).rows(there))
         else:
             rows = choice.rows(there)
-        if mask is not None:
-            rows = _of_mask(rows, mask)
+        rows = rows if mask is None else _of_mask(rows, mask)
         languages = {row.language for row in there} | {own_language(row.condition) for row in there}
         labels = _labels(label, filter(None, languages))
         comparison = compare(rows, test=test, beside=there)
         panels = _one_of(comparison.panels, f"{choice}{mask or ''}" != "", masks_apart)
-        yield panels, labels, comparison.draws, save
+        shown = panels[0] if masks_apart else panels
+        save(draw(shown, labels=labels, draws=comparison.draws))
     for note in (*comparison.notes, *remarks(panels)):
         _note(note)
-    names = [f"{row.metric} of {row.family}" for row in there if row.usable]
-    others = dict.fromkeys(names)
+    others = dict.fromkeys(f"{row.metric} of {row.family}" for row in there if row.usable)
     others.pop(f"{panels[0].metric} of {panels[0].family}", None)
     if others:
         _note(f"drawn is {panels[0].title}; there are also {listed(others)}")
@@ -255,8 +251,6 @@ def _note(text: str) -> None:
 
 def _labels(texts: Sequence[str] | None, languages: Iterable[str]) -> dict[str, str]:
     """Names by code, of languages that are in the data."""
-    from lsn_eval.errors import LsnError
-
     names: dict[str, str] = {}
     there = sorted(set(languages))
     for text in texts or ():
@@ -275,7 +269,6 @@ def _labels(texts: Sequence[str] | None, languages: Iterable[str]) -> dict[str, 
 
 
 def _of_mask(rows: Sequence[Row], mask: str) -> list[Row]:
-    from lsn_eval.errors import LsnError
     from lsn_eval.results.rows import NO_CONDITION
 
     start = f"sha256-{mask.removeprefix('sha256-')}"
@@ -292,7 +285,6 @@ def _one_of(panels: Sequence[Panel], asked: bool, masks_apart: bool) -> list[Pan
     Raises:
         LsnError: something was asked for, and several panels are that.
     """
-    from lsn_eval.errors import LsnError
 
     def key(panel: Panel) -> tuple[str, ...]:
         digest = (panel.mask,) if masks_apart else ()
@@ -312,5 +304,5 @@ def _for_bars(rows: Sequence[Row]) -> Sequence[Row]:
 
     accuracy = [row for row in rows if "language_accuracy" in row.metric]
     linear = [row for row in rows if scale_of(row.metric) == "linear"]
-    preferred = accuracy or linear or rows
-    return [row for row in preferred if row.metric == preferred[0].metric]
+    metric = (accuracy or linear or rows)[0].metric
+    return [row for row in rows if row.metric == metric]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -25,7 +26,6 @@ from lsn_eval.plotting.notes import (
     foot,
     interventions,
     is_known,
-    is_untested,
 )
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.results.scale import shifted
@@ -38,6 +38,15 @@ _NARROWEST = 7.4
 """Inches that the key takes."""
 _WIDEST = 11.0
 """Inches that the axes of several conditions may take beside each other."""
+_BEFORE: dict[str, Any] = {"facecolor": style.BEFORE, "edgecolor": "0.35", "linewidth": 0.5}
+_AFTER: dict[str, Any] = {"facecolor": style.AFTER, "edgecolor": "black", "linewidth": 0.5}
+_REFUSED: dict[str, Any] = {
+    "facecolor": "white", "edgecolor": "0.45", "linewidth": 0.5, "hatch": style.REFUSED,
+}  # fmt: skip
+_CONTROLS: dict[str, Any] = {
+    "marker": "D", "markersize": 4, "markerfacecolor": "white", "markeredgecolor": "black",
+    "linestyle": "none",
+}  # fmt: skip
 
 
 def bars(
@@ -161,46 +170,37 @@ def _draw(
 ) -> None:
     for place, language in enumerate(panel.languages):
         before, after = panel.change(NO_CONDITION, language), panel.change(condition, language)
-        if before is not None and math.isfinite(before.row.value):
-            axes.bar(
-                place - _BAR / 2, before.row.value, _BAR, color=style.BEFORE, edgecolor="0.35",
-                linewidth=0.5, gid="before",
-            )  # fmt: skip
-        if after is None or not math.isfinite(after.row.value):
+        at = place + _BAR / 2
+        if before is not None and before.row.usable:
+            axes.bar(place - _BAR / 2, before.row.value, _BAR, **_BEFORE, gid="before")
+        if after is None or not after.row.usable:
             axes.text(
-                place + _BAR / 2, 0, "–", ha="center", va="bottom", fontsize=style.SMALL,
-                color="0.4", gid="missing",
+                at, 0, "–", ha="center", va="bottom", fontsize=style.SMALL, color="0.4",
+                gid="missing",
             )  # fmt: skip
             continue
         if not is_known(after):
-            axes.bar(
-                place + _BAR / 2, after.row.value, _BAR, linewidth=0.5, facecolor="white",
-                edgecolor="0.45", hatch=style.REFUSED, gid="refused",
-            )  # fmt: skip
+            axes.bar(at, after.row.value, _BAR, **_REFUSED, gid="refused")
             continue
-        axes.bar(
-            place + _BAR / 2, after.row.value, _BAR, linewidth=0.5, color=style.AFTER,
-            edgecolor="black", gid="after",
-        )  # fmt: skip
+        axes.bar(at, after.row.value, _BAR, **_AFTER, gid="after")
         if after.interval is not None:
             low, high = (_moved(after, end) for end in after.interval)
             axes.vlines(
-                place + _BAR / 2, low, high, color="black", linewidth=1.2, gid="interval",
+                at, low, high, color="black", linewidth=1.2, gid="interval",
                 path_effects=[withStroke(linewidth=2.8, foreground="white")],
             )  # fmt: skip
-        elif marked and is_untested(after):
+        elif marked:
             # Above the bar: a diamond may lie on its top.
             above = ScaledTranslation(0, 7 / 72, figure.dpi_scale_trans)
             axes.scatter(
-                [place + _BAR / 2], [after.row.value], s=30, c="white", zorder=4, clip_on=False,
+                [at], [after.row.value], s=30, c="white", zorder=4, clip_on=False,
                 transform=axes.transData + above, **UNTESTED,
             )  # fmt: skip
         if after.controls:
             mean = sum(after.controls.values()) / len(after.controls)
             axes.plot(
-                [place + _BAR / 2], [_moved(after, mean)], marker="D", markersize=4,
-                markerfacecolor="white", markeredgecolor="black", markeredgewidth=0.8,
-                linestyle="none", gid="controls", zorder=4,
+                [at], [_moved(after, mean)], **_CONTROLS, markeredgewidth=0.8, gid="controls",
+                zorder=4,
             )  # fmt: skip
     if own in panel.languages:
         place = panel.languages.index(own)
@@ -215,18 +215,13 @@ def _draw(
 def _handles(changes: Sequence[Change], shaded: bool) -> list[Artist]:
     """Of the key."""
     handles: list[Artist] = [
-        Patch(facecolor=style.BEFORE, edgecolor="0.35", linewidth=0.5, label="none (baseline)"),
-        Patch(facecolor=style.AFTER, edgecolor="black", linewidth=0.5, label="condition"),
+        Patch(**_BEFORE, label="none (baseline)"),
+        Patch(**_AFTER, label="condition"),
     ]
     if any_interval(changes):
         handles.append(Line2D([], [], color="black", linewidth=1.1, label="interval of the change"))
     if any(change.controls for change in changes):
-        handles.append(
-            Line2D(
-                [], [], marker="D", markersize=4, markerfacecolor="white", linestyle="none",
-                markeredgecolor="black", label="mean of the controls",
-            )
-        )  # fmt: skip
+        handles.append(Line2D([], [], **_CONTROLS, label="mean of the controls"))
     if shaded:
         handles.append(Patch(facecolor="0.93", label="the condition's language"))
     return handles

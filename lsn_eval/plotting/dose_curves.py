@@ -130,14 +130,16 @@ class _Drawing:
 
     def _notes(self, draws: Draws | None) -> list[str]:
         changes = self._changes
-        marks = []
-        if any_interval(changes):
-            marks.append("Bands: interval of the change from the baseline, drawn from its value.")
-        if any(change.shift is None for change in changes):
-            marks.append("Crosses: measured, and not comparable with none.")
-        if any(change.controls for change in changes):
-            marks.append("Grey points: controls on the language that the conditions are about.")
-        return [*([" ".join(marks)] if marks else []), *foot(self.panels, changes, draws)]
+        marks = {
+            "Bands: interval of the change from the baseline, drawn from its value.":
+                any_interval(changes),
+            "Crosses: measured, and not comparable with none.":
+                any(change.shift is None for change in changes),
+            "Grey points: controls on the language that the conditions are about.":
+                any(change.controls for change in changes),
+        }  # fmt: skip
+        note = " ".join(text for text, shown in marks.items() if shown)
+        return [*filter(None, [note]), *foot(self.panels, changes, draws)]
 
     def _height(self, change: Change, shift: float | None) -> float:
         """Where a shift from the baseline is drawn; without one, where the value is."""
@@ -263,17 +265,9 @@ class _Drawing:
             Line2D([], [], label=name, **self.looks[language])
             for language, name in zip(self.languages, names, strict=True)
         ]
-        handles.append(
-            Line2D(
-                [], [], color="0.25", linestyle=(0, (4, 3)), linewidth=0.7,
-                label="without intervention",
-            )
-        )  # fmt: skip
+        dashed = {"color": "0.25", "linestyle": (0, (4, 3)), "linewidth": 0.7}
+        handles.append(Line2D([], [], **dashed, label="without intervention"))
         if any(change.controls for change in self._changes):
-            handles.append(
-                Line2D(
-                    [], [], marker="o", color="0.55", markersize=3, linestyle="none",
-                    label="controls",
-                )
-            )  # fmt: skip
+            points = {"marker": "o", "color": "0.55", "markersize": 3, "linestyle": "none"}
+            handles.append(Line2D([], [], **points, label="controls"))
         return handles

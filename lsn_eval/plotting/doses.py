@@ -52,38 +52,31 @@ class Family:
 def families(panels: Sequence[Panel], by: By) -> list[Family]:
     """Families of the panels in their order; those of several masks apart, unless the masks'
     sizes are the doses: then those of several methods."""
-    masks = {panel.mask for panel in panels}
-    methods = {
-        change.row.method
+    cells = [
+        (panel, condition, language, change)
         for panel in panels
-        for (condition, _), change in panel.changes.items()
-        if condition != NO_CONDITION
-    }
-    found: dict[tuple[str, str], Family] = {}
-    for panel in panels:
-        apart = f"mask {panel.mask}" if len(masks) > 1 and by != "neurons" else ""
-        for condition in panel.conditions:
-            if condition == NO_CONDITION or (dosed := _dosed(condition, by)) is None:
-                continue
+        for condition in panel.conditions
+        for language in panel.languages
+        if condition != NO_CONDITION and (change := panel.change(condition, language))
+    ]
+    several_masks = len({panel.mask for panel in panels}) > 1
+    # Neurons of one method are no smaller dose of another's.
+    several_methods = len({change.row.method for *_, change in cells}) > 1
+    found: dict[str, Family] = {}
+    for panel, condition, language, change in cells:
+        if by == "neurons":
+            name, dose = condition, float(change.row.neurons)
+            name += f", method {change.row.method}" if several_methods else ""
+        elif (dosed := _dosed(condition, by)) is not None:
             name, dose = dosed
-            if by == "neurons" and len(methods) > 1:
-                apart = _method(panel, condition)
-            shown = f"{name}, {apart}" if apart else name
-            family = found.setdefault((name, apart), Family(shown, own_language(condition)))
-            for language in panel.languages:
-                change = panel.change(condition, language)
-                if change is not None:
-                    at = float(change.row.neurons) if by == "neurons" else dose
-                    there = family.points.setdefault(language, {}).setdefault(at, change)
-                    if by == "neurons" and there is not change:
-                        family.clashes.add((there.row.mask, change.row.mask, at))
+            name += f", mask {panel.mask}" if several_masks else ""
+        else:
+            continue
+        family = found.setdefault(name, Family(name, own_language(condition)))
+        there = family.points.setdefault(language, {}).setdefault(dose, change)
+        if by == "neurons" and there is not change:
+            family.clashes.add((there.row.mask, change.row.mask, dose))
     return list(found.values())
-
-
-def _method(panel: Panel, condition: str) -> str:
-    """How the mask was made; neurons of one method are no smaller dose of another's."""
-    rows = [change.row for (name, _), change in panel.changes.items() if name == condition]
-    return f"method {rows[0].method}" if rows else ""
 
 
 def curves_by(panels: Sequence[Panel], by: By) -> list[Family]:
@@ -104,7 +97,10 @@ def curves_by(panels: Sequence[Panel], by: By) -> list[Family]:
                 "masks of different sizes were expected: give the results of one of them"
             )
     if max(_steps(family, by) for family in found) < 2:
-        there = [f"{family.name} at {_listed(family.doses)}" for family in found]
+        there = [
+            f"{family.name} at {' and '.join(f'{dose:,.6g}' for dose in family.doses)}"
+            for family in found
+        ]
         raise LsnError(
             f"one single dose by {by} makes no curve: there are {listed(there)}. {_remedy(by)}"
         )
@@ -120,10 +116,6 @@ def _steps(family: Family, by: By) -> int:
     """Doses with the baseline's, where that has a place on the axis."""
     extra = {BASELINE_AT[by]} if by in BASELINE_AT and family.has_baseline else set()
     return len({*family.doses, *extra})
-
-
-def _listed(doses: Sequence[float]) -> str:
-    return " and ".join(f"{dose:,.6g}" for dose in doses)
 
 
 def _named(panels: Sequence[Panel]) -> str:
@@ -158,12 +150,7 @@ def _most_doses(panels: Sequence[Panel], by: By) -> int:
 
 def _dosed(condition: str, by: By) -> tuple[str, float] | None:
     """The family and the dose of a condition; None if it has no such dose."""
-    if by == "neurons":
-        return condition, 0.0
     dose = dose_of(condition)
-    if dose is None:
-        return None
     # Off is a scale of 0 and a value of 0 alike.
-    if dose.kind != by and not (by == "value" and dose.kind == "scale" and dose.amount == 0):
-        return None
-    return "/".join(dose.neurons), dose.amount
+    kinds = {"scale", "value"} if dose and dose.kind == "scale" and dose.amount == 0 else set()
+    return ("/".join(dose.neurons), dose.amount) if dose and by in {dose.kind, *kinds} else None

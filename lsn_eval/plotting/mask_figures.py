@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -105,9 +105,7 @@ def _layers(axes: Axes, mask: NeuronMask, hookpoint: str, letters: Lettering) ->
         axes.tick_params(axis="x", rotation=90)
     axes.set_xlabel("layer")
     axes.set_title(drawable(f"neurons per layer at {hookpoint}"), fontsize=style.TITLE)
-    if counts.size <= _LABELLED_CELLS:
-        size = 8 if counts.shape[1] <= 16 else 5.5
-        _numbers(axes, counts, [[f"{n}" for n in row] for row in counts], counts.max(), size)
+    _numbers(axes, counts, counts, "", counts.max(), 8 if counts.shape[1] <= 16 else 5.5)
     bar = axes.figure.colorbar(image, ax=axes, label="neurons", fraction=0.04, pad=0.01, aspect=30)
     bar.locator = MaxNLocator(integer=True, min_n_ticks=1)
     bar.update_ticks()
@@ -126,22 +124,17 @@ def _overlap(axes: Axes, mask: NeuronMask, letters: Lettering) -> None:
         axes.tick_params(axis="x", rotation=90)
     axes.set_yticks(range(len(names)), names)
     axes.set_title("neurons shared by languages", fontsize=style.TITLE)
-    if overlap.counts.size <= _LABELLED_CELLS:
-        _numbers(axes, shade, [[f"{n:,}" for n in row] for row in overlap.counts], 1, 8)
+    _numbers(axes, shade, overlap.counts, ",", 1, 8)
     axes.figure.colorbar(image, ax=axes, label="Jaccard index", fraction=0.046, pad=0.03)
 
 
-def _numbers(
-    axes: Axes, shade: Any, texts: Sequence[Sequence[str]], limit: float, size: float
-) -> None:
+def _numbers(axes: Axes, shade: Any, counts: Any, form: str, limit: float, size: float) -> None:
+    """In every cell its count, unless there are too many cells."""
+    if counts.size > _LABELLED_CELLS:
+        return
     for row, column in np.ndindex(*shade.shape):
         dark = not np.isnan(shade[row, column]) and shade[row, column] < 0.55 * max(limit, 1e-12)
         axes.text(
-            column,
-            row,
-            texts[row][column],
-            ha="center",
-            va="center",
-            fontsize=size,
+            column, row, f"{counts[row, column]:{form}}", ha="center", va="center", fontsize=size,
             color="white" if dark else "black",
-        )
+        )  # fmt: skip

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from lsn_eval.errors import LsnError
 from lsn_eval.plotting.style import settings
-from lsn_eval.storage.whole_files import whole_file
+from lsn_eval.storage.whole_files import check_place, whole_file
 
 SUFFIXES = (".png", ".svg", ".pdf")
 DOTS_PER_INCH = 160
@@ -29,13 +29,7 @@ def check_target(path: str | Path) -> Path:
     target = Path(path)
     if target.suffix.lower() not in SUFFIXES:
         raise LsnError(f"{target.name!r}: a name ending in {', '.join(SUFFIXES)} was expected")
-    nearest = next((folder for folder in target.parents if folder.exists()), target.parent)
-    if nearest.exists() and not nearest.is_dir():
-        raise LsnError(f"{nearest} is a file; a folder was expected there to write {target}")
-    if not target.parent.is_dir():
-        raise LsnError(f"the folder {target.parent} does not exist; create it first")
-    if target.is_dir():
-        raise LsnError(f"{target} is a folder; the name of a file was expected")
+    check_place(target, LsnError)
     return target
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from lsn_eval.comparing import Change, Comparison, Panel
+from lsn_eval.comparing import Comparison
 from lsn_eval.reporting.failures import Failure
-from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.reporting.runs import hook_total
+from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.results.run_files import RunFile
-from lsn_eval.results.settings import mapping
 from lsn_eval.wording.lists import counted
 
 MOST_ITEMS = 12
@@ -42,7 +41,17 @@ def cautions(
             "of these a sweep has no results",
             (f"{failed.condition} in {failed.sweep}: {failed.reason}" for failed in failures),
         ),
-        *_row_warnings(comparison.rows),
+        # What the reader of the files noticed, unchanged sites apart.
+        *_caution(
+            "Mixed files",
+            "files of one model, condition and task disagree",
+            (
+                f"{row.condition}, {row.task}: {text}"
+                for row in comparison.rows
+                for text in row.warnings
+                if not text.startswith("every value written to ")
+            ),
+        ),
         *_untested(comparison),
         *_obstacles(comparison, refused=False),
         *_of_panels(comparison),
@@ -80,9 +89,8 @@ def _of_hooks(runs: Sequence[RunFile]) -> Iterator[Caution]:
     for run in runs:
         for row in run.rows:
             sites[run.condition, run.mask].update(dict.fromkeys(row.unchanged))
-        counts = [mapping(count) for count in mapping(run.seen.get("hookpoints")).values()]
-        written = sum(_number(count.get("values_overwritten")) for count in counts)
-        if written and not sum(_number(count.get("values_changed")) for count in counts):
+        written = hook_total([run], "values_overwritten")
+        if written and not hook_total([run], "values_changed"):
             nothing.append(f"{run.condition}: {written:,} values written, none changed")
         lacking = run.seen.get("empty")
         if isinstance(lacking, list) and lacking:
@@ -100,37 +108,23 @@ def _of_hooks(runs: Sequence[RunFile]) -> Iterator[Caution]:
     yield from _caution("No neurons", "the mask holds no neuron of these", empty)
 
 
-def _row_warnings(rows: Sequence[Row]) -> list[Caution]:
-    """What the reader of the files noticed, unchanged sites apart."""
-    return _caution(
-        "Mixed files",
-        "files of one model, condition and task disagree",
-        (
-            f"{row.condition}, {row.task}: {text}"
-            for row in rows
-            for text in row.warnings
-            if not text.startswith("every value written to ")
-        ),
-    )
-
-
 def _untested(comparison: Comparison) -> list[Caution]:
     """Changes of which nobody can say whether they are more than chance, controls apart."""
-    changes: list[tuple[str, str, Panel, Change]] = [
-        (condition, language, panel, change)
+    changes = [
+        (f"{condition} on {language} ({panel.title})", change)
         for panel in comparison.panels
         for (condition, language), change in panel.changes.items()
         if condition in panel.conditions and condition != NO_CONDITION and change.shift is not None
     ]
-    bare = [entry for entry in changes if entry[3].interval is None and entry[3].p is None]
+    bare = [(at, change) for at, change in changes if change.interval is None and change.p is None]
     # Where each has a reason of its own, the caution of that reason counts them.
-    if all(change.obstacles for *_, change in bare):
+    if all(change.obstacles for _, change in bare):
         return []
     return _caution(
         "No interval and no test",
         f"{len(bare)} of {counted(len(changes), 'change')}, which may be chance alone; both need "
         "the samples (--log_samples) of none and of the condition beside the results",
-        (f"{condition} on {text} ({panel.title})" for condition, text, panel, _ in bare),
+        (at for at, _ in bare),
     )
 
 
@@ -148,7 +142,3 @@ def _of_panels(comparison: Comparison) -> Iterator[Caution]:
                 panels[note].append(panel.title)
     for note, titles in panels.items():
         yield from _caution("About the intervals and means", note, titles)
-
-
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) else 0

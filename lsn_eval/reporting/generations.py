@@ -13,7 +13,7 @@ from lsn_eval.language_scores import codes, load_identifier
 from lsn_eval.language_scores.identification import EMPTY, UNDETERMINED, Identifier
 from lsn_eval.results.rows import ResultsError
 from lsn_eval.results.run_files import RunFile
-from lsn_eval.results.samples import Sample, Texts, samples, samples_path
+from lsn_eval.results.samples import Sample, samples, samples_path
 from lsn_eval.results.settings import mapping
 from lsn_eval.visible_text import shortened
 from lsn_eval.wording.lists import counted, listed
@@ -45,7 +45,8 @@ class Logged:
     @staticmethod
     def of(sample: Sample) -> Logged:
         """Of a sample that was read with its texts."""
-        texts = sample.texts or Texts(None, "", "", (), ())
+        texts = sample.texts
+        assert texts is not None
         text = texts.answers[0] if texts.answers else ""
         filtered = texts.filtered[0] if texts.filtered and texts.filtered[0] != text else None
         return Logged(
@@ -179,30 +180,25 @@ def _examples(source: _Source, most: int, all_controls: bool) -> TaskExamples | 
     reference: dict[int, Logged] = {}
     damaged = []
     for condition in conditions:
+        logged[condition] = {}
         try:
-            logged[condition] = _read(
-                samples_path(source.files[condition], source.task), most, reference
-            )
+            path = samples_path(source.files[condition], source.task)
+            logged[condition] = _read(path, most, reference)
         except ResultsError as error:
             damaged.append(f"{condition}: {error}")
-            logged[condition] = {}
         reference = reference or logged[condition]
     if not reference and not damaged:
         return None
     expected = None if source.expected is None else codes.of_language(source.expected)
     language = None if source.language is None else codes.of_language(source.language)
     identifier = load_identifier()
-    examples = [
-        Example(
-            number,
-            document,
-            tuple(
-                _answer(condition, found.get(number), document, expected, identifier)
-                for condition, found in logged.items()
-            ),
+    examples = []
+    for number, document in sorted(reference.items()):
+        answers = tuple(
+            _answer(condition, found.get(number), document, expected, identifier)
+            for condition, found in logged.items()
         )
-        for number, document in sorted(reference.items())
-    ]
+        examples.append(Example(number, document, answers))
     documents = next(iter(source.panel.changes.values())).row.documents
     if documents and documents > len(examples):
         notes.insert(0, f"The first {len(examples)} of {documents} documents.")
@@ -260,15 +256,9 @@ def _answer(
 ) -> Answer:
     if logged is None or logged.digest != document.digest:
         return Answer(condition, None)
-    detected, confidence = detect(logged.text, identifier)
+    detected, confidence = identifier.identify(logged.text), None
+    if detected not in (EMPTY, UNDETERMINED):
+        line = logged.text.replace("\n", " ").encode("utf-8", "replace").decode("utf-8")
+        confidence = min(1.0, float(identifier.detector.detect(line, k=1)[0]["score"]))
     expected = None if language is None else codes.counts_as(detected, language)
     return Answer(condition, logged, detected, confidence, expected)
-
-
-def detect(text: str, identifier: Identifier) -> tuple[str, float | None]:
-    """Code of the language as `Identifier.identify` gives it, and the model's confidence in it."""
-    detected = identifier.identify(text)
-    if detected in (EMPTY, UNDETERMINED):
-        return detected, None
-    line = text.replace("\n", " ").encode("utf-8", "replace").decode("utf-8")
-    return detected, min(1.0, float(identifier.detector.detect(line, k=1)[0]["score"]))

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from lsn_eval.comparing import Comparison, Panel, compare
+from lsn_eval.comparing import Comparison, Draws, Panel, compare
 from lsn_eval.reporting.cautions import Caution, cautions
 from lsn_eval.reporting.errors import ReportError
 from lsn_eval.reporting.facts import Facts, facts, facts_table
 from lsn_eval.reporting.failures import failures, with_results
-from lsn_eval.reporting.figures import MOST_FIGURES, heat_map_address, moved
 from lsn_eval.reporting.generations import generations
 from lsn_eval.reporting.rendering import rendered
 from lsn_eval.reporting.reproduction import commands, sweeps_of
@@ -25,13 +25,19 @@ from lsn_eval.results.controls import controlled
 from lsn_eval.results.rows import NO_CONDITION, Row
 from lsn_eval.results.run_files import RunFile, runs_of
 from lsn_eval.storage.masked_secrets import MASKED, secret_texts, without
-from lsn_eval.storage.whole_files import whole_file
-from lsn_eval.tables import Table, change_table, own_table
+from lsn_eval.storage.whole_files import check_place, whole_file
+from lsn_eval.tables import change_table, own_table
 from lsn_eval.tables.leaderboard import leaderboard
 from lsn_eval.wording.lists import listed
 
 SUFFIXES = (".html", ".htm")
 """Of the file to write; it may have none."""
+MOST_FIGURES = 12
+"""On a page; the panels after that have tables alone."""
+MOST_CONDITIONS = 120
+"""In a figure: more are too small to be read on a page."""
+LARGEST_FIGURE = 1_500_000
+"""Characters of a drawing: beyond that it would make the page slow."""
 MOST_SIGNATURES = 2000
 """Lines on a page; the rest are counted."""
 MOST_ROWS = 250
@@ -67,18 +73,6 @@ class Written:
     cautions: tuple[Caution, ...]
 
 
-@dataclass(frozen=True)
-class _PanelPart:
-    """One panel of the page."""
-
-    title: str
-    verdicts: Sequence[str]
-    tables: Sequence[tuple[Table, str]]
-    """Each with its caption: the title without what the panel's own title says."""
-    figure: str | None
-    """Address of the heat map."""
-
-
 def write_report(
     paths: Sequence[Path], out: Path, options: ReportOptions = ReportOptions()
 ) -> Written:
@@ -101,12 +95,8 @@ def write_report(
     runs = _ordered(runs, comparison)
     warned = cautions(comparison, runs, failures(paths, sweeps_of(runs)))
     found = facts(comparison)
-    context = {
-        **_context(comparison, runs, found, options),
-        "cautions": warned,
-        "own_command": shlex.join(_own_command(paths, options)),
-    }
-    content = rendered(context)
+    told = {"cautions": warned, "own_command": shlex.join(_own_command(paths, options))}
+    content = rendered(_context(comparison, runs, found, options) | told)
     with whole_file(out, ReportError) as file:
         file.write(content)
     verdicts = tuple(entry.verdict for entry in found)
@@ -119,17 +109,12 @@ def _check(paths: Sequence[Path], out: Path, options: ReportOptions) -> None:
         raise ReportError("no results were given; name results files of lm-eval or folders")
     if options.samples < 0:
         raise ReportError(f"--samples is {options.samples}; a number of documents was expected")
-    if out.is_dir():
-        raise ReportError(f"--out {out} is a folder; give a file, e.g. {out / 'report.html'}")
+    check_place(out, ReportError)
     if out.suffix.lower() not in ("", *SUFFIXES):
         raise ReportError(
             f"--out {out} ends in {out.suffix}, and a report is HTML; give a name that ends in "
             f"{SUFFIXES[0]}, e.g. {out.with_suffix(SUFFIXES[0])}"
         )
-    if file := next((parent for parent in out.parents if parent.is_file()), None):
-        raise ReportError(f"{file}, named in --out {out} as a folder, is a file; give a folder")
-    if not out.parent.is_dir():
-        raise ReportError(f"the folder {out.parent} of --out does not exist; create it first")
     if not os.access(out.parent, os.W_OK):
         raise ReportError(f"the folder {out.parent} of --out cannot be written to; give another")
 
@@ -189,9 +174,9 @@ def _context(
         "boards": leaderboard(comparison) if len(boards) > 1 else [],
         "panels": parts,
         "most_open": MOST_OPEN,
-        "still": [panel.title for panel in comparison.panels[:MOST_FIGURES] if not moved(panel)],
+        "still": [panel.title for panel in comparison.panels[:MOST_FIGURES] if not _moved(panel)],
         "undrawn": sum(
-            part.figure is None and (moved(panel) or number >= MOST_FIGURES)
+            part["figure"] is None and (_moved(panel) or number >= MOST_FIGURES)
             for number, (panel, part) in enumerate(zip(comparison.panels, parts, strict=True))
         ),
         "most_rows": MOST_ROWS,
@@ -215,7 +200,8 @@ def _panel(
     found: Sequence[Facts],
     options: ReportOptions,
     drawn: bool,
-) -> _PanelPart:
+) -> dict[str, Any]:
+    """One panel of the page."""
     values = change_table(panel, comparison.draws, "value", all_controls=options.all_controls)
     # The panel's own notes stand below the first table.
     tables = [
@@ -223,16 +209,37 @@ def _panel(
         own_table(panel, comparison.draws),
         replace(values, notes=tuple(note for note in values.notes if note not in panel.notes)),
     ]
-    captions = [
-        (table, table.title.removeprefix(f"{panel.title}: "))
-        for table in tables
-        if table is not None
-    ]
-    return _PanelPart(
-        panel.title,
-        [entry.verdict for entry in found if entry.panel is panel],
-        [(table, caption[:1].upper() + caption[1:]) for table, caption in captions],
-        heat_map_address(panel, comparison.draws) if drawn else None,
+    captioned = []
+    for table in filter(None, tables):
+        caption = table.title.removeprefix(f"{panel.title}: ")
+        captioned.append((table, caption[:1].upper() + caption[1:]))
+    return {
+        "title": panel.title,
+        "verdicts": [entry.verdict for entry in found if entry.panel is panel],
+        "tables": captioned,
+        "figure": _heat_map_address(panel, comparison.draws) if drawn else None,
+    }
+
+
+def _heat_map_address(panel: Panel, draws: Draws) -> str | None:
+    """The `data:` address of a panel's heat map; None if nothing changed, or too much to be drawn.
+
+    As an image no part of the drawing can run, load or style anything else.
+    """
+    if not _moved(panel) or len(panel.conditions) > MOST_CONDITIONS:
+        return None
+    from lsn_eval.plotting import figure_svg, heat_map
+
+    drawing = " ".join(figure_svg(heat_map(panel, draws=draws)).split())
+    if len(drawing) > LARGEST_FIGURE:
+        return None
+    return "data:image/svg+xml;charset=utf-8," + quote(drawing, safe=" !$()*+,-./:;=?@_~")
+
+
+def _moved(panel: Panel) -> bool:
+    """Whether any change is there to be drawn."""
+    return any(
+        change.shift for (name, _), change in panel.changes.items() if name in panel.conditions
     )
 
 
@@ -253,11 +260,9 @@ def _own_command(paths: Sequence[Path], options: ReportOptions) -> list[str]:
     if options.all_controls:
         words.append("--all-controls")
     choice = options.choice
-    for option, names in (
-        ("--task", choice.tasks), ("--metric", choice.metrics), ("--model", choice.models),
-        ("--condition", choice.conditions), ("--language", choice.languages),
-        ("--allow", options.allow),
-    ):  # fmt: skip
-        for name in names:
-            words += [option, name]
+    for option, names in {
+        "--task": choice.tasks, "--metric": choice.metrics, "--model": choice.models,
+        "--condition": choice.conditions, "--language": choice.languages, "--allow": options.allow,
+    }.items():  # fmt: skip
+        words += [word for name in names for word in (option, name)]
     return [*words, "--out", "report.html"]

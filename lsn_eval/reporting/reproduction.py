@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lsn_eval.reporting.errors import ReportError
+from lsn_eval.reporting.runs import seeds
 from lsn_eval.results.controls import controlled
 from lsn_eval.results.run_files import RunFile, scalar
 from lsn_eval.results.settings import mapping
@@ -127,7 +128,7 @@ def evaluation_command(run: RunFile) -> Command:
         "num_fewshot": shots.pop() if len(shots) == 1 else None,
         **{name: config.get(name) for name in ("batch_size", "device", "limit", "gen_kwargs")},
         "metadata": {"data_root": roots.pop()} if len(roots) == 1 else {},
-        "seed": [config.get(f"{name}_seed") for name in ("random", "numpy", "torch", "fewshot")],
+        "seed": seeds(run),
         "system_instruction": document.get("system_instruction"),
         "apply_chat_template": bool(document.get("chat_template_sha")),
         "fewshot_as_multiturn": document.get("fewshot_as_multiturn"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,6 @@ from lsn_eval.results.run_files import RunFile, scalar
 from lsn_eval.results.settings import mapping
 from lsn_eval.storage.masked_secrets import masked
 from lsn_eval.tables import Cell, Table
-from lsn_eval.tables.table import Mark
 from lsn_eval.visible_text import shortened
 from lsn_eval.wording.lists import counted
 
@@ -36,39 +36,34 @@ def day_and_time(seconds: float) -> str:
 
 
 def _models(runs: Sequence[RunFile]) -> Table:
-    def row(run: RunFile) -> tuple[Any, ...]:
-        revision = run.config.get("model_revision")
-        commit = run.config.get("model_sha")
-        return (
-            run.model,
-            mapping(run.record.get("model")).get("type"),
-            run.config.get("model_num_parameters"),
-            run.rows[0].dtype,
-            f"{revision} ({commit})" if revision and commit else revision or commit,
-            run.config.get("model"),
-            run.config.get("device"),
-            run.config.get("batch_size"),
-        )
+    def row(run: RunFile) -> dict[str, Any]:
+        revision, commit = run.config.get("model_revision"), run.config.get("model_sha")
+        return {
+            "model": run.model,
+            "type": mapping(run.record.get("model")).get("type"),
+            "parameters": run.config.get("model_num_parameters"),
+            "dtype": run.rows[0].dtype,
+            "revision": f"{revision} ({commit})" if revision and commit else revision or commit,
+            "lm_eval model": run.config.get("model"),
+            "device": run.config.get("device"),
+            "batch size": run.config.get("batch_size"),
+        }
 
-    columns = (
-        "model", "type", "parameters", "dtype", "revision", "lm_eval model", "device", "batch size",
-    )  # fmt: skip
-    return _counted("Models", columns, runs, row)
+    return _counted("Models", runs, row)
 
 
 def _masks(runs: Sequence[RunFile]) -> Table:
-    def row(run: RunFile) -> tuple[Any, ...]:
+    def row(run: RunFile) -> dict[str, Any]:
         mask = mapping(run.record.get("mask"))
-        return (
-            mask.get("name"),
-            mask.get("digest"),
-            mask.get("method"),
-            ", ".join(map(str, mask.get("languages") or ())),
-            mask.get("model"),
-        )
+        return {
+            "mask": mask.get("name"),
+            "digest (SHA-256)": mask.get("digest"),
+            "method": mask.get("method"),
+            "languages": ", ".join(map(str, mask.get("languages") or ())),
+            "made for": mask.get("model"),
+        }
 
-    columns = ("mask", "digest (SHA-256)", "method", "languages", "made for")
-    return _counted("Masks", columns, [run for run in runs if run.record.get("mask")], row)
+    return _counted("Masks", [run for run in runs if run.record.get("mask")], row)
 
 
 def _conditions(runs: Sequence[RunFile], all_controls: bool) -> Table:
@@ -120,29 +115,31 @@ def _counts(groups: Sequence[Sequence[RunFile]]) -> tuple[Cell, ...]:
         f"{point}: " + ", ".join(f"layer {name} {n}" for name, n in mapping(of).items())
         for point, of in layers.items()
     )
-    cached = any(run.record.get("answered_from_cache") for group in groups for run in group)
     calls, overwritten, changed = (
-        _between([_total(group, name) for group in groups])
+        _between([hook_total(group, name) for group in groups])
         for name in ("calls", "values_overwritten", "values_changed")
     )
-    if cached:
-        calls = Cell(
-            f"{calls.text} (cache)", calls.value, detail="answered from the response cache"
-        )
-    lengths = _between([len(of) for of in unchanged])
-    mark: Mark = "unchanged" if sites else ""
+    if any(run.record.get("answered_from_cache") for group in groups for run in group):
+        told = "answered from the response cache"
+        calls = Cell(f"{calls.text} (cache)", calls.value, detail=told)
+    lengths = _between([len(of) for of in unchanged]).text
     return (
         _between([group[0].rows[0].neurons for group in groups]),
         Cell(named, detail=each),
         calls,
         overwritten,
         changed,
-        Cell(lengths.text, float(len(sites)), mark, ", ".join(sites)),
+        Cell(lengths, float(len(sites)), "unchanged" if sites else "", ", ".join(sites)),
         _between([sum(map(len, groups))]),
     )
 
 
-def _total(runs: Sequence[RunFile], name: str) -> int:
+def seeds(run: RunFile) -> list[Any]:
+    """As lm_eval takes them, in its order."""
+    return [run.config.get(f"{name}_seed") for name in ("random", "numpy", "torch", "fewshot")]
+
+
+def hook_total(runs: Sequence[RunFile], name: str) -> int:
     """What the hooks counted under a name."""
     hookpoints = [mapping(run.seen.get("hookpoints")).values() for run in runs]
     counts = [mapping(count).get(name) for points in hookpoints for count in points]
@@ -165,9 +162,11 @@ def _tasks(runs: Sequence[RunFile]) -> Table:
                 **mapping(run.tasks.get(row.task, {}).get("generation_kwargs")),
                 **mapping(run.config.get("gen_kwargs")),
             }
+            told = json.dumps(masked(generation), sort_keys=True, ensure_ascii=False, default=str)
             key = (
                 row.task, row.version, row.language, run.tasks.get(row.task, {}).get("output_type"),
-                row.shots, samples.get("effective"), samples.get("original"), _dumped(generation),
+                row.shots, samples.get("effective"), samples.get("original"),
+                told if generation else "none",
             )  # fmt: skip
             found.setdefault(tuple(map(scalar, key)), {})[row.name] = None
     rows = []
@@ -175,8 +174,8 @@ def _tasks(runs: Sequence[RunFile]) -> Table:
         documents = _cell(effective)
         if original is not None and original != effective:
             documents = Cell(f"{effective} of {original}", documents.value, "", "--limit was given")
-        cells = (*map(_cell, named), _cell(shots), documents, _cell(generation_text))
-        rows.append((*cells, _cell(", ".join(metrics))))
+        last = map(_cell, (generation_text, ", ".join(metrics)))
+        rows.append((*map(_cell, named), _cell(shots), documents, *last))
     return Table(
         title="Tasks",
         columns=(
@@ -188,41 +187,32 @@ def _tasks(runs: Sequence[RunFile]) -> Table:
 
 
 def _setup(runs: Sequence[RunFile]) -> Table:
-    def row(run: RunFile) -> tuple[Any, ...]:
-        config, document = run.config, run.document
-        seeds = [config.get(f"{name}_seed") for name in ("random", "numpy", "torch", "fewshot")]
-        limit = config.get("limit")
-        return (
-            run.record.get("version"),
-            document.get("lm_eval_version"),
-            document.get("transformers_version"),
-            "/".join("none" if seed is None else str(seed) for seed in seeds),
-            document.get("system_instruction") or "none",
-            document.get("chat_template_sha") or "none",
-            "none" if limit is None else limit,
-            day_and_time(run.date).partition(" ")[0],
-        )
+    def row(run: RunFile) -> dict[str, Any]:
+        document, limit = run.document, run.config.get("limit")
+        return {
+            "lsn_eval": run.record.get("version"),
+            "lm_eval": document.get("lm_eval_version"),
+            "transformers": document.get("transformers_version"),
+            "seeds (python/numpy/torch/few-shot)": "/".join(
+                "none" if seed is None else str(seed) for seed in seeds(run)
+            ),
+            "system instruction": document.get("system_instruction") or "none",
+            "chat template": document.get("chat_template_sha") or "none",
+            "limit": "none" if limit is None else limit,
+            "date": day_and_time(run.date).partition(" ")[0],
+        }
 
-    columns = (
-        "lsn_eval", "lm_eval", "transformers", "seeds (python/numpy/torch/few-shot)",
-        "system instruction", "chat template", "limit", "date",
-    )  # fmt: skip
-    return _counted("Versions, seeds, dates", columns, runs, row)
+    return _counted("Versions, seeds, dates", runs, row)
 
 
 def _counted(
-    title: str,
-    columns: tuple[str, ...],
-    runs: Sequence[RunFile],
-    row_of: Callable[[RunFile], tuple[Any, ...]],
+    title: str, runs: Sequence[RunFile], row_of: Callable[[RunFile], dict[str, Any]]
 ) -> Table:
     """Equal rows once, with the number of files."""
-    counts: dict[tuple[Any, ...], int] = {}
-    for run in runs:
-        key = tuple(scalar(masked(value)) for value in row_of(run))
-        counts[key] = counts.get(key, 0) + 1
+    told = [row_of(run) for run in runs]
+    counts = Counter(tuple(scalar(masked(value)) for value in row.values()) for row in told)
     rows = tuple((*map(_cell, key), _cell(count)) for key, count in counts.items())
-    return Table(title=title, columns=(*columns, "files"), rows=rows)
+    return Table(title=title, columns=(*(told[0] if told else ()), "files"), rows=rows)
 
 
 def _cell(value: Any) -> Cell:
@@ -232,9 +222,3 @@ def _cell(value: Any) -> Cell:
         return Cell(f"{value:,}" if isinstance(value, int) else str(value), float(value))
     text = str(value)
     return Cell(shortened(text, _LONGEST), detail=text if len(text) > _LONGEST else "")
-
-
-def _dumped(generation: Mapping[str, Any]) -> str:
-    if not generation:
-        return "none"
-    return json.dumps(masked(generation), sort_keys=True, ensure_ascii=False, default=str)

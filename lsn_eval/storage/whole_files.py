@@ -28,12 +28,7 @@ def whole_file(path: str | os.PathLike[str], error: type[LsnError]) -> Iterator[
         LsnError: `error`, where no file can be at `path` or the disk is full.
     """
     target = Path(path)
-    if target.is_dir():
-        raise error(f"{target} is a folder; the name of a file to write was expected")
-    if target.parent.exists() and not target.parent.is_dir():
-        raise error(f"{target.parent} is a file, and {target} cannot be inside it; name a folder")
-    if not target.parent.is_dir():
-        raise error(f"the folder {target.parent} does not exist; create it first")
+    check_place(target, error)
     try:
         handle, unfinished = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     except OSError as cause:
@@ -56,6 +51,16 @@ def whole_file(path: str | os.PathLike[str], error: type[LsnError]) -> Iterator[
     except BaseException:
         Path(unfinished).unlink(missing_ok=True)
         raise
+
+
+def check_place(target: Path, error: type[LsnError]) -> None:
+    """Raise where no file can be written; to be asked before the work that makes it."""
+    if target.is_dir():
+        raise error(f"{target} is a folder; the name of a file to write was expected")
+    if file := next((parent for parent in target.parents if parent.is_file()), None):
+        raise error(f"{file} is a file, and {target} cannot be inside it; name a folder")
+    if not target.parent.is_dir():
+        raise error(f"the folder {target.parent} does not exist; create it first")
 
 
 def refuse_to_replace(path: str | os.PathLike[str], error: type[LsnError], *, force: bool) -> None:

@@ -64,8 +64,5 @@ def inside(figure):
     for text in figure.findobj(lambda artist: hasattr(artist, "get_text")):
         if text.get_text() and text.get_visible() and id(text) not in unseen:
             box = text.get_window_extent(renderer)
-            ends = (box.x0, box.x1, box.y0, box.y1)
-            assert whole.x0 <= box.x0, (text, ends)
-            assert box.x1 <= whole.x1, (text, ends)
-            assert whole.y0 <= box.y0, (text, ends)
-            assert box.y1 <= whole.y1, (text, ends)
+            assert whole.x0 <= box.x0 <= box.x1 <= whole.x1, (text, box)
+            assert whole.y0 <= box.y0 <= box.y1 <= whole.y1, (text, box)

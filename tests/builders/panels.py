@@ -73,11 +73,7 @@ def panel(
                 scale=scale,
                 interval=(intervals or {}).get((condition, language)),
                 documents=documents if (condition, language) in (intervals or {}) else None,
-                obstacles=tuple(
-                    text
-                    for cell, text in (obstacles or {}).items()
-                    if cell == (condition, language)
-                ),
+                obstacles=tuple(filter(None, [(obstacles or {}).get((condition, language))])),
                 controls={f"random{n}-{whos}": shift for n, shift in enumerate(shifts, start=1)},
             )
     return Panel(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -47,7 +46,6 @@ def write_run(
     *,
     perplexities: Mapping[str, float] | None = None,
     unchanged: Sequence[str] = (),
-    date: float = 1_700_000_000.0,
     samples: bool = True,
     **config: Any,
 ) -> Path:
@@ -99,7 +97,7 @@ def write_run(
         "higher_is_better": {
             task: {"accuracy": True, "token_perplexity": False} for task in results
         },
-        "group_subtasks": {}, "date": date, "lm_eval_version": "0.4.13",
+        "group_subtasks": {}, "date": 1_700_000_000.0, "lm_eval_version": "0.4.13",
         "transformers_version": "5.0", "system_instruction": None,
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
@@ -125,30 +123,20 @@ ENGLISH = "The train to Hamburg leaves tomorrow morning at eight from platform t
 CHINESE = "开往汉堡的火车明天早上八点从三号站台出发，请大家准时上车。"
 
 
-def write_sweep(folder: Path, documents: int = 8, **changes: Any) -> Path:
+def write_sweep(folder: Path, documents: int = 8) -> Path:
     """none, de:zero with two controls, zh:zero; answers in two languages, perplexities too."""
-    spoken = {"de": GERMAN, "zh": CHINESE}
     for condition in ("none", "de:zero", "random1-de:zero", "random2-de:zero", "zh:zero"):
-        answers = {}
-        for language in LANGUAGES:
+        answers, perplexities = {}, {}
+        for language, spoken, perplexity in (("de", GERMAN, 5.0), ("zh", CHINESE, 8.0)):
             hit = condition == f"{language}:zero"
             answers[language] = [
-                sample(
-                    number, f"Frage {number}?", ENGLISH if hit else spoken[language],
-                    0.0 if hit and number % 4 else 1.0,
-                )
-                for number in range(documents)
-            ]  # fmt: skip
-        base = {"de": 5.0, "zh": 8.0}
-        moved = {
-            language: value * (2.0 if condition == f"{language}:zero" else 1.0)
-            * (1.01 if condition.startswith("random") else 1.0)
-            for language, value in base.items()
-        }  # fmt: skip
-        write_run(
-            folder / condition.replace(":", "_"), condition, answers,
-            perplexities={k: round(v, 6) for k, v in moved.items() if math.isfinite(v)}, **changes,
-        )  # fmt: skip
+                sample(n, f"Frage {n}?", ENGLISH if hit else spoken, 0.0 if hit and n % 4 else 1.0)
+                for n in range(documents)
+            ]
+            factor = 2.0 if hit else 1.01 if condition.startswith("random") else 1.0
+            perplexities[language] = round(perplexity * factor, 6)
+        name = condition.replace(":", "_")
+        write_run(folder / name, condition, answers, perplexities=perplexities)
     return folder
 
 
@@ -159,25 +147,15 @@ class Outline(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.pieces: list[str] = []
-        self.inside: list[str] = []
         self.feed(page)
+        self.text = " ".join(" ".join(self.pieces).split())
 
     def handle_starttag(self, tag, attrs):
         self.elements.append((tag, dict(attrs)))
-        if tag in ("script", "style"):
-            self.inside.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag in ("script", "style"):
-            self.inside.pop()
 
     def handle_data(self, data):
-        if not self.inside:
+        if self.cdata_elem is None:
             self.pieces.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.pieces).split())
 
     def count(self, tag: str) -> int:
         return sum(name == tag for name, _ in self.elements)

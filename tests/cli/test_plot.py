@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from builders.results_files import task_results, write_results
 from typer.testing import CliRunner
 
 from lsn_eval.cli import app
@@ -15,15 +16,10 @@ from lsn_eval.errors import LsnError
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.plotting import layer_map, overlap_map
 
-PPL = {
-    "none": {"de": 5.0, "zh": 6.0},
-    "de:x0.5": {"de": 8.0, "zh": 6.1},
-    "de:zero": {"de": 9.0, "zh": 6.2},
-}
-ACC = {
-    "none": {"de": 0.9, "zh": 0.8},
-    "de:x0.5": {"de": 0.7, "zh": 0.8},
-    "de:zero": {"de": 0.2, "zh": 0.8},
+VALUES = {
+    "none": {"ppl_de": 5.0, "ppl_zh": 6.0, "ask_de": 0.9, "ask_zh": 0.8},
+    "de:x0.5": {"ppl_de": 8.0, "ppl_zh": 6.1, "ask_de": 0.7, "ask_zh": 0.8},
+    "de:zero": {"ppl_de": 9.0, "ppl_zh": 6.2, "ask_de": 0.2, "ask_zh": 0.8},
 }
 
 
@@ -31,34 +27,14 @@ ACC = {
 def results(tmp_path):
     """A folder of results files as lm-eval writes them, without samples."""
     folder = tmp_path / "results"
-    for number, condition in enumerate(PPL):
-        name = condition.replace(":", "_")
-        document = {
-            "results": {
-                f"{task}_{language}": {f"{metric},none": values[condition][language]}
-                for task, metric, values in (("ppl", "token_perplexity", PPL), ("ask", "acc", ACC))
-                for language in ("de", "zh")
-            },
-            "configs": {}, "versions": {}, "higher_is_better": {}, "n-shot": {}, "date": number,
-            "config": {"model": "lsn_hf", "model_args": "pretrained=made", "lsn": record(condition)},
-        }  # fmt: skip
-        path = folder / name / "results_1.json"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(document), encoding="utf-8")
+    for condition, values in VALUES.items():
+        metrics = {"ppl": "token_perplexity", "ask": "acc"}
+        tasks = {task: task_results(**{metrics[task[:3]]: value}) for task, value in values.items()}
+        write_results(
+            folder / condition.replace(":", "_"), tasks, condition=condition, date=1,
+            model="made", digest="ab" * 32,
+        )  # fmt: skip
     return folder
-
-
-def record(condition):
-    """What `lsn_hf` leaves in a results file."""
-    touched = condition != "none"
-    return {
-        "condition": condition,
-        "model": {"name": "made", "dtype": "float32"},
-        "mask": {"digest": "ab" * 32, "languages": ["de", "zh"], "method": "lape"},
-        "neurons_per_layer": {"mlp.act": {"0": 7}} if touched else {},
-        "seen": {},
-        "version": "0.1.0",
-    }
 
 
 def run(*arguments):
@@ -71,8 +47,9 @@ def message(result):
     return f"{result.output} {result.exception}"
 
 
-@pytest.mark.parametrize("figure", ["heatmap", "dose", "bars"])
-@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+@pytest.mark.parametrize(
+    ("figure", "suffix"), [("heatmap", "png"), ("dose", "svg"), ("bars", "pdf")]
+)
 def test_figures_of_results(results, tmp_path, figure, suffix):
     out = tmp_path / f"figure.{suffix}"
     result = run(figure, results, "--out", out, "--label", "de=Deutsch")

@@ -30,8 +30,13 @@ def heights(axes, gid):
     return [patch.get_height() for patch in artists(axes, gid)]
 
 
-def test_before_and_after_stand_beside_each_other():
+def test_before_after_and_controls_stand_beside_each_other():
     first, second = bars(PANEL).axes
+    (mark,) = artists(first, "controls")
+    assert mark.get_ydata() == pytest.approx([0.85])
+    assert not artists(second, "controls")
+    shaded = [artists(axes, "own")[0].get_x() for axes in (first, second)]
+    assert shaded == [-0.5, 0.5], "the condition's language"
     assert [axes.get_title("left") for axes in (first, second)] == ["de:zero", "zh:zero"]
     assert heights(first, "before") == [0.9, 0.8, 0.7]
     assert heights(first, "after") == [0.3, 0.82]
@@ -73,32 +78,14 @@ def test_a_missing_whisker_is_marked_where_others_are():
     assert "No intervals: samples were not logged" in notes(alone)
 
 
-def test_few_documents_are_said():
+def test_intervals_of_perplexities_are_factors_and_few_documents_are_said():
     made = panel(
-        {"none": {"de": 0.9}, "de:zero": {"de": 0.5}}, scale="linear",
-        intervals={("de:zero", "de"): (-0.5, -0.3)}, documents=12,
+        {"none": {"de": 5.0}, "de:zero": {"de": 10.0}}, intervals={("de:zero", "de"): (0.5, 0.9)},
+        documents=12,
     )  # fmt: skip
-    assert "Intervals of 12 documents are too short" in notes(bars(made))
-
-
-def test_intervals_of_perplexities_are_factors():
-    made = panel(
-        {"none": {"de": 5.0}, "de:zero": {"de": 10.0}}, intervals={("de:zero", "de"): (0.5, 0.9)}
-    )
     (line,) = artists(bars(made).axes[0], "interval")
     assert line.get_segments()[0][:, 1] == pytest.approx([5 * math.exp(0.5), 5 * math.exp(0.9)])
-
-
-def test_the_mean_of_the_controls_is_marked():
-    first, second = bars(PANEL).axes
-    (mark,) = artists(first, "controls")
-    assert mark.get_ydata() == pytest.approx([0.85])
-    assert not artists(second, "controls")
-
-
-def test_the_condition_s_language_is_shaded():
-    first, second = bars(PANEL).axes
-    assert [artists(axes, "own")[0].get_x() for axes in (first, second)] == [-0.5, 0.5]
+    assert "Intervals of 12 documents are too short" in notes(bars(made))
 
 
 def test_chosen_conditions_and_labels():

@@ -57,26 +57,19 @@ def test_a_line_a_language_from_zero_to_the_baseline():
     assert line(chinese, "zh").get_xydata() == pytest.approx(np.array([[0.5, 9], [1, 6]]))
     assert german.get_ylim() == chinese.get_ylim()
     assert line(german, "de").get_linewidth() > line(german, "zh").get_linewidth()
-
-
-def test_the_baseline_is_dashed_in_every_language():
-    german = dose_curves([SCALED]).axes[0]
-    found = artists(german, "baseline")
-    assert sorted(item.get_ydata()[0] for item in found) == [5.0, 6.0]
-    assert all(item.is_dashed() for item in found)
+    baselines = artists(german, "baseline")
+    assert sorted(item.get_ydata()[0] for item in baselines) == [5.0, 6.0]
+    assert all(item.is_dashed() for item in baselines)
 
 
 def test_bands_are_intervals_from_the_baseline():
-    german = dose_curves([SCALED], draws=Draws()).axes[0]
-    (band,) = artists(german, "band")
-    ends = {tuple(map(float, vertex)) for vertex in band.get_paths()[0].vertices}
-    for dose, low, high in [(0, 1.0, 1.5), (0.25, 0.8, 0.9), (0.5, 0.4, 0.5)]:
-        for shift in (low, high):
-            assert any(x == dose and math.isclose(y, 5 * math.exp(shift)) for x, y in ends), (
-                dose,
-                shift,
-            )
-    assert str(Draws()) in notes(dose_curves([SCALED], draws=Draws())).replace("\n", " ")
+    figure = dose_curves([SCALED], draws=Draws())
+    (band,) = artists(figure.axes[0], "band")
+    ends = band.get_paths()[0].vertices
+    for dose, *shifts in [(0, 1.0, 1.5), (0.25, 0.8, 0.9), (0.5, 0.4, 0.5)]:
+        for shift in shifts:
+            assert np.isclose(ends, [dose, 5 * math.exp(shift)]).all(axis=1).any(), (dose, shift)
+    assert str(Draws()) in notes(figure).replace("\n", " ")
 
 
 def test_points_without_an_interval_are_ringed_where_others_have_one():
@@ -90,16 +83,12 @@ def test_points_without_an_interval_are_ringed_where_others_have_one():
     assert "No intervals: samples were not logged" in notes(without)
 
 
-def test_controls_on_the_own_language_are_grey_points():
+def test_controls_are_grey_points_and_what_cannot_be_compared_is_a_cross_beside_the_line():
     german, chinese = dose_curves([SCALED]).axes
     (points,) = artists(german, "controls")
     assert points.get_ydata() == pytest.approx([5 * math.exp(0.01), 5 * math.exp(0.02)])
     assert points.get_xdata() == pytest.approx([0.5, 0.5])
     assert not artists(chinese, "controls")
-
-
-def test_what_cannot_be_compared_is_a_cross_beside_the_line():
-    german = dose_curves([SCALED]).axes[0]
     (crosses,) = artists(german, "refused")
     assert crosses.get_xydata().tolist() == [[0.5, 6.1]]
     assert 0.5 not in line(german, "zh").get_xdata()
@@ -149,13 +138,10 @@ def test_zero_belongs_to_what_it_stands_beside():
     assert families([made], "value")[0].doses == [0, 1]
 
 
-def test_terms_of_one_dose_are_a_family_and_others_are_none():
+def test_terms_of_one_dose_are_a_family_and_others_and_other_masks_are_none():
     made = panel({"none": NONE, "de:x0.5/zh:x0.5": NONE, "de:x0/zh:x0": NONE, "de:x0/zh:x1": NONE})
     (family,) = families([made], "scale")
     assert (family.name, family.own, family.doses) == ("de/zh", None, [0, 0.5])
-
-
-def test_several_masks_with_scales_are_families_apart():
     two = [panel({"none": NONE, "de:x0.5": NONE}, mask=f"sha256-m{n}") for n in (1, 2)]
     assert [family.name for family in families(two, "scale")] == [
         "de, mask sha256-m1", "de, mask sha256-m2",
@@ -179,26 +165,28 @@ def test_lines_are_told_apart_without_colour():
     assert len({(str(x["linestyle"]), x["marker"], x["color"]) for x in looks}) == 40
 
 
-def test_errors():
-    with pytest.raises(LsnError, match="panels of one model, task and metric"):
-        dose_curves([SCALED, panel({"none": NONE}, metric="other")])
-    with pytest.raises(LsnError, match="panels of one model"):
-        dose_curves([])
-    with pytest.raises(LsnError, match="no condition has a dose by added"):
-        dose_curves([SCALED], by="added")
+ZEROS = panel({"none": NONE, "de:zero": NONE, "zh:zero": NONE}, neurons={"de:zero": 7})
 
 
-def test_one_single_dose_is_no_curve():
-    made = panel({"none": NONE, "de:zero": NONE, "zh:zero": NONE}, neurons={"de:zero": 7})
-    with pytest.raises(LsnError, match=r"one single dose by value.*de at 0, zh at 0.*scale, added"):
-        dose_curves([made], by="value")
-    with pytest.raises(LsnError, match=r"one single dose by neurons.*de:zero at 7, zh:zero at 0"):
-        dose_curves([made], by="neurons")
-    # The baseline is the second point of a scale.
-    assert line(dose_curves([made], by="scale").axes[0], "de").get_xdata().tolist() == [0, 1]
-    alone = panel({"de:x0.5": NONE})
-    with pytest.raises(LsnError, match=r"one single dose by scale.*de at 0\.5"):
-        dose_curves([alone], by="scale")
+@pytest.mark.parametrize(
+    ("panels", "by", "said"),
+    [
+        ([SCALED, panel({"none": NONE}, metric="other")], None, "panels of one model, task and m"),
+        ([], None, "panels of one model"),
+        ([SCALED], "added", "no condition has a dose by added"),
+        ([ZEROS], "value", r"one single dose by value.*de at 0, zh at 0.*scale, added"),
+        ([ZEROS], "neurons", r"one single dose by neurons.*de:zero at 7, zh:zero at 0"),
+        ([panel({"de:x0.5": NONE})], "scale", r"one single dose by scale.*de at 0\.5"),
+        (masks([48, 48, 96]), None, "de:zero: the masks sha256-m1 and sha256-m2 both stand at 48"),
+    ],
+)  # fmt: skip
+def test_errors(panels, by, said):
+    with pytest.raises(LsnError, match=said):
+        dose_curves(panels, by=by)
+
+
+def test_the_baseline_is_the_second_point_of_a_scale():
+    assert line(dose_curves([ZEROS], by="scale").axes[0], "de").get_xdata().tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -206,13 +194,6 @@ def test_one_single_dose_is_no_curve():
 )
 def test_everything_stays_inside_the_figure(made):
     inside(dose_curves([made], by="scale"))
-
-
-def test_two_masks_of_one_size_are_not_one_point():
-    with pytest.raises(
-        LsnError, match=r"de:zero: the masks sha256-m1 and sha256-m2 both stand at 48"
-    ):
-        dose_curves(masks([48, 48, 96]))
 
 
 def test_masks_of_two_methods_are_two_curves():

@@ -7,12 +7,18 @@ import subprocess
 import sys
 from xml.etree import ElementTree
 
+import matplotlib
 import pytest
 from builders.panels import panel
 
 from lsn_eval.errors import LsnError
 from lsn_eval.plotting import bars, dose_curves, figure_svg, heat_map, save_figure
 from lsn_eval.plotting.saving import check_target
+
+
+def ids(text):
+    return re.findall(r'\bid="([^"]+)"', text)
+
 
 EVIL = "</svg><script>alert(1)</script><!-- -->\"'& $x$"
 
@@ -26,14 +32,7 @@ def made(name="made", factor=2.0):
     ("suffix", "start"),
     [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")],
 )
-def test_formats_go_by_the_suffix(tmp_path, suffix, start):
-    save_figure(heat_map(made()), tmp_path / f"figure.{suffix}")
-    assert (tmp_path / f"figure.{suffix}").read_bytes().startswith(start)
-    assert [path.name for path in tmp_path.iterdir()] == [f"figure.{suffix}"]
-
-
-@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
-def test_files_hold_no_date_and_do_not_depend_on_the_process(tmp_path, suffix):
+def test_files_hold_no_date_and_do_not_depend_on_the_process(tmp_path, suffix, start):
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"
         "from plotting.test_saving import made; from lsn_eval.plotting import *\n"
@@ -42,11 +41,13 @@ def test_files_hold_no_date_and_do_not_depend_on_the_process(tmp_path, suffix):
         f"save_figure(heat_map(made()), {str(tmp_path / 'b')!r} + '.{suffix}')"
     )
     save_figure(heat_map(made()), tmp_path / f"a.{suffix}")
+    assert [path.name for path in tmp_path.iterdir()] == [f"a.{suffix}"]
     environment = {"SOURCE_DATE_EPOCH": "1", "PYTHONHASHSEED": "7"}
     root = __file__.rpartition("/tests/")[0]
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root, env=environment)
     first = (tmp_path / f"a.{suffix}").read_bytes()
     assert first == (tmp_path / f"b.{suffix}").read_bytes()
+    assert first.startswith(start)
     assert b"CreationDate" not in first
     assert b"dc:date" not in first
 
@@ -58,8 +59,8 @@ def test_files_hold_no_date_and_do_not_depend_on_the_process(tmp_path, suffix):
         ("figure", r"a name ending in"),
         ("nowhere/figure.png", "nowhere does not exist; create it first"),
         ("folder.png", "is a folder"),
-        ("file/figure.png", "file is a file; a folder was expected"),
-        ("file/deeper/figure.png", "file is a file; a folder was expected"),
+        ("file/figure.png", "file is a file, and .* cannot be inside it"),
+        ("file/deeper/figure.png", "file is a file, and .* cannot be inside it"),
     ],
 )
 def test_unusable_targets(tmp_path, name, message):
@@ -91,10 +92,9 @@ def test_texts_from_the_data_cannot_leave_the_drawing(draw):
     assert text.count("</svg>") == 1
     assert not [element for element in root.iter() if element.tag.endswith("script")]
     assert EVIL in root.findtext("{http://www.w3.org/2000/svg}title")
-
-
-def ids(text):
-    return re.findall(r'\bid="([^"]+)"', text)
+    used = set(re.findall(r'href="#([^"]+)"', text)) | set(re.findall(r"url\(#([^)]+)\)", text))
+    assert used
+    assert used <= set(ids(text))
 
 
 def test_ids_of_several_figures_in_a_page_do_not_meet():
@@ -107,16 +107,10 @@ def test_ids_of_several_figures_in_a_page_do_not_meet():
     assert all(name.startswith("again") for name in ids(again))
 
 
-@pytest.mark.parametrize("draw", [heat_map, bars, lambda panel: dose_curves([panel])])
-def test_every_reference_in_a_figure_is_to_itself(draw):
-    text = figure_svg(draw(made()))
-    used = set(re.findall(r'href="#([^"]+)"', text)) | set(re.findall(r"url\(#([^)]+)\)", text))
-    assert used
-    assert used <= set(ids(text))
-
-
-def test_styles_are_of_the_figure_alone():
+def test_styles_are_of_the_figure_alone_and_matplotlib_s_settings_stay():
+    before = dict(matplotlib.rcParams)
     text = figure_svg(heat_map(made()), prefix="mine")
+    assert dict(matplotlib.rcParams) == before
     style = re.search(r"<style[^>]*>(.*?)</style>", text, re.DOTALL)[1]
     assert style.startswith("#mine")
     assert not re.search(r"(^|})\s*\*", style)
@@ -125,11 +119,3 @@ def test_styles_are_of_the_figure_alone():
 def test_a_prefix_that_is_none():
     with pytest.raises(LsnError, match="cannot begin an id"):
         figure_svg(heat_map(made()), prefix='"x')
-
-
-def test_matplotlib_s_own_settings_are_left_alone():
-    import matplotlib
-
-    before = dict(matplotlib.rcParams)
-    figure_svg(heat_map(made()))
-    assert dict(matplotlib.rcParams) == before

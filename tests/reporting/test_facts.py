@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
 import pytest
 from builders.report_results import GERMAN, sample, write_run, write_sweep
+from builders.results_files import edited
 
 from lsn_eval.comparing import compare
 from lsn_eval.reporting.facts import REST, Facts, facts, facts_table
@@ -88,20 +88,18 @@ def test_the_numbers_are_those_of_the_table(tmp_path):
     assert "95%" in " ".join(table.notes)
 
 
+MOST = "accuracy of ask_*: 1 of 1 conditions changed their own language most"
+
+
 def test_without_samples_there_is_no_interval(tmp_path):
-    write(tmp_path, "none", 8, 8, samples=False)
-    write(tmp_path, "de:zero", 2, 8, samples=False)
-    write(tmp_path, "random1-de:zero", 7, 8, samples=False)
-    assert one(tmp_path).verdict == (
-        "accuracy of ask_*: 1 of 1 conditions changed their own language most; selectivity -0.750; "
-        "largest of 1 control -0.125"
-    )
+    for condition, german in (("none", 8), ("de:zero", 2), ("random1-de:zero", 7)):
+        write(tmp_path, condition, german, 8, samples=False)
+    assert one(tmp_path).verdict == f"{MOST}; selectivity -0.750; largest of 1 control -0.125"
 
 
 def test_one_language_alone_has_no_selectivity(tmp_path):
-    write(tmp_path, "none", 8)
-    write(tmp_path, "de:zero", 2)
-    write(tmp_path, "random1-de:zero", 7)
+    for condition, german in (("none", 8), ("de:zero", 2), ("random1-de:zero", 7)):
+        write(tmp_path, condition, german)
     entry = one(tmp_path)
     assert (entry.selectivity, entry.others, entry.most) == (None, None, ())
     assert entry.own_interval is not None
@@ -110,13 +108,27 @@ def test_one_language_alone_has_no_selectivity(tmp_path):
     assert entry.verdict.endswith("; largest of 1 control -0.125")
 
 
-def test_a_larger_change_elsewhere_counts_against(tmp_path):
-    write_perplexities(tmp_path, none=(5.0, 8.0), de_zero=(5.5, 16.0))
+@pytest.mark.parametrize(
+    ("values", "said", "counted"),
+    [
+        ({"none": (5.0,)}, "only the baseline, nothing to compare it with", {"most": ()}),
+        # A larger change elsewhere counts against.
+        ({"none": (5.0, 8.0), "de_zero": (5.5, 16.0)},
+         "0 of 1 conditions changed their own language most; selectivity -0.598; no controls",
+         {"most": (False,), "elsewhere": (math.log(2), "en under de:zero")}),
+        # What is no number is refused.
+        ({"none": (5.0, 5.0), "de_zero": (math.nan, 5.5)},
+         "largest change +10.0 % on en under de:zero; 1 refused", {"refused": ("de:zero on de",)}),
+        ({"none": (5.0, 5.0), "de_zero": (5.0, 5.0), "en_zero": (5.0, 6.0)},
+         "1 of 2 conditions changed their own language most; selectivity +0.091; no controls; "
+         "1 likely no-op", {"no_ops": ("de:zero",)}),
+    ],
+)  # fmt: skip
+def test_what_the_verdict_says_and_counts(tmp_path, values, said, counted):
+    write_perplexities(tmp_path, **values)
     entry = one(tmp_path)
-    assert entry.most == (False,)
-    assert entry.elsewhere[1] == "en under de:zero"
-    assert "0 of 1 conditions" in entry.verdict
-    assert entry.verdict.endswith("; no controls")
+    assert entry.verdict == f"token_perplexity of read_*: {said}"
+    assert {name: getattr(entry, name) for name in counted} == counted
 
 
 @pytest.mark.parametrize(("english", "most"), [(7, ()), (0, (False,))])
@@ -157,33 +169,10 @@ def test_conditions_about_several_languages_stand_apart(tmp_path):
     assert own.name == "accuracy of ask_*, p90"
 
 
-def test_what_is_no_number_is_refused(tmp_path):
-    write_perplexities(tmp_path, none=(5.0, 5.0), de_zero=(float("nan"), 5.5))
-    entry = one(tmp_path)
-    assert (
-        entry.verdict
-        == "token_perplexity of read_*: largest change +10.0 % on en under de:zero; 1 refused"
-    )
-    assert entry.refused == ("de:zero on de",)
-
-
-def test_a_no_op_is_counted(tmp_path):
-    write_perplexities(tmp_path, none=(5.0, 5.0), de_zero=(5.0, 5.0), en_zero=(5.0, 6.0))
-    assert one(tmp_path).no_ops == ("de:zero",)
-    assert "1 likely no-op" in one(tmp_path).verdict
-
-
-def test_a_baseline_alone_is_said_to_be_one(tmp_path):
-    write_perplexities(tmp_path, none=(5.0,))
-    assert one(tmp_path).verdict.endswith("only the baseline, nothing to compare it with")
-
-
 def test_models_are_named_where_there_are_several(tmp_path):
     for model in ("one", "two"):
         write_perplexities(tmp_path / model, none=(5.0, 8.0), de_zero=(9.0, 8.1))
         for path in (tmp_path / model).rglob("results_*.json"):
-            document = json.loads(path.read_text())
-            document["config"]["lsn"]["model"]["name"] = model
-            path.write_text(json.dumps(document))
+            edited(path, lambda d, name=model: d["config"]["lsn"]["model"].update(name=name))
     names = [entry.name for entry in found(tmp_path)]
     assert names == [f"token_perplexity of read_*, {model}" for model in ("one", "two")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tracemalloc
 
@@ -15,18 +14,8 @@ from builders.report_results import (
     report,
     sample,
     write_run,
-    write_sweep,
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def sweep(tmp_path_factory):
-    return write_sweep(tmp_path_factory.mktemp("sweep"))
-
-
-@pytest.fixture(scope="module")
-def page(sweep):
-    return report(sweep)
+from builders.results_files import edited
 
 
 def test_answers_have_their_language_and_differing_ones_are_marked(page):
@@ -46,9 +35,8 @@ def test_answers_have_their_language_and_differing_ones_are_marked(page):
 
 def test_a_translation_is_expected_in_its_target_language(tmp_path):
     path = write_run(tmp_path, "none", {"de": [sample(0, GERMAN, ENGLISH, 1.0)]})
-    document = json.loads(path.read_text())
-    document["configs"]["ask_de"]["dataset_kwargs"] = {"source": "de", "target": "en"}
-    path.write_text(json.dumps(document))
+    kwargs = {"source": "de", "target": "en"}
+    edited(path, lambda d: d["configs"]["ask_de"].update(dataset_kwargs=kwargs))
     page = report(tmp_path)
     assert "answer differs" not in page
     assert f'dir="auto" lang="de">{GERMAN}' in page
@@ -75,23 +63,22 @@ def test_a_document_that_a_condition_lacks_is_said_to_be_missing(tmp_path):
     assert Outline(report(tmp_path)).text.count("not evaluated on this document") == 1
 
 
-def test_long_answers_fold_and_very_long_ones_end(tmp_path):
-    write_run(tmp_path / "a", "none", {"de": [sample(0, "p", "wort " * 2000, 1.0)]})
-    page = report(tmp_path)
-    assert "all 10,000 characters" in page
-    assert "6,000 further characters in the samples file" in page
-
-
-def test_empty_several_and_filtered_answers(tmp_path):
+def test_long_empty_several_filtered_and_odd_answers(tmp_path):
     empty, several = sample(0, "p", " \n", 1.0), sample(1, "p", GERMAN, 1.0)
     several["resps"] = [[GERMAN, ENGLISH, ENGLISH]]
     several["filtered_resps"] = ["42"]
-    write_run(tmp_path, "none", {"de": [empty, several]})
+    odd = sample(2, "p", GERMAN, 1.0) | {"arguments": 7, "resps": {"a": 1}, "target": [None]}
+    long = sample(3, "p", "wort " * 2000, 1.0)
+    write_run(tmp_path, "none", {"de": [empty, several, odd, long]})
     page = report(tmp_path)
     text = Outline(page).text
     assert "empty answer" in text
     assert "and 2 further answers" in text
     assert re.search(r"Scored\s*42", text)
+    assert re.search(r"Prompt\s*7", text)
+    assert "[null]" in text
+    assert "all 10,000 characters" in page
+    assert "6,000 further characters in the samples file" in page
 
 
 def test_without_samples_the_page_says_so(tmp_path):
@@ -119,14 +106,6 @@ def test_samples_that_cannot_be_read_are_named(tmp_path, content):
     answers = Outline(report(tmp_path)).text.split("Answers side by side")[1]
     assert "de:zero: " + str(path.parent) in answers
     assert "not evaluated on this document" in answers
-
-
-def test_odd_answers_are_shown_as_text(tmp_path):
-    odd = sample(0, "p", GERMAN, 1.0) | {"arguments": 7, "resps": {"a": 1}, "target": [None]}
-    write_run(tmp_path, "none", {"de": [odd]})
-    text = Outline(report(tmp_path)).text
-    assert re.search(r"Prompt\s*7", text)
-    assert "[null]" in text
 
 
 def test_huge_answers_take_little_memory(tmp_path):
