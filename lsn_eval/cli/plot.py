@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -110,7 +110,7 @@ def dose(
     if by not in (None, *get_args(By)):
         raise LsnError(f"--by {by}: one of {', '.join(get_args(By))} was expected")
     choice = choice_of(task, metric, model, condition, language)
-    curves = functools.partial(dose_curves, by=by, change=change)
+    curves = functools.partial(dose_curves, by=cast("By | None", by), change=change)
     _draw_panels(curves, out, label, results, choice, mask, test, masks_apart=False)
 
 

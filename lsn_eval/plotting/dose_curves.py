@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -27,6 +28,8 @@ _STEEP = 8.0
 """Ratio of perplexities from which their axis is logarithmic."""
 _TICKS = 8
 """Doses that are written one by one below the axis."""
+_DASHED: dict[str, Any] = {"linestyle": (0, (4, 3)), "linewidth": 0.7}
+_GREY_POINTS: dict[str, Any] = {"marker": "o", "color": "0.55", "linestyle": "none"}
 
 
 def dose_curves(
@@ -195,10 +198,7 @@ class _Drawing:
             x, y = zip(*untested, strict=True)
             axes.scatter(x, y, s=55, c="none", zorder=5, **UNTESTED)
         if baseline is not None and not self.change:
-            axes.axhline(
-                baseline.value, color=look["color"], linestyle=(0, (4, 3)), linewidth=0.7,
-                zorder=1, gid="baseline",
-            )  # fmt: skip
+            axes.axhline(baseline.value, color=look["color"], **_DASHED, zorder=1, gid="baseline")
         refused = [(d, c.row.value) for d, c in points.items() if c.shift is None]
         if refused and not self.change:
             axes.plot(
@@ -211,9 +211,8 @@ class _Drawing:
             ]
             if controls:
                 axes.plot(
-                    *zip(*controls, strict=True), marker="o", color="0.55", markersize=3.2,
-                    markeredgewidth=0.4, markeredgecolor="black", linestyle="none",
-                    gid="controls", zorder=4,
+                    *zip(*controls, strict=True), **_GREY_POINTS, markersize=3.2,
+                    markeredgewidth=0.4, markeredgecolor="black", gid="controls", zorder=4,
                 )  # fmt: skip
 
     def _limits(self) -> tuple[tuple[float, float], bool]:
@@ -265,9 +264,7 @@ class _Drawing:
             Line2D([], [], label=name, **self.looks[language])
             for language, name in zip(self.languages, names, strict=True)
         ]
-        dashed = {"color": "0.25", "linestyle": (0, (4, 3)), "linewidth": 0.7}
-        handles.append(Line2D([], [], **dashed, label="without intervention"))
+        handles.append(Line2D([], [], color="0.25", **_DASHED, label="without intervention"))
         if any(change.controls for change in self._changes):
-            points = {"marker": "o", "color": "0.55", "markersize": 3, "linestyle": "none"}
-            handles.append(Line2D([], [], **points, label="controls"))
+            handles.append(Line2D([], [], **_GREY_POINTS, markersize=3, label="controls"))
         return handles

@@ -172,7 +172,7 @@ def axes_at(figure: Figure, x: float, y: float, width: float, height: float) -> 
     return figure.add_axes((x / across, y / up, width / across, height / up))
 
 
-def graph(axes: Axes, **grid: str) -> None:
+def graph(axes: Axes, **grid: Any) -> None:
     """The look of axes that hold marks and no cells."""
     axes.tick_params(labelsize=SMALL)
     axes.grid(linewidth=0.4, **grid)
