@@ -41,9 +41,8 @@ def main() -> None:
     )
     neurons = {
         language: {
-            planted["hookpoint"]: {
-                str(layer): np.array(indices) for layer, indices in enumerate(by_layer)
-            }
+            (planted["hookpoint"], str(layer)): np.array(indices, np.int32)
+            for layer, indices in enumerate(by_layer)
         }
         for language, by_layer in planted["languages"].items()
     }

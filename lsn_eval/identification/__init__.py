@@ -96,14 +96,9 @@ def identify(
         raise IdentificationError(
             f"{method} has no parameter {', '.join(unknown)}; it has {', '.join(accepted)}"
         )
-    missing = [
-        name
-        for name, default in accepted.items()
-        if default is inspect.Parameter.empty and name not in parameters
-    ]
-    if missing:
-        raise IdentificationError(f"{method} needs {' and '.join(missing)}, which were not given")
     given = {**accepted, **parameters}
+    if missing := [name for name, value in given.items() if value is inspect.Parameter.empty]:
+        raise IdentificationError(f"{method} needs {' and '.join(missing)}, which were not given")
     if "stats" in inspect.signature(METHODS[method]).parameters:
         if stats is None:
             raise IdentificationError(f"{method} needs activation statistics, and none were given")
@@ -145,5 +140,5 @@ def _recordable(value: Any) -> Any:
         return value
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    name = getattr(getattr(value, "config", None), "_name_or_path", "")
-    return f"{type(value).__name__}({name})" if name else type(value).__name__
+    kind, name = type(value).__name__, getattr(getattr(value, "config", None), "_name_or_path", "")
+    return f"{kind}({name})" if name else kind

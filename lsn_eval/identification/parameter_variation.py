@@ -65,12 +65,7 @@ def parameter_variation(
         )
     base = open_checkpoint(before)
     layers = base.layers()
-    rates = np.stack(
-        [
-            _rates(base, open_checkpoint(checkpoint), layers, language, equalize)
-            for language, checkpoint in tuned.items()
-        ]
-    )
+    rates = np.stack([_rates(base, layers, *entry, equalize) for entry in tuned.items()])
     model = ModelLayout.numbered(
         len(layers),
         {HOOKPOINT: rates.shape[2]},
@@ -91,9 +86,10 @@ def parameter_variation(
 
 
 def _rates(
-    base: Checkpoint, after: Checkpoint, layers: tuple[str, ...], language: str, equalize: bool
+    base: Checkpoint, layers: tuple[str, ...], language: str, tuned: Source, equalize: bool
 ) -> NDArray[np.float32]:
     """Rate of change [layer, neuron] of every neuron of the model."""
+    after = open_checkpoint(tuned)
     if after.model_type != base.model_type or len(after.layers()) != len(layers):
         raise IdentificationError(
             f"the checkpoint of {language} is a {after.model_type} model of {len(after.layers())} "

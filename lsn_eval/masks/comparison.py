@@ -14,13 +14,6 @@ from lsn_eval.masks.content import MaskContent
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.hookpoints import HOOKPOINTS
 
-
-def jaccard(shared: int, first: int, second: int) -> float:
-    """Neurons of both over neurons of either, from the counts; NaN for two empty sets."""
-    either = first + second - shared
-    return shared / either if either else float("nan")
-
-
 # Within one mask ------------------------------------------------------------------------------
 
 
@@ -91,7 +84,9 @@ class LanguageDifference:
 
     @property
     def jaccard(self) -> float:
-        return jaccard(self.shared, self.first, self.second)
+        """Neurons of both masks over neurons of either; NaN where neither has any."""
+        either = self.first + self.second - self.shared
+        return self.shared / either if either else float("nan")
 
     def as_json(self) -> dict[str, Any]:
         """Every figure in plain types, the derived ones too."""
