@@ -401,7 +401,7 @@ def readers() -> list[Reader]:
         ),
         Reader(
             "tokens", ".pt", _token_file(), lambda path: read_tokens(str(path)),
-            lambda path, read: np.array_equal(read.tokens, _torch_plain(path).numpy()),
+            lambda path, read: np.array_equal(read, _torch_plain(path).numpy()),
         ),
         Reader("results", ".json", results, lambda p: read_results([p]), _results_agree),
         Reader("samples", ".jsonl", _samples_content(), samples, same_samples),

@@ -6,8 +6,9 @@ import os
 import re
 import shlex
 import sys
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +18,7 @@ from lsn_eval.storage.shipped import demo_model_dir
 DEMO_MODEL = "lsn_demo"
 LONGEST_NUMBER = 15
 """Digits: more is no number of tokens."""
+_WHOLE = rf"\d{{1,{LONGEST_NUMBER}}}"
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
 
 
@@ -137,22 +139,16 @@ def record(
             "--own-p90 needs all texts in one process, as thresholds cannot be added up; leave "
             "--shard and several processes out"
         )
-    limit = None if tokens is None else parse_tokens(tokens)
+    if not re.fullmatch(f"auto|{_WHOLE}", batch_size):
+        raise RecordingError(f"--batch-size {batch_size!r}: auto or a number was expected")
+    chosen = locals() | {
+        "hookpoints": tuple(hookpoint or ["mlp.act"]),
+        "batch_size": "auto" if batch_size == "auto" else int(batch_size),
+        "tokens": None if tokens is None else parse_tokens(tokens),
+        "shard": parse_shard(shard),
+    }
     settings = RecordingSettings(
-        hookpoints=tuple(hookpoint or ["mlp.act"]),
-        length=length,
-        batch_size="auto" if batch_size == "auto" else _number(batch_size, "--batch-size"),
-        pack=pack,
-        statistics=cast(Literal["all", "counts"], statistics),  # which the settings check
-        per_text=per_text,
-        tokens=limit,
-        special_tokens=special_tokens,
-        skip_special_tokens=skip_special_tokens,
-        hold_out=hold_out,
-        shard=parse_shard(shard),
-        sample_tokens=sample_tokens,
-        keep_sample=keep_sample,
-        checkpoint_seconds=checkpoint_seconds,
+        **{field.name: chosen[field.name] for field in fields(RecordingSettings)}
     )
     corpora = _corpora(texts or [], dataset, dataset_split, languages, text_column, pack)
     loaded, loaded_tokenizer = _load(model, revision, dtype, device, tokenizer)
@@ -172,7 +168,9 @@ def record(
         if own_p90:
             stopped = f"{out} is whole but for the counts above the percentiles"
             print("Counting above each neuron's own 90th percentile ...", file=sys.stderr)
-            stats = count_above_thresholds(stats, loaded, loaded_tokenizer, corpora, tokens=limit)
+            stats = count_above_thresholds(
+                stats, loaded, loaded_tokenizer, corpora, tokens=settings.tokens
+            )
             stats.save(out)
     except KeyboardInterrupt:
         print(f"\ninterrupted; {stopped}", file=sys.stderr)
@@ -194,17 +192,10 @@ def parse_tokens(text: str) -> int:
 
 def parse_shard(text: str | None) -> tuple[int, int]:
     """`2/8` as a pair; the whole where there is none."""
-    number, slash, count = ("1/1" if text is None else text.strip()).partition("/")
-    if not slash:
+    match = re.fullmatch(f"({_WHOLE})/({_WHOLE})", "1/1" if text is None else text.strip())
+    if not match:
         raise RecordingError(f"--shard {text!r}: i/n was expected, such as 1/8")
-    return _number(number, "--shard"), _number(count, "--shard")
-
-
-def _number(text: str, option: str) -> int:
-    if not text.isdecimal() or len(text) > LONGEST_NUMBER:
-        expected = "i/n" if option == "--shard" else "auto or a number"
-        raise RecordingError(f"{option} {text!r}: {expected} was expected")
-    return int(text)
+    return int(match[1]), int(match[2])
 
 
 def _corpora(
@@ -216,7 +207,7 @@ def _corpora(
     pack: bool,
 ) -> dict[str, Any]:
     """What to record, by language in the order given."""
-    from lsn_eval.recording.texts import DatasetTexts, TextFiles, is_token_file, read_tokens
+    from lsn_eval.recording.texts import TOKEN_SUFFIX, DatasetTexts, TextFiles, read_tokens
 
     corpora: dict[str, Any] = {}
     for entry in texts:
@@ -229,7 +220,7 @@ def _corpora(
             raise RecordingError(
                 f"--texts names {language} twice; put its files into a folder, or give a glob"
             )
-        if is_token_file(source):
+        if source.lower().endswith(TOKEN_SUFFIX):
             corpora[language] = read_tokens(source)
         else:
             corpora[language] = TextFiles(source, column=column, line_ends=pack)

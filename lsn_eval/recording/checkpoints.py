@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
+from lsn_eval.models.hookpoints import Site
 from lsn_eval.storage.mapped_arrays import mapped_array
 from lsn_eval.storage.outside_files import Fields, read_bytes, read_json
 from lsn_eval.storage.tensor_files import read_tensors
@@ -111,15 +112,10 @@ class Checkpoints:
         arrays, facts = read_tensors(path, STATE, FORMAT, RecordingError, advice)
         return (arrays, facts) if facts.text("language") == language else None
 
-    def batches(self, *, go_on: bool) -> BatchNotes:
-        """What was read of the language's texts before each batch; anew unless `go_on`."""
-        return BatchNotes(self.folder / BATCHES, go_on=go_on)
-
     def sample(self, hookpoint: str, shape: tuple[int, ...], *, go_on: bool) -> NDArray[np.float16]:
         """The file of sampled values [token, layer, neuron], mapped; anew unless `go_on`."""
-        with _cut(
-            self.folder / f"sample.{hookpoint}", 2 * math.prod(shape) if go_on else 0
-        ) as file:
+        size = 2 * math.prod(shape) if go_on else 0
+        with _cut(self.folder / f"sample.{hookpoint}", size) as file:
             return mapped_array(file, np.float16, shape)
 
     def remove(self) -> None:
@@ -131,9 +127,11 @@ class Checkpoints:
 
 
 class BatchNotes:
-    """Digests of the texts as far as they were read when each batch was about to run."""
+    """Digests of the texts as far as they were read when each batch was about to run; anew unless
+    `go_on`."""
 
-    def __init__(self, path: Path, *, go_on: bool) -> None:
+    def __init__(self, folder: Path, *, go_on: bool) -> None:
+        path = folder / BATCHES
         self._noted = read_bytes(path, RecordingError) if go_on else b""
         self.count = len(self._noted) // _DIGEST
         """Batches that were noted before a stop; a kill may have cut the last one."""
@@ -154,15 +152,14 @@ class BatchNotes:
 class ResponseFiles:
     """Files of text responses [text, neuron], one per hookpoint and layer, that grow."""
 
-    def __init__(self, folder: Path, widths: Mapping[tuple[str, str], int], texts: int) -> None:
-        self._widths = dict(widths)
-        self._paths = {place: folder / f"text.{'.'.join(place)}" for place in widths}
-        self._index_path = folder / "text.index"
+    def __init__(self, folder: Path, sites: Sequence[Site], texts: int) -> None:
+        self._widths = {(site.hookpoint, site.layer): site.width for site in sites}
         self.texts = texts
         self._files = {
-            place: _cut(self._paths[place], 2 * width * texts) for place, width in widths.items()
+            place: _cut(folder / f"text.{'.'.join(place)}", 2 * width * texts)
+            for place, width in self._widths.items()
         }
-        self._index_file = _cut(self._index_path, 8 * texts)
+        self._index_file = _cut(folder / "text.index", 8 * texts)
 
     def append(
         self, index: NDArray[np.int64], responses: Mapping[tuple[str, str], NDArray[np.float16]]
@@ -181,7 +178,7 @@ class ResponseFiles:
     def index(self) -> NDArray[np.int64]:
         """Numbers of the texts."""
         self.flush()
-        return np.fromfile(self._index_path, "<i8")
+        return np.fromfile(self._index_file.name, "<i8")
 
     def read(self, hookpoint: str, layer: str) -> NDArray[np.float16]:
         """Responses [text, neuron] at one place, mapped."""
@@ -189,7 +186,7 @@ class ResponseFiles:
         shape = (self.texts, self._widths[hookpoint, layer])
         if not self.texts:
             return np.zeros(shape, np.float16)
-        return np.memmap(self._paths[hookpoint, layer], "<f2", "r", shape=shape)
+        return np.memmap(self._files[hookpoint, layer].name, "<f2", "r", shape=shape)
 
     def close(self) -> None:
         """Close every file, also on a full disk."""

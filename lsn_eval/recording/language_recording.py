@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,8 +14,7 @@ from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording.accumulators import SiteAccumulator, statistics_of
-from lsn_eval.recording.checkpoints import Checkpoints, ResponseFiles
-from lsn_eval.recording.interrupts import Interruption
+from lsn_eval.recording.checkpoints import BatchNotes, Checkpoints, ResponseFiles
 from lsn_eval.recording.observing import NOTHING, Batch, observing
 from lsn_eval.recording.packing import RowStream, batches
 from lsn_eval.recording.recorded_model import RecordedModel
@@ -62,15 +64,15 @@ class LanguageRecording:
         saved = checkpoints.load(self.language)
         if saved is not None:
             arrays, facts = saved
-            for (hookpoint, layer), accumulator in self.accumulators.items():
-                prefix = f"{hookpoint}/{layer}/"
-                own = [key for key in arrays if key.startswith(prefix)]
-                accumulator.load({key.removeprefix(prefix): arrays[key] for key in own})
+            for place, accumulator in self.accumulators.items():
+                start = "/".join(place) + "/"
+                own = [key for key in arrays if key.startswith(start)]
+                accumulator.load({key.removeprefix(start): arrays[key] for key in own})
             keys = arrays.get("keys")
             self.start, self.tokens, self.rows, texts = map(
                 facts.whole, ("next_batch", "tokens", "rows", "texts")
             )
-        self.notes = checkpoints.batches(go_on=saved is not None)
+        self.notes = BatchNotes(checkpoints.folder, go_on=saved is not None)
         self.sample: SampleBuilder | None = None
         if everything:
             size = sample_size(model.neurons, settings.sample_tokens)
@@ -83,15 +85,14 @@ class LanguageRecording:
             }
         self.responses: ResponseFiles | None = None
         if settings.per_text:
-            widths = {(site.hookpoint, site.layer): site.width for site in model.sites}
-            self.responses = ResponseFiles(checkpoints.folder, widths, texts)
+            self.responses = ResponseFiles(checkpoints.folder, model.sites, texts)
 
     def _shape(self, hookpoint: str, rows: int) -> tuple[int, int, int]:
         return rows, len(self.model.described.layers), self.model.described.widths[hookpoint]
 
     # One batch after another -----------------------------------------------------------------
 
-    def run(self, interruption: Interruption, progress: Callable[[int], None]) -> None:
+    def run(self, interrupted: threading.Event, progress: Callable[[int], None]) -> None:
         """Run every batch that is still to be run.
 
         Raises:
@@ -120,10 +121,11 @@ class LanguageRecording:
                 self.rows += len(rows)
                 progress(sum(row.size for row in rows))
                 due = time.monotonic() - saved >= self.settings.checkpoint_seconds
-                if due or interruption.asked:
+                stop = interrupted.is_set()
+                if due or stop:
                     self._save(batch_number + 1)
                     saved = time.monotonic()
-                if interruption.asked:
+                if stop:
                     raise KeyboardInterrupt
         if own + 1 < self.notes.count:
             raise self._other_texts()
@@ -145,9 +147,8 @@ class LanguageRecording:
         ) as seen:
             self.model.run(batch.ids, batch.attention)
         self.tokens += batch.tokens
-        position = {layer: at for at, layer in enumerate(self.model.described.layers)}
         for (hookpoint, layer), values in seen.sampled.items():
-            self._sampled[hookpoint][slots, position[layer]] = values
+            self._sampled[hookpoint][slots, self.model.described.layers.index(layer)] = values
         if self.responses is not None:
             index = batch.first_row + np.flatnonzero(batch.counted.any(1))
             self.responses.append(index, seen.responses)
@@ -165,8 +166,8 @@ class LanguageRecording:
         """Write the state from which batch `next_batch` can go on."""
         self._check_finite()
         arrays = {
-            f"{hookpoint}/{layer}/{name}": array
-            for (hookpoint, layer), accumulator in self.accumulators.items()
+            "/".join((*place, name)): array
+            for place, accumulator in self.accumulators.items()
             for name, array in accumulator.state().items()
         }
         if self.sample is not None:
@@ -197,11 +198,16 @@ class LanguageRecording:
             arrays[hookpoint] = {
                 name: np.stack([layer[name] for layer in layers])[None] for name in layers[0]
             }
-        sample = None if self.sample is None else self._token_sample(self.sample, keep_sample)
-        if sample is not None:
+        sample = texts = None
+        if self.sample is not None:
+            sample = self._token_sample(self.sample, keep_sample)
             for hookpoint, statistics in arrays.items():
                 quantiles = sample.quantiles(hookpoint)
                 statistics |= {name: values[None] for name, values in quantiles.items()}
+        if self.responses is not None:
+            index = self.responses.index()
+            names = np.full(index.size, self.language)
+            texts = TextResponses(names, index, self.responses.read)
         corpus = {
             "source": source,
             "documents": self.stream.documents,
@@ -222,7 +228,7 @@ class LanguageRecording:
             arrays=arrays,
             provenance={"corpora": {self.language: [corpus]}},
             samples={self.language: sample} if sample is not None and keep_sample else {},
-            texts=self._texts(),
+            texts=texts,
         )
 
     def _token_sample(self, builder: SampleBuilder, keep: bool) -> TokenSample:
@@ -236,14 +242,32 @@ class LanguageRecording:
                     values[hookpoint][target] = sampled[slot]
         return TokenSample(builder.size, builder.keys[order], values)
 
-    def _texts(self) -> TextResponses | None:
-        if self.responses is None:
-            return None
-        index = self.responses.index()
-        return TextResponses(np.full(index.size, self.language), index, self.responses.read)
-
     def close(self) -> None:
         """Close files; the result must have been saved by then."""
         self.notes.close()
         if self.responses is not None:
             self.responses.close()
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[threading.Event]:
+    """Set the event at the first Ctrl-C instead of raising: half of a batch cannot be saved.
+
+    The second raises.
+    """
+    interrupted = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+    # A job in the background ignores Ctrl-C, and goes on doing so.
+    if threading.current_thread() is not threading.main_thread() or before is signal.SIG_IGN:
+        yield interrupted
+        return
+
+    def note(number: int, frame: Any) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)

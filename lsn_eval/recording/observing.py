@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.models.hookpoints import Site
@@ -47,12 +46,10 @@ class Batch:
     @staticmethod
     def of(rows: Sequence[Row], first_row: int, pad: int, skipped: NDArray[np.int64]) -> Batch:
         """A batch of `rows` that does not count the ids `skipped`."""
-        width = max(row.size for row in rows)
-        ids = np.full((len(rows), width), pad, np.int64)
-        real = np.zeros(ids.shape, bool)
-        for number, row in enumerate(rows):
-            ids[number, : row.size] = row
-            real[number, : row.size] = True
+        sizes = np.array([row.size for row in rows])
+        real = np.arange(sizes.max()) < sizes[:, None]
+        ids = np.full(real.shape, pad, np.int64)
+        ids[real] = np.concatenate(rows)
         return Batch(
             ids=torch.from_numpy(ids),
             attention=None if real.all() else torch.from_numpy(real.astype(np.int64)),
@@ -115,8 +112,8 @@ class Observation:
         self._accumulators, self._batch = accumulators, batch
         self._fired = dict.fromkeys(accumulators, 0)
         self._sizes = [int(size) for size in batch.counted.sum(1) if size] if per_text else []
-        everything = bool(batch.counted.all())
-        self._counted = None if everything else torch.from_numpy(np.flatnonzero(batch.counted))
+        counted = torch.from_numpy(np.flatnonzero(batch.counted))
+        self._counted = None if len(counted) == batch.ids.numel() else counted
         self._sampled = torch.from_numpy(sampled)
 
     def see(self, site: Site, output: Any) -> None:
@@ -160,10 +157,9 @@ def _hook(site: Site, observation: Observation) -> Any:
             lambda module, args, output: observation.see(site, output)
         )
 
-    def before(module: nn.Module, args: tuple[Any, ...]) -> None:
-        observation.see(site, args[0] if args else None)
-
-    return site.module.register_forward_pre_hook(before)
+    return site.module.register_forward_pre_hook(
+        lambda module, args: observation.see(site, args[0] if args else None)
+    )
 
 
 def _as_float16(values: torch.Tensor) -> torch.Tensor:

@@ -13,9 +13,11 @@ import logging
 import math
 import os
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,7 @@ from lsn_eval.errors import RecordingError
 from lsn_eval.masks.names import LANGUAGE_NAME
 from lsn_eval.models.weights import weights_fingerprint
 from lsn_eval.recording.checkpoints import ARGUMENTS, Checkpoints, unfinished_folder
-from lsn_eval.recording.interrupts import Interruption, deferred_interrupt
-from lsn_eval.recording.language_recording import LanguageRecording
+from lsn_eval.recording.language_recording import LanguageRecording, deferred_interrupt
 from lsn_eval.recording.packing import RowSettings, RowStream
 from lsn_eval.recording.processes import Processes
 from lsn_eval.recording.recorded_model import RecordedModel
@@ -36,6 +37,7 @@ from lsn_eval.recording.texts import Document, token_array
 from lsn_eval.recording.tokenizing import Encoding
 from lsn_eval.statistics import ActivationStats
 from lsn_eval.storage.whole_files import full_disk_reported, refuse_to_replace
+from lsn_eval.version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +107,7 @@ def record(
                 "name, or --force without --resume"
             )
         refuse_to_replace(target, RecordingError, force=force)
-        recording = _Recording(
-            RecordedModel(model, settings.hookpoints), tokenizer, texts, settings
-        )
+        recording = _Recording(model, tokenizer, texts, settings)
         with full_disk_reported(target.parent, RecordingError):
             recording.record(target, resume=resume, progress=progress, command=command)
         # Arrays stay mapped, and with them the file, also once its name is gone.
@@ -117,36 +117,32 @@ def record(
 class _Recording:
     def __init__(
         self,
-        model: RecordedModel,
+        model: nn.Module,
         tokenizer: Any,
         texts: Mapping[str, Texts],
         settings: RecordingSettings,
     ) -> None:
-        self.model, self.texts, self.settings = model, texts, settings
-        self.length = model.length(settings.length)
+        self.model = RecordedModel(model, settings.hookpoints)
+        self.texts, self.settings = texts, settings
         self.processes = Processes.launched()
-        self.shard = self.processes.shard(*settings.shard)
         self.encoding = Encoding(
             tokenizer,
             special_tokens=settings.adds_special_tokens,
             skip_special_tokens=settings.skip_special_tokens,
-            vocabulary=model.vocabulary,
+            vocabulary=self.model.vocabulary,
         )
-        for language in texts:  # raises before anything runs
-            self._rows(language)
-            if hasattr(texts[language], "shape"):
-                token_array(texts[language], f"the texts of {language}")
-
-    def _rows(self, language: str) -> RowSettings:
-        hold_out = self.settings.hold_out
-        return RowSettings(
-            length=self.length,
-            pack=self.settings.pack,
-            limit=self.settings.tokens,
-            hold_out=getattr(self.texts[language], "hold_out", False)
-            if hold_out is None
-            else hold_out,
-        )
+        self.length = self.model.length(settings.length)
+        self.rows = {}
+        for language, given in texts.items():  # raises before anything runs
+            hold_out = settings.hold_out
+            self.rows[language] = RowSettings(
+                length=self.length,
+                pack=settings.pack,
+                limit=settings.tokens,
+                hold_out=getattr(given, "hold_out", False) if hold_out is None else hold_out,
+            )
+            if hasattr(given, "shape"):
+                token_array(given, f"the texts of {language}")
 
     def record(self, out: Path, *, resume: bool, progress: bool, command: str | None) -> None:
         """Record every language, and write `out` once all are there."""
@@ -161,42 +157,44 @@ class _Recording:
         self.processes.wait()
         if count > 1 and self.settings.batch_size == "auto" and self.model.device.type != "cpu":
             raise RecordingError("several processes need one --batch-size; give a number")
-        own = Checkpoints(whole if count == 1 else whole / f"process-{rank}")
+        folders = [whole / f"process-{n}" for n in range(count)] if count > 1 else [whole]
+        own = Checkpoints(folders[rank])
         started = own.open(self._arguments(command), resume=resume)
         try:
-            self._record_languages(own, started, progress and rank == 0)
+            batch_size = started.get("resolved_batch_size")
+            if batch_size is None:
+                wanted = self.settings.batch_size
+                batch_size = self.model.batch_size(self.length) if wanted == "auto" else wanted
+                own.note({**started, "resolved_batch_size": batch_size})
+            with deferred_interrupt() as interrupted:
+                for language in self.texts:
+                    if not own.finished(language).exists():
+                        self._record(language, own, batch_size, interrupted, progress and not rank)
         except BaseException:
             if own.empty:  # nothing to go on from, and nothing to be in the way
                 own.remove()
             raise
         self.processes.wait()
         if rank == 0:
-            folders = [whole / f"process-{n}" for n in range(count)] if count > 1 else [whole]
-            self._write(out, [Checkpoints(folder) for folder in folders], started)
+            files = [Checkpoints(at).finished(name) for name in self.texts for at in folders]
+            stats = ActivationStats.merged([ActivationStats.load(file) for file in files])
+            if not self.settings.keeps_sample:
+                stats = replace(stats, samples={})
+            replace(stats, provenance=self._provenance(stats, started)).save(out)
             Checkpoints(whole).remove()
         self.processes.wait()
 
-    def _record_languages(self, own: Checkpoints, started: Mapping[str, Any], shown: bool) -> None:
-        batch_size = started.get("resolved_batch_size")
-        if batch_size is None:
-            wanted = self.settings.batch_size
-            batch_size = self.model.batch_size(self.length) if wanted == "auto" else wanted
-            own.note({**started, "resolved_batch_size": batch_size})
-        with deferred_interrupt() as interruption:
-            for language in self.texts:
-                if not own.finished(language).exists():
-                    self._record_language(language, own, batch_size, interruption, shown)
-
-    def _record_language(
+    def _record(
         self,
         language: str,
         checkpoints: Checkpoints,
         batch_size: int,
-        interruption: Interruption,
+        interrupted: threading.Event,
         shown: bool,
     ) -> None:
-        texts = self.texts[language]
-        stream = RowStream(language, texts, self.encoding, self._rows(language))
+        texts, asked = self.texts[language], self.settings.tokens
+        stream = RowStream(language, texts, self.encoding, self.rows[language])
+        shard = self.processes.shard(*self.settings.shard)
         recording = LanguageRecording(
             self.model,
             stream,
@@ -204,7 +202,7 @@ class _Recording:
             self.settings,
             checkpoints,
             batch_size=batch_size,
-            shard=self.shard,
+            shard=shard,
         )
         bar = tqdm(
             desc=f"{language} ({list(self.texts).index(language) + 1}/{len(self.texts)})",
@@ -219,42 +217,29 @@ class _Recording:
             size = math.prod(texts.shape) if hasattr(texts, "shape") else None
             if fraction := texts.fraction() if hasattr(texts, "fraction") else None:
                 size = round(stream.tokens / fraction)
-            if sizes := [total for total in (size, self.settings.tokens) if total]:
-                bar.total = max(min(sizes) // self.shard[1], bar.n + tokens)
+            if sizes := [total for total in (size, asked) if total]:
+                bar.total = max(min(sizes) // shard[1], bar.n + tokens)
             bar.update(tokens)
 
         try:
-            recording.run(interruption, advance)
+            recording.run(interrupted, advance)
             keep = self.settings.keeps_sample or self.processes.count > 1
             result = recording.result(_source(texts), keep_sample=keep)
-            if self.settings.tokens and stream.tokens + self.length <= self.settings.tokens:
+            if asked and stream.tokens + self.length <= asked:
                 logger.warning(
                     "the texts of %s have %d tokens, fewer than the %d asked for",
                     language,
                     stream.tokens,
-                    self.settings.tokens,
+                    asked,
                 )
             result.save(checkpoints.finished(language))
         finally:
             recording.close()
             bar.close()
 
-    def _write(self, out: Path, folders: list[Checkpoints], started: Mapping[str, Any]) -> None:
-        parts = [
-            ActivationStats.load(folder.finished(language))
-            for language in self.texts
-            for folder in folders
-        ]
-        stats = ActivationStats.merged(parts)
-        stats = replace(
-            stats,
-            samples=stats.samples if self.settings.keeps_sample else {},
-            provenance=self._provenance(stats, started),
-        )
-        stats.save(out)
-
     def _provenance(self, stats: ActivationStats, started: Mapping[str, Any]) -> dict[str, Any]:
         settings = self.settings
+        packages = ("torch", "transformers", "tokenizers")
         return {
             "corpora": stats.provenance["corpora"],
             "dtype": self.model.dtype,
@@ -267,7 +252,7 @@ class _Recording:
                 "skip_special_tokens": settings.skip_special_tokens,
             },
             "quantiles": "tokens with the smallest hashes of corpus, row and position",
-            "versions": _versions(),
+            "versions": {"lsn_eval": __version__} | {name: version(name) for name in packages},
             "command": started["command"],
         }
 
@@ -291,13 +276,3 @@ class _Recording:
 
 def _source(texts: Texts) -> str:
     return getattr(texts, "source", None) or f"given as {type(texts).__name__}"
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    from lsn_eval.version import __version__
-
-    return {"lsn_eval": __version__} | {
-        name: version(name) for name in ("torch", "transformers", "tokenizers")
-    }

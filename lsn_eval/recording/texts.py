@@ -1,8 +1,9 @@
 """Texts to record: files, folders, globs, Hugging Face datasets, token files.
 
 A *document* is what a corpus calls one: a line of a `.txt` file, an entry of a `.jsonl` or
-`.parquet` file or of a dataset. One in `HELD_OUT_SHARE` documents, chosen by a hash of its
-identity, is held out for evaluation: `is_held_out` is the one rule for recording and for tasks.
+`.parquet` file or of a dataset; a blank one is left out. One in `HELD_OUT_SHARE` documents, chosen
+by a hash of its identity, is held out for evaluation: `is_held_out` is the one rule for recording
+and for tasks.
 """
 
 from __future__ import annotations
@@ -90,14 +91,14 @@ class TextFiles:
         for file, size in zip(self.files, self._sizes, strict=True):
             for document, share in self._documents(file, size):
                 self._done = before + share * size
-                yield document
+                if document.text.strip():
+                    yield document
             before += size
             self._done = before
 
     def _documents(self, file: Path, size: int) -> Iterator[tuple[Document, float]]:
-        kind = _kind(file)
         try:
-            if kind == ".parquet":
+            if _kind(file) == ".parquet":
                 yield from _parquet_documents(file, self.column)
                 return
             with open(file, "rb") as raw:
@@ -108,7 +109,7 @@ class TextFiles:
                     text = decoded(line, where, RecordingError)
                     if not text.strip():
                         continue
-                    if kind == ".txt":
+                    if _kind(file) == ".txt":
                         stripped = text.rstrip("\r\n")
                         document = Document(text if self.line_ends else stripped, stripped)
                     else:
@@ -141,16 +142,15 @@ def find_files(source: str) -> list[Path]:
         if not files:
             raise RecordingError(f"the folder {path} holds no texts; {known} are read")
         return files
-    files = [path] if path.is_file() else sorted(map(Path, glob.glob(str(path), recursive=True)))
-    files = [file for file in files if file.is_file()]
+    there = [path] if path.is_file() else map(Path, glob.glob(str(path), recursive=True))
+    files = sorted(file for file in there if file.is_file())
     if not files:
         raise RecordingError(f"{source!r} is no file, no folder and no glob that matches a file")
-    for file in files:
-        if not _readable(file):
-            raise RecordingError(
-                f"{file}: {known} and token tensors ({TOKEN_SUFFIX}) are read; convert it, or "
-                "name the files to read"
-            )
+    if unknown := next((file for file in files if not _readable(file)), None):
+        raise RecordingError(
+            f"{unknown}: {known} and token tensors ({TOKEN_SUFFIX}) are read; convert it, or "
+            "name the files to read"
+        )
     return files
 
 
@@ -188,9 +188,7 @@ def _parquet_documents(file: Path, column: str) -> Iterator[tuple[Document, floa
             for record in batch.to_pylist():
                 read += 1
                 record = record if column in names else dict.fromkeys(names)
-                document = _column_document(record, f"{file}, row {read}", column)
-                if document.text.strip():
-                    yield document, read / total
+                yield _column_document(record, f"{file}, row {read}", column), read / total
     except pyarrow.ArrowException as error:
         raise RecordingError(f"{file} is no whole parquet file ({error})") from error
 
@@ -208,9 +206,6 @@ class DatasetTexts:
         self.name, self.config = name, config or None
         self.split, self.column = split, column
         self.source = f"{name}{':' if config else ''}{config}[{split}]"
-
-    def fraction(self) -> None:
-        """A stream does not say how long it is."""
 
     def __iter__(self) -> Iterator[Document]:
         import datasets
@@ -235,19 +230,10 @@ class DatasetTexts:
             ) from error
 
 
-@dataclass(frozen=True, eq=False)
-class TokenFile:
+class TokenFile(np.ndarray[Any, np.dtype[np.int64]]):
     """Token ids [token] or [row, token], and the file they are from."""
 
     source: str
-    tokens: NDArray[np.int64]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.tokens.shape
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self.tokens, dtype)
 
 
 def read_tokens(source: str) -> TokenFile:
@@ -261,8 +247,10 @@ def read_tokens(source: str) -> TokenFile:
         raise RecordingError(
             f"{source} is {len(files)} files; one {TOKEN_SUFFIX} file a language was expected"
         )
-    tokens = load_plain_tensors(files[0], RecordingError)
-    return TokenFile(source, token_array(tokens, str(files[0])))
+    loaded = load_plain_tensors(files[0], RecordingError)
+    tokens = token_array(loaded, str(files[0])).view(TokenFile)
+    tokens.source = source
+    return tokens
 
 
 def token_array(tokens: Any, where: str) -> NDArray[np.int64]:
@@ -280,8 +268,3 @@ def token_array(tokens: Any, where: str) -> NDArray[np.int64]:
     if array.size and array.min() < 0:
         raise RecordingError(f"{where} holds token {array.min()}; 0 or more was expected")
     return array
-
-
-def is_token_file(source: str) -> bool:
-    """Whether `source` names token tensors rather than texts."""
-    return source.lower().endswith(TOKEN_SUFFIX)

@@ -10,8 +10,9 @@ are run again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -87,15 +88,7 @@ def count_above_thresholds(
             raise RecordingError(
                 f"texts of {language} were recorded and not given; given are {', '.join(texts)}"
             )
-
-        def run(accumulators: Mapping[tuple[str, str], Any], language: str = language) -> None:
-            with recorded.evaluating():
-                for batch in _batches(
-                    stats, recorded, tokenizer, language, texts[language], tokens
-                ):
-                    with observing(recorded.sites, accumulators, batch):
-                        recorded.run(batch.ids, batch.attention)
-
+        run = partial(_run_again, stats, recorded, tokenizer, language, texts[language], tokens)
         quantiles = {
             (site.hookpoint, site.layer): _BatchQuantiles(site.width) for site in recorded.sites
         }
@@ -105,21 +98,21 @@ def count_above_thresholds(
         for (hookpoint, layer), counted in exceedances.items():
             above[hookpoint][row, stats.model.layers.index(layer)] = counted.count
     arrays = {
-        at: {**statistics, **({"above_threshold": above[at]} if at in above else {})}
-        for at, statistics in stats.arrays.items()
+        at: {**statistics, "above_threshold": above[at]} for at, statistics in stats.arrays.items()
     }
     return replace(stats, arrays=arrays)
 
 
-def _batches(
+def _run_again(
     stats: ActivationStats,
     model: RecordedModel,
     tokenizer: Any,
     language: str,
     texts: Any,
     tokens: int | None,
-) -> Iterator[Batch]:
-    """The batches that one language's recording ran."""
+    accumulators: Mapping[tuple[str, str], Any],
+) -> None:
+    """Run the batches of one language's recording."""
     corpora = stats.provenance.get("corpora", {}).get(language, [])
     settings = stats.provenance.get("settings", {})
     if len(corpora) != 1 or corpora[0].get("shard") != [1, 1] or "length" not in settings:
@@ -134,18 +127,15 @@ def _batches(
         skip_special_tokens=settings["skip_special_tokens"],
         vocabulary=model.vocabulary,
     )
-    rows = RowSettings(
-        length=settings["length"],
-        pack=settings["pack"],
-        limit=tokens,
-        hold_out=corpus["held_out"],
-    )
+    rows = RowSettings(settings["length"], settings["pack"], tokens, corpus["held_out"])
     stream = RowStream(language, texts, encoding, rows)
     size = corpus["batch_size"]
-    for number, together in enumerate(batches(stream, size)):
-        batch = Batch.of(together, number * size, encoding.pad, encoding.skipped)
-        if batch.tokens:
-            yield batch
+    with model.evaluating():
+        for number, together in enumerate(batches(stream, size)):
+            batch = Batch.of(together, number * size, encoding.pad, encoding.skipped)
+            if batch.tokens:
+                with observing(model.sites, accumulators, batch):
+                    model.run(batch.ids, batch.attention)
     if stream.sha256 != corpus["texts_sha256"]:
         raise RecordingError(
             f"the texts of {language} are not those that were recorded (digests "

@@ -8,7 +8,6 @@ import torch
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording.packing import RowSettings, RowStream, batches
-from lsn_eval.recording.texts import Document, is_held_out
 from lsn_eval.statistics.document_sketch import shared_documents
 
 
@@ -31,14 +30,6 @@ def test_packing_concatenates_and_cuts() -> None:
     rows, stream = rows_of(texts, length=2, limit=5)
     assert rows == [letters[:2], letters[2:4]]
     assert stream.documents == 3  # "abc", "" and the one that was cut
-
-
-def test_packing_over_many_groups() -> None:
-    texts = [f"text {number} " for number in range(1000)]
-    rows, stream = rows_of(texts, length=7)
-    letters = by_letter(["".join(texts)])[0]
-    assert [token for row in rows for token in row] == letters[: len(letters) // 7 * 7]
-    assert stream.documents == 1000
 
 
 def test_one_text_a_row() -> None:
@@ -80,21 +71,6 @@ def test_whatever_is_cut_from_a_text_shares_its_documents() -> None:
     assert [shared_documents(sketch(tokens), cut) for cut in cuts] == [1] * 2
 
 
-def test_held_out_documents_are_never_recorded() -> None:
-    documents = [Document(f"text {number}", f"id {number}") for number in range(500)]
-    seen = []
-    stream = RowStream(
-        "de",
-        documents,
-        lambda texts: seen.extend(texts) or by_letter(texts),
-        RowSettings(length=8, hold_out=True),
-    )
-    list(stream)
-    expected = [d.text for d in documents if not is_held_out(d.identity)]
-    assert seen == expected
-    assert len(expected) < 500
-
-
 @pytest.mark.parametrize(
     ("texts", "settings", "message"),
     [
@@ -111,11 +87,10 @@ def test_rows_that_cannot_be(texts, settings, message: str) -> None:
 
 
 def test_the_digest_covers_cuts_and_tokens() -> None:
-    digests = set()
-    for texts, length in ((["abcd"], 2), (["abcd"], 4), (["abce"], 4)):
-        digests.add(rows_of(texts, length=length)[1].sha256)
-    assert len(digests) == 3
-    assert rows_of(["ab", "cd"], length=4)[1].sha256 == rows_of(["abcd"], length=4)[1].sha256
+    cases = ((["abcd"], 2), (["abcd"], 4), (["abce"], 4), (["ab", "cd"], 4))
+    digests = [rows_of(texts, length=length)[1].sha256 for texts, length in cases]
+    assert len(set(digests)) == 3
+    assert digests[3] == digests[1]
 
 
 def test_batches() -> None:

@@ -46,8 +46,12 @@ def test_equals_a_plain_loop_in_half_precision(model_type: str, dtype, tokenizer
 
 
 def test_counts_are_exact_and_alone(tokenizer) -> None:
+    """And the head does not run, as logits are not needed."""
     model = tiny_model("llama")
+    head = model.lm_head
+    model.lm_head = None
     stats = record(model, tokenizer, TEXTS, length=32, batch_size=1, statistics="counts")
+    model.lm_head = head
     assert stats.names("mlp.act") == ("positive",)
     loop = plain_loop(model, ["mlp.act"], packed(tokenizer, TEXTS["fr"], 32))
     np.testing.assert_array_equal(stats.get("mlp.act", "positive")[1], (loop["mlp.act"] > 0).sum(0))
@@ -181,11 +185,10 @@ def test_held_out_documents(tokenizer) -> None:
     documents = [Document(f"Satz {n}. ", f"id {n}") for n in range(60)]
     recorded = [document.text for document in documents if not is_held_out(document.identity)]
     model = tiny_model("llama")
-    split = record(model, tokenizer, {"de": documents}, length=16, batch_size=4, hold_out=True)
-    assert (
-        split.digest == record(model, tokenizer, {"de": recorded}, length=16, batch_size=4).digest
-    )
-    whole = record(model, tokenizer, {"de": documents}, length=16, batch_size=4)
+    options: dict[str, Any] = {"length": 16, "batch_size": 4}
+    split = record(model, tokenizer, {"de": documents}, hold_out=True, **options)
+    assert split.digest == record(model, tokenizer, {"de": recorded}, **options).digest
+    whole = record(model, tokenizer, {"de": documents}, **options)
     assert whole.tokens["de"] > split.tokens["de"]
     assert split.provenance["corpora"]["de"][0]["held_out"] is True
 
@@ -217,15 +220,6 @@ def test_the_model_is_as_it_was(family: str, tokenizer) -> None:
         assert torch.equal(tensor, state[name])
     model.eval()
     assert torch.equal(model(ids).logits, before)
-
-
-def test_the_head_does_not_run(tokenizer) -> None:
-    model = tiny_model("llama")
-    calls = []
-    handle = model.lm_head.register_forward_hook(lambda *args: calls.append(1))
-    record(model, tokenizer, TEXTS, length=16, batch_size=4)
-    handle.remove()
-    assert not calls
 
 
 class _Bypass(nn.Module):
@@ -322,31 +316,18 @@ def test_a_full_disk_is_said(tmp_path: Path, options: dict[str, Any]) -> None:
         ({"sample_tokens": 0}, "1 or more"),
         ({"resume": True}, "resume needs the file"),
         ({"out": "/nowhere/at/all/stats"}, "does not exist"),
+        ({"texts": {}}, "no texts were given"),
+        ({"texts": {"none": ["a"]}}, "a name such as"),
+        ({"texts": {"a/b": ["a"]}}, "a name such as"),
+        ({"texts": {"de": []}}, "texts of de are empty"),
+        ({"texts": {"de": TEXTS["de"], "fr": TEXTS["de"]}}, "recorded from the same texts"),
+        ({"tokenizer": None}, "texts need a tokenizer"),
     ],
 )
-def test_settings_that_cannot_be(options: dict[str, Any], message: str, tokenizer) -> None:
+def test_what_cannot_be_recorded(options: dict[str, Any], message: str, tokenizer) -> None:
+    usual = {"tokenizer": tokenizer, "texts": TEXTS, "length": 16}
     with pytest.raises(LsnError, match=message):
-        record(tiny_model("llama"), tokenizer, TEXTS, **{"length": 16, **options})
-
-
-@pytest.mark.parametrize(
-    ("texts", "message"),
-    [
-        ({}, "no texts were given"),
-        ({"none": ["a"]}, "a name such as"),
-        ({"a/b": ["a"]}, "a name such as"),
-        ({"de": []}, "texts of de are empty"),
-        ({"de": TEXTS["de"], "fr": TEXTS["de"]}, "recorded from the same texts"),
-    ],
-)
-def test_texts_that_cannot_be(texts: dict[str, Any], message: str, tokenizer) -> None:
-    with pytest.raises(LsnError, match=message):
-        record(tiny_model("llama"), tokenizer, texts, length=16)
-
-
-def test_texts_need_a_tokenizer() -> None:
-    with pytest.raises(RecordingError, match="texts need a tokenizer"):
-        record(tiny_model("llama"), None, TEXTS, length=16)
+        record(tiny_model("llama"), **(usual | options))
 
 
 def test_tokens_are_limited(tokenizer, caplog: pytest.LogCaptureFixture) -> None:

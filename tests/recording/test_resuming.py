@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from builders.models import tiny_model
-from builders.plain_recording import TEXTS, assert_same
+from builders.plain_recording import TEXTS, assert_same, assert_same_responses
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording import record
@@ -23,14 +23,20 @@ from lsn_eval.recording.checkpoints import Checkpoints, unfinished_folder
 from lsn_eval.statistics import ActivationStats
 
 
-@pytest.mark.parametrize("pack", [True, False])
-def test_shards_add_up_to_one_run(tmp_path: Path, tokenizer, pack: bool) -> None:
+@pytest.mark.parametrize(
+    ("pack", "texts", "count"),
+    [(True, TEXTS, 3), (False, TEXTS, 3), (True, {"de": TEXTS["de"][:3]}, 4)],
+    ids=["packed", "a text a row", "more shards than batches"],
+)
+def test_shards_add_up_to_one_run(tokenizer, pack: bool, texts: dict[str, Any], count: int) -> None:
     model = tiny_model("llama")
     options: dict[str, Any] = {
         "length": 16, "batch_size": 3, "sample_tokens": 150, "pack": pack, "per_text": not pack,
     }  # fmt: skip
-    whole = record(model, tokenizer, TEXTS, **options)
-    shards = [record(model, tokenizer, TEXTS, shard=(n, 3), **options) for n in (2, 3, 1)]
+    whole = record(model, tokenizer, texts, **options)
+    order = [*range(2, count + 1), 1]
+    shards = [record(model, tokenizer, texts, shard=(n, count), **options) for n in order]
+    assert (0 in [shard.tokens["de"] for shard in shards]) == (count == 4)
     merged = ActivationStats.merged(shards)
     assert merged.languages == whole.languages
     assert merged.tokens == whole.tokens
@@ -40,45 +46,38 @@ def test_shards_add_up_to_one_run(tmp_path: Path, tokenizer, pack: bool) -> None
             np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
         else:
             np.testing.assert_array_equal(found, expected)
-    if not pack:
-        for layer in (0, 1):
-            np.testing.assert_array_equal(
-                merged.responses("mlp.act", layer), whole.responses("mlp.act", layer)
-            )
-    [entry] = merged.provenance["corpora"]["de"]
-    [expected_entry] = whole.provenance["corpora"]["de"]
-    assert entry == expected_entry
+    assert_same_responses(merged, whole)
+    assert merged.provenance["corpora"]["de"] == whole.provenance["corpora"]["de"]
     with pytest.raises(ValueError, match="share tokens"):
         shards[0].merge(shards[0])
 
 
-def test_more_shards_than_batches(tokenizer) -> None:
-    model = tiny_model("llama")
-    texts = {"de": TEXTS["de"][:3]}
-    options: dict[str, Any] = {"length": 16, "batch_size": 2}
-    shards = [record(model, tokenizer, texts, shard=(n, 4), **options) for n in range(1, 5)]
-    assert 0 in [shard.tokens["de"] for shard in shards]
-    merged = ActivationStats.merged(shards)
-    whole = record(model, tokenizer, texts, **options)
-    for name in ("positive", "max", "p10", "median", "p90"):
-        np.testing.assert_array_equal(merged.get("mlp.act", name), whole.get("mlp.act", name))
-
-
 class _Stopping:
-    """Texts that raise after `count` of them, once."""
+    """Texts that raise after `count` of them."""
 
     source = "stopping"
 
-    def __init__(self, texts: list[str], count: int, error: type[BaseException]) -> None:
-        self.texts, self.count, self.error = texts, count, error
+    def __init__(self, texts: list[str], count: int = -1) -> None:
+        self.texts, self.count = texts, count
 
     def __iter__(self) -> Iterator[str]:
         for number, text in enumerate(self.texts):
             if number == self.count:
-                raise self.error("stopped")
+                self.stop()
             yield text
 
+    def stop(self) -> None:
+        raise RuntimeError("stopped")
 
+
+def stop(out: Path, tokenizer: Any, texts: list[str], count: int, **options: Any) -> None:
+    """Leave an unfinished recording that stopped after `count` texts."""
+    with pytest.raises(RuntimeError, match="stopped"):
+        stopping = {"de": _Stopping(texts, count)}
+        record(tiny_model("llama"), tokenizer, stopping, out=out, **{**SMALL, **options})
+
+
+SMALL: dict[str, Any] = {"length": 16, "batch_size": 8, "checkpoint_seconds": 0}
 MANY = {language: texts * 30 for language, texts in TEXTS.items()}
 
 
@@ -93,7 +92,7 @@ def test_resuming_gives_the_same_bits(tmp_path: Path, tokenizer, pack: bool, sto
 
     def texts(count: int) -> dict[str, _Stopping]:
         return {
-            language: _Stopping(many, count if language == stopped else -1, RuntimeError)
+            language: _Stopping(many, count if language == stopped else -1)
             for language, many in MANY.items()
         }
 
@@ -118,10 +117,8 @@ def test_resuming_gives_the_same_bits(tmp_path: Path, tokenizer, pack: bool, sto
 def test_what_resuming_refuses(tmp_path: Path, tokenizer) -> None:
     model = tiny_model("llama")
     out = tmp_path / "stats"
-    options: dict[str, Any] = {"out": out, "length": 16, "batch_size": 8, "checkpoint_seconds": 0}
-    with pytest.raises(RuntimeError, match="stopped"):
-        record(model, tokenizer, {"de": _Stopping(MANY["de"], 300, RuntimeError)}, **options)
-    texts = {"de": _Stopping(MANY["de"], -1, RuntimeError)}
+    stop(out, tokenizer, MANY["de"], 300)
+    options, texts = {"out": out, **SMALL}, {"de": _Stopping(MANY["de"])}
     with pytest.raises(RecordingError, match=r"unfinished recording is in .*--resume"):
         record(model, tokenizer, texts, **options)
     options["resume"] = True
@@ -140,9 +137,8 @@ def test_what_resuming_refuses(tmp_path: Path, tokenizer) -> None:
         record(other, tokenizer, texts, **options)
     changed = [*MANY["de"][:250], "something else", *MANY["de"][251:]]
     for other in ([f"x{text}" for text in MANY["de"]], MANY["de"][:100], changed):
-        others = {"de": _Stopping(other, -1, RuntimeError)}
         with pytest.raises(RecordingError, match="not those that were recorded before the stop"):
-            record(model, tokenizer, others, **options)
+            record(model, tokenizer, {"de": _Stopping(other)}, **options)
     part = unfinished_folder(out) / "process-0"
     part.mkdir()
     with pytest.raises(RecordingError, match="launch as many"):
@@ -160,24 +156,19 @@ def test_texts_are_the_same_as_far_as_batches_were_run(
     """Beyond the saved state, too: the batches run since then have written into the sample."""
     model = tiny_model("llama")
     out = tmp_path / "stats"
-    options: dict[str, Any] = {"out": out, "length": 16, "batch_size": 8, "sample_tokens": 50}
+    options: dict[str, Any] = {"length": 16, "batch_size": 8, "sample_tokens": 50}
     lines = [f"{number:16}" for number in range(700)]  # a row each: 200 of them fill batches
     saves = []
     save = Checkpoints.save
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "save", lambda *given: saves.append(saves or save(*given)))
-        with pytest.raises(RuntimeError, match="stopped"):
-            record(
-                model, tokenizer, {"de": _Stopping(lines, 600, RuntimeError)},
-                checkpoint_seconds=0, **options,
-            )  # fmt: skip
+        stop(out, tokenizer, lines, 600, sample_tokens=50)
     assert len(saves) > 5
     other = lines[:200] if change == "shortened" else [*lines[:200], *MANY["fr"]]
     with pytest.raises(RecordingError, match="not those that were recorded before the stop"):
-        record(model, tokenizer, {"de": _Stopping(other, -1, RuntimeError)}, resume=True, **options)
-    texts = {"de": _Stopping(lines, -1, RuntimeError)}
-    resumed = record(model, tokenizer, texts, resume=True, **options)
-    del options["out"]
+        record(model, tokenizer, {"de": _Stopping(other)}, out=out, resume=True, **options)
+    texts = {"de": _Stopping(lines)}
+    resumed = record(model, tokenizer, texts, out=out, resume=True, **options)
     assert_same(resumed, record(model, tokenizer, texts, **options))
 
 
@@ -194,38 +185,31 @@ def test_texts_are_the_same_as_far_as_batches_were_run(
 def test_a_damaged_folder_is_not_gone_on_from(
     tmp_path: Path, tokenizer, file: str, content: bytes | None, message: str
 ) -> None:
-    options: dict[str, Any] = {
-        "out": tmp_path / "stats", "length": 16, "batch_size": 8, "checkpoint_seconds": 0,
-    }  # fmt: skip
-    texts = {"de": _Stopping(MANY["de"], 300, RuntimeError)}
-    with pytest.raises(RuntimeError, match="stopped"):
-        record(tiny_model("llama"), tokenizer, texts, **options)
-    damaged = unfinished_folder(tmp_path / "stats") / file
+    out = tmp_path / "stats"
+    stop(out, tokenizer, MANY["de"], 300)
+    damaged = unfinished_folder(out) / file
     damaged.unlink() if content is None else damaged.write_bytes(content)
+    texts = {"de": _Stopping(MANY["de"])}
     with pytest.raises(RecordingError, match=message):
-        record(tiny_model("llama"), tokenizer, texts, resume=True, **options)
+        record(tiny_model("llama"), tokenizer, texts, out=out, resume=True, **SMALL)
 
 
 @pytest.mark.slow
 def test_ctrl_c_saves_after_the_batch(tmp_path: Path, tokenizer, ctrl_c: None) -> None:
     model = tiny_model("llama")
     out = tmp_path / "stats"
-    options: dict[str, Any] = {"out": out, "length": 16, "batch_size": 2}
+    options: dict[str, Any] = {"length": 16, "batch_size": 2}
 
     class Pressed(_Stopping):
-        def __iter__(self) -> Iterator[str]:
-            for number, text in enumerate(self.texts):
-                if number == 300:
-                    os.kill(os.getpid(), signal.SIGINT)
-                yield text
+        def stop(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        record(model, tokenizer, {"de": Pressed(MANY["de"], -1, RuntimeError)}, **options)
+        record(model, tokenizer, {"de": Pressed(MANY["de"], 300)}, out=out, **options)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert (unfinished_folder(out) / "state").exists()
-    texts = {"de": _Stopping(MANY["de"], -1, RuntimeError)}
-    resumed = record(model, tokenizer, texts, resume=True, **options)
-    del options["out"]
+    texts = {"de": _Stopping(MANY["de"])}
+    resumed = record(model, tokenizer, texts, out=out, resume=True, **options)
     assert_same(resumed, record(model, tokenizer, texts, **options))
 
 

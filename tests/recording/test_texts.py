@@ -25,8 +25,9 @@ from lsn_eval.recording.texts import (
 )
 
 TEXTS = ["Grüße aus Köln", "你好，世界", "one two  three"]
-JSON_LINES = "".join(json.dumps({"id": str(n), "text": t}) + "\n" for n, t in enumerate(TEXTS))
-PLAIN = "\n".join(TEXTS)  # no final newline, as some published files
+ROWS = [{"id": str(n), "text": text} for n, text in enumerate([*TEXTS, "", " \n"])]
+JSON_LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
+PLAIN = "\n \n\n".join(TEXTS)  # no final newline, as some published files
 
 
 def write(path: Path) -> Path:
@@ -35,7 +36,7 @@ def write(path: Path) -> Path:
         import pyarrow
         import pyarrow.parquet
 
-        table = pyarrow.table({"id": ["0", "1", "2"], "text": TEXTS, "other": [1, 2, 3]})
+        table = pyarrow.Table.from_pylist([{**row, "other": 1} for row in ROWS])
         pyarrow.parquet.write_table(table, path)
         return path
     content = (JSON_LINES if ".jsonl" in suffixes else PLAIN).encode()
@@ -57,6 +58,7 @@ KINDS = ["a.txt", "a.jsonl", "a.parquet"] + [
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind_of_file(tmp_path: Path, name: str) -> None:
+    """Its documents but the blank ones."""
     files = TextFiles(str(write(tmp_path / name)))
     documents = list(files)
     assert [document.text for document in documents] == TEXTS
@@ -75,6 +77,12 @@ def test_folders_and_globs(tmp_path: Path) -> None:
     assert [file.name for file in find_files(str(tmp_path))] == ["b.txt", "a.jsonl.gz"]
     assert [d.text for d in TextFiles(str(tmp_path))] == TEXTS * 2
     assert [file.name for file in find_files(str(tmp_path / "**" / "*.gz"))] == ["a.jsonl.gz"]
+    (tmp_path / "c.jsonl").write_text('{"content": "x"}\n')
+    assert [d.text for d in TextFiles(str(tmp_path / "c.jsonl"), column="content")] == ["x"]
+    for source in ("missing.txt", "*.bz2", "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        with pytest.raises(RecordingError, match=r"no file|holds no texts"):
+            find_files(str(tmp_path / source))
 
 
 def test_line_ends_are_kept_for_packing(tmp_path: Path) -> None:
@@ -123,17 +131,6 @@ def test_damaged_files_are_said_to_be(tmp_path: Path, name: str) -> None:
     assert damaged > len(places) / 2
 
 
-@pytest.mark.parametrize("source", ["missing.txt", "*.txt", ""])
-def test_nothing_there(tmp_path: Path, source: str) -> None:
-    with pytest.raises(RecordingError, match=r"no file|holds no texts"):
-        find_files(str(tmp_path / source))
-
-
-def test_another_column(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"content": "x"}\n')
-    assert [d.text for d in TextFiles(str(tmp_path / "a.jsonl"), column="content")] == ["x"]
-
-
 def test_held_out_is_a_tenth_by_sha256() -> None:
     identities = [str(number) for number in range(20_000)]
     held = [identity for identity in identities if is_held_out(identity)]
@@ -149,7 +146,7 @@ def test_a_dataset_is_streamed_with_its_configuration(tmp_path: Path) -> None:
     pytest.importorskip("datasets")
     configs = []
     for language in ("de", "fr"):
-        lines = [{"id": f"{n}", "text": f"{language} {n}"} for n in range(5)]
+        lines = [{"id": f"{n}", "text": f"{language} {n}" if n < 5 else " "} for n in range(6)]
         (tmp_path / f"{language}.jsonl").write_text("\n".join(map(json.dumps, lines)))
         configs.append(f"- config_name: v1.{language}\n  data_files: {language}.jsonl\n")
     (tmp_path / "README.md").write_text(f"---\nconfigs:\n{''.join(configs)}---\n")
@@ -170,7 +167,7 @@ def test_token_tensors(tmp_path: Path) -> None:
     path = tmp_path / "id.de.pt"
     torch.save(torch.arange(10), path)
     found = read_tokens(str(path))
-    np.testing.assert_array_equal(found.tokens, np.arange(10))
+    np.testing.assert_array_equal(found, np.arange(10))
     assert found.source == str(path)
     for wrong in (torch.zeros(3), {"a": 1}, torch.zeros(1, 1, 1, dtype=torch.long)):
         torch.save(wrong, path)
