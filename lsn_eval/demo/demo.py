@@ -11,7 +11,7 @@ import json
 import shutil
 from pathlib import Path
 
-from lsn_eval.comparing import Comparison, Panel, compare
+from lsn_eval.comparing import Comparison, compare
 from lsn_eval.demo.verdict import DemoVerdict
 from lsn_eval.errors import LsnError
 from lsn_eval.results import read_results
@@ -59,13 +59,12 @@ def run_demo(out: Path, *, controls: int = 5) -> DemoVerdict:
         raise LsnError(f"conditions of the demo failed: {reasons}")
 
     comparison = compare(read_results([results]))
-    verdict = DemoVerdict(_matrix(comparison))
+    verdict = DemoVerdict(next(p for p in comparison.panels if (p.family, p.metric) == MATRIX))
     with whole_file(out / MATRIX_FILE, LsnError) as file:
         file.write((json.dumps(verdict.to_json(), indent=2) + "\n").encode())
     save_figure(heat_map(verdict.panel, draws=comparison.draws), out / HEAT_MAP)
-    metrics = ("token_perplexity", "lsn_language_accuracy")
-    options = ReportOptions(choice=Choice(metrics=metrics))
-    write_report([results], out / REPORT, options)
+    choice = Choice(metrics=("token_perplexity", "lsn_language_accuracy"))
+    write_report([results], out / REPORT, ReportOptions(choice=choice))
     print(f"\n{demo_text(comparison, verdict)}")
     print(f"Results files, {MATRIX_FILE}, {HEAT_MAP} and {REPORT} are in {out}")
     return verdict
@@ -80,9 +79,9 @@ def _clear(results: Path) -> None:
         arguments = stored_arguments(results)
         model_args = arguments.get("model_args")
         model_args = model_args if isinstance(model_args, dict) else {}
-        found = (model_args.get("pretrained"), model_args.get("mask"), arguments.get("tasks"))
-        if found != (MODEL, MASK, [TASKS]):
-            model, mask, tasks = found
+        model, mask = model_args.get("pretrained"), model_args.get("mask")
+        tasks = arguments.get("tasks")
+        if (model, mask, tasks) != (MODEL, MASK, [TASKS]):
             raise LsnError(
                 f"{results} holds another sweep (model {model}, mask {mask}, tasks {tasks}), and "
                 "the demo replaces none but its own; give another --out"
@@ -110,7 +109,3 @@ _LEGEND = (
     "Rows are conditions (en:zero: the English neurons set to 0; controls: as many random "
     "neurons), columns languages of text."
 )
-
-
-def _matrix(comparison: Comparison) -> Panel:
-    return next(panel for panel in comparison.panels if (panel.family, panel.metric) == MATRIX)

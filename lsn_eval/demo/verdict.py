@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,10 +33,10 @@ class DemoVerdict:
         Raises:
             LsnError: it was not measured.
         """
-        found = self.panel.change(f"{zeroed}:zero", text)
-        if found is None or found.relative is None:
+        change = self.panel.change(f"{zeroed}:zero", text)
+        if change is None or change.relative is None:
             raise LsnError(f"{zeroed}:zero on text in {text} has no change of perplexity")
-        return found
+        return change
 
     def relative(self, zeroed: str, text: str) -> float:
         """Perplexity under `zeroed:zero` over perplexity without, minus 1."""
@@ -51,19 +52,16 @@ class DemoVerdict:
             own = self.relative(language, language)
             if own <= DIAGONAL_AT_LEAST:
                 yield f"{language}: its own change is {own:+.1%}, not above {DIAGONAL_AT_LEAST:.0%}"
-            else:
-                yield from self._spread(language, own)
+            for other in self.languages:
+                change = self.relative(language, other)
+                spreads = other != language and abs(change) >= OFF_DIAGONAL_BELOW * own
+                if spreads and own > DIAGONAL_AT_LEAST:
+                    yield (
+                        f"{language}: text in {other} changes by {change:+.1%}, a fifth of "
+                        f"{own:+.1%} or more"
+                    )
             if own <= max(self.controls(language)):
                 yield f"{language}: a random control changes its text as much"
-
-    def _spread(self, language: str, own: float) -> Iterator[str]:
-        for other in self.languages:
-            change = self.relative(language, other)
-            if other != language and abs(change) >= OFF_DIAGONAL_BELOW * own:
-                yield (
-                    f"{language}: text in {other} changes by {change:+.1%}, a fifth of "
-                    f"{own:+.1%} or more"
-                )
 
     def __str__(self) -> str:
         """What the matrix shows, in a sentence."""
@@ -71,21 +69,16 @@ class DemoVerdict:
         if lacking:
             return "The expected picture does NOT show: " + "; ".join(lacking) + "."
         own = [self.relative(language, language) for language in self.languages]
-        others = [
-            abs(self.relative(zeroed, text))
-            for zeroed in self.languages
-            for text in self.languages
-            if zeroed != text
-        ]
-        controls = [change for language in self.languages for change in self.controls(language)]
-        count = min(len(self.controls(language)) for language in self.languages)
+        others = [abs(self.relative(*pair)) for pair in itertools.permutations(self.languages, 2)]
+        controls = [self.controls(language) for language in self.languages]
+        count = min(map(len, controls))
         p = max(self.change(language, language).control_p or 1.0 for language in self.languages)
         return (
             f"Setting a language's planted neurons to 0 raises perplexity by {min(own):.1%} to "
             f"{max(own):.1%} on its own text and moves it by at most {max(others):.1%} on any "
-            f"other; as many random neurons raise it by at most {max(controls):.1%} on that text "
-            f"(p = {p_value(p)} or less in every language, and {count} controls can show no less "
-            f"than {p_value(1 / (count + 1))})."
+            f"other; as many random neurons raise it by at most {max(map(max, controls)):.1%} on "
+            f"that text (p = {p_value(p)} or less in every language, and {count} controls can show "
+            f"no less than {p_value(1 / (count + 1))})."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -97,7 +90,7 @@ class DemoVerdict:
             "baseline_token_perplexity": {
                 language: change.baseline.value
                 for language, change in own.items()
-                if change.baseline is not None
+                if change.baseline
             },
             "relative_change": {
                 zeroed: {text: self.relative(zeroed, text) for text in languages}

@@ -247,7 +247,7 @@ class LsnHF(SeededGeneration, HFLM):
         return {**super().get_model_info(), "lsn": record}
 
     def _record(self) -> dict[str, Any]:
-        mask = self._mask
+        mask, intervention = self._mask, self._intervention
         record: dict[str, Any] = {
             "version": __version__,
             "condition": str(self._condition),
@@ -256,29 +256,34 @@ class LsnHF(SeededGeneration, HFLM):
                 "type": self.model.config.model_type,
                 "dtype": str(self.model.dtype).removeprefix("torch."),
             },
-            "mask": None
-            if mask is None
-            else {
+            "mask": mask
+            and {
                 "name": self._mask_name,
                 "digest": mask.digest,
                 "method": mask.method.name,
                 "languages": list(mask.languages),
                 "model": mask.model.name,
             },
-            "neurons_per_layer": {},
-            "warnings": []
-            if self._intervention is None
-            else list(self._intervention.report.doubts),
-            "seen": self._earlier or {},
+            "neurons_per_layer": intervention.neurons_per_layer() if intervention else {},
+            "warnings": list(intervention.report.doubts) if intervention else [],
+            "seen": self._seen(),
             "answered_from_cache": self._database is not None and not self._model_calls,
         }
-        if self._intervention is not None:
-            record["neurons_per_layer"] = self._intervention.neurons_per_layer()
-            record["seen"] = self._intervention.report.to_json()
-            if self._earlier is not None:
-                record["seen"] = _added(self._earlier, record["seen"])
         record["signature"] = signature(record)
         return record
+
+    def _seen(self) -> dict[str, Any]:
+        """What the hooks saw in this run and in those whose responses are in the cache."""
+        earlier = self._earlier or {}
+        if self._intervention is None:
+            return earlier
+        seen = self._intervention.report.to_json()
+        for hookpoint, counts in seen["hookpoints"].items():
+            for name, count in earlier.get("hookpoints", {}).get(hookpoint, {}).items():
+                if name != "neurons":
+                    counts[name] += count
+        seen["unchanged"] = seen["unchanged"] or earlier.get("unchanged", [])
+        return seen
 
     def _model_name(self) -> str:
         pretrained = self._arguments["pretrained"]
@@ -296,16 +301,3 @@ class LsnHF(SeededGeneration, HFLM):
 
 _NOT_IDENTITY = frozenset({"batch_size", "max_batch_size", "device"})
 """Arguments that change rounding at most: two runs that differ in them share a cache."""
-
-
-def _added(earlier: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """What the hooks saw in this run and in those whose responses are in the cache."""
-    hookpoints = {}
-    for hookpoint, counts in now["hookpoints"].items():
-        before = earlier["hookpoints"].get(hookpoint, {})
-        hookpoints[hookpoint] = {
-            name: count if name == "neurons" else count + before.get(name, 0)
-            for name, count in counts.items()
-        }
-    unchanged = now["unchanged"] if now["unchanged"] else earlier["unchanged"]
-    return {**now, "hookpoints": hookpoints, "unchanged": unchanged}

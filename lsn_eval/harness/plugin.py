@@ -104,13 +104,13 @@ def _add_component(component: Component) -> None:
     host = HOSTS[component.group]
     registry = getattr(importlib.import_module("lm_eval.api.registry"), host.registry)
     if component.name in registry:
-        present = dict(registry.items())[component.name]
-        if _path_of(present) != component.target:
+        present = _path_of(dict(registry.items())[component.name])
+        if present != component.target:
             log.warning(
                 "lm_eval's %s %r is %s; lsn_eval's is not used. Uninstall one of the two packages.",
                 component.group,
                 component.name,
-                _path_of(present),
+                present,
             )
     elif host.by_decorator:
         importlib.import_module(component.target.partition(":")[0])

@@ -39,12 +39,9 @@ class _Stops(StoppingCriteriaList):
     """transformers' criteria row by row, and lm-eval's for each condition's rows together."""
 
     def __init__(
-        self,
-        of_rows: StoppingCriteriaList,
-        of_conditions: Sequence[StoppingCriteriaList],
-        finished: Callable[[int], None],
+        self, of_conditions: Sequence[StoppingCriteriaList], finished: Callable[[int], None]
     ) -> None:
-        super().__init__(of_rows)
+        super().__init__()
         self._of_conditions = of_conditions
         self._finished = finished
         self._done: torch.Tensor | None = None
@@ -55,13 +52,12 @@ class _Stops(StoppingCriteriaList):
         done = super().__call__(input_ids, scores, **kwargs)
         if self._done is not None:
             done = done | self._done
-        rows = done.shape[0] // len(self._of_conditions)
+        parts = done.view(len(self.lengths), -1)
+        tokens = input_ids.chunk(len(parts))
         for number, criteria in enumerate(self._of_conditions):
             if self.lengths[number] is None and criteria:
-                part = slice(number * rows, (number + 1) * rows)
-                done[part] |= criteria(input_ids[part], scores, **kwargs)
-        whole = done.view(len(self._of_conditions), rows).all(1).tolist()
-        for number, finished in enumerate(whole):
+                parts[number] |= criteria(tokens[number], scores, **kwargs)
+        for number, finished in enumerate(parts.all(1).tolist()):
             if finished and self.lengths[number] is None:
                 self.lengths[number] = input_ids.shape[1]
                 self._finished(number)
@@ -78,15 +74,9 @@ class _Draws(LogitsProcessor):
         ]
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        chosen = torch.cat(
-            [
-                torch.multinomial(part.softmax(-1), num_samples=1, generator=generator)
-                for part, generator in zip(
-                    scores.chunk(len(self._generators)), self._generators, strict=True
-                )
-            ]
-        )
-        return torch.full_like(scores, -torch.inf).scatter_(1, chosen, 0.0)
+        parts = zip(scores.chunk(len(self._generators)), self._generators, strict=True)
+        drawn = [torch.multinomial(part.softmax(-1), 1, generator=source) for part, source in parts]
+        return torch.full_like(scores, -torch.inf).scatter_(1, torch.cat(drawn), 0.0)
 
 
 class StackedDecoding:
@@ -107,10 +97,8 @@ class StackedDecoding:
         finished: Callable[[int], None],
     ) -> None:
         self._rows = rows
-        self._criteria = criteria
         self._seed = seed
-        self._finished = finished
-        self._lengths: list[int | None] = []
+        self._stops = _Stops(criteria, finished)
 
     def __call__(
         self,
@@ -127,32 +115,27 @@ class StackedDecoding:
             NotStackableError: neither greedy nor seeded sampling, or several answers a row.
         """
         mode = generation_config.get_generation_mode()
-        sampled = mode == GenerationMode.SAMPLE
+        conditions = len(self._stops.lengths)
         if (
-            mode not in (GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE)
-            or (sampled and self._seed is None)
-            or generation_config.return_dict_in_generate
-            or input_ids.shape[0] != self._rows * len(self._criteria)
+            generation_config.return_dict_in_generate
+            or input_ids.shape[0] != self._rows * conditions
         ):
             raise NotStackableError
-        if sampled:
-            assert self._seed is not None
-            draws = _Draws(len(self._criteria), self._seed, input_ids.device)
+        if mode == GenerationMode.SAMPLE and self._seed is not None:
+            draws = _Draws(conditions, self._seed, input_ids.device)
             logits_processor = LogitsProcessorList([*logits_processor, draws])
-        stops = _Stops(stopping_criteria, self._criteria, self._finished)
-        tokens = model._sample(
+        elif mode != GenerationMode.GREEDY_SEARCH:
+            raise NotStackableError
+        self._stops.extend(stopping_criteria)
+        return model._sample(
             input_ids,
             logits_processor=logits_processor,
-            stopping_criteria=stops,
+            stopping_criteria=self._stops,
             generation_config=generation_config,
             **model_kwargs,
         )
-        self._lengths = stops.lengths
-        return tokens
 
     def parts(self, tokens: torch.Tensor) -> list[torch.Tensor]:
         """Each condition's tokens [rows, position], as long as a call of its own returns them."""
-        return [
-            part[:, :length]
-            for part, length in zip(tokens.split(self._rows), self._lengths, strict=True)
-        ]
+        parts = zip(tokens.split(self._rows), self._stops.lengths, strict=True)
+        return [part[:, :length] for part, length in parts]

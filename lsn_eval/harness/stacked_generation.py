@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,13 +34,7 @@ by `benchmarks/stacked_generation.py`."""
 
 
 @dataclass(frozen=True)
-class _Member:
-    condition: Condition
-    intervention: Intervention | None
-
-
-@dataclass(frozen=True)
-class _Kept:
+class _Answer:
     """An answer ahead of its turn, without the context if it starts with that."""
 
     tokens: torch.Tensor
@@ -66,36 +60,35 @@ class StackedGeneration:
         self._generate = generate
         self._criteria = criteria
         self._prepare = prepare
-        self._now = _Member(Condition(), None)
+        self._condition = Condition()
+        self._intervention: Intervention | None = None
         self._following: tuple[Condition, ...] = ()
         self._most_rows = 0
-        self._members: dict[Condition, _Member] = {}
-        self._kept: dict[Condition, dict[bytes, _Kept]] = {}
+        self._prepared: dict[Condition, Intervention | None] = {}
+        self._answers: dict[Condition, dict[str, _Answer]] = {}
         self._not_stackable: set[str] = set()
-        self._said: set[str] = set()
+        self._warnings: set[str] = set()
 
     @property
     def rows_ahead(self) -> int:
         """Answers kept for conditions to come."""
-        return sum(len(kept.tokens) for calls in self._kept.values() for kept in calls.values())
+        return sum(len(one.tokens) for calls in self._answers.values() for one in calls.values())
 
     def turn_to(self, condition: Condition, intervention: Intervention | None) -> None:
         """Answer under `condition` from now on; nothing is stacked until `follow`."""
-        if condition != self._now.condition:
-            self._kept.pop(self._now.condition, None)
-        self._now = _Member(condition, intervention)
+        if condition != self._condition:
+            self._answers.pop(self._condition, None)
+        self._condition, self._intervention = condition, intervention
         self._following = ()
 
     def follow(self, following: Sequence[Condition], most_rows: int | None = None) -> None:
         """Stack with these, in this order, up to `most_rows` rows; kept answers of others go."""
-        following = [condition for condition in following if condition != self._now.condition]
+        following = [condition for condition in following if condition != self._condition]
         self._following = tuple(following) if can_decode() else ()
         self._most_rows = MOST_ROWS if most_rows is None else most_rows
-        known = {*following, self._now.condition}
-        self._kept = {
-            condition: kept for condition, kept in self._kept.items() if condition in known
-        }
-        self._members = {c: member for c, member in self._members.items() if c in known}
+        known = {*following, self._condition}
+        self._answers = {c: answers for c, answers in self._answers.items() if c in known}
+        self._prepared = {c: prepared for c, prepared in self._prepared.items() if c in known}
 
     def answer(
         self,
@@ -106,11 +99,11 @@ class StackedGeneration:
         **options: Any,
     ) -> torch.Tensor | None:
         """This condition's tokens [row, position], or None: then generate them without a stack."""
-        key = _key(context, max_length, stop, attention_mask, options)
+        key = _key(context, attention_mask, max_length, list(stop), options)
         if key is None:
             return None
-        if (kept := self._kept.get(self._now.condition, {}).pop(key, None)) is not None:
-            return self._take(kept, context)
+        if ready := self._answers.get(self._condition, {}).pop(key, None):
+            return self._take(ready, context)
         kind = repr(options)
         while kind not in self._not_stackable:
             members = self._together(context.shape[0], key)
@@ -122,7 +115,7 @@ class StackedGeneration:
                 self._not_stackable.add(kind)
             except _OUT_OF_MEMORY:
                 self._most_rows = len(members) * context.shape[0] // 2
-                self._say_once(
+                self._warn_once(
                     "memory is short for generating for %d conditions at once; going on with "
                     "fewer. Give --stack with a smaller number of rows",
                     len(members),
@@ -130,112 +123,96 @@ class StackedGeneration:
             except Exception as error:
                 # Perhaps one condition's fault: it will fail by itself, and only it.
                 self._following = ()
-                self._say_once(
+                self._warn_once(
                     "generating for several conditions at once failed (%s); going on with each by "
                     "itself",
                     error,
                 )
             else:
-                for member, kept in zip(members[1:], made[1:], strict=True):
-                    self._kept.setdefault(member.condition, {})[key] = kept
-                return self._take(made[0], context)
+                for condition, answer in made.items():
+                    self._answers.setdefault(condition, {})[key] = answer
+                return self._take(self._answers[self._condition].pop(key), context)
             # Out of the except block, which keeps the tensors of the failed call alive.
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
         return None
 
-    def _together(self, rows: int, key: bytes) -> list[_Member]:
+    def _together(self, rows: int, key: str) -> dict[Condition, Intervention | None]:
         """This condition and those to come that fit and have no answer to this call yet."""
-        members = [self._now]
+        members = {self._condition: self._intervention}
         for condition in self._following:
             if (len(members) + 1) * rows > self._most_rows:
                 break
-            if key in self._kept.get(condition, {}):
+            if key in self._answers.get(condition, {}):
                 continue
-            if condition not in self._members:
-                try:
-                    member = _Member(condition, self._prepare(condition))
-                except Exception:  # said at its own turn
-                    self._following = tuple(c for c in self._following if c != condition)
-                    continue
-                self._members[condition] = member
-            members.append(self._members[condition])
+            try:
+                if condition not in self._prepared:
+                    self._prepared[condition] = self._prepare(condition)
+                members[condition] = self._prepared[condition]
+            except Exception:  # reported at its own turn
+                self._following = tuple(c for c in self._following if c != condition)
         return members
 
     def _stacked(
         self,
-        members: Sequence[_Member],
+        members: Mapping[Condition, Intervention | None],
         context: torch.Tensor,
         max_length: int,
         stop: Sequence[str],
         attention_mask: torch.Tensor | None,
         options: dict[str, Any],
-    ) -> list[_Kept]:
-        rows, times = context.shape[0], len(members)
+    ) -> dict[Condition, _Answer]:
+        (rows, length), times = context.shape, len(members)
         marked, real = take_seed(stop)
         seed = marked if marked is not None else options.get("seed")
-        stacked = StackedIntervention([member.intervention for member in members])
+        stacked = StackedIntervention(list(members.values()))
         decoding = StackedDecoding(
             rows,
-            [self._criteria(real, context.shape[1], rows) for _ in members],
+            [self._criteria(real, length, rows) for _ in members],
             None if seed is None else int(seed),
             stacked.finish,
         )
-        given = {name: value for name, value in options.items() if name != "seed"}
+        options = {**options, "seed": seed, "stop": [], "custom_generate": decoding}
         if attention_mask is not None:
-            given["attention_mask"] = attention_mask.repeat(times, 1)
+            options["attention_mask"] = attention_mask.repeat(times, 1)
         with stacked.active(rows):
             tokens = self._generate(
-                context=context.repeat(times, 1),
-                max_length=max_length,
-                stop=[],
-                seed=seed,
-                custom_generate=decoding,
-                **given,
+                context=context.repeat(times, 1), max_length=max_length, **options
             )
-        return [
-            _keep(part, context, stacked.counts(number))
-            for number, part in enumerate(decoding.parts(tokens))
-        ]
+        answers = {}
+        parts = zip(members, decoding.parts(tokens), strict=True)
+        for number, (condition, part) in enumerate(parts):
+            after_context = torch.equal(part[:, :length], context)
+            own = part[:, length:] if after_context else part
+            own = own.to("cpu", torch.int32)
+            answers[condition] = _Answer(own, after_context, stacked.counts(number))
+        return answers
 
-    def _take(self, kept: _Kept, context: torch.Tensor) -> torch.Tensor:
-        if self._now.intervention is not None and kept.counts:
-            self._now.intervention.add_counts(kept.counts)
-        tokens = kept.tokens.to(context)
-        return torch.cat([context, tokens], dim=1) if kept.after_context else tokens
+    def _take(self, answer: _Answer, context: torch.Tensor) -> torch.Tensor:
+        if self._intervention is not None and answer.counts:
+            self._intervention.add_counts(answer.counts)
+        tokens = answer.tokens.to(context)
+        return torch.cat([context, tokens], dim=1) if answer.after_context else tokens
 
-    def _say_once(self, message: str, *details: object) -> None:
-        if message not in self._said:
-            self._said.add(message)
+    def _warn_once(self, message: str, *details: object) -> None:
+        if message not in self._warnings:
+            self._warnings.add(message)
             logger.warning(message, *details)
 
 
 _OUT_OF_MEMORY: type[Exception] = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
 
 
-def _key(
-    context: torch.Tensor,
-    max_length: int,
-    stop: Sequence[str],
-    attention_mask: torch.Tensor | None,
-    options: dict[str, Any],
-) -> bytes | None:
+def _key(*call: Any) -> str | None:
     """A digest of everything in a call, or None where an option is no plain value."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return str(value.dtype), value.tolist()
+        raise TypeError
+
     try:
-        json.dumps(options)
+        text = json.dumps(call, sort_keys=True, default=plain)
     except TypeError:
         return None
-    parts = [repr((max_length, list(stop), sorted(options.items()))).encode()]
-    for tensor in (context, attention_mask):
-        if tensor is not None:
-            parts.append(repr((tuple(tensor.shape), tensor.dtype)).encode())
-            parts.append(tensor.cpu().numpy().tobytes())
-    digests = [hashlib.sha256(part).digest() for part in parts]
-    return hashlib.sha256(b"".join(digests)).digest()
-
-
-def _keep(tokens: torch.Tensor, context: torch.Tensor, counts: list[SiteCounts]) -> _Kept:
-    length = context.shape[1]
-    after_context = torch.equal(tokens[:, :length], context)
-    own = tokens[:, length:] if after_context else tokens
-    return _Kept(own.to("cpu", torch.int32), after_context, counts)
+    return hashlib.sha256(text.encode()).hexdigest()

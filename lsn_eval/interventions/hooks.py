@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 
 from lsn_eval.errors import InterventionError
 from lsn_eval.interventions.witnesses import Witness
+from lsn_eval.interventions.writers import Operands
 from lsn_eval.models.hookpoints import ModelHookpoints, Site
 
 
@@ -91,3 +92,16 @@ class Hook:
         if self._witness is not None:
             self._witness.written = result
         return result
+
+
+@contextmanager
+def installed(written: Iterable[tuple[Hook, Operands]]) -> Iterator[None]:
+    """Every hook with what it writes, while the block runs; checked on leaving it normally."""
+    written = list(written)
+    with ExitStack() as stack:
+        for hook, _ in written:
+            hook.install(stack)
+        yield
+    for hook, operands in written:
+        hook.check()
+        operands.check_overflow()

@@ -19,7 +19,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -27,9 +27,9 @@ from torch import nn
 
 from lsn_eval.conditions import UNSET, Condition, InterventionPlan, Unset, plan
 from lsn_eval.errors import InterventionError
-from lsn_eval.interventions.hooks import Hook
+from lsn_eval.interventions.hooks import Hook, installed
 from lsn_eval.interventions.report import InterventionReport, SiteReport
-from lsn_eval.interventions.writers import Writer
+from lsn_eval.interventions.writers import Operands, Writer
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.hookpoints import resolve, unwrap
 from lsn_eval.wording.lists import listed
@@ -57,7 +57,7 @@ class Intervention:
         self.plan: InterventionPlan = plan(mask, condition)
         self.hookpoints = resolve(model)
         doubts = mask.check_model(self.hookpoints)
-        self._written: list[tuple[Hook, Writer]] = []
+        self._written: list[tuple[Hook, Operands]] = []
         self.report = InterventionReport(
             condition=str(self.plan.condition),
             overlaps=self.plan.overlaps,
@@ -71,7 +71,7 @@ class Intervention:
             seen = SiteReport(hookpoint, layer, site.module_name, write.indices.size)
             hook = Hook(self.hookpoints, site, writer.columns, _counted(writer, seen))
             self.report.sites.append(seen)
-            self._written.append((hook, writer))
+            self._written.append((hook, writer.operands))
         for doubt in self.report.doubts:
             _warn_once(doubt)
         for who in self.plan.empty:
@@ -109,13 +109,8 @@ class Intervention:
                 infinities.
         """
         before = [site.overwritten for site in self.report.sites]
-        with ExitStack() as stack:
-            for hook, _ in self._written:
-                hook.install(stack)
+        with installed(self._written):
             yield self.report
-        for hook, writer in self._written:
-            hook.check()
-            writer.operands.check_overflow()
         empty = [
             site
             for site, overwritten in zip(self.report.sites, before, strict=True)

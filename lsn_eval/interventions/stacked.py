@@ -9,13 +9,13 @@ alone would write and count.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import torch
 
 from lsn_eval.conditions import Write
 from lsn_eval.errors import InterventionError
-from lsn_eval.interventions.hooks import Hook
+from lsn_eval.interventions.hooks import Hook, installed
 from lsn_eval.interventions.intervention import Intervention, SiteCounts
 from lsn_eval.interventions.writers import Operands, written_columns
 from lsn_eval.models.hookpoints import Site
@@ -85,9 +85,7 @@ class StackedIntervention:
     def __init__(self, members: Sequence[Intervention | None]) -> None:
         self._members = list(members)
         self._written: dict[Place, tuple[Hook, StackedWriter]] = {}
-        for member in members:
-            if member is None:
-                continue
+        for member in filter(None, members):
             for place in member.plan.writes:
                 if place not in self._written:
                     site = member.hookpoints.site(*place)
@@ -106,14 +104,10 @@ class StackedIntervention:
                 `Intervention.active` does.
         """
         self._finished = {}
-        with ExitStack() as stack:
-            for hook, writer in self._written.values():
-                writer.start(rows)
-                hook.install(stack)
+        for _, writer in self._written.values():
+            writer.start(rows)
+        with installed((hook, writer.operands) for hook, writer in self._written.values()):
             yield
-        for hook, writer in self._written.values():
-            hook.check()
-            writer.operands.check_overflow()
 
     def finish(self, condition: int) -> None:
         """What runs from now on is no longer counted for this condition."""

@@ -14,7 +14,6 @@ import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +49,16 @@ class Evaluation:
         except ValueError as error:
             raise SweepError(f"{error}; 'lm_eval ls tasks' lists those there are") from error
         self._model: Any = None
-        self._tasks: dict[tuple[str, ...], tuple[Any, _RandomStates]] = {}
-        self._counter = AnswerCounter(self._report_answer)
-        self.on_answer: AnswerListener | None = None
+        self._tasks: dict[tuple[str, ...], tuple[Any, Callable[[], None]]] = {}
 
-    def load(self) -> SweepInputs:
+    def load(self, on_answer: AnswerListener = lambda *answer: None) -> SweepInputs:
         """Load model and tasks, in the order of lm-eval's command; returns what the tasks read.
 
         Raises:
             LsnError: one of them cannot be loaded.
         """
         try:
-            return self._load()
+            return self._load(on_answer)
         except (LsnError, OSError):
             raise
         except Exception as error:
@@ -70,28 +67,23 @@ class Evaluation:
                 "LSN_EVAL_TRACEBACK=1 shows where"
             ) from error
 
-    def _load(self) -> SweepInputs:
+    def _load(self, on_answer: AnswerListener) -> SweepInputs:
         from lm_eval.api.registry import get_model
 
         self._seed()
-        self._model = get_model(MODEL).create_from_arg_obj(
+        names = ("batch_size", "max_batch_size", "device")
+        model = get_model(MODEL).create_from_arg_obj(
             self.configuration.model_args,
-            {
-                "batch_size": self.configuration.batch_size,
-                "max_batch_size": self.configuration.max_batch_size,
-                "device": self.configuration.device,
-            },
+            {name: getattr(self.configuration, name) for name in names},
         )
-        self._model.set_cache_hook(self._counter)
-        self._with_model = _RandomStates.now()
+        self._counter = AnswerCounter(lambda *answer: on_answer(*answer, model.stacked.rows_ahead))
+        model.set_cache_hook(self._counter)
+        self._model = model
+        self._restore_with_model = _random_states()
         loaded, _ = self._loaded(self.configuration.tasks)
-        tasks = _untouched(self._manager, loaded, self.configuration.tasks)
+        tasks = self._copied(loaded, self.configuration.tasks)
         fewshot = self.configuration.num_fewshot or 0
         return SweepInputs.of(tasks, self._manager.task_index, fewshot)
-
-    def _report_answer(self, kind: str, done: Mapping[str, int], totals: Mapping[str, int]) -> None:
-        if self.on_answer is not None:
-            self.on_answer(kind, done, totals, self._model.stacked.rows_ahead)
 
     def _seed(self) -> None:
         import numpy as np
@@ -105,14 +97,35 @@ class Evaluation:
     def _seeds(self) -> Sequence[int | None]:
         return self.configuration.seed or [None] * 4
 
-    def _loaded(self, tasks: Sequence[Any]) -> tuple[Any, _RandomStates]:
-        """The tasks as they were when loaded, and the random numbers as they were then."""
+    def _loaded(self, tasks: Sequence[Any]) -> tuple[Any, Callable[[], None]]:
+        """The tasks as they were when loaded, and what restores the random numbers of then."""
         key = tuple(map(str, tasks))
         if key not in self._tasks:
-            self._with_model.restore()
+            self._restore_with_model()
             loaded = self._manager.load(list(tasks))
-            self._tasks[key] = (loaded, _RandomStates.now())
+            self._tasks[key] = (loaded, _random_states())
         return self._tasks[key]
+
+    def _copied(self, loaded: Any, tasks: Sequence[Any]) -> Any:
+        """What was loaded once more, or, where something in it cannot be copied, loaded anew."""
+        try:
+            return copy.deepcopy(loaded)
+        except Exception:
+            return self._manager.load(list(tasks))
+
+    def _untouched(self, names: Sequence[Any], condition: str) -> Any:
+        """The tasks, with the random numbers, as they were before any evaluation."""
+        loaded, restore = self._loaded(names)
+        fresh = self._copied(loaded, names)
+        for owner in (
+            *(task.config for task in fresh["tasks"].values()),
+            *fresh["groups"].values(),
+        ):
+            if isinstance(owner.metadata, dict) and "condition" in owner.metadata:
+                owner.metadata = {**owner.metadata, "condition": condition}
+        self._counter.start(fresh["tasks"].values())
+        restore()
+        return fresh
 
     def evaluate(
         self,
@@ -134,7 +147,7 @@ class Evaluation:
 
         configuration = self._settings.configuration(condition, self._out)
         names = self.configuration.tasks if tasks is None else list(tasks)
-        loaded, states = self._loaded(names)
+        self._loaded(names)
         self._model.set_condition(condition)
         self._model.stack(following, self._settings.stack)
         self._model.batch_sizes.clear()
@@ -144,8 +157,9 @@ class Evaluation:
             results: dict[str, Any] = lm_eval.simple_evaluate(
                 model=self._model,
                 tasks=names,
-                task_manager=_UntouchedTasks(
-                    self._manager, loaded, states, configuration.metadata, self._counter
+                task_manager=_TaskManager(
+                    self._manager,
+                    lambda tasks: self._untouched(names, configuration.metadata["condition"]),
                 ),
                 log_samples=True,
                 evaluation_tracker=tracker,
@@ -179,74 +193,35 @@ def _all_written(folder: Path, samples: dict[str, Any]) -> None:
             raise SweepError(f"lm-eval wrote no file {start}* into {folder}; is the disk full?")
 
 
-class _UntouchedTasks:
-    """Stands for lm-eval's task manager: hands out tasks that no evaluation has touched yet."""
+class _TaskManager:
+    """lm-eval's task manager, but for its way of loading."""
 
-    def __init__(
-        self,
-        manager: Any,
-        loaded: Any,
-        states: _RandomStates,
-        metadata: dict[str, Any],
-        counter: AnswerCounter,
-    ) -> None:
-        self._manager, self._loaded, self._states = manager, loaded, states
-        self._counter = counter
-        self._condition = metadata["condition"]
+    def __init__(self, manager: Any, load: Callable[[Sequence[Any]], Any]) -> None:
+        self._manager = manager
+        self.load = load
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._manager, name)
 
-    def load(self, tasks: Sequence[Any]) -> Any:
-        fresh = _untouched(self._manager, self._loaded, tasks)
-        for task in fresh["tasks"].values():
-            task.config.metadata = self._with_condition(task.config.metadata)
-        for group in fresh["groups"].values():
-            group.metadata = self._with_condition(group.metadata)
-        self._counter.start(fresh["tasks"].values())
-        self._states.restore()
-        return fresh
 
-    def _with_condition(self, metadata: Any) -> Any:
-        if isinstance(metadata, dict) and "condition" in metadata:
-            return {**metadata, "condition": self._condition}
-        return metadata
+def _random_states() -> Callable[[], None]:
+    """Python's, NumPy's and PyTorch's generators at this moment; called, it restores them."""
+    import numpy as np
+    import torch
 
+    states: list[tuple[Callable[[Any], object], Any]] = [
+        (random.setstate, random.getstate()),
+        (np.random.set_state, np.random.get_state()),
+        (torch.set_rng_state, torch.get_rng_state()),
+    ]
+    if torch.cuda.is_available():
+        states.append((torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
 
-def _untouched(manager: Any, loaded: Any, tasks: Sequence[Any]) -> Any:
-    """Copies of what was loaded, or, where something in them cannot be copied, loaded anew."""
-    try:
-        return copy.deepcopy(loaded)
-    except Exception:
-        return manager.load(list(tasks))
+    def restore() -> None:
+        for plant, state in states:
+            plant(state)
 
-
-@dataclass(frozen=True)
-class _RandomStates:
-    """Python's, NumPy's and PyTorch's generators at one moment."""
-
-    python: Any
-    numpy: Any
-    torch: Any
-    devices: Any
-
-    @classmethod
-    def now(cls) -> _RandomStates:
-        import numpy as np
-        import torch
-
-        devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-        return cls(random.getstate(), np.random.get_state(), torch.get_rng_state(), devices)
-
-    def restore(self) -> None:
-        import numpy as np
-        import torch
-
-        random.setstate(self.python)
-        np.random.set_state(self.numpy)
-        torch.set_rng_state(self.torch)
-        if self.devices:
-            torch.cuda.set_rng_state_all(self.devices)
+    return restore
 
 
 @contextmanager

@@ -151,21 +151,16 @@ class SweepFolder:
         config = Fields(read_json(results, SweepError), str(results), SweepError).fields("config")
         record = config.fields("lsn")
         model_args = config.mapping("model_args")
-        stored = {
-            "condition": record.text("condition"),
-            "mask": record.fields("mask").text("digest"),
-            "model_args": {k: v for k, v in model_args.items() if k != "condition"},
-        }
-        wanted = {
-            "condition": str(condition),
-            "mask": self._arguments["mask_digest"],
-            "model_args": self._arguments["model_args"],
-        }
-        for name, value in wanted.items():
-            if stored[name] != value:
+        stored_args = {k: v for k, v in model_args.items() if k != "condition"}
+        for name, stored, wanted in (
+            ("condition", record.text("condition"), str(condition)),
+            ("mask", record.fields("mask").text("digest"), self._arguments["mask_digest"]),
+            ("model_args", stored_args, self._arguments["model_args"]),
+        ):
+            if stored != wanted:
                 raise SweepError(
-                    f"{results} has {name} {_shown(stored[name])}, not {_shown(value)}; remove "
-                    "it, or give another --out"
+                    f"{results} has {name} {_shown(stored)}, not {_shown(wanted)}; remove it, or "
+                    "give another --out"
                 )
         return results
 
@@ -211,9 +206,7 @@ def _shown(value: Any) -> str:
 
 def _without_repeats(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """lm-eval hands tasks the model's arguments as metadata, too; here each is named once."""
-    model_args, metadata = (
-        value if isinstance(value, dict) else {}
-        for value in (arguments.get("model_args"), arguments.get("metadata"))
-    )
+    values = (arguments.get(name) for name in ("model_args", "metadata"))
+    model_args, metadata = (value if isinstance(value, dict) else {} for value in values)
     repeated = model_args.items()
     return {**arguments, "metadata": {k: v for k, v in metadata.items() if (k, v) not in repeated}}

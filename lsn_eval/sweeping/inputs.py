@@ -80,11 +80,8 @@ def _digest(contents: Iterable[Any]) -> str:
 
 def _files_named(value: Any) -> Iterator[Path]:
     """Files among the texts of a task's configuration, and those that its functions stand in."""
-    if isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _files_named(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
+    if isinstance(value, Mapping | list | tuple):
+        for inner in value.values() if isinstance(value, Mapping) else value:
             yield from _files_named(inner)
     elif isinstance(value, str):
         if len(value) < 4096 and "\n" not in value and Path(value).is_file():

@@ -58,8 +58,7 @@ def run_sweep(settings: SweepSettings, out: Path, *, progress: bool = True) -> S
         outcome, to_do = _divided(folder, conditions)  # others may have been finished meanwhile
         bar = SweepBar(len(to_do), screen, shown=progress)
         stack.callback(bar.close)
-        evaluation.on_answer = bar.answered
-        folder.write_arguments(evaluation.load())
+        folder.write_arguments(evaluation.load(bar.answered))
         bar.start()
         for number, condition in enumerate(to_do, 1):
             bar.begin(str(condition))
@@ -149,20 +148,16 @@ def quiet() -> Iterator[TextIO]:
     """Keeps lm-eval's own progress bars, and what `git` says outside a repository, off the screen;
     yields the screen. Warnings of lm-eval and of ours come through, each once."""
     sys.stderr.flush()
-    terminal = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    handlers = []
-    try:
-        with open(os.dup(terminal), "w", encoding="utf-8") as screen:
-            handler = _EachOnce(screen)
-            for name in ("lm_eval", "lsn_eval"):
-                logging.getLogger(name).addHandler(handler)
-                handlers.append((name, handler))
-            with contextlib.redirect_stderr(io.StringIO()):
-                yield screen
-    finally:
-        for name, handler in handlers:
-            logging.getLogger(name).removeHandler(handler)
-        os.dup2(terminal, 2)
-        os.close(terminal)
+    with contextlib.ExitStack() as stack:
+        terminal = os.dup(2)
+        stack.callback(os.close, terminal)
+        stack.callback(os.dup2, terminal, 2)
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        screen = stack.enter_context(open(os.dup(terminal), "w", encoding="utf-8"))
+        handler = _EachOnce(screen)
+        for logger in map(logging.getLogger, ("lm_eval", "lsn_eval")):
+            logger.addHandler(handler)
+            stack.callback(logger.removeHandler, handler)
+        stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        yield screen

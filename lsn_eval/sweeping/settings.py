@@ -36,33 +36,31 @@ _DEVICE = re.compile(r"cpu|cuda(:\d+)?|mps(:0)?|(npu|xpu|hpu):\d+")
 _BATCH_SIZE = re.compile(r"[1-9][0-9]*|auto(:[1-9][0-9]*)?")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _of(*kinds: type, where: Callable[[Any], Any] = lambda value: True) -> Callable[[Any], bool]:
+    """Whether a value is of one of these types, for which True and False are no numbers."""
+
+    def fits(value: Any) -> bool:
+        right = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+        return right and bool(where(value))
+
+    return fits
 
 
-def _is_whole(value: Any) -> bool:
-    return _is_number(value) and isinstance(value, int)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _are_names(value: Any) -> bool:
-    return isinstance(value, tuple | list) and all(map(_is_text, value))
-
-
-def _are_pairs(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(map(_is_text, value))
-
-
+_is_number = _of(int, float)
+_is_text = _of(str, where=len)
 _TEXT = (_is_text, "a text")
-_FLAG = (lambda value: isinstance(value, bool), "true or false")
-_FROM_0 = (lambda value: _is_whole(value) and value >= 0, "a whole number from 0 on")
-_NAMES = (_are_names, "a list of names, with no space after the colon of a condition,")
-_PAIRS = (_are_pairs, "names with values, NAME=VALUE,NAME=VALUE or a JSON object,")
+_FLAG = (_of(bool), "true or false")
+_FROM_0 = (_of(int, where=lambda number: number >= 0), "a whole number from 0 on")
+_NAMES = (
+    _of(tuple, list, where=lambda names: all(map(_is_text, names))),
+    "a list of names, with no space after the colon of a condition,",
+)
+_PAIRS = (
+    _of(Mapping, where=lambda pairs: all(map(_is_text, pairs))),
+    "names with values, NAME=VALUE,NAME=VALUE or a JSON object,",
+)
 
-_WANTED: dict[str, tuple[Callable[[Any], bool], str]] = {
+_WANTED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "model": _TEXT,
     "mask": _TEXT,
     "tasks": _NAMES,
@@ -71,37 +69,28 @@ _WANTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "controls": _FROM_0,
     "dtype": (_DTYPES.__contains__, f"one of {', '.join(_DTYPES)}"),
     "batch_size": (
-        lambda value: bool(_BATCH_SIZE.fullmatch(str(value))),
+        lambda value: _BATCH_SIZE.fullmatch(str(value)),
         "a whole number from 1 on, such as 16, or auto",
     ),
-    "max_batch_size": (lambda value: _is_whole(value) and value > 0, "a whole number from 1 on"),
-    "device": (
-        lambda value: _is_text(value) and bool(_DEVICE.fullmatch(value)),
-        "cpu, cuda, cuda:1, mps or the like",
-    ),
+    "max_batch_size": (_of(int, where=lambda number: number > 0), "a whole number from 1 on"),
+    "device": (_of(str, where=_DEVICE.fullmatch), "cpu, cuda, cuda:1, mps or the like"),
     "limit": (
-        lambda value: _is_number(value) and 0 < value < math.inf,
+        _of(int, float, where=lambda number: 0 < number < math.inf),
         "a number above 0, the documents of a task or, below 1, a share of them,",
     ),
     "num_fewshot": _FROM_0,
     "model_args": _PAIRS,
     "metadata": _PAIRS,
     "gen_kwargs": _PAIRS,
-    "system_instruction": (lambda value: isinstance(value, str), "a text"),
-    "apply_chat_template": (
-        lambda value: isinstance(value, bool | str),
-        "true, false or the name of a template",
-    ),
+    "system_instruction": (_of(str), "a text"),
+    "apply_chat_template": (_of(bool, str), "true, false or the name of a template"),
     "fewshot_as_multiturn": _FLAG,
     "include_path": (
         lambda value: _is_text(value) and Path(value).is_dir(),
         "a folder that exists",
     ),
     "trust_remote_code": _FLAG,
-    "stack": (
-        lambda value: _is_whole(value) and value >= 0,
-        "the most rows of a shared batch, such as 64, or 0 for none,",
-    ),
+    "stack": (_FROM_0[0], "the most rows of a shared batch, such as 64, or 0 for none,"),
     "confirm_run_unsafe_code": _FLAG,
 }
 """What the value of a setting may be, in code and in words; None stands for not given."""
@@ -217,15 +206,9 @@ class SweepSettings:
         """
         texts = list(self.conditions)
         if self.each is not None:
-            whos = [
-                *mask.languages,
-                *(
-                    f"random{number}-{language}"
-                    for language in mask.languages
-                    for number in range(1, self.controls + 1)
-                ),
-            ]
-            texts = ["none", *(f"{who}:{self.each}" for who in whos)]
+            numbers = range(1, self.controls + 1)
+            controls = (f"random{n}-{language}" for language in mask.languages for n in numbers)
+            texts = ["none", *(f"{who}:{self.each}" for who in (*mask.languages, *controls))]
         conditions = [Condition.parse(text) for text in texts]
         for condition in conditions:
             if conditions.count(condition) > 1:
@@ -249,9 +232,7 @@ class SweepSettings:
             **self.model_args,
         }
         own = ("model", "mask", "conditions", "each", "controls", "dtype", "stack", "model_args")
-        shared = {
-            entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in own
-        }
+        shared = {name: value for name, value in vars(self).items() if name not in own}
         shared |= {name: list(shared[name]) for name in ("tasks", "seed") if shared[name]}
         shared |= {name: dict(shared[name]) for name in ("metadata", "gen_kwargs")}
         namespace = Namespace(

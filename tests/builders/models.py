@@ -102,3 +102,10 @@ def tiny_mask(
         for who in mask.who
     }
     return mask.with_values(values)
+
+
+def hooks_of(model: nn.Module) -> int:
+    """How many hooks are on a model."""
+    return sum(
+        len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()
+    )

@@ -35,12 +35,19 @@ def test_the_picture_shows_and_is_kept(demo):
     assert list(verdict.shortcomings()) == []
     assert str(verdict).startswith("Setting a language's planted neurons to 0 raises")
     assert "1 controls can show no less than 0.5" in str(verdict)
+    printed = demo_text(compare(read_results([out / "results"])), verdict)
+    assert str(verdict) in printed
     saved = json.loads((out / "matrix.json").read_text("utf-8"))
     assert saved == json.loads(json.dumps(verdict.to_json()))
     for language in LANGUAGES:
         low, high = verdict.change(language, language).relative_interval
         assert low < verdict.relative(language, language) < high
         assert saved["interval_95"][language] == [low, high]
+        assert f"{100 * verdict.relative(language, language):+.1f} %" in printed
+    assert (out / "heat_map.png").read_bytes().startswith(b"\x89PNG")
+    report = (out / "report.html").read_text("utf-8")
+    assert "lsn_demo_langacc_" in report
+    assert "lsn_demo_ppl_" in report
 
 
 def test_it_writes_ordinary_results_files_with_the_record_and_the_samples(demo):
@@ -79,24 +86,6 @@ def test_the_matrix_in_the_readme_is_what_the_demo_prints(demo):
     for condition in ("none", "de:zero"):
         line = verdict.panel.change(condition, "de").row.signature
         assert line.replace("lsn_demo_ppl_de", "lsn_demo_ppl_*") in shown
-
-
-def test_what_is_printed_is_what_compare_prints(demo):
-    verdict, out = demo
-    comparison = compare(read_results([out / "results"]))
-    text = demo_text(comparison, verdict)
-    assert str(verdict) in text
-    for language in LANGUAGES:
-        own = 100 * verdict.relative(language, language)
-        assert f"{own:+.1f} %" in text
-
-
-def test_the_heat_map_and_the_report_are_there(demo):
-    _, out = demo
-    assert (out / "heat_map.png").read_bytes().startswith(b"\x89PNG")
-    report = (out / "report.html").read_text("utf-8")
-    assert "lsn_demo_langacc_" in report
-    assert "lsn_demo_ppl_" in report
 
 
 def test_results_that_are_no_demo_are_left_alone(tmp_path):

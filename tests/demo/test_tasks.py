@@ -8,7 +8,6 @@ import json
 import lm_eval
 import pytest
 from builders.our_tasks import load_task, task_manager
-from lm_eval.tasks import TaskManager
 
 from lsn_eval.errors import LsnError
 from lsn_eval.harness.lsn_hf import LsnHF
@@ -19,17 +18,12 @@ from lsn_eval.storage.shipped import tasks_dir
 TASKS = tasks_dir() / "demo"
 LANGUAGES = ("ar", "de", "en", "nl", "ru", "zh")
 ARGUMENTS = {"pretrained": "lsn_demo", "mask": "demo/planted", "dtype": "float32", "device": "cpu"}
-STEERED = "en:zero/de:p90"
-CONTROL = "random1-en:zero/random1-de:p90"
-
-
-def manager() -> TaskManager:
-    return task_manager("demo", **ARGUMENTS)
 
 
 def evaluate(model, tasks, **options):
+    manager = task_manager("demo", **ARGUMENTS)
     return lm_eval.simple_evaluate(
-        model=model, tasks=tasks, task_manager=manager(), bootstrap_iters=0, **options
+        model=model, tasks=tasks, task_manager=manager, bootstrap_iters=0, **options
     )
 
 
@@ -55,17 +49,6 @@ def found(model):
     return evaluate(model, ["lsn_demo_langacc"])
 
 
-@pytest.fixture(scope="module")
-def under(found):
-    """English openings under a condition, on a model of its own."""
-
-    def run(condition: str):
-        lm = LsnHF(**ARGUMENTS, condition=condition, batch_size=16)
-        return evaluate(lm, ["lsn_demo_langacc_en"])
-
-    return {condition: run(condition) for condition in (STEERED, CONTROL)}
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_prompts_are_different_first_sentences_of_held_out_documents(language):
     lines = (TASKS / "data" / f"{language}.jsonl").read_text("utf-8").splitlines()
@@ -77,13 +60,11 @@ def test_prompts_are_different_first_sentences_of_held_out_documents(language):
         text, prompt = texts_by_id[doc["id"]], doc["prompt"]
         assert text.startswith(prompt)
         assert len(prompt) < len(text)
-        rest = text[len(prompt) :]
         if language == "zh":
-            assert prompt.count("。") == 1
-            assert prompt.endswith("。")
+            assert prompt.index("。") == len(prompt) - 1
         else:
             assert prompt.endswith(".")
-            assert rest.startswith(" ")
+            assert text.removeprefix(prompt).startswith(" ")
             assert ". " not in prompt
         assert score_text(prompt, language).script_share == 1
 
@@ -96,19 +77,14 @@ def test_first_sentence(openings):
             openings.first_sentence(whole)
 
 
-def test_without_intervention_the_model_stays_in_each_language(found):
+def test_without_intervention_the_model_stays_in_each_language_and_the_group_is_their_mean(found):
+    each = []
     for language in LANGUAGES:
         results = found["results"][f"lsn_demo_langacc_{language}"]
-        assert results["lsn_language_accuracy,none"] >= 15 / 16, language
+        each.append(results["lsn_language_accuracy,none"])
+        assert each[-1] >= 15 / 16, language
         assert results["script_share,none"] > 0.99
         assert results["empty,none"] == 0
-
-
-def test_the_group_is_the_mean_of_the_languages(found):
-    each = [
-        found["results"][f"lsn_demo_langacc_{language}"]["lsn_language_accuracy,none"]
-        for language in LANGUAGES
-    ]
     group = found["results"]["lsn_demo_langacc"]
     assert group["lsn_language_accuracy,none"] == pytest.approx(sum(each) / 6)
     assert [name for name in group if name.endswith(",none") and "stderr" not in name] == [
@@ -145,14 +121,16 @@ def test_batch_size_and_order_make_no_difference(found):
     assert texts(evaluate(other, [name]), name) == texts(found, name)
 
 
-def test_steering_changes_the_language_and_its_control_does_not(found, under):
+def test_steering_changes_the_language_and_its_control_does_not(found):
     name = "lsn_demo_langacc_en"
-    steered = under[STEERED]["results"][name]["lsn_language_accuracy,none"]
-    control = under[CONTROL]["results"][name]["lsn_language_accuracy,none"]
-    assert steered < 0.6
-    assert control >= 15 / 16
-    assert sum(score_text(text, "de").correct for text in texts(under[STEERED], name)) >= 6
-    assert texts(under[CONTROL], name) != texts(found, name)
+    steered, control = (
+        evaluate(LsnHF(**ARGUMENTS, condition=condition, batch_size=16), [name])
+        for condition in ("en:zero/de:p90", "random1-en:zero/random1-de:p90")
+    )
+    assert steered["results"][name]["lsn_language_accuracy,none"] < 0.6
+    assert control["results"][name]["lsn_language_accuracy,none"] >= 15 / 16
+    assert sum(score_text(text, "de").correct for text in texts(steered, name)) >= 6
+    assert texts(control, name) != texts(found, name)
 
 
 def test_the_group_of_everything_is_a_list(model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import sqlite3
@@ -19,6 +20,7 @@ from tokenizers import processors
 
 from lsn_eval import NeuronMask, intervene
 from lsn_eval.errors import ConditionError, InterventionError, LsnError, MaskError
+from lsn_eval.harness import plugin
 from lsn_eval.harness.lsn_hf import LsnHF
 
 TEXTS = [
@@ -32,14 +34,8 @@ TEXTS = [
 
 def save_llama(folder, tokenizer, bos: bool) -> str:
     if bos:
-        tokenizer = tokenizer.__class__(
-            tokenizer_object=tokenizer.backend_tokenizer.__class__.from_str(
-                tokenizer.backend_tokenizer.to_str()
-            ),
-            bos_token="<|endoftext|>",
-            eos_token="<|endoftext|>",
-            pad_token="<|endoftext|>",
-        )
+        tokenizer = copy.deepcopy(tokenizer)
+        tokenizer.bos_token = "<|endoftext|>"
         tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
             single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 256)]
         )
@@ -106,15 +102,11 @@ def test_rolling_loglikelihood_equals_a_loop_of_our_own(checkpoint, mask_file, c
             window = tokens[start : start + 64]
             context = [256] if start == 0 else tokens[start - 1 : start]
             ids = torch.tensor([context + window])
-            with torch.no_grad(), intervene_or_not(model, mask_file, condition):
+            with torch.no_grad(), intervene(model, NeuronMask.load(mask_file), condition):
                 logprobs = model(ids[:, :-1]).logits.log_softmax(-1)
             total += logprobs[0].gather(1, ids[0, 1:, None]).sum().item()
         if len(tokens) <= 64:  # lm-eval gives the last of several windows a longer context
             assert loglikelihood == pytest.approx(total, rel=1e-5)
-
-
-def intervene_or_not(model, mask_file, condition):
-    return intervene(model, NeuronMask.load(mask_file), condition)
 
 
 def test_numbers_do_not_depend_on_the_batch_size(checkpoint, mask_file):
@@ -264,11 +256,9 @@ def test_a_response_cache_is_kept_apart_by_signature(checkpoint, mask_file, tmp_
     assert sum(name.startswith("lsn_") for (name,) in tables) == 4
 
 
-def other_weights(folder) -> None:
-    model = tiny_model("llama")
+def other_weights(model) -> None:
     with torch.no_grad():
-        model.model.layers[0].mlp.up_proj.weight.mul_(1.5)
-    model.save_pretrained(folder)
+        model.model.layers[0].mlp.up_proj.weight[3, 4] += 5
 
 
 def swap_two_tokens(folder) -> None:
@@ -281,70 +271,56 @@ def swap_two_tokens(folder) -> None:
 
 @pytest.mark.parametrize("changed", ["mask", "weights", "subfolder", "tokenizer", "in memory"])
 def test_what_changes_an_answer_keeps_a_cache_apart(changed, mask_file, tmp_path, tokenizer):
-    folder = tmp_path / "model"
-    inner = folder / "inner"
-    save_llama(folder, tokenizer, bos=False)
-    save_llama(inner, tokenizer, bos=False)
+    folder, model = tmp_path / "model", tiny_model("llama")
+    for place in (folder, folder / "inner"):
+        save_llama(place, tokenizer, bos=False)
     tokenizer.save_pretrained(tmp_path / "tokenizer")
-    model = tiny_model("llama")
     arguments = {
         "subfolder": {"subfolder": "inner"},
         "tokenizer": {"tokenizer": str(tmp_path / "tokenizer")},
         "in memory": {"tokenizer": tokenizer},
     }.get(changed, {})
+    loaded = model if changed == "in memory" else str(folder)
+    asked = requests("loglikelihood_rolling")
 
-    def cached(mask: str = mask_file) -> tuple[list, list]:
-        """Answers with a cache that has seen all others, and without one."""
-        loaded = model if changed == "in memory" else str(folder)
+    def cached(mask: str) -> list:
+        """With a cache that has seen all others."""
         caching = CachingLM(load(loaded, mask, "de:4", **arguments), str(tmp_path / "cache.db"))
-        asked = requests("loglikelihood_rolling")
-        return (
-            caching.loglikelihood_rolling(asked),
-            load(loaded, mask, "de:4", **arguments).loglikelihood_rolling(asked),
-        )
+        return caching.loglikelihood_rolling(asked)
 
-    first, _ = cached()
+    first, mask = cached(mask_file), mask_file
+    other_weights(model)
     if changed == "mask":
-        tiny_mask(tiny_model("llama"), seed=5).save(tmp_path / "other")
-        second, fresh = cached(str(tmp_path / "other"))
-    else:
-        if changed == "tokenizer":
-            swap_two_tokens(tmp_path / "tokenizer")
-        elif changed == "in memory":
-            with torch.no_grad():
-                model.model.layers[0].mlp.up_proj.weight[3, 4] += 5
-        else:
-            other_weights(inner if changed == "subfolder" else folder)
-        second, fresh = cached()
-    assert second == fresh != first
+        mask = str(tmp_path / "other")
+        tiny_mask(tiny_model("llama"), seed=5).save(mask)
+    elif changed == "tokenizer":
+        swap_two_tokens(tmp_path / "tokenizer")
+    elif changed in ("weights", "subfolder"):
+        model.save_pretrained(folder / "inner" if changed == "subfolder" else folder)
+    fresh = load(loaded, mask, "de:4", **arguments).loglikelihood_rolling(asked)
+    assert cached(mask) == fresh != first
 
 
 @pytest.mark.parametrize("conditions", [("de:zero", "fr:zero"), (None, "de:zero")])
 def test_a_rerun_answered_wholly_from_the_cache_still_reports(
     checkpoint, mask_file, tmp_path, conditions
 ):
-    first, second, other = (
-        answered(load(checkpoint, mask_file, condition), tmp_path / "cache.db")
-        for condition in (conditions[0], *conditions)
-    )
+    records = []
+    for condition in (conditions[0], *conditions):
+        lm = CachingLM(load(checkpoint, mask_file, condition), str(tmp_path / "cache.db"))
+        lm.loglikelihood_rolling(requests("loglikelihood_rolling"))
+        records.append(lm.get_model_info()["lsn"])
+    first, second, other = records
     assert bool(first["seen"]) == (conditions[0] is not None)
     assert second["seen"] == first["seen"]
     assert other["seen"]["hookpoints"]["mlp.act"]["values_overwritten"] > 0
-    assert [r["answered_from_cache"] for r in (first, second, other)] == [False, True, False]
+    assert [r["answered_from_cache"] for r in records] == [False, True, False]
     assert second["signature"] == first["signature"] != other["signature"]
-
-
-def answered(model: LsnHF, cache) -> dict:
-    lm = CachingLM(model, str(cache))
-    lm.loglikelihood_rolling(requests("loglikelihood_rolling"))
-    return lm.get_model_info()["lsn"]
 
 
 @pytest.mark.slow
 def test_simple_evaluate_by_name_with_the_arguments_of_the_stock_command(checkpoint, mask_file):
-    import lsn_eval.harness.plugin
-
-    lsn_eval.harness.plugin.register()
+    plugin.register()
     task = {
         "task": "two_texts",
         "output_type": "loglikelihood_rolling",
@@ -354,26 +330,22 @@ def test_simple_evaluate_by_name_with_the_arguments_of_the_stock_command(checkpo
         "doc_to_target": "{{text}}",
         "metric_list": [{"metric": "byte_perplexity"}],
     }
-    options = {
-        "tasks": [task],
-        "task_manager": TaskManager(include_defaults=False),
-        "batch_size": 2,
-        "device": "cpu",
-    }
-    numbers = {}
-    for condition in ("none", "de:zero", "es:zero"):
-        arguments = f"pretrained={checkpoint},mask={mask_file},condition={condition}"
-        kwargs = {"model": "lsn_hf"} | options
-        if condition == "es:zero":
-            with pytest.raises(LsnError, match="'es'"):
-                lm_eval.simple_evaluate(model_args=arguments, **kwargs)
-        else:
-            results = lm_eval.simple_evaluate(model_args=arguments, **kwargs)
-            assert results["config"]["lsn"]["condition"] == condition
-            numbers[condition] = results["results"]["two_texts"]["byte_perplexity,none"]
-    hf = lm_eval.simple_evaluate(model="hf", model_args=f"pretrained={checkpoint}", **options)
-    assert hf["results"]["two_texts"]["byte_perplexity,none"] == numbers["none"]
-    assert numbers["de:zero"] != numbers["none"]
+
+    def evaluated(model: str, arguments: str) -> tuple[float, dict]:
+        results = lm_eval.simple_evaluate(
+            model=model, model_args=f"pretrained={checkpoint}{arguments}", tasks=[task],
+            task_manager=TaskManager(include_defaults=False), batch_size=2, device="cpu",
+        )  # fmt: skip
+        return results["results"]["two_texts"]["byte_perplexity,none"], results["config"]
+
+    none, zero = (
+        evaluated("lsn_hf", f",mask={mask_file},condition={condition}")
+        for condition in ("none", "de:zero")
+    )
+    assert (none[1]["lsn"]["condition"], zero[1]["lsn"]["condition"]) == ("none", "de:zero")
+    assert evaluated("hf", "")[0] == none[0] != zero[0]
+    with pytest.raises(LsnError, match="'es'"):
+        evaluated("lsn_hf", f",mask={mask_file},condition=es:zero")
 
 
 def test_a_model_with_an_adapter_says_so_in_its_signature(checkpoint, mask_file, tmp_path):

@@ -31,40 +31,28 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Registry[Any]:
     return registry
 
 
-def entry_point(target: str) -> metadata.EntryPoint:
-    return metadata.EntryPoint("lsn_hf", target, MODELS)
-
-
 def test_registers_lazily_and_once(models: Registry[Any]) -> None:
     plugin.attach(MODELS)
     plugin.attach(MODELS)
     assert dict(models.items()) == {"hf": "lm_eval.models.huggingface:HFLM", "lsn_hf": TARGET}
 
 
-@pytest.mark.parametrize("present", [TARGET, entry_point(TARGET)], ids=["string", "entry point"])
-def test_leaves_what_upstream_discovered(
+@pytest.mark.parametrize(
+    "present",
+    [
+        TARGET,
+        metadata.EntryPoint("lsn_hf", TARGET, MODELS),
+        type("LsnHF", (), {"__module__": "lsn_eval.harness.lsn_hf"}),
+    ],
+    ids=["string", "entry point", "our class once loaded"],
+)
+def test_leaves_what_is_ours_already(
     models: Registry[Any], present: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     models.register("lsn_hf", target=present)
     plugin.attach(MODELS)
     assert dict(models.items())["lsn_hf"] is present
     assert caplog.records == []
-
-
-def test_leaves_our_class_once_loaded(
-    models: Registry[Any], caplog: pytest.LogCaptureFixture
-) -> None:
-    ours = type("LsnHF", (), {"__module__": "lsn_eval.harness.lsn_hf"})
-    models.register("lsn_hf", target=ours)
-    plugin.attach(MODELS)
-    assert dict(models.items())["lsn_hf"] is ours
-    assert caplog.records == []
-
-
-def test_upstream_discovery_after_us_finds_the_name_taken(models: Registry[Any]) -> None:
-    """What upstream's discovery does: names that are there already are skipped."""
-    plugin.attach(MODELS)
-    assert "lsn_hf" in models
 
 
 def test_somebody_elses_model_of_our_name_stays_and_is_reported(
@@ -133,17 +121,8 @@ def test_tasks_come_between_lm_evals_and_the_users(index: Any) -> None:
     assert index.TaskIndex.build([defaults]) == [defaults, ours]
     assert index.TaskIndex.build([defaults, users]) == [defaults, ours, users]
     assert index.TaskIndex().build((defaults,), resolve_includes=False) == [defaults, ours]
-
-
-def test_tasks_stay_out_without_lm_evals_own(index: Any) -> None:
-    plugin.attach(plugin.TASK_HOST)
-    assert index.TaskIndex.build([Path("mine")]) == [Path("mine")]
-
-
-def test_tasks_are_not_read_twice_when_the_user_names_our_folder(index: Any) -> None:
-    plugin.attach(plugin.TASK_HOST)
-    paths = [Path(index.__file__).parent, shipped.tasks_dir()]
-    assert index.TaskIndex.build(paths) == paths
+    assert index.TaskIndex.build([users]) == [users], "they stay out without lm_eval's own"
+    assert index.TaskIndex.build([defaults, ours]) == [defaults, ours], "and come once"
 
 
 def test_missing_task_index_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,19 +175,17 @@ def raised(error: Exception) -> None:
     sys.excepthook(type(error), error, None)
 
 
-def test_user_error_is_one_message(hook: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_user_error_is_one_message_and_a_traceback_can_be_asked_for(
+    hook: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     plugin.attach(MODELS)
     raised(LsnError("xx is no language"))
     raised(KeyError("bug"))
     assert capsys.readouterr().err == "lsn_eval: error: xx is no language\n"
     assert hook == ["'bug'"]
-
-
-def test_traceback_can_be_asked_for(hook: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    plugin.attach(MODELS)
     monkeypatch.setenv("LSN_EVAL_TRACEBACK", "1")
     raised(LsnError("xx is no language"))
-    assert hook == ["xx is no language"]
+    assert hook == ["'bug'", "xx is no language"]
 
 
 def test_other_programs_keep_their_hook(hook: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import re
+from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 import torch
-from builders.models import tiny_mask, tiny_model
+from builders.models import hooks_of, tiny_mask, tiny_model
+from builders.sweeps import sweep_settings, written
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
 from lm_eval.models.huggingface import HFLM
@@ -26,7 +28,7 @@ from lsn_eval.interventions.writers import Writer
 from lsn_eval.models.hookpoints import resolve
 from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.running import run_sweep
-from lsn_eval.sweeping.settings import SweepError, SweepSettings
+from lsn_eval.sweeping.settings import SweepSettings
 
 needs_stacks = pytest.mark.skipif(
     not can_decode(), reason="this release of transformers takes no decoding loop"
@@ -59,23 +61,26 @@ def requests(options: dict, texts=TEXTS) -> list[Instance]:
 
 def seeded(options: dict) -> list[Instance]:
     """A seed of its own for every request, in a stop string: batches of one."""
-    found = requests(options)
-    for number, request in enumerate(found):
-        text, given = request.args
-        given["until"] = [*given["until"], seed_marker(number)]
-        request.arguments = (text, given)
-    return found
+    asked = requests(options)
+    for number, request in enumerate(asked):
+        request.args[1]["until"] = [*options["until"], seed_marker(number)]
+    return asked
+
+
+def turns(lm: LsnHF, rows: int | None, conditions=CONDITIONS) -> Iterator[str]:
+    """One condition after another, with those that follow."""
+    for number, condition in enumerate(conditions, 1):
+        lm.set_condition(condition)
+        lm.stack(conditions[number:], rows)
+        yield condition
 
 
 def swept(lm: LsnHF, asked, rows: int, conditions=CONDITIONS) -> dict[str, tuple[list[str], dict]]:
     """Answers and what the record says was seen, one condition after another."""
-    found = {}
-    for number, condition in enumerate(conditions, 1):
-        lm.set_condition(condition)
-        lm.stack(conditions[number:], rows)
-        texts = lm.generate_until(asked, disable_tqdm=True)
-        found[condition] = (texts, lm.get_model_info()["lsn"]["seen"])
-    return found
+    return {
+        condition: (lm.generate_until(asked, disable_tqdm=True), lm.get_model_info()["lsn"]["seen"])
+        for condition in turns(lm, rows, conditions)
+    }
 
 
 @pytest.fixture
@@ -162,12 +167,9 @@ def test_each_condition_is_cut_where_its_own_batch_ends(lm):
     lm.batch_size_per_gpu = 2
     context, mask = lm.tok_batch_encode(TEXTS[:2])
     asked = {"context": context, "attention_mask": mask, "stop": ["e", "а"], "max_length": 60}
-    alone, together = [], []
-    for tokens, rows in ((alone, 0), (together, 64)):
-        for number, condition in enumerate(CONDITIONS, 1):
-            lm.set_condition(condition)
-            lm.stack(CONDITIONS[number:], rows)
-            tokens.append(lm._model_generate(**asked).tolist())
+    alone, together = (
+        [lm._model_generate(**asked).tolist() for _ in turns(lm, rows)] for rows in (0, 64)
+    )
     assert together == alone
     assert len({len(rows[0]) for rows in alone}) > 1
 
@@ -182,7 +184,7 @@ def stacked_of(model, mask) -> tuple[StackedIntervention, list[Intervention | No
     return StackedIntervention(members), members
 
 
-def forward(model, ids, attention) -> torch.Tensor:
+def forward(model, ids, attention=None) -> torch.Tensor:
     with torch.no_grad():
         return model(input_ids=ids, attention_mask=attention).logits
 
@@ -211,23 +213,17 @@ def test_every_row_equals_intervene(family, hookpoint):
     assert torch.equal(forward(model, ids, attention), before)
 
 
-def hooks(model) -> int:
-    return sum(
-        len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()
-    )
-
-
 def test_the_model_is_as_it_was_also_after_an_exception(family):
     model = tiny_model(family)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     ids = torch.tensor([[1, 2, 3]] * 4)
-    before, hooked = forward(model, ids, torch.ones_like(ids)), hooks(model)
+    before, hooked = forward(model, ids), hooks_of(model)
     stacked, _ = stacked_of(model, tiny_mask(model))
     with pytest.raises(ZeroDivisionError), stacked.active(1):
-        forward(model, ids, torch.ones_like(ids))
+        forward(model, ids)
         raise ZeroDivisionError
-    assert hooks(model) == hooked
-    assert torch.equal(forward(model, ids, torch.ones_like(ids)), before)
+    assert hooks_of(model) == hooked
+    assert torch.equal(forward(model, ids), before)
     assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
 
 
@@ -257,20 +253,6 @@ def test_what_is_written_is_what_a_writer_alone_writes_bit_for_bit(dtype, hookpo
             assert stacked.counts(number) == (1, 18 * write.indices.size, int(changed))
 
 
-def test_what_the_model_holds_is_not_written_into():
-    model = tiny_model("llama")
-    seen = []
-    model.model.layers[0].mlp.act_fn.register_forward_hook(
-        lambda module, args, output: seen.append((output, output.clone()))
-    )
-    stacked, _ = stacked_of(model, tiny_mask(model))
-    ids = torch.tensor([[1, 2]] * 4)
-    with stacked.active(1):
-        forward(model, ids, torch.ones_like(ids))
-    (output, copy) = seen[0]
-    assert torch.equal(output, copy)
-
-
 def test_rows_that_do_not_divide_and_sites_that_never_fire_are_errors():
     model = tiny_model("llama")
     stacked, _ = stacked_of(model, tiny_mask(model))
@@ -279,7 +261,7 @@ def test_rows_that_do_not_divide_and_sites_that_never_fire_are_errors():
         pytest.raises(InterventionError, match=r"\[4 conditions x 1 rows, position, neuron\]"),
         stacked.active(1),
     ):
-        forward(model, ids, torch.ones_like(ids))
+        forward(model, ids)
     with pytest.raises(InterventionError, match="never fired"), stacked.active(2):
         pass
 
@@ -299,14 +281,14 @@ def test_a_stack_that_goes_round_the_hooks_or_overflows_is_refused():
 
     mlp.forward = other_for_one_token
     with pytest.raises(InterventionError, match="does not arrive"), stacked.active(1):
-        forward(model, ids, torch.ones_like(ids))
-        forward(model, ids[:, :1], torch.ones_like(ids[:, :1]))
+        forward(model, ids)
+        forward(model, ids[:, :1])
     members = [
         Intervention(model, tiny_mask(model), Condition.parse(c)) for c in ("de:x2", "fr:x1e38")
     ]
     stacked = StackedIntervention(members)
     with pytest.raises(InterventionError, match="finite values"), stacked.active(2):
-        forward(model, ids, torch.ones_like(ids))
+        forward(model, ids)
 
 
 def test_a_condition_that_is_done_is_no_longer_counted():
@@ -314,9 +296,9 @@ def test_a_condition_that_is_done_is_no_longer_counted():
     stacked, _ = stacked_of(model, tiny_mask(model))
     ids = torch.tensor([[1, 2]] * 4)
     with stacked.active(1):
-        forward(model, ids, torch.ones_like(ids))
+        forward(model, ids)
         stacked.finish(0)
-        forward(model, ids, torch.ones_like(ids))
+        forward(model, ids)
     assert [count.calls for count in stacked.counts(0)] == [1, 1]
     assert [count.calls for count in stacked.counts(2)] == [2, 2]
 
@@ -426,9 +408,7 @@ def test_a_response_cache_holds_each_conditions_own_answers(tmp_path, monkeypatc
     alone = swept(model, requests(GREEDY), 0, CONDITIONS[:4])
     caching = CachingLM(model, str(tmp_path / "cache.db"))
     for _ in range(2):
-        for number, condition in enumerate(CONDITIONS[:4], 1):
-            model.set_condition(condition)
-            model.stack(CONDITIONS[number:4])
+        for condition in turns(model, None, CONDITIONS[:4]):
             assert caching.generate_until(requests(GREEDY)) == alone[condition][0]
             assert caching.get_model_info()["lsn"]["seen"] == alone[condition][1]
         monkeypatch.setattr(HFLM, "_model_generate", None)  # from here on, from the cache
@@ -442,7 +422,6 @@ def test_a_response_cache_holds_each_conditions_own_answers(tmp_path, monkeypatc
 def test_a_condition_that_fails_does_so_alone_and_at_its_turn(lm, monkeypatch, caplog):
     lm.batch_size_per_gpu = 2
     alone = swept(lm, requests(GREEDY), 0)
-    sample = StackedDecoding.__call__
     plain = HFLM._model_generate
 
     def breaks(self, *args, **kwargs):
@@ -456,9 +435,7 @@ def test_a_condition_that_fails_does_so_alone_and_at_its_turn(lm, monkeypatch, c
     monkeypatch.setattr(StackedDecoding, "__call__", breaks)
     monkeypatch.setattr(HFLM, "_model_generate", breaks_for_russian)
     with caplog.at_level(logging.WARNING):
-        for number, condition in enumerate(CONDITIONS, 1):
-            lm.set_condition(condition)
-            lm.stack(CONDITIONS[number:], 64)
+        for condition in turns(lm, 64):
             if condition == "ru:x0.5":
                 with pytest.raises(RuntimeError, match="no such probability"):
                     lm.generate_until(requests(GREEDY), disable_tqdm=True)
@@ -466,7 +443,6 @@ def test_a_condition_that_fails_does_so_alone_and_at_its_turn(lm, monkeypatch, c
                 assert lm.generate_until(requests(GREEDY), disable_tqdm=True) == alone[condition][0]
                 assert lm.get_model_info()["lsn"]["seen"] == alone[condition][1]
     assert caplog.text.count("at once failed") == 1
-    assert sample is not StackedDecoding.__call__
 
 
 @needs_stacks
@@ -551,41 +527,22 @@ def tasks(task_index, tmp_path_factory) -> str:
 
 
 def settings(folder: str, **given) -> SweepSettings:
-    return SweepSettings(**{
-        "model": "lsn_demo", "mask": "demo/planted", "dtype": "float32", "device": "cpu",
-        "batch_size": "3", "include_path": folder, "conditions": CONDITIONS[:5],
-        "tasks": ("stack_greedy", "stack_shots", "stack_unseeded", "stack_seeded"), **given,
+    everything = ("stack_greedy", "stack_shots", "stack_unseeded", "stack_seeded")
+    return sweep_settings(**{
+        "batch_size": "3", "include_path": folder, "conditions": CONDITIONS[:5], "limit": None,
+        "tasks": everything, **given,
     })  # fmt: skip
 
 
-def written(folder) -> dict[str, tuple[dict, dict[str, str]]]:
-    """Results and samples by condition, without what tells the time."""
-    found = {}
-    for path in folder.rglob("results_*.json"):
-        results = json.loads(re.sub(r" at 0x[0-9a-f]+>", ">", path.read_text("utf-8")))
-        samples = {
-            file.name.rpartition("_")[0]: file.read_text("utf-8")
-            for file in path.parent.glob("samples_*.jsonl")
-        }
-        for name in ("date", "total_evaluation_time_seconds"):
-            results.pop(name)
-        found[results["config"]["lsn"]["condition"]] = (results, samples)
-    return found
-
-
 def test_a_sweep_gives_the_same_files_with_and_without_stacks(tasks, tmp_path, batches):
-    outcome = run_sweep(settings(tasks, stack=0), tmp_path / "off", progress=False)
-    assert not outcome.failed
-    assert max(batches) == 3
-    batches.clear()
-    outcome = run_sweep(settings(tasks), tmp_path / "on", progress=False)
-    assert not outcome.failed
-    assert max(batches) == 15 or not can_decode()
+    for name, stack, largest in (("off", 0, 3), ("on", None, 15)):
+        batches.clear()
+        assert not run_sweep(settings(tasks, stack=stack), tmp_path / name, progress=False).failed
+        assert max(batches) == largest or (stack is None and not can_decode())
     on, off = written(tmp_path / "on"), written(tmp_path / "off")
     assert set(on) == set(CONDITIONS[:5])
     assert on == off
-    samples = [str(samples) for _, samples in on.values()]
-    assert len(set(samples)) == 5
+    assert len({str(samples) for _, samples in on.values()}) == 5
     # The rounding of a batch is no reason to refuse what is there.
     batches.clear()
     again = run_sweep(settings(tasks, stack=6), tmp_path / "off", progress=False)
@@ -611,8 +568,11 @@ def alone(tasks, tmp_path_factory) -> dict:
     return written(folder)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("the disk is full"), KeyboardInterrupt()])
-def test_answers_ahead_are_not_results(tasks, tmp_path, monkeypatch, error, alone):
+@pytest.mark.parametrize(
+    ("error", "finished"),
+    [(RuntimeError("the disk is full"), CONDITIONS[2:4]), (KeyboardInterrupt(), ())],
+)
+def test_answers_ahead_are_not_results(tasks, tmp_path, monkeypatch, error, finished, alone):
     evaluate = Evaluation.evaluate
 
     def stops_at_german(self, condition, folder, **given):
@@ -623,19 +583,12 @@ def test_answers_ahead_are_not_results(tasks, tmp_path, monkeypatch, error, alon
 
     monkeypatch.setattr(Evaluation, "evaluate", stops_at_german)
     chosen = settings(tasks, tasks=("stack_greedy",), conditions=CONDITIONS[:4])
-    if isinstance(error, KeyboardInterrupt):
-        with pytest.raises(KeyboardInterrupt):
-            run_sweep(chosen, tmp_path / "out", progress=False)
-        assert set(written(tmp_path / "out")) == {"none"}
-    else:
+    with (
+        pytest.raises(KeyboardInterrupt) if isinstance(error, KeyboardInterrupt) else nullcontext()
+    ):
         outcome = run_sweep(chosen, tmp_path / "out", progress=False)
         assert outcome.failed == {"de:zero": "the disk is full"}
-        assert set(written(tmp_path / "out")) == {"none", *CONDITIONS[2:4]}
+    assert set(written(tmp_path / "out")) == {"none", *finished}
     monkeypatch.setattr(Evaluation, "evaluate", evaluate)
     assert not run_sweep(chosen, tmp_path / "out", progress=False).failed
     assert written(tmp_path / "out") == alone
-
-
-def test_a_negative_stack_is_refused(tasks):
-    with pytest.raises(SweepError, match="stack is -1"):
-        settings(tasks, stack=-1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
 from builders.activations import ACTIVATIONS
-from builders.models import VOCABULARY, WIDTH, tiny_mask, tiny_model
+from builders.models import VOCABULARY, WIDTH, hooks_of, tiny_mask, tiny_model
 from torch import nn
 from torch.nn import functional
 
@@ -114,27 +115,18 @@ def test_outputs_of_linear_layers_can_be_written_too(family, hookpoint):
     assert report.changed == report.overwritten == 10 * TOKENS.numel()
 
 
-def hooks_of(model: nn.Module) -> int:
-    return sum(
-        len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()
-    )
-
-
 @pytest.mark.parametrize("fails", [False, True])
 def test_afterwards_the_model_is_bit_for_bit_as_before(family, fails):
     model = tiny_model(family)
     before, hooks = hidden_states(model), hooks_of(model)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    if fails:
-        with (
-            pytest.raises(ZeroDivisionError),
-            intervene(model, tiny_mask(model), "de:zero/random1-fr:+mean"),
-        ):
-            hidden_states(model)
+    with (
+        pytest.raises(ZeroDivisionError) if fails else nullcontext(),
+        intervene(model, tiny_mask(model), "de:zero/random1-fr:+mean"),
+    ):
+        assert not torch.equal(hidden_states(model)[-1], before[-1])
+        if fails:
             raise ZeroDivisionError
-    else:
-        with intervene(model, tiny_mask(model), "de:zero/random1-fr:+mean"):
-            assert not torch.equal(hidden_states(model)[-1], before[-1])
     assert hooks_of(model) == hooks
     assert_same(hidden_states(model), before)
     for name, value in model.state_dict().items():
@@ -423,17 +415,14 @@ def test_a_mask_of_another_model_is_refused_before_anything_runs(mask_model, mes
         pytest.fail("the block must not be entered")
 
 
-def test_a_hookpoint_that_the_model_does_not_have_is_refused():
+def test_a_hookpoint_that_the_model_does_not_have_and_other_models_are_refused():
     mask = NeuronMask(
         {"de": {"mlp.gate": {"1": [3]}}}, model=ModelLayout.numbered(2, {"mlp.gate": WIDTH})
     )
     with pytest.raises(LsnError, match=r"mlp\.gate, which this gpt2 model"):
         intervene(tiny_model("gpt2"), mask, "de:zero").__enter__()
-
-
-def test_unsupported_models_are_refused():
     with pytest.raises(HookpointError):
-        intervene(nn.Linear(2, 2), tiny_mask(tiny_model("llama")), "de:zero").__enter__()
+        intervene(nn.Linear(2, 2), mask, "de:zero").__enter__()
 
 
 def test_without_a_condition_a_mask_of_one_language_means_zero():

@@ -7,23 +7,25 @@ import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import typer
+from builders.sweeps import command, sweep_settings, written
 from lm_eval.api.instance import Instance
 from typer.testing import CliRunner
 
-from lsn_eval.cli.sweep import sweep
+from lsn_eval.cli import app
 from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
 from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.storage.folder_lock import LOCK, only_writer
 from lsn_eval.sweeping import progress
 from lsn_eval.sweeping.evaluation import Evaluation
-from lsn_eval.sweeping.folder import folder_name
+from lsn_eval.sweeping.folder import SweepFolder, folder_name, results_in
 from lsn_eval.sweeping.progress import AnswerCounter, SweepBar
 from lsn_eval.sweeping.running import quiet, run_sweep
 from lsn_eval.sweeping.settings import SweepError, SweepSettings, parse_seed, read_file
@@ -31,7 +33,6 @@ from lsn_eval.sweeping.settings import SweepError, SweepSettings, parse_seed, re
 sweeps = pytest.mark.usefixtures("task_index")
 LM_EVAL = Path(sys.executable).with_name("lm_eval")
 CONDITIONS = ("none", "de:zero")
-TIMES = {"date", "total_evaluation_time_seconds"}
 
 DATA = '''
 import random
@@ -80,23 +81,8 @@ def tasks(tmp_path_factory) -> Path:
 
 
 def settings(folder: Path | None = None, **given) -> SweepSettings:
-    small = {"tasks": ("lsn_demo_ppl_de",), "limit": 2} if folder is None else {"tasks": TASKS}
-    return SweepSettings(
-        model="lsn_demo", mask="demo/planted", dtype="float32", device="cpu", batch_size="4",
-        **{**small, "include_path": folder and str(folder), **given},
-    )  # fmt: skip
-
-
-def written(folder: Path) -> tuple[dict, dict[str, str]]:
-    """A results file and its samples, without what tells the time."""
-    (path,) = folder.rglob("results_*.json")
-    # lm-eval writes the functions of a few-shot configuration with their addresses.
-    results = json.loads(re.sub(r" at 0x[0-9a-f]+>", ">", path.read_text("utf-8")))
-    samples = {
-        file.name.rpartition("_")[0]: file.read_text("utf-8")
-        for file in path.parent.glob("samples_*.jsonl")
-    }
-    return {name: value for name, value in results.items() if name not in TIMES}, samples
+    ours = {"tasks": TASKS, "include_path": str(folder), "limit": None} if folder else {}
+    return sweep_settings(**{**ours, **given})
 
 
 @sweeps
@@ -119,20 +105,21 @@ def test_few_shot_and_sampled_generation_equal_two_fresh_processes(tasks, tmp_pa
     chosen = settings(tasks, conditions=CONDITIONS, num_fewshot=2)
     outcome = run_sweep(chosen, tmp_path / "swept", progress=False)
     assert not outcome.failed
-    answers = {}
-    for condition, process in started.items():
-        said, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, said.decode()
-        name = folder_name(Condition.parse(condition))
-        (swept, swept_samples), (alone, alone_samples) = (
-            written(tmp_path / way / name) for way in ("swept", "alone")
-        )
-        assert swept_samples == alone_samples
-        assert swept == alone
-        answers[condition] = swept_samples["samples_sweep_sampled"]
-        assert swept["config"]["model"] == swept["model_source"] == "lsn_hf"
-        assert swept["configs"]["sweep_choice"]["num_fewshot"] == 2
-    assert answers["none"] != answers["de:zero"]
+    for process in started.values():
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output.decode()
+    swept = written(tmp_path / "swept")
+    assert list(swept) == list(CONDITIONS)
+    assert swept == written(tmp_path / "alone")
+    answers = [samples["samples_sweep_sampled"] for _, samples in swept.values()]
+    assert answers[0] != answers[1]
+    for results, _ in swept.values():
+        assert results["config"]["model"] == results["model_source"] == "lsn_hf"
+        assert results["configs"]["sweep_choice"]["num_fewshot"] == 2
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def finished_before(out: Path) -> dict[Path, int]:
@@ -251,26 +238,8 @@ def test_files_in_its_folder_that_are_not_what_they_should_be(file, content, mes
         run_sweep(settings(conditions=("none",)), tmp_path, progress=False)
 
 
-@pytest.fixture
-def command():
-    app = typer.Typer()
-    app.command()(sweep)
-
-    def run(*arguments: str):
-        return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
-
-    return run
-
-
-def options(out: Path, *more: str) -> list[str]:
-    return [
-        "--model", "lsn_demo", "--mask", "demo/planted", "--tasks", "lsn_demo_ppl_de",
-        "--dtype", "float32", "--device", "cpu", "--limit", "2", "--out", str(out), *more,
-    ]  # fmt: skip
-
-
 @sweeps
-def test_a_failed_condition_is_recorded_and_the_rest_goes_on(command, tmp_path, monkeypatch):
+def test_a_failed_condition_is_recorded_and_the_rest_goes_on(tmp_path, monkeypatch):
     evaluate = Evaluation.evaluate
 
     def fails_for_german(self, condition, folder, **given):
@@ -279,7 +248,7 @@ def test_a_failed_condition_is_recorded_and_the_rest_goes_on(command, tmp_path, 
             raise RuntimeError("out of memory")
         return evaluate(self, condition, folder, **given)
 
-    arguments = options(tmp_path, "--conditions", "none,de:zero,ru:zero")
+    arguments = ("--out", tmp_path, "--conditions", "none,de:zero,ru:zero")
     monkeypatch.setattr(Evaluation, "evaluate", fails_for_german)
     done = command(*arguments)
     assert done.exit_code == 1
@@ -287,9 +256,7 @@ def test_a_failed_condition_is_recorded_and_the_rest_goes_on(command, tmp_path, 
     assert "out of memory" in done.stdout
     record = json.loads((tmp_path / "de_zero" / "failed.json").read_text("utf-8"))
     assert record == {"condition": "de:zero", "error": "RuntimeError", "reason": "out of memory"}
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "de_zero", "none", "ru_zero", "sweep.json"
-    ]  # fmt: skip
+    assert names(tmp_path) == ["de_zero", "none", "ru_zero", "sweep.json"]
     monkeypatch.setattr(Evaluation, "evaluate", evaluate)
     done = command(*arguments)
     assert done.exit_code == 0, done.output
@@ -298,7 +265,7 @@ def test_a_failed_condition_is_recorded_and_the_rest_goes_on(command, tmp_path, 
 
 
 @sweeps
-def test_an_interrupt_leaves_what_is_finished(command, tmp_path, monkeypatch):
+def test_an_interrupt_leaves_what_is_finished(tmp_path, monkeypatch):
     evaluate = Evaluation.evaluate
 
     def interrupted(self, condition, folder, **given):
@@ -307,10 +274,93 @@ def test_an_interrupt_leaves_what_is_finished(command, tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Evaluation, "evaluate", interrupted)
-    done = command(*options(tmp_path, "--conditions", "none,de:zero"))
+    done = command("--out", tmp_path, "--conditions", "none,de:zero")
     assert done.exit_code == 130
     assert f"finished conditions are in {tmp_path}" in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["none", "sweep.json"]
+    assert names(tmp_path) == ["none", "sweep.json"]
+
+
+@sweeps
+def test_a_second_sweep_is_refused_and_harms_nothing(tmp_path):
+    with (
+        only_writer(tmp_path, SweepError),
+        pytest.raises(SweepError, match="another sweep is writing"),
+    ):
+        run_sweep(settings(conditions=CONDITIONS), tmp_path, progress=False)
+    assert names(tmp_path) == []
+    outcome = run_sweep(settings(conditions=CONDITIONS), tmp_path, progress=False)
+    assert not outcome.failed
+    assert names(tmp_path) == ["de_zero", "none", "sweep.json"]
+    with only_writer(tmp_path, SweepError):  # there is nothing to write
+        assert run_sweep(settings(conditions=CONDITIONS), tmp_path).skipped == ["none", "de:zero"]
+
+
+@sweeps
+def test_after_a_sudden_end_a_sweep_goes_on(tmp_path, small_lm_eval):
+    killed = (
+        "import os, sys; from pathlib import Path\n"
+        "from lsn_eval.sweeping.evaluation import Evaluation\n"
+        "from lsn_eval.sweeping.settings import SweepSettings\n"
+        "from lsn_eval.sweeping.running import run_sweep\n"
+        "evaluate = Evaluation.evaluate\n"
+        "def end(self, condition, folder, **given):\n"
+        "    evaluate(self, condition, folder, **given)\n"
+        "    if condition.terms: os.kill(os.getpid(), 9)\n"
+        "Evaluation.evaluate = end\n"
+        f"run_sweep({settings(conditions=CONDITIONS)!r}, Path(sys.argv[1]), progress=False)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(small_lm_eval)}
+    done = subprocess.run(
+        [sys.executable, "-c", killed, tmp_path], env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert names(tmp_path) == [LOCK, ".unfinished", "none", "sweep.json"]
+    assert "none" in str(results_in(tmp_path))
+    outcome = run_sweep(settings(conditions=CONDITIONS), tmp_path, progress=False)
+    assert outcome.skipped == ["none"]
+    assert not outcome.failed
+    assert names(tmp_path) == ["de_zero", "none", "sweep.json"]
+
+
+@sweeps
+def test_a_first_try_that_finished_nothing_does_not_bind(tmp_path, monkeypatch):
+    evaluate = Evaluation.evaluate
+
+    def fails(self, condition, folder, **given):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Evaluation, "evaluate", fails)
+    first = settings(conditions=("none", "ru:zero"), batch_size="64")
+    assert len(run_sweep(first, tmp_path, progress=False).failed) == 2
+    assert names(tmp_path) == ["none", "ru_zero", "sweep.json"]
+    monkeypatch.setattr(Evaluation, "evaluate", evaluate)
+    assert not run_sweep(settings(conditions=CONDITIONS), tmp_path, progress=False).failed
+    kept = json.loads((tmp_path / "sweep.json").read_text("utf-8"))["arguments"]
+    assert kept["batch_size"] == "4"
+    assert not list(tmp_path.rglob("failed.json")), "of other arguments"
+    with pytest.raises(SweepError) as refused:
+        run_sweep(settings(conditions=CONDITIONS, dtype="bfloat16", metadata={"a": 1}), tmp_path)
+    message = str(refused.value)
+    assert '; model_args was {"mask"' in message
+    assert 'metadata was {} and is {"a": 1}; model_args' in message, "repeats are left out"
+    with pytest.raises(SweepError) as refused:
+        run_sweep(settings(conditions=CONDITIONS, dtype="bfloat16"), tmp_path)
+    assert "metadata" not in str(refused.value)
+
+
+@sweeps
+def test_a_finished_condition_is_never_replaced(tmp_path):
+    folder = SweepFolder(tmp_path, {"mask_digest": "0", "model_args": {}})
+    condition = Condition.parse("de:zero")
+    (folder.begin(condition) / "results_2.json").write_text("mine")
+    theirs = tmp_path / "de_zero" / "results_1.json"
+    theirs.parent.mkdir()
+    theirs.write_text("theirs")
+    with pytest.raises(OSError, match="not empty"):
+        folder.finish(condition)
+    folder.fail(condition, RuntimeError("later"))
+    assert names(tmp_path / "de_zero") == ["results_1.json"]
+    assert theirs.read_text() == "theirs"
 
 
 @pytest.mark.parametrize(
@@ -336,9 +386,7 @@ def test_an_interrupt_leaves_what_is_finished(command, tmp_path, monkeypatch):
 def test_what_cannot_be_run_is_said_before_the_model_is_loaded(given, said, tmp_path, monkeypatch):
     monkeypatch.setattr(Evaluation, "load", never)
     with pytest.raises(LsnError, match=said):
-        run_sweep(SweepSettings(**{
-            "model": "lsn_demo", "mask": "demo/planted", "tasks": ("lsn_demo_ppl_de",), **given
-        }), tmp_path / "out")  # fmt: skip
+        run_sweep(settings(**given), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -352,7 +400,7 @@ def test_each_language_with_its_controls():
 
 
 @sweeps
-def test_a_file_of_settings_and_the_command_line_over_it(command, tmp_path):
+def test_a_file_of_settings_and_the_command_line_over_it(tmp_path):
     file = tmp_path / "sweep.yaml"
     file.write_text(
         "model: lsn_demo\nmask: demo/planted\ntasks: [lsn_demo_ppl_de]\nconditions:\n- none\n"
@@ -362,10 +410,10 @@ def test_a_file_of_settings_and_the_command_line_over_it(command, tmp_path):
     assert (read.limit, read.batch_size, read.seed) == (2.0, "4", (3,))
     assert read.conditions == ("none", "de:zero")
     assert read.model_args == {"add_bos_token": False}
-    arguments = ("--file", str(file), "--limit", "1", "--conditions", "ru:zero", "--out")
-    done = command(*arguments, str(tmp_path / "out"))
+    arguments = ["sweep", "--file", file, "--limit", 1, "--conditions", "ru:zero", "--out"]
+    done = CliRunner().invoke(app, [*map(str, arguments), str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
-    config = written(tmp_path / "out")[0]["config"]
+    config = written(tmp_path / "out")["ru:zero"][0]["config"]
     assert (config["limit"], config["random_seed"], config["batch_size"]) == (1.0, 3, "4")
     for text, said in [
         ("model: m\ntask: t\n", "task is no setting"),
@@ -400,9 +448,9 @@ def test_seeds():
 def test_names_of_folders():
     assert folder_name(Condition.parse("de:zero/random1-ru:x0.5")) == "de_zero+random1-ru_x0.5"
     long = [Condition.parse("/".join(f"l{n}:zero" for n in range(m))) for m in (40, 41)]
-    names = set(map(folder_name, long))
-    assert len(names) == 2
-    assert all(len(name) <= 120 for name in names)
+    one, other = map(folder_name, long)
+    assert one != other
+    assert max(len(one), len(other)) <= 120
 
 
 def test_warnings_come_through_once_and_other_noise_does_not(capfd):
@@ -490,5 +538,5 @@ def test_answers_are_counted_by_kind():
         ]
 
 
-def test_help_has_an_example(command):
+def test_help_has_an_example():
     assert "Example:" in command("--help").stdout

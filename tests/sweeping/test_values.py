@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from builders.sweeps import command, sweep_settings
 from typer.testing import CliRunner
 
 from lsn_eval.cli import app
 from lsn_eval.sweeping.evaluation import Evaluation, check_device
-from lsn_eval.sweeping.settings import SweepError, SweepSettings
+from lsn_eval.sweeping.settings import SweepError
 
 WRONG = [
     ("--batch-size", "foo", "batch_size is 'foo'; a whole number from 1 on, such as 16, or auto"),
@@ -30,17 +31,10 @@ WRONG = [
 ]
 
 
-def sweep(*arguments: object):
-    return CliRunner().invoke(app, [
-        "sweep", "--model", "lsn_demo", "--mask", "demo/planted", "--tasks", "lsn_demo_ppl_de",
-        "--conditions", "none", *map(str, arguments),
-    ])  # fmt: skip
-
-
 @pytest.mark.parametrize(("option", "value", "said"), WRONG)
 def test_wrong_values(option, value, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    done = sweep("--out", "out", option, value)
+    done = command("--conditions", "none", "--out", "out", option, value)
     assert done.exit_code == 2, done.exception
     assert done.stderr.startswith("lsn-eval: error: ")
     assert said in done.stderr
@@ -51,10 +45,15 @@ def test_wrong_values(option, value, said, tmp_path, monkeypatch):
 def test_values_in_python_and_from_a_file():
     for given in ({"batch_size": "auto"}, {"batch_size": "auto:4"}, {"limit": 0.5}, {"dtype": "auto"},
                   {"device": "cuda:1"}, {"gen_kwargs": {"seed": 1}}):  # fmt: skip
-        SweepSettings(model="m", mask="k", tasks=("t",), each="zero", **given)
-    for given in ({"max_batch_size": 0}, {"num_fewshot": -1}, {"gen_kwargs": {1: 2}}):
-        with pytest.raises(SweepError, match=f"{next(iter(given))} is .* was expected"):
-            SweepSettings(model="m", mask="k", tasks=("t",), each="zero", **given)
+        sweep_settings(each="zero", **given)
+    for name, value in (
+        ("max_batch_size", 0),
+        ("num_fewshot", -1),
+        ("gen_kwargs", {1: 2}),
+        ("stack", -1),
+    ):
+        with pytest.raises(SweepError, match=f"{name} is .* was expected"):
+            sweep_settings(each="zero", **{name: value})
 
 
 def test_devices_that_are_not_there(monkeypatch):
@@ -71,36 +70,37 @@ def test_devices_that_are_not_there(monkeypatch):
         check_device("cuda:2")
 
 
-@pytest.mark.parametrize(
-    ("out", "said"),
-    [("afile", "afile is a file; a folder"), ("afile/x", "afile is a file; a folder")],
-)
-@pytest.mark.parametrize("command", ["sweep", "demo"])
-def test_a_file_where_the_folder_should_be(command, out, said, tmp_path, monkeypatch):
+@pytest.mark.parametrize("out", ["afile", "afile/x"])
+@pytest.mark.parametrize("demo", [False, True])
+def test_a_file_where_the_folder_should_be(demo, out, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "afile").write_text("kept")
-    done = sweep("--out", out) if command == "sweep" else CliRunner().invoke(
-        app, ["demo", "--out", out]
-    )  # fmt: skip
+    arguments = ("--out", out)
+    done = (
+        CliRunner().invoke(app, ["demo", *arguments])
+        if demo
+        else command("--each", "zero", *arguments)
+    )
     assert done.exit_code == 2, done.exception
-    assert said in done.stderr
+    assert "afile is a file; a folder" in done.stderr
     assert "Errno" not in done.stderr
     assert (tmp_path / "afile").read_text() == "kept"
 
 
 def test_what_cannot_be_loaded_is_an_error_and_leaves_nothing(task_index, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    done = sweep("--out", out, "--device", "cpu", "--model-args", "no_such_argument=1")
+    arguments = ("--conditions", "none", "--out", out)
+    done = command(*arguments, "--model-args", "no_such_argument=1")
     assert done.exit_code == 2
     assert "model and tasks cannot be loaded: TypeError" in done.stderr
     assert "no_such_argument" in done.stderr
     assert not out.exists()
 
-    def interrupted(self):
+    def interrupted(self, on_answer):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Evaluation, "load", interrupted)
-    done = sweep("--out", out, "--device", "cpu")
+    done = command(*arguments)
     assert done.exit_code == 130
     assert "interrupted; nothing is finished; go on with" in done.stderr
     assert not out.exists()
