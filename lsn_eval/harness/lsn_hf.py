@@ -252,7 +252,7 @@ class LsnHF(SeededGeneration, HFLM):
             "version": __version__,
             "condition": str(self._condition),
             "model": {
-                "name": "+".join([self._model_name(), *self._adapters()]),
+                "name": self._model_name(),
                 "type": self.model.config.model_type,
                 "dtype": str(self.model.dtype).removeprefix("torch."),
             },
@@ -286,17 +286,14 @@ class LsnHF(SeededGeneration, HFLM):
         return seen
 
     def _model_name(self) -> str:
-        pretrained = self._arguments["pretrained"]
-        if pretrained == str(demo_model_dir()):
-            return DEMO_MODEL
-        if pretrained == "in memory":
-            return self.model.config._name_or_path or "in memory"
-        return str(pretrained)
-
-    def _adapters(self) -> list[str]:
-        """With one the model is another, and the signature has to say so."""
-        given = (self._arguments.get(name) for name in ("peft", "delta"))
-        return [str(adapter) for adapter in given if adapter]
+        """With an adapter the model is another, and the signature has to say so."""
+        name = str(self._arguments["pretrained"])
+        if name == str(demo_model_dir()):
+            name = DEMO_MODEL
+        elif name == "in memory":
+            name = self.model.config._name_or_path or name
+        adapters = (self._arguments.get(kind) for kind in ("peft", "delta"))
+        return "+".join([name, *(str(adapter) for adapter in adapters if adapter)])
 
 
 _NOT_IDENTITY = frozenset({"batch_size", "max_batch_size", "device"})

@@ -21,16 +21,15 @@ def seed_marker(seed: int) -> str:
     return f"<|lsn_seed:{seed}|>"
 
 
-def take_seed(stop: Sequence[str]) -> tuple[int | None, list[str]]:
-    """The seed among stop strings, or None, and the stop strings that are real."""
-    seed, real = None, []
+def take_seed(stop: Sequence[str], otherwise: Any = None) -> tuple[int | None, list[str]]:
+    """The seed among stop strings, or `otherwise`, and the stop strings that are real."""
+    seed, real = otherwise, []
     for text in stop:
-        found = _MARKER.fullmatch(text)
-        if found:
-            seed = int(found[1])
+        if marker := _MARKER.fullmatch(text):
+            seed = marker[1]
         else:
             real.append(text)
-    return seed, real
+    return None if seed is None else int(seed), real
 
 
 class SeededGeneration:
@@ -49,12 +48,10 @@ class SeededGeneration:
     ) -> Any:
         import torch
 
-        marked, real = take_seed(stop)
-        seed = options.pop("seed", None)
-        seed = marked if marked is not None else seed
+        seed, real = take_seed(stop, options.pop("seed", None))
         generate = super()._model_generate  # type: ignore[misc]
         if seed is None:
             return generate(context=context, max_length=max_length, stop=real, **options)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(int(seed))
+            torch.manual_seed(seed)
             return generate(context=context, max_length=max_length, stop=real, **options)

@@ -163,13 +163,12 @@ class StackedGeneration:
         options: dict[str, Any],
     ) -> dict[Condition, _Answer]:
         (rows, length), times = context.shape, len(members)
-        marked, real = take_seed(stop)
-        seed = marked if marked is not None else options.get("seed")
+        seed, real = take_seed(stop, options.get("seed"))
         stacked = StackedIntervention(list(members.values()))
         decoding = StackedDecoding(
             rows,
             [self._criteria(real, length, rows) for _ in members],
-            None if seed is None else int(seed),
+            seed,
             stacked.finish,
         )
         options = {**options, "seed": seed, "stop": [], "custom_generate": decoding}

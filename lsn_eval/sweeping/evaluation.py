@@ -76,7 +76,9 @@ class Evaluation:
             self.configuration.model_args,
             {name: getattr(self.configuration, name) for name in names},
         )
-        self._counter = AnswerCounter(lambda *answer: on_answer(*answer, model.stacked.rows_ahead))
+        self._counter = AnswerCounter(
+            lambda kind, done, totals: on_answer(kind, done, totals, model.stacked.rows_ahead)
+        )
         model.set_cache_hook(self._counter)
         self._model = model
         self._restore_with_model = _random_states()

@@ -170,33 +170,30 @@ class SweepSettings:
             SweepError: a name that is none, one that is missing, or a value that cannot be one;
                 the message begins with `where`.
         """
+        known = {entry.name for entry in fields(cls)}
+        settings: dict[str, Any] = {"model": None, "mask": None, "tasks": None}
+        settings |= {name: value for name, value in given.items() if value is not None}
         try:
-            return cls._from_mapping({k: v for k, v in given.items() if v is not None})
+            if unknown := sorted(map(str, set(settings) - known)):
+                raise SweepError(
+                    f"{', '.join(unknown)} is no setting of a sweep; there are "
+                    f"{', '.join(sorted(known))}"
+                )
+            for name in ("tasks", "conditions"):
+                if isinstance(settings.get(name), str):
+                    names = map(str.strip, settings[name].split(","))
+                    settings[name] = tuple(filter(None, names))
+                elif isinstance(settings.get(name), list):
+                    settings[name] = tuple(settings[name])
+            if "batch_size" in settings:
+                settings["batch_size"] = str(settings["batch_size"])
+            if _is_number(settings.get("limit")):
+                settings["limit"] = float(settings["limit"])
+            if "seed" in settings:
+                settings["seed"] = parse_seed(settings["seed"])
+            return cls(**settings)
         except SweepError as error:
             raise SweepError(f"{where}: {error}") if where else error from None
-
-    @classmethod
-    def _from_mapping(cls, settings: dict[str, Any]) -> SweepSettings:
-        known = {entry.name for entry in fields(cls)}
-        if unknown := sorted(map(str, set(settings) - known)):
-            raise SweepError(
-                f"{', '.join(unknown)} is no setting of a sweep; there are "
-                f"{', '.join(sorted(known))}"
-            )
-        settings = {"model": None, "mask": None, "tasks": None, **settings}
-        for name in ("tasks", "conditions"):
-            if isinstance(settings.get(name), str):
-                names = map(str.strip, settings[name].split(","))
-                settings[name] = tuple(filter(None, names))
-            elif isinstance(settings.get(name), list):
-                settings[name] = tuple(settings[name])
-        if "batch_size" in settings:
-            settings["batch_size"] = str(settings["batch_size"])
-        if _is_number(settings.get("limit")):
-            settings["limit"] = float(settings["limit"])
-        if "seed" in settings:
-            settings["seed"] = parse_seed(settings["seed"])
-        return cls(**settings)
 
     def conditions_of(self, mask: NeuronMask) -> tuple[Condition, ...]:
         """The conditions to run, each once and each known to the mask.

@@ -492,11 +492,17 @@ def test_progress_says_what_is_being_done_and_none_is_silent(tmp_path, monkeypat
     assert not re.search(r"loading|none|\d%|\r", said), said
 
 
-def test_time_left_counts_what_is_answered_ahead(monkeypatch):
+@pytest.fixture
+def bar(monkeypatch) -> SweepBar:
     monkeypatch.setattr(progress, "_BETWEEN", 0)
     bar = SweepBar(4, io.StringIO(), shown=True)
-    shares = []
     bar.begin("none")
+    yield bar
+    bar.close()
+
+
+def test_time_left_counts_what_is_answered_ahead(bar):
+    shares = []
     for done, ahead in ((1, 3), (5, 15), (10, 30)):
         bar.answered("generate_until", {"generate_until": done}, {"generate_until": 10}, ahead)
         shares.append(bar._bar.n)
@@ -505,21 +511,15 @@ def test_time_left_counts_what_is_answered_ahead(monkeypatch):
     bar.begin("de:zero")
     bar.answered("generate_until", {"generate_until": 5}, {"generate_until": 10}, 25)
     assert bar._bar.n == 4, "it does not go back"
-    bar.close()
 
 
-def test_time_left_is_not_shown_before_it_can_be_estimated(monkeypatch):
-    monkeypatch.setattr(progress, "_BETWEEN", 0)
-    screen = io.StringIO()
-    bar = SweepBar(4, screen, shown=True)
-    bar.begin("none")
-    for done in (1, 19):
+def test_time_left_is_not_shown_before_it_can_be_estimated(bar):
+    screen = bar._screen
+    for done in (1, 19, 20):
+        assert "<" not in screen.getvalue()
         bar.answered("loglikelihood", {"loglikelihood": done}, {"loglikelihood": 100}, 0)
     assert "loglikelihood 19/100" in screen.getvalue()
-    assert "<" not in screen.getvalue()
-    bar.answered("loglikelihood", {"loglikelihood": 20}, {"loglikelihood": 100}, 0)
     assert re.search(r"20/100: .*<\d\d:\d\d\]", screen.getvalue())
-    bar.close()
 
 
 def test_answers_are_counted_by_kind():
