@@ -341,7 +341,7 @@ def test_a_first_try_that_finished_nothing_does_not_bind(tmp_path, monkeypatch):
     with pytest.raises(SweepError) as refused:
         run_sweep(settings(conditions=CONDITIONS, dtype="bfloat16", metadata={"a": 1}), tmp_path)
     message = str(refused.value)
-    assert '; model_args was {"mask"' in message
+    assert '; model_args was {"dtype": "float32", "mask"' in message
     assert 'metadata was {} and is {"a": 1}; model_args' in message, "repeats are left out"
     with pytest.raises(SweepError) as refused:
         run_sweep(settings(conditions=CONDITIONS, dtype="bfloat16"), tmp_path)
