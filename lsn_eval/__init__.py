@@ -5,7 +5,6 @@ check or the start-up hook does not pay for torch.
 """
 
 from lsn_eval import autoload
-from lsn_eval.version import __version__
 
 _EXPORTS = {
     "ActivationStats": "lsn_eval.statistics",
@@ -13,6 +12,7 @@ _EXPORTS = {
     "InterventionReport": "lsn_eval.interventions",
     "LsnError": "lsn_eval.errors",
     "NeuronMask": "lsn_eval.masks",
+    "__version__": "lsn_eval.version",
     "compare": "lsn_eval.comparing",
     "identify": "lsn_eval.identification",
     "intervene": "lsn_eval.interventions",
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from lsn_eval.results import read_results
     from lsn_eval.statistics import ActivationStats
     from lsn_eval.sweeping import sweep
+    from lsn_eval.version import __version__
 
 
 def __getattr__(name: str) -> "Any":
