@@ -18,7 +18,7 @@ help:
 	@echo "make demo    the whole picture on the embedded model"
 	@echo "make check   what the demo measured against the committed baseline"
 	@echo "make test    all tests, ten minutes on two cores; PYTEST_ARGS=tests/masks chooses"
-	@echo "make quick   half a minute's tests, some of every package: those not marked slow"
+	@echo "make quick   the tests of every package that are not marked slow, in some two minutes"
 	@echo "make lint    ruff, without changing files; make format changes them"
 	@echo "make types   mypy"
 	@echo "make clean   remove $(VENV) and what building and testing left behind"
