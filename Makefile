@@ -17,7 +17,7 @@ test quick demo: export TOKENIZERS_PARALLELISM = false
 help:
 	@echo "make demo    the whole picture on the embedded model"
 	@echo "make check   what the demo measured against the committed baseline"
-	@echo "make test    all tests, ten minutes on two cores; PYTEST_ARGS=tests/masks chooses"
+	@echo "make test    all tests; PYTEST_ARGS=tests/masks chooses"
 	@echo "make quick   the tests of every package that are not marked slow, in some two minutes"
 	@echo "make lint    ruff, without changing files; make format changes them"
 	@echo "make types   mypy"
