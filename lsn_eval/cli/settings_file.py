@@ -57,8 +57,9 @@ def _defaults(file: str, command: Any) -> dict[str, Any]:
 
     from lsn_eval.storage.outside_files import read_text
 
+    text = read_text(file, LsnError, most=1 << 20)
     try:
-        read = yaml.safe_load(read_text(file, LsnError, most=1 << 20))
+        read = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise LsnError(f"{OPTION} {file} is no YAML: {error}") from error
     if not isinstance(read, dict):
