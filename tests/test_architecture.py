@@ -16,7 +16,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "lsn_eval"
 
 FLOORS = (
-    ("visible_text", "version"),
+    ("visible_text", "version", "data"),
     ("errors", "wording"),
     ("storage",),
     ("models",),

@@ -1,20 +1,14 @@
-"""Where the tasks, the masks and the demo model are.
-
-`tasks/` and `masks/` lie at the top of the repository, where people look for them, and are
-installed in `lsn_eval/data/`, where they take no top-level name. Installed they are found there, in
-a checkout or an editable install beside the package.
-"""
+"""Where the tasks, the masks and the demo model are: somewhere on the path of `lsn_eval.data`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from lsn_eval import data
 from lsn_eval.errors import LsnError
 
 DEMO_MODEL = "lsn_demo"
 """What the embedded model is called wherever a model is named."""
-
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def tasks_dir() -> Path:
@@ -32,11 +26,8 @@ def demo_model_dir() -> Path:
     return _folder("demo_model")
 
 
-def _folder(name: str, package: Path = _PACKAGE) -> Path:
-    places = [package / "data" / name]
-    # Beside the package only in a checkout: in site-packages that folder is somebody else's.
-    if (package.parent / "pyproject.toml").is_file():
-        places.append(package.parent / name)
+def _folder(name: str) -> Path:
+    places = [Path(folder) / name for folder in data.__path__]
     for place in places:
         if place.is_dir():
             return place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from builders.distributions import build
 
 import lsn_eval
+from lsn_eval import data
 from lsn_eval.errors import LsnError
 from lsn_eval.harness import plugin
 from lsn_eval.storage import shipped
@@ -45,6 +47,7 @@ def declared_components() -> set[plugin.Component]:
     return {
         plugin.Component(group, name, target)
         for group, entries in PROJECT["entry-points"].items()
+        if group != "lm_eval.tasks"  # a folder, which the bridge adds by itself
         for name, target in entries.items()
     }
 
@@ -111,8 +114,9 @@ def test_unpacked_wheel_finds_its_own_data_and_the_package_masks(
     """The shipped masks lie in `lsn_eval/data/masks`, the code that reads them in `lsn_eval/masks`."""
     shutil.unpack_archive(wheel, tmp_path, "zip")
     program = (
-        "import lsn_eval.masks as m; from lsn_eval.storage import shipped as r; "
-        "print(m.__file__, r.tasks_dir(), r.masks_dir(), r.demo_model_dir(), sep='\\n')"
+        "import importlib.util as u, lsn_eval.masks as m; from lsn_eval.storage import shipped as r; "
+        "entry = u.find_spec('lsn_eval.data.tasks').submodule_search_locations; "
+        "print(m.__file__, r.tasks_dir(), r.masks_dir(), r.demo_model_dir(), *entry, sep='\\n')"
     )
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
@@ -121,7 +125,10 @@ def test_unpacked_wheel_finds_its_own_data_and_the_package_masks(
     package = tmp_path / "lsn_eval"
     assert done.stdout.splitlines() == [
         str(package / place)
-        for place in ("masks/__init__.py", "data/tasks", "data/masks", "data/demo_model")
+        for place in (
+            *("masks/__init__.py", "data/tasks", "data/masks", "data/demo_model"),
+            "data/tasks",
+        )
     ], done.stderr
 
 
@@ -131,7 +138,16 @@ def test_checkout_finds_its_data_beside_the_package() -> None:
     assert shipped.demo_model_dir() == ROOT / "lsn_eval" / "data" / "demo_model"
 
 
-def test_missing_data_is_an_error_that_says_where_it_looked(tmp_path: Path) -> None:
-    (tmp_path / "tasks").mkdir()  # beside an installed package: somebody else's
-    with pytest.raises(LsnError, match=r"looked at .*lsn_eval/data/tasks.*pip install"):
-        shipped._folder("tasks", tmp_path / "lsn_eval")
+def test_missing_data_is_an_error_that_says_where_it_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "__path__", [str(tmp_path / "lsn_eval/data")])
+    with pytest.raises(LsnError, match=r"looked at .*lsn_eval/data/tasks\. .*pip install"):
+        shipped.tasks_dir()
+
+
+def test_the_entry_point_for_tasks_names_the_folder_of_a_checkout() -> None:
+    (name,) = PROJECT["entry-points"]["lm_eval.tasks"].values()
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert list(spec.submodule_search_locations or ()) == [str(ROOT / "tasks")]
