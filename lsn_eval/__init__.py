@@ -17,6 +17,7 @@ _EXPORTS = {
     "identify": "lsn_eval.identification",
     "intervene": "lsn_eval.interventions",
     "language_metrics": "lsn_eval.language_scores",
+    "load_model": "lsn_eval.models.loading",
     "read_results": "lsn_eval.results",
     "record": "lsn_eval.recording",
     "sweep": "lsn_eval.sweeping",
@@ -33,6 +34,7 @@ __all__ = [
     "identify",
     "intervene",
     "language_metrics",
+    "load_model",
     "read_results",
     "record",
     "sweep",
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from lsn_eval.interventions.report import InterventionReport
     from lsn_eval.language_scores import language_metrics
     from lsn_eval.masks.mask import NeuronMask
+    from lsn_eval.models.loading import load_model
     from lsn_eval.recording import record
     from lsn_eval.results import read_results
     from lsn_eval.statistics import ActivationStats

@@ -13,9 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.storage.shipped import demo_model_dir
 
-DEMO_MODEL = "lsn_demo"
 LONGEST_NUMBER = 15
 """Digits: more is no number of tokens."""
 _WHOLE = rf"\d{{1,{LONGEST_NUMBER}}}"
@@ -131,6 +129,7 @@ def record(
     Example: lsn-eval record --model MODEL --texts de=german.txt --texts fr=french/ --tokens 10M
     --out stats.safetensors
     """
+    from lsn_eval.models.loading import load_model
     from lsn_eval.recording import RecordingSettings, count_above_thresholds
     from lsn_eval.recording import record as record_texts
 
@@ -151,7 +150,9 @@ def record(
         **{field.name: chosen[field.name] for field in fields(RecordingSettings)}
     )
     corpora = _corpora(texts or [], dataset, dataset_split, languages, text_column, pack)
-    loaded, loaded_tokenizer = _load(model, revision, dtype, device, tokenizer)
+    loaded, loaded_tokenizer = load_model(
+        model, tokenizer, revision=revision, dtype=dtype, device=device
+    )
     stopped = f"go on with the same command and --resume ({out})"
     try:
         stats = record_texts(
@@ -207,7 +208,7 @@ def _corpora(
     pack: bool,
 ) -> dict[str, Any]:
     """What to record, by language in the order given."""
-    from lsn_eval.recording.texts import TOKEN_SUFFIX, DatasetTexts, TextFiles, read_tokens
+    from lsn_eval.recording.texts import DatasetTexts, opened
 
     corpora: dict[str, Any] = {}
     for entry in texts:
@@ -220,10 +221,7 @@ def _corpora(
             raise RecordingError(
                 f"--texts names {language} twice; put its files into a folder, or give a glob"
             )
-        if source.lower().endswith(TOKEN_SUFFIX):
-            corpora[language] = read_tokens(source)
-        else:
-            corpora[language] = TextFiles(source, column=column, line_ends=pack)
+        corpora[language] = opened(source, column=column, line_ends=pack)
     if (dataset is None) != (languages is None):
         raise RecordingError(
             "--dataset and --languages go together: --dataset NAME --languages de,fr"
@@ -238,39 +236,3 @@ def _corpora(
             "--languages de,fr"
         )
     return corpora
-
-
-def _load(
-    model: str, revision: str | None, dtype: str, device: str | None, tokenizer: str | None
-) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    if dtype not in ("auto", "float32", "bfloat16", "float16"):
-        raise RecordingError(f"--dtype {dtype!r}: auto, float32, bfloat16 or float16 was expected")
-    path = str(demo_model_dir()) if model == DEMO_MODEL else model
-    placed: dict[str, Any] = {"device_map": "auto"} if device == "auto" else {}
-    try:
-        loaded = AutoModelForCausalLM.from_pretrained(
-            path,
-            revision=revision,
-            torch_dtype=dtype if dtype == "auto" else getattr(torch, dtype),
-            **placed,
-        )
-        words = AutoTokenizer.from_pretrained(tokenizer or path, revision=revision)
-    except (OSError, ValueError) as error:
-        raise RecordingError(
-            f"--model {model}: it cannot be loaded with its tokenizer ({error}); a Hugging Face "
-            "model folder or name was expected"
-        ) from error
-    if model == DEMO_MODEL:
-        loaded.config._name_or_path = DEMO_MODEL  # where it is installed says nothing
-    if device != "auto":
-        best = "cpu"
-        if torch.cuda.is_available():
-            best = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-        try:
-            torch.nn.Module.to(loaded, device or best)
-        except RuntimeError as error:
-            raise RecordingError(f"--device {device}: {error}") from error
-    return loaded, words

@@ -37,14 +37,11 @@ from lsn_eval.interventions.intervention import Intervention
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.weights import weights_fingerprint
 from lsn_eval.results.signatures import signature
-from lsn_eval.storage.shipped import demo_model_dir
+from lsn_eval.storage.shipped import DEMO_MODEL, demo_model_dir, model_place
 from lsn_eval.version import __version__
 
 # Below lm-eval's own logger, so that its command shows the signature beside its table.
 logger = logging.getLogger("lm_eval.models.lsn_hf")
-
-DEMO_MODEL = "lsn_demo"
-"""`pretrained=lsn_demo` is the embedded model."""
 
 
 @register_model("lsn_hf")
@@ -83,8 +80,8 @@ class LsnHF(SeededGeneration, HFLM):
         chosen = self._choose(condition)
         if self._mask is not None:
             plan(self._mask, chosen)
-        if pretrained == DEMO_MODEL:
-            pretrained = str(demo_model_dir())
+        if isinstance(pretrained, str):
+            pretrained = model_place(pretrained)
         self._arguments = {
             **{name: value for name, value in kwargs.items() if name not in _NOT_IDENTITY},
             "pretrained": pretrained if isinstance(pretrained, str) else "in memory",

@@ -13,11 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lsn_eval.lm_tasks.local_data import LocalDataError
-from lsn_eval.storage.shipped import demo_model_dir
+from lsn_eval.storage.shipped import model_place
 
 log = logging.getLogger(__name__)
-
-DEMO_MODEL = "lsn_demo"
 
 Encoder = Callable[[str], list[int]]
 
@@ -74,7 +72,7 @@ def _name(model_arguments: Mapping[str, Any], argument: str) -> str | None:
     name = model_arguments.get(argument)
     if not isinstance(name, str) or not name:
         return None
-    return str(demo_model_dir()) if name == DEMO_MODEL else name
+    return model_place(name)
 
 
 def _prefix(tokenizer: Any, prefix_token_id: Any) -> str:

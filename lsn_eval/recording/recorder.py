@@ -1,6 +1,6 @@
 """`record`: one pass over texts per language, and what every neuron did meanwhile.
 
-    stats = record(model, tokenizer, {"de": german_texts, "fr": french_texts}, tokens=1_000_000)
+    stats = record("lsn_demo", texts={"de": "german.txt", "fr": french_texts}, tokens=1_000_000)
     stats.save("stats.safetensors")
 
 The model is read by forward hooks that never write and are always removed. Nothing that is kept
@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from torch import nn
@@ -26,6 +27,7 @@ from tqdm import tqdm
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.masks.names import LANGUAGE_NAME
+from lsn_eval.models.loading import load_model
 from lsn_eval.models.weights import weights_fingerprint
 from lsn_eval.recording.checkpoints import ARGUMENTS, Checkpoints, unfinished_folder
 from lsn_eval.recording.language_recording import LanguageRecording, deferred_interrupt
@@ -33,7 +35,7 @@ from lsn_eval.recording.packing import RowSettings, RowStream
 from lsn_eval.recording.processes import Processes
 from lsn_eval.recording.recorded_model import RecordedModel
 from lsn_eval.recording.settings import RecordingSettings
-from lsn_eval.recording.texts import Document, token_array
+from lsn_eval.recording.texts import Document, opened, token_array
 from lsn_eval.recording.tokenizing import Encoding
 from lsn_eval.statistics import ActivationStats
 from lsn_eval.storage.whole_files import full_disk_reported, refuse_to_replace
@@ -41,15 +43,17 @@ from lsn_eval.version import __version__
 
 logger = logging.getLogger(__name__)
 
-Texts = Iterable[str | Document] | Any
-"""Texts or documents, or an integer tensor of token ids [token] or [row, token]."""
+Texts = str | os.PathLike[str] | Iterable[str | Document] | Any
+"""A file, a folder or a glob; texts or documents; or an integer tensor of token ids [token] or
+[row, token]."""
 
 
 def record(
-    model: nn.Module,
-    tokenizer: Any,
-    texts: Mapping[str, Texts],
+    model: nn.Module | str | os.PathLike[str],
+    tokenizer: Any = None,
+    texts: Mapping[str, Texts] = MappingProxyType({}),
     *,
+    column: str = "text",
     settings: RecordingSettings | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -62,9 +66,12 @@ def record(
 
     Args:
         model: a Hugging Face model of a family in `lsn_eval.models.families.FAMILIES`. It is run
-            without its head, and afterwards it is as it was.
-        tokenizer: its tokenizer; None where every language is given as token ids.
+            without its head, and afterwards it is as it was. Or its name or folder, or
+            `lsn_demo`: then it is loaded as `load_model` does.
+        tokenizer: its tokenizer; None where every language is given as token ids, and for that of
+            a model by name.
         texts: per language.
+        column: where texts are in JSON lines and Parquet files.
         settings: choices; or give the fields of `RecordingSettings` as keywords: `hookpoints`,
             `length`, `batch_size`, `pack`, `statistics`, `per_text`, `tokens` and so on.
         out: the file to write. Beside it the recording is put together, so that it can go on after
@@ -75,6 +82,7 @@ def record(
         command: what the user typed, for the record.
 
     Raises:
+        LsnError: a model that cannot be loaded.
         RecordingError: texts or settings that cannot be recorded, a recording in the way, a full
             disk, or a model that does not run as its family does.
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
@@ -82,13 +90,17 @@ def record(
     if isinstance(fields.get("hookpoints"), str):
         fields["hookpoints"] = (fields["hookpoints"],)
     settings = replace(settings or RecordingSettings(), **fields)
-    if not texts:
+    if not isinstance(texts, Mapping) or not texts:
         raise RecordingError("no texts were given; give those of at least one language")
     for language in texts:
         if not LANGUAGE_NAME.fullmatch(language) or language == "none":
             raise RecordingError(
                 f"language {language!r}: a name such as de or zh-Hant was expected"
             )
+    texts = {
+        language: opened(given, column=column, line_ends=settings.pack)
+        for language, given in texts.items()
+    }
     with ExitStack() as stack:
         if out is None:
             if resume:
@@ -107,7 +119,12 @@ def record(
                 "name, or --force without --resume"
             )
         refuse_to_replace(target, RecordingError, force=force)
-        recording = _Recording(model, tokenizer, texts, settings)
+        loaded, words = (
+            load_model(model, tokenizer)
+            if isinstance(model, str | os.PathLike)
+            else (model, tokenizer)
+        )
+        recording = _Recording(loaded, words, texts, settings)
         with full_disk_reported(target.parent, RecordingError):
             recording.record(target, resume=resume, progress=progress, command=command)
         # Arrays stay mapped, and with them the file, also once its name is gone.

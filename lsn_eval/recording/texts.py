@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from lsn_eval.errors import RecordingError
 from lsn_eval.storage.outside_files import bounded_lines, decoded, parse_json
 from lsn_eval.storage.tensor_files import load_plain_tensors, whole_numbers
+from lsn_eval.visible_text import shortened
 
 HELD_OUT_SHARE = 10
 """One document in so many is held out."""
@@ -135,17 +136,20 @@ def find_files(source: str) -> list[Path]:
     Raises:
         RecordingError: there are none, or one of an unknown kind was named.
     """
-    path = Path(source).expanduser()
+    # Of `os.path`, to which a text that is too long for a name is merely no file.
+    path = Path(os.path.expanduser(source))
     known = f"{', '.join(TEXT_SUFFIXES)} (also {', '.join(COMPRESSIONS)})"
-    if path.is_dir():
+    if os.path.isdir(path):
         files = sorted(file for file in path.rglob("*") if file.is_file() and _readable(file))
         if not files:
             raise RecordingError(f"the folder {path} holds no texts; {known} are read")
         return files
-    there = [path] if path.is_file() else map(Path, glob.glob(str(path), recursive=True))
+    there = [path] if os.path.isfile(path) else map(Path, glob.glob(str(path), recursive=True))
     files = sorted(file for file in there if file.is_file())
     if not files:
-        raise RecordingError(f"{source!r} is no file, no folder and no glob that matches a file")
+        raise RecordingError(
+            f"{shortened(repr(source), 200)} is no file, no folder and no glob that matches a file"
+        )
     if unknown := next((file for file in files if not _readable(file)), None):
         raise RecordingError(
             f"{unknown}: {known} and token tensors ({TOKEN_SUFFIX}) are read; convert it, or "
@@ -228,6 +232,20 @@ class DatasetTexts:
                 "configuration and the split (--dataset NAME:CONFIG --dataset-split SPLIT)"
                 + ("; HF_HUB_OFFLINE is set, so that only local ones are found" if offline else "")
             ) from error
+
+
+def opened(texts: Any, *, column: str = "text", line_ends: bool = False) -> Any:
+    """Texts as they are, and of a path, a folder or a glob what it holds.
+
+    Raises:
+        RecordingError: nothing that can be read is there.
+    """
+    if not isinstance(texts, str | os.PathLike):
+        return texts
+    source = os.fspath(texts)
+    if source.lower().endswith(TOKEN_SUFFIX):
+        return read_tokens(source)
+    return TextFiles(source, column=column, line_ends=line_ends)
 
 
 class TokenFile(np.ndarray[Any, np.dtype[np.int64]]):

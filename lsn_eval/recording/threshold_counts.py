@@ -24,6 +24,7 @@ from lsn_eval.errors import RecordingError
 from lsn_eval.recording.observing import Batch, observing
 from lsn_eval.recording.packing import RowSettings, RowStream, batches
 from lsn_eval.recording.recorded_model import RecordedModel
+from lsn_eval.recording.texts import opened
 from lsn_eval.recording.tokenizing import Encoding
 from lsn_eval.statistics import ActivationStats
 
@@ -81,6 +82,8 @@ def count_above_thresholds(
             settings, whose batches cannot be made again.
     """
     recorded = RecordedModel(model, stats.hookpoints)
+    packed = bool(stats.provenance.get("settings", {}).get("pack"))
+    texts = {language: opened(given, line_ends=packed) for language, given in texts.items()}
     shape = (len(stats.languages), len(stats.model.layers))
     above = {at: np.zeros((*shape, stats.model.widths[at]), np.int64) for at in recorded.hookpoints}
     for row, language in enumerate(stats.languages):

@@ -26,6 +26,11 @@ def demo_model_dir() -> Path:
     return _folder("demo_model")
 
 
+def model_place(name: str) -> str:
+    """Where a model is loaded from: the name or folder itself, but for the embedded model."""
+    return str(demo_model_dir()) if name == DEMO_MODEL else name
+
+
 def _folder(name: str) -> Path:
     places = [Path(folder) / name for folder in data.__path__]
     for place in places:

@@ -210,7 +210,7 @@ def test_an_interrupted_command_says_how_to_go_on(
         (["--texts", "de={de}", "--shard", "1/" + "9" * 99], "i/n was expected"),
         (["--texts", "de={de}", "--batch-size", "big"], "auto or a number"),
         (["--texts", "de={de}", "--statistics", "mean"], "all or counts"),
-        (["--texts", "de={de}", "--dtype", "int8"], "bfloat16 or float16"),
+        (["--texts", "de={de}", "--dtype", "int8"], "bfloat16, float16"),
         (["--texts", "de={de}", "--length", "900"], "beyond the 64 positions"),
         (["--texts", "de={de}", "--texts", "fr={de}"], "recorded from the same texts"),
         (["--texts", "de={de}", "--model", "/no/such/model"], "cannot be loaded"),

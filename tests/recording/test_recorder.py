@@ -15,7 +15,8 @@ from builders.plain_recording import TEXTS, assert_equals_loop, packed, plain_lo
 from torch import nn
 
 from lsn_eval.errors import LsnError, RecordingError
-from lsn_eval.recording import record
+from lsn_eval.models.loading import load_model
+from lsn_eval.recording import count_above_thresholds, record
 from lsn_eval.recording.accumulators import SiteAccumulator
 from lsn_eval.recording.observing import Batch, observing
 from lsn_eval.recording.recorded_model import RecordedModel
@@ -317,6 +318,10 @@ def test_a_full_disk_is_said(tmp_path: Path, options: dict[str, Any]) -> None:
         ({"resume": True}, "resume needs the file"),
         ({"out": "/nowhere/at/all/stats"}, "does not exist"),
         ({"texts": {}}, "no texts were given"),
+        ({"texts": ["a"]}, "no texts were given"),
+        ({"texts": {"de": "no/such.txt"}}, "is no file, no folder and no glob"),
+        ({"texts": {"de": "Ein Satz. " * 5000}}, "is no file, no folder and no glob"),
+        ({"model": "no/such/model"}, "cannot be loaded"),
         ({"texts": {"none": ["a"]}}, "a name such as"),
         ({"texts": {"a/b": ["a"]}}, "a name such as"),
         ({"texts": {"de": []}}, "texts of de are empty"),
@@ -325,9 +330,31 @@ def test_a_full_disk_is_said(tmp_path: Path, options: dict[str, Any]) -> None:
     ],
 )
 def test_what_cannot_be_recorded(options: dict[str, Any], message: str, tokenizer) -> None:
-    usual = {"tokenizer": tokenizer, "texts": TEXTS, "length": 16}
+    usual = {
+        "model": tiny_model("llama"), "tokenizer": tokenizer, "texts": TEXTS, "length": 16
+    }  # fmt: skip
     with pytest.raises(LsnError, match=message):
-        record(tiny_model("llama"), **(usual | options))
+        record(**(usual | options))
+
+
+def test_names_and_paths_are_the_same_as_objects(tmp_path: Path) -> None:
+    """A model by name and a file, a glob and a list equal what they stand for, also to the further
+    passes for thresholds."""
+    model, words = load_model("lsn_demo")
+    lines = {language: [f"{text}\n" for text in texts] for language, texts in TEXTS.items()}
+    for language, texts in lines.items():
+        (tmp_path / f"{language}.txt").write_text("".join(texts))
+    paths = {"de": tmp_path / "de.txt", "fr": str(tmp_path / "f*.txt")}
+    options = {"length": 16, "batch_size": 4}
+    expected = record(model, words, lines, **options)
+    assert record("lsn_demo", texts={"de": paths["de"], "fr": lines["fr"]}, **options).digest == (
+        expected.digest
+    )
+    stats = record("lsn_demo", "lsn_demo", texts=paths, **options)
+    assert stats.digest == expected.digest
+    assert stats.model.name == "lsn_demo"
+    above = [count_above_thresholds(stats, model, words, texts) for texts in (paths, lines)]
+    assert above[0].digest == above[1].digest
 
 
 def test_tokens_are_limited(tokenizer, caplog: pytest.LogCaptureFixture) -> None:

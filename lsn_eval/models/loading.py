@@ -1,0 +1,66 @@
+"""`load_model`: a causal language model and its tokenizer, by name or folder."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from lsn_eval.errors import LsnError
+from lsn_eval.storage.shipped import DEMO_MODEL, model_place
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+def load_model(
+    name: str | os.PathLike[str],
+    tokenizer: str | os.PathLike[str] | None = None,
+    *,
+    revision: str | None = None,
+    dtype: str = "auto",
+    device: str | None = None,
+) -> tuple[Any, Any]:
+    """The model and its tokenizer, on the device, in evaluation mode.
+
+    Args:
+        name: a Hugging Face model: a folder, a name, or `lsn_demo` for the embedded one.
+        tokenizer: name or folder of another tokenizer than the model's.
+        revision: commit or branch of both.
+        dtype: one of `DTYPES`; `auto` is what the files have.
+        device: cpu, cuda, cuda:1; `auto` spreads the model; by default the best there is.
+
+    Raises:
+        LsnError: one of them cannot be loaded, or there is no such precision or device.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if dtype not in DTYPES:
+        raise LsnError(f"--dtype {dtype!r}: one of {', '.join(DTYPES)} was expected")
+    name = os.fspath(name)
+    placed: dict[str, Any] = {"device_map": "auto"} if device == "auto" else {}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            model_place(name),
+            revision=revision,
+            torch_dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+            **placed,
+        )
+        words = AutoTokenizer.from_pretrained(
+            model_place(os.fspath(tokenizer or name)), revision=revision
+        )
+    except (OSError, ValueError) as error:
+        raise LsnError(
+            f"--model {name}: it cannot be loaded with its tokenizer ({error}); a Hugging Face "
+            "model folder or name was expected"
+        ) from error
+    if name == DEMO_MODEL:
+        model.config._name_or_path = DEMO_MODEL  # where it is installed says nothing
+    if device != "auto":
+        best = "cpu"
+        if torch.cuda.is_available():
+            best = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        try:
+            torch.nn.Module.to(model, device or best)
+        except RuntimeError as error:
+            raise LsnError(f"--device {device}: {error}") from error
+    return model, words
