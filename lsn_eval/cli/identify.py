@@ -66,7 +66,10 @@ def identify(
     ] = "layer",
     sweep: Annotated[
         str | None,
-        typer.Option(help="PARAMETER=FROM..TO[:STEP]: one mask a value, named with the value."),
+        typer.Option(
+            help="PARAMETER=FROM..TO[:STEP], FROM..TO:xFACTOR, FROM..TO:COUNTlog, or A,B,C: one "
+            "mask a value, named with the value."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -171,12 +174,10 @@ def _show(mask: NeuronMask, described: dict[str, Any], point: dict[str, Any]) ->
         figures = map(str, (count, layers, described["controls"][language]))
         rows.append([language, *figures, " ".join(mask.statistics(language)) or "none"])
     print(markdown_table(rows))
-    if empty := described["without_neurons"]:
-        print(
-            f"warning: no neurons were found for {', '.join(empty)}; the mask names "
-            f"{'it' if len(empty) == 1 else 'them'} all the same",
-            file=sys.stderr,
-        )
+    for language, remedy in described["parameters"].get("too_few", {}).items():
+        count = described["neurons"][language]
+        few = f"only {count} neuron{'s' * (count > 1)}" if count else "no neurons"
+        print(f"warning: {few} for {language}: {remedy}", file=sys.stderr)
     for language, reason in described["parameters"].get("without_controls", {}).items():
         print(f"warning: no controls for {language}: {reason}", file=sys.stderr)
     print(f"written to {described['file']}\n")

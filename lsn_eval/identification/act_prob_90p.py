@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from lsn_eval.errors import LsnError
 from lsn_eval.identification.selection import (
+    ENOUGH,
     IdentificationError,
     Selection,
     check_rate,
+    enough_at,
     hookpoint_and_model,
     lowest,
     share,
@@ -50,4 +52,5 @@ def act_prob_90p(
         ) from error
     # Of one language the counts rank as the rates do.
     neurons = [lowest(-counts, share(top_rate, model, hookpoint)) for counts in above]
-    return Selection.at(stats.languages, model, hookpoint, neurons)
+    remedy = f"top_rate {enough_at(ENOUGH, above[0].size)} gives it {ENOUGH}"
+    return Selection.at(stats.languages, model, hookpoint, neurons, lambda row: remedy)

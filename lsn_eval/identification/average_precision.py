@@ -20,9 +20,9 @@ from lsn_eval.identification.selection import (
     model_at,
     one_hookpoint,
 )
+from lsn_eval.models.hookpoints import HOOKPOINT_GROUPS, expanded
 from lsn_eval.statistics import ActivationStats
 
-NOT_LINEAR = ("mlp.act", "mlp.down_in")
 _BYTES_READ_AT_ONCE = 1 << 26
 """Size of the blocks of units read from a file: a file read in narrow columns is read often."""
 _TRANSPOSED_AT_ONCE = 128
@@ -90,16 +90,16 @@ def average_precision(
 
 def _hookpoints(stats: ActivationStats, asked: str | Sequence[str] | None) -> tuple[str, ...]:
     if asked is None:
-        linear = tuple(at for at in stats.hookpoints if at not in NOT_LINEAR)
+        linear = tuple(at for at in stats.hookpoints if at in HOOKPOINT_GROUPS["linear"])
         if not linear:
             raise IdentificationError(
                 "average_precision looks at the outputs of linear layers, and these statistics "
-                f"have {', '.join(stats.hookpoints)} alone; record mlp.up, attn.q and so on, or "
+                f"have {', '.join(stats.hookpoints)} alone; record --hookpoint linear, or "
                 f"name a hookpoint: hookpoint={next(iter(stats.hookpoints), 'mlp.up')}"
             )
         return linear
-    names = [asked] if isinstance(asked, str) else asked
-    return tuple(one_hookpoint(stats, name) for name in dict.fromkeys(names))
+    names = expanded([asked] if isinstance(asked, str) else asked, stats.hookpoints)
+    return tuple(one_hookpoint(stats, name) for name in names)
 
 
 def _positives(stats: ActivationStats) -> NDArray[np.bool_]:

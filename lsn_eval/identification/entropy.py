@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lsn_eval.identification.selection import Selection, check_rate, kth_value, lowest
+from lsn_eval.identification.selection import (
+    ENOUGH,
+    Selection,
+    check_rate,
+    enough_at,
+    kth_value,
+    lowest,
+)
 from lsn_eval.models.layout import ModelLayout
 
 
@@ -65,4 +72,16 @@ def select_uneven(
     chosen = lowest(entropy, round(entropy.size * top_rate))
     neurons = (chosen[language.reshape(-1)[chosen] > bar] for language in values)
     found = {"threshold": float(threshold), "activation_bar": float(bar), **found}
-    return Selection.at(languages, model, hookpoint, neurons, **found)
+
+    def remedy(row: int) -> str:
+        ranked = lowest(entropy, entropy.size)
+        ranked = ranked[np.argsort(entropy.reshape(-1)[ranked], kind="stable")]
+        places = np.flatnonzero(values[row].reshape(-1)[ranked] > bar)[:ENOUGH]
+        if not places.size or places[-1] < chosen.size:
+            return (
+                "no top_rate gives it more; a lower activation_bar_rate or filter_rate can "
+                f"(now {activation_bar_rate} and {filter_rate})"
+            )
+        return f"top_rate {enough_at(places[-1] + 1, entropy.size)} gives it {places.size}"
+
+    return Selection.at(languages, model, hookpoint, neurons, remedy, **found)

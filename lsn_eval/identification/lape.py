@@ -7,6 +7,7 @@ import numpy as np
 
 from lsn_eval.identification.entropy import select_uneven
 from lsn_eval.identification.selection import (
+    ENOUGH,
     Selection,
     check_rate,
     hookpoint_and_model,
@@ -97,5 +98,12 @@ def lap(
     """
     check_rate("min_probability", min_probability)
     hookpoint, model = hookpoint_and_model(stats, hookpoint)
-    fires = probabilities(stats, hookpoint) > np.float32(min_probability)
-    return Selection.at(stats.languages, model, hookpoint, map(np.flatnonzero, fires))
+    rates = probabilities(stats, hookpoint)
+
+    def remedy(row: int) -> str:
+        highest = np.sort(rates[row], axis=None)[-ENOUGH:]
+        least = np.floor(1000 * np.nextafter(highest[0], -1, dtype=np.float64)) / 1000
+        return f"min_probability {max(0, least):g} gives it {highest.size} or more"
+
+    fires = map(np.flatnonzero, rates > np.float32(min_probability))
+    return Selection.at(stats.languages, model, hookpoint, fires, remedy)

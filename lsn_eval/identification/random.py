@@ -8,10 +8,12 @@ import numpy as np
 
 from lsn_eval.errors import MaskError
 from lsn_eval.identification.selection import (
+    ENOUGH,
     IdentificationError,
     Selection,
     check_rate,
     check_whole,
+    enough_at,
     hookpoint_and_model,
     share,
 )
@@ -50,7 +52,8 @@ def _dealt_out(
     total = len(model.layers) * model.widths[hookpoint]
     drawn = np.random.RandomState(seed).permutation(total)[: share(top_rate, model, hookpoint)]
     hands = [np.sort(drawn[number :: len(languages)]) for number in range(len(languages))]
-    return Selection.at(languages, model, hookpoint, hands)
+    remedy = f"top_rate {enough_at(ENOUGH * len(languages), total)} gives it {ENOUGH}"
+    return Selection.at(languages, model, hookpoint, hands, lambda row: remedy)
 
 
 def random_like(mask: NeuronMask, seed: int) -> NeuronMask:

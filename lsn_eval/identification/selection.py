@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +14,9 @@ from lsn_eval.errors import LsnError
 from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT
 from lsn_eval.models.layout import ModelLayout, Place
 from lsn_eval.statistics import ActivationStats
+
+ENOUGH = 5
+"""Neurons; of a language with fewer a mask says little, which is said."""
 
 Neurons = dict[str, dict[Place, NDArray[np.int32]]]
 """`neurons[language][hookpoint, layer]`, sorted unique indices [neuron]."""
@@ -41,14 +45,25 @@ class Selection:
         model: ModelLayout,
         hookpoint: str,
         flat: Iterable[NDArray[np.int64]],
+        remedy: Callable[[int], str],
         **found: Any,
     ) -> Selection:
-        """Neurons of one hookpoint, of each language sorted `flat` positions in [layer, neuron]."""
-        names = tuple(languages)
-        neurons = {
-            name: by_place(mine, model, hookpoint) for name, mine in zip(names, flat, strict=True)
+        """Neurons of one hookpoint, of each language sorted `flat` positions in [layer, neuron].
+
+        Where a language has fewer than `ENOUGH`, "too_few" is among what was `found`.
+
+        Args:
+            remedy: what would give the language of this number more.
+        """
+        chosen = dict(zip(languages, flat, strict=True))
+        too_few = {
+            name: remedy(row)
+            for row, (name, mine) in enumerate(chosen.items())
+            if mine.size < ENOUGH
         }
-        return Selection(names, model, neurons, {"hookpoint": hookpoint, **found})
+        found = {"hookpoint": hookpoint, **found, **({"too_few": too_few} if too_few else {})}
+        neurons = {name: by_place(mine, model, hookpoint) for name, mine in chosen.items()}
+        return Selection(tuple(chosen), model, neurons, found)
 
 
 def check_languages(stats: ActivationStats) -> None:
@@ -175,6 +190,13 @@ def by_place(
         )
         if start < end
     }
+
+
+def enough_at(neurons: float, total: int) -> str:
+    """The `top_rate` that keeps so many of `total` neurons, to three digits, rounded up."""
+    rate = neurons / total
+    digits = 2 - math.floor(math.log10(rate))
+    return f"{min(1, math.ceil(rate * 10**digits) / 10**digits):.{max(0, digits)}g}"
 
 
 def share(rate: float, model: ModelLayout, hookpoint: str) -> int:

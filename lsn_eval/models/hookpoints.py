@@ -12,7 +12,7 @@ This module imports no torch: masks and checks use its names alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -38,7 +38,21 @@ HOOKPOINTS = (
 )
 """Every hookpoint, in the order in which a layer's figures are shown."""
 
+HOOKPOINT_GROUPS = {
+    "linear": HOOKPOINTS[2:],
+    "mlp": tuple(at for at in HOOKPOINTS[2:] if at.startswith("mlp.")),
+    "attn": tuple(at for at in HOOKPOINTS[2:] if at.startswith("attn.")),
+}
+"""Names for the outputs of several linear layers, as many of them as there are."""
+
 DEFAULT_HOOKPOINT = "mlp.act"
+
+
+def expanded(names: Sequence[str], there: Collection[str]) -> tuple[str, ...]:
+    """Hookpoints named one by one or by a group, of which those that are `there`; each once."""
+    members = ([at for at in HOOKPOINT_GROUPS.get(name, ()) if at in there] for name in names)
+    each = (at for name, of in zip(names, members, strict=True) for at in of or [name])
+    return tuple(dict.fromkeys(each))
 
 
 @dataclass(frozen=True, eq=False)

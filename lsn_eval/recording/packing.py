@@ -7,7 +7,7 @@ of one length; the rest that does not fill a row is dropped. Or one text a row, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording.texts import Document, token_array
-from lsn_eval.recording.tokenizing import PIECE, Tokenize, tokenized
+from lsn_eval.recording.tokenizing import PIECE, Tokenize, Tokens, tokenized
 from lsn_eval.statistics.document_sketch import DocumentSketch
 
 LONGEST_TOKEN = 64
@@ -74,13 +74,25 @@ class RowStream:
         """Of packed rows: whatever is cut off at the end, texts that begin alike have it."""
         self._texts = texts
         self._tokenize = tokenize
-        self._unused = 0
+        self._share: float | None = None
+        self._pending = 0
         self._sha = hashlib.sha256()
 
     @property
     def sha256(self) -> str:
         """Digest of the rows given out so far."""
         return self._sha.hexdigest()
+
+    @property
+    def expected(self) -> int | None:
+        """Tokens of all rows there will be, going by what is read; None where nothing tells."""
+        settings = self.settings
+        sizes = [size for size in (settings.limit,) if size is not None]
+        if self._share:
+            sizes.append(round((self.tokens + self._pending) / self._share))
+        if not sizes:
+            return None
+        return min(sizes) // settings.length * settings.length if settings.pack else min(sizes)
 
     def __iter__(self) -> Iterator[Row]:
         for row in self._packed() if self.settings.pack else self._single():
@@ -92,9 +104,9 @@ class RowStream:
             yield row
         if self.rows:
             return
-        if self.settings.pack and self._unused:
+        if self.settings.pack and self._pending:
             raise RecordingError(
-                f"the texts of {self.language} have {self._unused} tokens, which do not fill one "
+                f"the texts of {self.language} have {self._pending} tokens, which do not fill one "
                 f"row of {self.settings.length}; give a smaller length, more texts, or "
                 "--one-text-per-row"
             )
@@ -105,35 +117,36 @@ class RowStream:
         length, limit = self.settings.length, self.settings.limit
         room = None if limit is None else limit // length * length
         rest = np.zeros(0, np.int64)
-        for content, ids in self._documents():
-            self._account(content)
+        for content, ids, share in self._documents():
+            self._account(content, share)
             rest = np.concatenate([rest, np.asarray(ids, np.int64)])
             while rest.size >= length:
-                yield rest[:length]
-                rest = rest[length:]
+                row, rest = rest[:length], rest[length:]
+                self._pending = rest.size
+                yield row
                 if room is not None and self.tokens >= room:
                     return
-        self._unused = rest.size
+            self._pending = rest.size
 
     def _single(self) -> Iterator[Row]:
         limit = self.settings.limit
-        for content, ids in self._documents():
+        for content, ids, share in self._documents():
             row = np.asarray(ids, np.int64)[: self.settings.length]
             if limit is not None:
                 row = row[: limit - self.tokens]
             if row.size:
-                self._account(content)
+                self._account(content, share)
                 yield row
             if limit is not None and self.tokens >= limit:
                 return
 
-    def _account(self, content: bytes | None) -> None:
+    def _account(self, content: bytes | None, share: float | None) -> None:
+        self._share = share
         if content is not None:
             self.documents += 1
             self.sketch.add(content)
 
-    def _documents(self) -> Iterator[tuple[bytes | None, Sequence[int] | Row]]:
-        """What each document is known by, if it is not one that goes on, and its tokens."""
+    def _documents(self) -> Iterator[Tokens]:
         where = f"the texts of {self.language}"
         length, pack, hold_out = self.settings.length, self.settings.pack, self.settings.hold_out
         if hasattr(self._texts, "shape"):
@@ -143,10 +156,14 @@ class RowStream:
                     f"{where} are token ids, which cannot be split into documents; leave out "
                     "--hold-out"
                 )
-            rows: Iterable[Row] = np.atleast_2d(tokens)
+            rows: list[Row] = list(np.atleast_2d(tokens))
             if tokens.ndim == 1 and pack:
                 rows = np.split(tokens, range(length, tokens.size, length))
-            return ((row.astype("<i4").tobytes(), row) for row in rows)
+            ends = np.cumsum([row.size for row in rows]) / max(1, tokens.size)
+            return (
+                (row.astype("<i4").tobytes(), row, float(end))
+                for row, end in zip(rows, ends, strict=True)
+            )
         # A row of its own needs no more than the beginning of a long text.
         most = PIECE if pack else max(PIECE, LONGEST_TOKEN * length)
         return tokenized(

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.models.hookpoints import Site, resolve, unwrap
+from lsn_eval.models.hookpoints import Site, expanded, resolve, unwrap
 from lsn_eval.models.layout import ModelLayout
 
 CPU_BATCH_TOKENS = 4096
@@ -22,10 +22,10 @@ class RecordedModel:
     """A Hugging Face model, run up to its last layer: logits are not needed."""
 
     def __init__(self, model: nn.Module, hookpoints: Sequence[str]) -> None:
-        self.hookpoints = tuple(dict.fromkeys(hookpoints))
+        found = resolve(model)
+        self.hookpoints = expanded(hookpoints, found.sites)
         if not self.hookpoints:
             raise RecordingError("no hookpoint was given; at least one was expected")
-        found = resolve(model)
         self.full = unwrap(model)
         self.sites: list[Site] = [
             found.site(hookpoint, layer)

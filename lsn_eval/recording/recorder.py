@@ -10,7 +10,6 @@ grows with the corpus, but the responses of single texts where they are asked fo
 from __future__ import annotations
 
 import logging
-import math
 import os
 import tempfile
 import threading
@@ -230,16 +229,13 @@ class _Recording:
         )
 
         def advance(tokens: int) -> None:
-            # Token ids have a size, files say how far they are read, streams do neither.
-            size = math.prod(texts.shape) if hasattr(texts, "shape") else None
-            if fraction := texts.fraction() if hasattr(texts, "fraction") else None:
-                size = round(stream.tokens / fraction)
-            if sizes := [total for total in (size, asked) if total]:
-                bar.total = max(min(sizes) // shard[1], bar.n + tokens)
+            if (expected := stream.expected) is not None:
+                bar.total = max(expected // shard[1], bar.n + tokens)
             bar.update(tokens)
 
         try:
             recording.run(interrupted, advance)
+            bar.total = bar.n
             keep = self.settings.keeps_sample or self.processes.count > 1
             result = recording.result(_source(texts), keep_sample=keep)
             if asked and stream.tokens + self.length <= asked:

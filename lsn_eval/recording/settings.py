@@ -15,7 +15,8 @@ class RecordingSettings:
     """Choices of a recording; each is checked against the others when they are made."""
 
     hookpoints: tuple[str, ...] = (DEFAULT_HOOKPOINT,)
-    """Places to record, of `lsn_eval.models.hookpoints.HOOKPOINTS`."""
+    """Places to record, of `lsn_eval.models.hookpoints.HOOKPOINTS`; `linear`, `attn` or `mlp` for
+    all outputs of linear layers that the model has, or has there."""
 
     length: int | None = None
     """Tokens a row; by default what the model takes, at most 2048."""

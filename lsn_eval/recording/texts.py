@@ -17,7 +17,7 @@ import lzma
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -48,6 +48,8 @@ class Document:
 
     text: str
     identity: str
+    read: float | None = field(default=None, compare=False)
+    """Share of its corpus that is read with it, where that can be known: for the time left."""
 
 
 def is_held_out(identity: str) -> bool:
@@ -80,30 +82,25 @@ class TextFiles:
         self.column = column
         self.line_ends = line_ends
         self.files = find_files(source)
-        self._sizes = [max(1, file.stat().st_size) for file in self.files]
-        self._done = 0.0
-
-    def fraction(self) -> float:
-        """Share of the bytes read so far, for the time left."""
-        return min(1.0, self._done / sum(self._sizes))
 
     def __iter__(self) -> Iterator[Document]:
-        before = 0
-        for file, size in zip(self.files, self._sizes, strict=True):
+        sizes = [max(1, file.stat().st_size) for file in self.files]
+        before = 0.0
+        for file, size in zip(self.files, sizes, strict=True):
+            part = size / sum(sizes)
             for document, share in self._documents(file, size):
-                self._done = before + share * size
                 if document.text.strip():
-                    yield document
-            before += size
-            self._done = before
+                    yield replace(document, read=before + min(1.0, share) * part)
+            before += part
 
     def _documents(self, file: Path, size: int) -> Iterator[tuple[Document, float]]:
+        """Every document, and the share of the file's bytes (or rows) that is read with it."""
         try:
             if _kind(file) == ".parquet":
                 yield from _parquet_documents(file, self.column)
                 return
             with open(file, "rb") as raw:
-                # Through buffers, so that the raw position is only roughly what was read.
+                # Of a compressed file the position is only roughly what was read.
                 unpacked = COMPRESSIONS.get(file.suffix.lower(), lambda plain: plain)(raw)
                 for number, line in bounded_lines(unpacked, str(file), RecordingError):
                     where = f"{file}, line {number}"
@@ -216,10 +213,13 @@ class DatasetTexts:
 
         try:
             stream = datasets.load_dataset(self.name, self.config, split=self.split, streaming=True)
+            count = getattr((stream.info.splits or {}).get(self.split), "num_examples", None)
             for number, record in enumerate(stream):
                 document = _column_document(record, f"{self.source}, entry {number}", self.column)
                 if document.text.strip():
-                    yield document
+                    yield (
+                        replace(document, read=min(1, (number + 1) / count)) if count else document
+                    )
         except RecordingError:
             raise
         except (

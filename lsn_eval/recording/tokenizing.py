@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording.texts import Document, is_held_out
@@ -21,6 +23,9 @@ CHARACTERS_TOGETHER = 1 << 20
 """Characters handed to it at a time, about: with a small limit of tokens few are in vain."""
 
 Tokenize = Callable[[Sequence[str]], Sequence[Sequence[int]]]
+Tokens = tuple[bytes | None, Sequence[int] | NDArray[np.int64], float | None]
+"""What a document is known by, if it is not one that goes on; token ids; the share of the corpus
+that is read with them, where that can be known."""
 
 
 class Encoding:
@@ -65,8 +70,9 @@ def tokenized(
     hold_out: bool = False,
     piece: int = PIECE,
     first_piece: bool = False,
-) -> Iterator[tuple[bytes | None, Sequence[int]]]:
-    """Every document's content, without the line end that only packing keeps, and its tokens.
+) -> Iterator[Tokens]:
+    """Every document's content, without the line end that only packing keeps, its tokens, and the
+    share of the corpus that is read with them.
 
     A document of more than `piece` characters comes in pieces, cut before a space where there is
     one, all but the first without the content.
@@ -76,51 +82,57 @@ def tokenized(
         hold_out: leave out the documents that are held out for evaluation.
         first_piece: leave out all but the first piece of a document.
     """
-    group: list[tuple[bytes | None, str]] = []
-    characters = 0
-    for text in _checked(texts, where, hold_out):
+    group: list[tuple[bytes | None, str, float | None]] = []
+    characters, before = 0, 0.0
+    for document in _checked(texts, where, hold_out):
+        text = document.text
         try:
             content: bytes | None = text.strip().encode()
         except UnicodeEncodeError as error:
             raise RecordingError(
                 f"{where}: half a character (a lone surrogate) is in {text[:80]!r}; mend the text"
             ) from error
-        for part in islice(_pieces(text, piece), 1 if first_piece else None):
-            group.append((content, part))
+        read = document.read
+        for end, part in islice(_pieces(text, piece), 1 if first_piece else None):
+            share = 1.0 if first_piece else end / max(1, len(text))
+            group.append((content, part, read and before + (read - before) * share))
             content = None
             characters += len(part)
             if len(group) >= TOGETHER or characters >= CHARACTERS_TOGETHER:
                 yield from _tokens_of(group, tokenize)
                 group, characters = [], 0
+        before = read or before
     yield from _tokens_of(group, tokenize)
 
 
 def _tokens_of(
-    group: Sequence[tuple[bytes | None, str]], tokenize: Tokenize
-) -> Iterator[tuple[bytes | None, Sequence[int]]]:
+    group: Sequence[tuple[bytes | None, str, float | None]], tokenize: Tokenize
+) -> Iterator[Tokens]:
     if group:
-        contents, parts = zip(*group, strict=True)
-        yield from zip(contents, tokenize(parts), strict=True)
+        contents, parts, shares = zip(*group, strict=True)
+        yield from zip(contents, tokenize(parts), shares, strict=True)
 
 
-def _pieces(text: str, most: int) -> Iterator[str]:
+def _pieces(text: str, most: int) -> Iterator[tuple[int, str]]:
+    """Where each piece ends, and the piece."""
     start = 0
     while len(text) - start > most:
         space = text.rfind(" ", start + 1, start + most)
         end = space if space > start else start + most
-        yield text[start:end]
+        yield end, text[start:end]
         start = end
-    yield text[start:]
+    yield len(text), text[start:]
 
 
-def _checked(texts: Iterable[str | Document], where: str, hold_out: bool) -> Iterator[str]:
+def _checked(texts: Iterable[str | Document], where: str, hold_out: bool) -> Iterator[Document]:
     if isinstance(texts, str):
         raise RecordingError(f"{where} are one string; a list of texts was expected")
-    for item in texts:
+    count = len(texts) if isinstance(texts, Sized) else None
+    for number, item in enumerate(texts, start=1):
         document = item if isinstance(item, Document) else Document(item, item)
         if not isinstance(document.text, str):
             raise RecordingError(
                 f"{where}: one is a {type(document.text).__name__}; a string was expected"
             )
         if not (hold_out and is_held_out(document.identity)):
-            yield document.text
+            yield document if count is None else replace(document, read=number / count)

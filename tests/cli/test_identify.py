@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import typer
@@ -66,7 +67,11 @@ def test_a_language_left_without_neurons_is_reported(stats_file, tmp_path):
     without = [name for name in LANGUAGES if not mask.count(name)]
     assert mask.languages == LANGUAGES
     assert len(without) == 2
-    assert f"no neurons were found for {', '.join(without)}" in result.output
+    few = mask.method.parameters["too_few"]
+    assert set(without) <= set(few)
+    for name, remedy in few.items():
+        count = f"only {mask.count(name)} neuron" if mask.count(name) else "no neurons"
+        assert re.search(f"warning: {count}s? for {name}: {remedy}", result.output)
 
 
 def test_controls_can_be_left_out(stats_file, tmp_path):
@@ -133,6 +138,12 @@ def test_parameter_variation_needs_no_statistics(tmp_path):
         ("lape", "filter_rate=0.9..0.95:0.02", [0.9, 0.92, 0.94]),
         ("average_precision", "neurons=200..600:200", [200, 400, 600]),
         ("random", "seed=1..3", [1, 2, 3]),
+        ("lape", "top_rate=0.1", [0.1]),
+        ("lape", "top_rate=0.01, 0.02,0.05", [0.01, 0.02, 0.05]),
+        ("lape", "top_rate=0.01:0.03,0.02..0.04", [0.01, 0.02, 0.03, 0.04]),
+        ("lape", "top_rate=0.001:0.01:x2", [0.001, 0.002, 0.004, 0.008]),
+        ("lape", "top_rate=0.001..0.1:5log", [0.001, 0.003162, 0.01, 0.03162, 0.1]),
+        ("average_precision", "neurons=2..32:x4", [2, 8, 32]),
     ],
 )
 def test_sweep_values(method, text, values):
@@ -145,7 +156,13 @@ def test_sweep_values(method, text, values):
     ("method", "text", "message"),
     [
         ("lape", "top_rate", "FROM..TO"),
-        ("lape", "top_rate=0.1", "FROM..TO"),
+        ("lape", "top_rate=0.1,", "FROM..TO"),
+        ("lape", "top_rate=0.1:0.2:x1", "FACTOR must be above 1"),
+        ("lape", "top_rate=0..0.2:x2", "FROM above 0"),
+        ("lape", "top_rate=0.1..0.2:1log", "at least 2"),
+        ("random", "seed=1..9:4log", "whole numbers"),
+        ("random", "seed=0..9:x1.000000001", "above 0"),
+        ("random", "seed=1..9:x1.000000001", "at most 1000"),
         ("lape", "top_rate=a..b", "FROM..TO"),
         ("lape", "top_rate=0.1.2..3", "FROM..TO"),
         ("lape", "top_rate=0.3..0.1", "not be below"),

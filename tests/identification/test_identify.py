@@ -75,6 +75,34 @@ def test_act_prob_90p_ranks_the_counts_of_the_second_pass():
         identify(stats, "act_prob_90p")
 
 
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [
+        ("lape", {"top_rate": 0.001}),
+        ("lape", {"top_rate": 0.5, "activation_bar_rate": 0.9999}),
+        ("lave", {"top_rate": 0.01}),
+        ("lap", {"min_probability": 0.999}),
+        ("random", {"top_rate": 0.001}),
+        ("act_prob_90p", {"top_rate": 0.0001}),
+    ],
+)
+def test_too_few_neurons_are_said_with_what_gives_more(method, given):
+    stats, _ = planted_statistics()
+    stats = with_array(stats, "above_threshold", stats.get("mlp.act", "positive"))
+    mask = identify(stats, method, **given)
+    few = mask.method.parameters["too_few"]
+    assert set(few) == {name for name in LANGUAGES if mask.count(name) < 5}
+    for language, said in few.items():
+        if "no top_rate gives it more" in said:
+            assert identify(stats, method, **{**given, "top_rate": 1}).count(language) < 5
+            assert "activation_bar_rate or filter_rate can (now 0.9999 and 0.95)" in said
+        else:
+            name, value, _, _, count = said.removesuffix(" or more").split()
+            more = identify(stats, method, **{**given, name: float(value)})
+            assert more.count(language) >= int(count) == 5
+            assert language not in more.method.parameters.get("too_few", {})
+
+
 # What every mask shares -----------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import torch
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording.packing import RowSettings, RowStream, batches
+from lsn_eval.recording.texts import TextFiles
 from lsn_eval.statistics.document_sketch import shared_documents
 
 
@@ -38,6 +39,32 @@ def test_one_text_a_row() -> None:
     assert stream.documents == 3
     rows, _ = rows_of(["abc", "defgh", "ij"], length=4, pack=False, limit=5)
     assert [len(row) for row in rows] == [3, 2]
+
+
+@pytest.mark.parametrize(
+    "kind", ["list", "one text", "txt", "jsonl", "ids", "rows of ids", "stream"]
+)
+@pytest.mark.parametrize("pack", [True, False])
+def test_what_is_to_come_is_known_from_the_texts(tmp_path, kind: str, pack: bool) -> None:
+    """So that a bar without a limit of tokens is right from the first rows on."""
+    lines = [f"text number {number} of many" for number in range(500)]
+    text, path = "\n".join(lines), tmp_path / f"a.{kind}"
+    if kind in ("txt", "jsonl"):
+        path.write_text(text if kind == "txt" else "\n".join(f'{{"text": "{x}"}}' for x in lines))
+    ids = torch.arange(9000) % 200
+    texts = {
+        "list": lines, "one text": [text], "stream": iter(lines), "ids": ids,
+        "rows of ids": ids.reshape(-1, 20),
+    }.get(kind) if kind not in ("txt", "jsonl") else TextFiles(str(path), line_ends=True)  # fmt: skip
+    stream = RowStream("de", texts, by_letter, RowSettings(length=32, pack=pack))
+    expected = [stream.expected for _ in stream]
+    if kind == "stream":
+        assert set(expected) == {None}
+    else:
+        assert np.allclose(expected[len(expected) // 50 :], stream.tokens, rtol=0.1)
+        assert expected[-1] == stream.tokens
+    limited = RowStream("de", iter(lines), by_letter, RowSettings(length=32, pack=pack, limit=100))
+    assert {limited.expected for _ in limited} == {96 if pack else 100}
 
 
 def test_token_ids_become_rows() -> None:

@@ -15,6 +15,7 @@ from builders.plain_recording import TEXTS, assert_equals_loop, packed, plain_lo
 from torch import nn
 
 from lsn_eval.errors import LsnError, RecordingError
+from lsn_eval.identification import identify
 from lsn_eval.models.loading import load_model
 from lsn_eval.recording import count_above_thresholds, record
 from lsn_eval.recording.accumulators import SiteAccumulator
@@ -60,6 +61,26 @@ def test_counts_are_exact_and_alone(tokenizer) -> None:
     np.testing.assert_array_equal(
         everything.get("mlp.act", "positive"), stats.get("mlp.act", "positive")
     )
+
+
+@pytest.mark.parametrize(
+    ("family", "linear"),
+    [
+        ("llama", ["mlp.gate", "mlp.up", "mlp.down", "attn.q", "attn.k", "attn.v", "attn.o"]),
+        ("gpt2", ["mlp.up", "mlp.down", "attn.q", "attn.k", "attn.v", "attn.o"]),
+    ],
+)
+def test_groups_of_hookpoints_are_what_the_model_has(family, linear, tokenizer) -> None:
+    options: dict[str, Any] = {"length": 16, "pack": False, "per_text": True, "batch_size": 4}
+    stats = record(tiny_model(family), tokenizer, TEXTS, hookpoints="linear", **options)
+    assert list(stats.hookpoints) == linear
+    asked = record(tiny_model(family), tokenizer, TEXTS, hookpoints=["attn", "mlp"], **options)
+    assert asked.digest == stats.digest
+    attention = [at for at in linear if at.startswith("attn.")]
+    for given, looked_at in ((None, linear), ("linear", linear), (["attn"], attention)):
+        mask = identify(stats, "average_precision", hookpoint=given, neurons=4)
+        assert list(mask.method.parameters["hookpoint"]) == looked_at
+        assert set(mask.model.widths) == set(looked_at)
 
 
 def test_quantiles_of_more_tokens_than_the_sample(tokenizer) -> None:
@@ -307,6 +328,7 @@ def test_a_full_disk_is_said(tmp_path: Path, options: dict[str, Any]) -> None:
     [
         ({"hookpoints": ["mlp.gelu"]}, "hookpoint 'mlp.gelu' does not exist"),
         ({"hookpoints": []}, "no hookpoint"),
+        ({"hookpoints": ["mlp", "linears"]}, "hookpoint 'linears' does not exist"),
         ({"length": 65}, "beyond the 64 positions"),
         ({"per_text": True}, "--one-text-per-row"),
         ({"shard": (3, 2), "batch_size": 2}, "shard 3/2"),

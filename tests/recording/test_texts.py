@@ -64,7 +64,9 @@ def test_every_kind_of_file(tmp_path: Path, name: str) -> None:
     assert [document.text for document in documents] == TEXTS
     identities = TEXTS if ".txt" in name else ["0", "1", "2"]
     assert [document.identity for document in documents] == identities
-    assert files.fraction() == 1
+    shares = [document.read or 0 for document in documents]
+    assert shares == sorted(shares)
+    assert 0 < shares[-1] <= 1
     assert list(files) == documents  # read anew
 
 

@@ -48,13 +48,17 @@ def test_a_long_line_is_cut_before_spaces_and_nothing_is_lost() -> None:
     assert "".join(pieces) == f"{line}next"
     assert max(map(len, pieces)) <= PIECE
     assert pieces[1].startswith(" word")
-    assert [content is None for content, _ in found] == [False, *[True] * (len(pieces) - 2), False]
+    assert [content is None for content, _, _ in found] == [
+        False,
+        *[True] * (len(pieces) - 2),
+        False,
+    ]
 
 
 def test_normal_lines_are_tokenized_whole_and_together() -> None:
     counting = Counting()
     lines = ["a" * PIECE, *("b" * 100 for _ in range(600))]
-    contents = [content for content, _ in tokenized(lines, counting, "texts")]
+    contents = [content for content, _, _ in tokenized(lines, counting, "texts")]
     assert contents == [line.encode() for line in lines]
     assert [text for texts in counting.calls for text in texts] == lines
     assert [len(texts) for texts in counting.calls] == [TOGETHER, TOGETHER, 601 - 2 * TOGETHER]
