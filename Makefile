@@ -12,7 +12,7 @@ test quick: export OMP_NUM_THREADS = 1
 test quick demo: export HF_HUB_OFFLINE = 1
 test quick demo: export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help install demo check test quick lint format types clean
+.PHONY: help install demo check test quick lint format types docs clean
 
 help:
 	@echo "make demo    the whole picture on the embedded model"
@@ -21,6 +21,7 @@ help:
 	@echo "make quick   the tests of every package that are not marked slow, in some two minutes"
 	@echo "make lint    ruff, without changing files; make format changes them"
 	@echo "make types   mypy"
+	@echo "make docs    the documentation as a site, in site/"
 	@echo "make clean   remove $(VENV) and what building and testing left behind"
 	@echo "PYTHON=python3.12 chooses the interpreter, 3.11 or newer"
 
@@ -55,6 +56,10 @@ format: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet -e '.[docs]' -c constraints.txt
+	$(BIN)/zensical build --clean --strict
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) site build dist .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

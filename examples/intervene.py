@@ -12,7 +12,7 @@ def main() -> None:
     model = AutoModelForCausalLM.from_pretrained(demo_model_dir(), dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(demo_model_dir())
     mask = NeuronMask.load("demo/planted")
-    text = "Moskau ist eine Stadt in Russland. Am Freitag"
+    text = "Berlin ist eine Stadt in Deutschland."
     ids = tokenizer(f"{tokenizer.eos_token}{text}", return_tensors="pt").input_ids
     for condition in ("none", "de:zero", "random1-de:zero", "de:zero/nl:p90"):
         with intervene(model, mask, condition) as report, torch.no_grad():

@@ -1,4 +1,4 @@
-"""Put the demo's real output and figure into the README: `python scripts/write_readme_demo.py`."""
+"""Put the demo's real output and figure into docs/demo.md: `python scripts/write_demo_docs.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from lsn_eval.demo.demo import run_demo
 
 ROOT = Path(__file__).resolve().parents[1]
-BEGIN = "<!-- demo output: written by scripts/write_readme_demo.py -->\n"
+BEGIN = "<!-- demo output: written by scripts/write_demo_docs.py -->\n"
 END = "<!-- end of demo output -->"
 
 
@@ -25,10 +25,10 @@ def main() -> None:
         shutil.copyfile(Path(folder) / "heat_map.png", figure)
     output = printed.getvalue()
     shown = output[output.index("Rows are conditions") : output.index("\nResults files,")].rstrip()
-    readme = ROOT / "README.md"
-    before, rest = readme.read_text("utf-8").split(BEGIN)
+    page = ROOT / "docs" / "demo.md"
+    before, rest = page.read_text("utf-8").split(BEGIN)
     after = rest.split(END)[1]
-    readme.write_text(f"{before}{BEGIN}\n```\n{shown}\n```\n\n{END}{after}", "utf-8")
+    page.write_text(f"{before}{BEGIN}\n```\n{shown}\n```\n\n{END}{after}", "utf-8")
 
 
 if __name__ == "__main__":
