@@ -17,6 +17,7 @@ from lsn_eval.cli.choosing_options import (
     choice_of,
     metric_option,
 )
+from lsn_eval.cli.options import Allow, AsJson, Results, several
 from lsn_eval.errors import LsnError
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    results: Annotated[
-        list[Path], typer.Argument(help="Results files of lm-eval, or folders that hold them.")
-    ],
+    results: Results,
     by: Annotated[
         str, typer.Option(help="condition: conditions x languages. model: a leaderboard.")
     ] = "condition",
@@ -39,9 +38,9 @@ def compare(
     condition: Conditions = None,
     language: Languages = None,
     show: Annotated[
-        str | None,
-        typer.Option(
-            help="value, difference, relative, ratio, ppxc; several with commas.",
+        list[str] | None,
+        several(
+            "value, difference, relative, ratio, ppxc",
             show_default="relative for perplexities, difference for the rest",
         ),
     ] = None,
@@ -67,10 +66,11 @@ def compare(
     resamples: Annotated[int, typer.Option(help="Of the bootstrap.")] = 2000,
     permutations: Annotated[int, typer.Option(help="Of the randomisation.")] = 9999,
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(help="A setting that may differ from the baseline's, e.g. lm_eval; repeat."),
-    ] = None,
+    signatures: Annotated[
+        bool, typer.Option("--signatures", help="Every signature; CSV and JSON have them all.")
+    ] = False,
+    allow: Allow = None,
+    as_json: AsJson = False,
 ) -> None:
     """Tables of what each condition changed, with intervals, tests and controls.
 
@@ -90,8 +90,11 @@ def compare(
     from lsn_eval.tables.tidy_files import csv_parts, json_parts
     from lsn_eval.visible_text import one_line
     from lsn_eval.wording.lists import counted
+    from lsn_eval.wording.text_tables import screen_width
 
-    output_format = _format(output_format, out)
+    if as_json and output_format not in (None, "json"):
+        raise LsnError(f"--json and --format {output_format} contradict each other; give one")
+    output_format = _format("json" if as_json else output_format, out)
     if by not in ("condition", "model"):
         raise LsnError(f"--by {by!r}: condition or model was expected")
     draws = Draws(resamples=resamples, permutations=permutations, seed=seed, level=level)
@@ -106,7 +109,9 @@ def compare(
         parts = (csv_parts if output_format == "csv" else json_parts)(comparison)
     else:
         tables = _tables(comparison, by, show, all_controls, intervals)
-        parts = iter([render(tables, output_format, notes)])
+        width = screen_width() if out is None else None
+        text = render(tables, output_format, notes, signatures=signatures, width=width)
+        parts = iter([text])
     if out is None:
         sys.stdout.writelines(parts)
         return
@@ -139,7 +144,7 @@ def _format(asked: str | None, out: Path | None) -> str:
 
 
 def _tables(
-    comparison: Comparison, by: str, show: str | None, all_controls: bool, intervals: bool
+    comparison: Comparison, by: str, show: list[str] | None, all_controls: bool, intervals: bool
 ) -> list[Table]:
     from lsn_eval.tables import change_table, own_table
     from lsn_eval.tables.leaderboard import leaderboard
@@ -169,7 +174,6 @@ def _tables(
             tables.append(own)
     if not tables:
         raise LsnError(
-            f"--show {show}: PPXC is a change of perplexity, and there is none; name one with "
-            "--metric"
+            "--show ppxc: PPXC is a change of perplexity, and there is none; name one with --metric"
         )
     return tables

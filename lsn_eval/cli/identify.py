@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lsn_eval.cli.options import AsJson, Force, MaskOut, check_new, several
+
 if TYPE_CHECKING:
     from lsn_eval.masks.mask import NeuronMask
 
 
 def identify(
-    out: Annotated[Path, typer.Option(help="The mask file to write.")],
+    out: MaskOut,
     stats: Annotated[
         list[Path] | None,
         typer.Argument(help="Statistics of 'lsn-eval record'; several files are added up."),
@@ -28,7 +30,7 @@ def identify(
     ] = "lape",
     hookpoint: Annotated[
         list[str] | None,
-        typer.Option(help="Where the neurons are; repeat for average_precision."),
+        several("Where the neurons are, of average_precision several"),
     ] = None,
     top_rate: Annotated[
         float | None, typer.Option(help="Share of all neurons to keep (lape: 0.01).")
@@ -51,7 +53,7 @@ def identify(
     ] = None,
     tuned: Annotated[
         list[str] | None,
-        typer.Option(help="LANGUAGE=CHECKPOINT after tuning on it (parameter_variation); repeat."),
+        several("LANGUAGE=CHECKPOINT after tuning on it (parameter_variation)", pairs=True),
     ] = None,
     equalize: Annotated[
         bool | None,
@@ -71,7 +73,8 @@ def identify(
             "mask a value, named with the value."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    force: Force = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find the neurons specific to each language in recorded statistics, and write a mask.
 
@@ -80,7 +83,6 @@ def identify(
 
     Example: lsn-eval identify stats.safetensors --sweep top_rate=0.01..0.10 --out lape.safetensors
     """
-    from lsn_eval.errors import MaskError
     from lsn_eval.identification import identify as identify_neurons
     from lsn_eval.identification.grids import parse_sweep, swept_path
     from lsn_eval.statistics import ActivationStats
@@ -98,9 +100,9 @@ def identify(
         "hookpoint": _hookpoint(method, hookpoint),
     }
     parameters = {name: value for name, value in given.items() if value is not None}
-    if not out.parent.is_dir():
-        raise MaskError(f"the folder {out.parent} does not exist; create it first")
     points = parse_sweep(method, sweep, set(parameters)) if sweep else [{}]
+    for point in points:
+        check_new(swept_path(out, point), force)
     loaded = [ActivationStats.load(path) for path in stats or []]
     statistics = ActivationStats.merged(loaded) if len(loaded) > 1 else next(iter(loaded), None)
     described = []

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from lsn_eval.cli.options import Force, check_new
+
 
 def judge(
     results: Annotated[
@@ -47,11 +49,12 @@ def judge(
         float | None, typer.Option(help="Your price per million tokens received.")
     ] = None,
     cache: Annotated[Path, typer.Option(help="Folder that keeps every reply.")] = Path("lsn_judge"),
+    force: Force = False,
 ) -> None:
     """Grade saved generations from 1 to 10, or compare two runs, with an OpenAI-compatible model.
 
     The key is read from OPENAI_API_KEY. Replies are kept: after an interruption the same command
-    goes on where it was, and a repeat sends nothing.
+    goes on where it was, and a repeat (with --force) sends nothing.
 
     Example: lsn-eval judge results/samples_lsn_mvicuna_de_2026-01-01T00-00-00.jsonl --model MODEL
 
@@ -73,8 +76,7 @@ def judge(
         prices = Prices(price_input, price_output)
     if pairwise and len(results) != 2:
         raise JudgeError(f"--pairwise compares two runs and {len(results)} were given")
-    if not out.parent.is_dir() or out.is_dir():
-        raise JudgeError(f"{out} cannot be written: its folder does not exist, or it is one")
+    check_new(out, force)
     given = {}
     if parameters is not None:
         given["parameters"] = parse_json(parameters, "--parameters", JudgeError)

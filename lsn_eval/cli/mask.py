@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lsn_eval.cli.options import (
+    AsJson,
+    Force,
+    MaskName,
+    MaskOut,
+    ModelName,
+    ModelType,
+    check_new,
+    several,
+)
 from lsn_eval.errors import MaskError
 from lsn_eval.models.layout import MOST_LAYERS, MOST_NEURONS
 from lsn_eval.visible_text import one_line
-from lsn_eval.wording.text_tables import aligned, markdown_table
+from lsn_eval.wording.text_tables import aligned, markdown_table, screen_width
 
 if TYPE_CHECKING:
     from lsn_eval.masks.mask import NeuronMask
@@ -24,8 +34,8 @@ WIDTH: dict[str, Any] = {"min": 1, "max": MOST_NEURONS}
 
 @app.command()
 def info(
-    mask: Annotated[str, typer.Argument(help="A mask file, or the name of a shipped mask.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    mask: MaskName,
+    as_json: AsJson = False,
     plot: Annotated[
         Path | None,
         typer.Option(help="Draw neurons per layer and language overlap; .png, .svg or .pdf."),
@@ -51,16 +61,13 @@ def info(
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="A .pth file in the RUCAIBox format.")],
-    languages: Annotated[
-        str, typer.Option(help="Names of its languages in file order, e.g. en,zh,fr.")
-    ],
+    languages: Annotated[list[str], several("Names of its languages in file order, e.g. en,zh,fr")],
     layers: Annotated[int, typer.Option(help="Layers of the model.", **LAYERS)],
     width: Annotated[int, typer.Option(help="Neurons per layer.", **WIDTH)],
-    out: Annotated[Path, typer.Option(help="The mask file to write.")],
-    model: Annotated[str | None, typer.Option(help="Name of the model, for the record.")] = None,
-    model_type: Annotated[
-        str | None, typer.Option(help="Its config.model_type (llama, bloom): checked when used.")
-    ] = None,
+    out: MaskOut,
+    model: ModelName = None,
+    model_type: ModelType = None,
+    force: Force = False,
 ) -> None:
     """Convert a mask of RUCAIBox/Language-Specific-Neurons (Tang et al. 2024).
 
@@ -69,9 +76,9 @@ def import_(
     """
     from lsn_eval.masks.imports import import_rucaibox
 
-    names = [name.strip() for name in languages.split(",")]
+    check_new(out, force)
     mask = import_rucaibox(
-        file, languages=names, layers=layers, width=width, name=model, model_type=model_type
+        file, languages=languages, layers=layers, width=width, name=model, model_type=model_type
     )
     mask.save(out)
     print(f"{_as_text(describe(mask))}\n\nwritten to {out}")
@@ -81,7 +88,7 @@ def import_(
 def diff(
     first: Annotated[str, typer.Argument(help="Mask A: a file, or the name of a shipped mask.")],
     second: Annotated[str, typer.Argument(help="Mask B, of the same model.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print which neurons two masks of a model share, language by language.
 
@@ -119,14 +126,14 @@ def diff(
 
 @app.command("random")
 def random_(
-    out: Annotated[Path, typer.Option(help="The mask file to write.")],
+    out: MaskOut,
     like: Annotated[
         str | None,
         typer.Option(help="A mask to match: as many neurons in every layer, of no language."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed, other neurons.", min=0)] = 1,
     languages: Annotated[
-        str | None, typer.Option(help="Without --like: names of the languages, e.g. de,fr.")
+        list[str] | None, several("Without --like: names of the languages, e.g. de,fr")
     ] = None,
     layers: Annotated[
         int | None, typer.Option(help="Without --like: layers of the model.", **LAYERS)
@@ -141,6 +148,7 @@ def random_(
     model_type: Annotated[
         str | None, typer.Option(help="Without --like: config.model_type, checked when used.")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Write a mask of random neurons.
 
@@ -149,6 +157,7 @@ def random_(
     from lsn_eval.identification.random import random_like, random_mask
     from lsn_eval.masks.mask import NeuronMask
 
+    check_new(out, force)
     if like is not None:
         if any(option is not None for option in (languages, layers, width, model_type)):
             raise MaskError(
@@ -160,7 +169,7 @@ def random_(
         if languages is None or layers is None or width is None:
             raise MaskError("give --like MASK, or --languages, --layers and --width")
         mask = random_mask(
-            [name.strip() for name in languages.split(",")],
+            languages,
             layers=layers,
             width=width,
             hookpoint=hookpoint,
@@ -214,7 +223,7 @@ def _as_text(described: dict[str, Any]) -> str:
         rows.append([name, *figures, stored])
     rows.append(["in all", f"{described['neurons_in_union']:>7}", "", ""])
     lines = [f"{name:<9}{one_line(fact)}" for name, fact in facts.items()]
-    lines += ["", *aligned(rows)]
+    lines += ["", *aligned(rows, width=screen_width())]
     for hookpoint in described["hookpoints"]:
         counts = [described["neurons_per_layer"][name][hookpoint] for name in languages]
         rows = [["layer", *languages]]
@@ -222,7 +231,7 @@ def _as_text(described: dict[str, Any]) -> str:
             [layer, *map(str, row)]
             for layer, *row in zip(described["layer_names"], *counts, strict=True)
         ]
-        lines += ["", f"neurons at {hookpoint}", *aligned(rows, 1)]
+        lines += ["", f"neurons at {hookpoint}", *aligned(rows, 1, screen_width())]
     without = [name for name in languages if not described["neurons"][name]]
     if without:
         lines += ["", f"without any neuron: {', '.join(without)}"]

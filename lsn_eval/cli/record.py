@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lsn_eval.cli.options import several
 from lsn_eval.errors import RecordingError
 
 LONGEST_NUMBER = 15
@@ -25,9 +26,10 @@ def record(
     out: Annotated[Path, typer.Option(help="The statistics file to write.")],
     texts: Annotated[
         list[str] | None,
-        typer.Option(
-            help="LANG=PATH: a file, folder or glob of .txt (one text a line), .jsonl, .parquet, "
-            "also compressed, or one .pt file of token ids. Repeatable.",
+        several(
+            "LANG=PATH: a file, folder or glob of .txt (one text a line), .jsonl, .parquet, also "
+            "compressed, or one .pt file of token ids",
+            pairs=True,
             show_default=False,
         ),
     ] = None,
@@ -36,13 +38,11 @@ def record(
         typer.Option(help="A dataset to stream: NAME[:CONFIG], {lang} stands for the language."),
     ] = None,
     dataset_split: Annotated[str, typer.Option(help="Split of the dataset.")] = "train",
-    languages: Annotated[
-        str | None, typer.Option(help="Languages of the dataset, e.g. de,fr.")
-    ] = None,
+    languages: Annotated[list[str] | None, several("Languages of the dataset, e.g. de,fr")] = None,
     text_column: Annotated[str, typer.Option(help="Where the text is.")] = "text",
     hookpoint: Annotated[
         list[str] | None,
-        typer.Option(help="Where to read; repeatable.", show_default="mlp.act"),
+        several("Where to read", show_default="mlp.act"),
     ] = None,
     tokens: Annotated[
         str | None, typer.Option(help="Tokens a language, at most: 500K, 10M.", show_default="all")
@@ -203,7 +203,7 @@ def _corpora(
     texts: list[str],
     dataset: str | None,
     split: str,
-    languages: str | None,
+    languages: list[str] | None,
     column: str,
     pack: bool,
 ) -> dict[str, Any]:
@@ -226,7 +226,7 @@ def _corpora(
         raise RecordingError(
             "--dataset and --languages go together: --dataset NAME --languages de,fr"
         )
-    for language in filter(None, map(str.strip, (languages or "").split(","))):
+    for language in languages or ():
         if language in corpora:
             raise RecordingError(f"{language} is in --texts and in --languages; give it once")
         corpora[language] = DatasetTexts(str(dataset), language, split=split, column=column)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lsn_eval.cli.options import AsJson, Force, ModelName, ModelType, check_new, several
 from lsn_eval.visible_text import one_line
-from lsn_eval.wording.text_tables import aligned
+from lsn_eval.wording.text_tables import aligned, screen_width
 
 if TYPE_CHECKING:
     from lsn_eval.statistics import ActivationStats
@@ -22,7 +23,7 @@ Out = Annotated[Path, typer.Option(help="The statistics file to write.")]
 @app.command()
 def info(
     file: Annotated[Path, typer.Argument(help="A statistics file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print languages, tokens, what was recorded, and where it is from.
 
@@ -39,9 +40,10 @@ def merge(
     files: Annotated[list[Path], typer.Argument(help="Statistics of one model.")],
     out: Out,
     keep: Annotated[
-        str | None,
-        typer.Option(help="Statistics to keep, e.g. positive,mean.", show_default="all"),
+        list[str] | None,
+        several("Statistics to keep, e.g. positive,mean", show_default="all"),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Add up statistics: shards of a corpus, several corpora, several languages.
 
@@ -49,9 +51,10 @@ def merge(
     """
     from lsn_eval.statistics import ActivationStats
 
+    check_new(out, force)
     parts = [ActivationStats.load(file) for file in files]
     if keep is not None:
-        parts = [part.keep(statistics=_names(keep)) for part in parts]
+        parts = [part.keep(statistics=keep) for part in parts]
     _write(ActivationStats.merged(parts), out)
 
 
@@ -61,14 +64,13 @@ def import_(
         list[Path], typer.Argument(help="One .pt file a language: a dict of n and over_zero.")
     ],
     languages: Annotated[
-        str, typer.Option(help="Languages of the files, in their order, e.g. en,de,tr.")
+        list[str], several("Languages of the files, in their order, e.g. en,de,tr")
     ],
     out: Out,
     hookpoint: Annotated[str, typer.Option(help="What was counted.")] = "mlp.act",
-    model: Annotated[str | None, typer.Option(help="Name of the model, for the record.")] = None,
-    model_type: Annotated[
-        str | None, typer.Option(help="Its config.model_type (llama, bloom): checked when used.")
-    ] = None,
+    model: ModelName = None,
+    model_type: ModelType = None,
+    force: Force = False,
 ) -> None:
     """Convert the counts that the published LAPE scripts write (Tang et al. 2024).
 
@@ -77,17 +79,14 @@ def import_(
     """
     from lsn_eval.statistics.imports import import_counts
 
-    names = _names(languages)
-    _write(import_counts(files, names, hookpoint=hookpoint, name=model, model_type=model_type), out)
+    check_new(out, force)
+    stats = import_counts(files, languages, hookpoint=hookpoint, name=model, model_type=model_type)
+    _write(stats, out)
 
 
 def _write(stats: ActivationStats, out: Path) -> None:
     stats.save(out)
     print(f"{_as_text(describe(stats))}\n\nwritten to {out}")
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def describe(stats: ActivationStats) -> dict[str, Any]:
@@ -137,7 +136,7 @@ def _as_text(described: dict[str, Any]) -> str:
         where = "; ".join(map(_corpus, corpora)) or "not stated"
         rows.append([language, f"{tokens:>14,}", f"{share:>6}", where])
     lines = [f"{name:<11} {one_line(fact)}" for name, fact in facts.items()]
-    return "\n".join([*lines, "", *aligned(rows)])
+    return "\n".join([*lines, "", *aligned(rows, width=screen_width())])
 
 
 def _corpus(corpus: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lsn_eval.cli.options import several
 from lsn_eval.storage.outside_files import parse_json
 
 
@@ -18,8 +19,13 @@ def sweep(
         str | None, typer.Option(help="Model name or folder, or lsn_demo.", show_default=False)
     ] = None,
     mask: Annotated[str | None, typer.Option(help="Mask file, or a shipped mask's name.")] = None,
-    tasks: Annotated[str | None, typer.Option(help="Tasks and groups, e.g. T1,T2.")] = None,
-    conditions: Annotated[str | None, typer.Option(help="Such as none,de:zero,ru:x0.5.")] = None,
+    tasks: Annotated[
+        list[str] | None, several("Tasks and groups, e.g. T1,T2", "--tasks", "--task")
+    ] = None,
+    conditions: Annotated[
+        list[str] | None,
+        several("Conditions, e.g. none,de:zero,ru:x0.5", "--conditions", "--condition"),
+    ] = None,
     each: Annotated[
         str | None,
         typer.Option(help="Instead: none, and this for every language, e.g. zero or mean."),

@@ -7,7 +7,7 @@ It is made from the `lsn` record of a results file, so it cannot drift from what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lsn_eval.errors import LsnError
@@ -43,3 +43,15 @@ def signature_line(measured: Mapping[str, str], made_by: str, data: str | None =
     names = ("model", "dtype", "mask", "method", "condition", "hookpoint")
     parts = [f"{name}:{measured[name]}" for name in names]
     return "|".join([*parts, *([f"data:{data}"] if data is not None else []), made_by])
+
+
+def shared_signature(signatures: Sequence[str]) -> str:
+    """One line for those of a table: what they share, `*` where they differ. That `none` touches no
+    neuron is no difference."""
+    untouched = {f"{name}:{value}" for name, value in UNTOUCHED.items()}
+    shared = []
+    for part in zip(*(signature.split("|") for signature in signatures), strict=False):
+        said = set(part) - untouched or set(part)
+        name, colon, _ = part[0].partition(":")
+        shared.append(said.pop() if len(said) == 1 else f"{name}:*" if colon else "*")
+    return "|".join(shared)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from lsn_eval.results.signatures import shared_signature
 from lsn_eval.tables.table import SIGNS, Mark, Table
 from lsn_eval.visible_text import one_line
 from lsn_eval.wording.text_tables import aligned, markdown_table, markdown_text
@@ -18,29 +19,41 @@ def _rows(table: Table) -> list[list[str]]:
     return [list(table.columns), *([cell.marked for cell in row] for row in table.rows)]
 
 
-def terminal(tables: Sequence[Table], notes: Sequence[str]) -> str:
-    """Aligned columns, also of wide characters."""
+def terminal(
+    tables: Sequence[Table],
+    notes: Sequence[str],
+    *,
+    signatures: bool = False,
+    width: int | None = None,
+) -> str:
+    """Aligned columns, also of wide characters; `width` as in `aligned`."""
     parts = [f"WARNING: {one_line(note)}" for note in notes]
     for table in tables:
-        below = [one_line(note) for note in table.notes]
-        if table.signatures:
-            below += ["Measured with", *(f"  {one_line(line)}" for line in table.signatures)]
-        lines = [one_line(table.title), "", *aligned(_rows(table), words=1)]
+        below = [*map(one_line, table.notes), *_measured_with(table, signatures, "  ")]
+        lines = [one_line(table.title), "", *aligned(_rows(table), words=1, width=width)]
         parts.append("\n".join([*lines, *([""] if below else []), *below]))
     return "\n\n".join(parts) + "\n"
 
 
-def markdown(tables: Sequence[Table], notes: Sequence[str]) -> str:
+def markdown(tables: Sequence[Table], notes: Sequence[str], *, signatures: bool = False) -> str:
     """GitHub's tables."""
     parts = [f"**Warning:** {markdown_text(note)}" for note in notes]
     for table in tables:
         parts += [f"**{markdown_text(table.title)}**", markdown_table(_rows(table))]
         if table.notes:
             parts.append("\n".join(f"- {markdown_text(note)}" for note in table.notes))
-        if table.signatures:
-            lines = [f"    {one_line(line)}" for line in table.signatures]
-            parts.append("\n".join(["Measured with", "", *lines]))
+        if measured := _measured_with(table, signatures, "    "):
+            parts.append("\n".join([measured[0], "", *measured[1:]]))
     return "\n\n".join(parts) + "\n"
+
+
+def _measured_with(table: Table, every: bool, indent: str) -> list[str]:
+    """A heading and its lines: what the signatures share, or each of them."""
+    lines, heading = table.signatures, "Measured with"
+    if len(lines) > 1 and not every:
+        heading += f" (lsn-eval compare --signatures lists all {len(lines)})"
+        lines = (shared_signature(lines),)
+    return [heading, *(f"{indent}{one_line(line)}" for line in lines)] if lines else []
 
 
 def latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
@@ -87,6 +100,24 @@ def _latex_cell(text: str, mark: Mark) -> str:
     return _latex_text(text) + (r"$^{\sim}$" if mark == "undecided" else SIGNS[mark])
 
 
-def render(tables: Sequence[Table], name: str, notes: Sequence[str] = ()) -> str:
-    """All tables in one text; `notes` concern all of them and come first."""
-    return {"terminal": terminal, "markdown": markdown, "latex": latex}[name](tables, notes)
+def render(
+    tables: Sequence[Table],
+    name: str,
+    notes: Sequence[str] = (),
+    *,
+    signatures: bool = False,
+    width: int | None = None,
+) -> str:
+    """All tables in one text.
+
+    Args:
+        notes: concern all of them and come first.
+        signatures: list every one of them, instead of what they share; in LaTeX they are comments,
+            and all there.
+        width: of the screen that it is for.
+    """
+    if name == "latex":
+        return latex(tables, notes)
+    if name == "markdown":
+        return markdown(tables, notes, signatures=signatures)
+    return terminal(tables, notes, signatures=signatures, width=width)

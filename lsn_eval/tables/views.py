@@ -26,13 +26,12 @@ SHOWN: dict[Show, str] = {
 }
 
 
-def parse_show(text: str) -> tuple[Show, ...]:
-    """What tables are to show: names with commas.
+def parse_show(names: Sequence[str]) -> tuple[Show, ...]:
+    """What tables are to show.
 
     Raises:
         LsnError: no such view.
     """
-    names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in SHOWN:
             raise LsnError(f"{name!r} cannot be shown; there are {', '.join(SHOWN)}")

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lsn_eval.visible_text import one_line
 
 
-def aligned(rows: Sequence[Sequence[str]], words: int | None = None) -> list[str]:
+def aligned(
+    rows: Sequence[Sequence[str]], words: int | None = None, width: int | None = None
+) -> list[str]:
     """A line a row, two blanks between columns; text from outside cannot break it.
 
     Args:
         rows: of equal length, the heading first.
         words: so many columns stand left, the rest, which are numbers, right; without it all
             stand left.
+        width: of the screen, in columns. A wider table is cut: the columns that have no room
+            follow below, beside the first column again.
     """
-    return ["  ".join(cells).rstrip() for cells in _padded(rows, words)]
+    cells = _padded(rows, words)
+    blocks = _blocks([columns(cell) for cell in cells[0]], width)
+    lines = [["  ".join([row[0], *row[part]]).rstrip() for row in cells] for part in blocks]
+    return [line for block in lines for line in ["", *block]][1:]
+
+
+def screen_width() -> int | None:
+    """Columns of the terminal that is printed to; None for a file or a pipe, which get all."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
@@ -55,3 +69,14 @@ def _padded(rows: Sequence[Sequence[str]], words: int | None) -> list[list[str]]
             blank = " " * (width - columns(cell))
             row[place] = cell + blank if words is None or place < words else blank + cell
     return cells
+
+
+def _blocks(widths: Sequence[int], width: int | None) -> Iterator[slice]:
+    """Columns behind the first that have room beside it, at least one."""
+    start, taken = 1, widths[0]
+    for place, needed in enumerate(widths[1:], 1):
+        if width is not None and place > start and taken + 2 + needed > width:
+            yield slice(start, place)
+            start, taken = place, widths[0]
+        taken += 2 + needed
+    yield slice(start, len(widths))

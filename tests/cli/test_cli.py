@@ -103,15 +103,17 @@ def pth(tmp_path: Path) -> Path:
     ("options", "message"),
     [
         (("--languages", "en", "--layers", "2", "--width", "9"), "2 languages and 1 were named"),
-        (("--languages", "en,", "--layers", "2", "--width", "9"), "no language name"),
+        (
+            ("--languages", "en,", "--layers", "2", "--width", "9"),
+            "nothing before, after or between commas",
+        ),
     ],
 )
 def test_a_mask_that_does_not_fit_is_one_message_exit_2_and_no_file(tmp_path, options, message):
     path = pth(tmp_path)
     result = run("mask", "import", path, *options, "--out", tmp_path / "out")
     assert result.exit_code == 2
-    assert "error: " in result.output
-    assert message in result.output
+    assert message in " ".join(result.output.split())
     assert "Traceback" not in result.output
     assert [file.name for file in tmp_path.iterdir()] == ["m.pth"]
 

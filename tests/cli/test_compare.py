@@ -183,7 +183,7 @@ def test_formats_by_name_and_by_suffix(sweep, tmp_path, name):
     suffix = {"terminal": "txt", "markdown": "md", "latex": "tex"}.get(name, name)
     out = tmp_path / f"table.{suffix}"
     said = run(sweep, *QUICK, "--out", out)
-    printed = run(sweep, *QUICK, "--format", name)
+    printed = run(sweep, *QUICK, *(("--json",) if name == "json" else ("--format", name)))
     assert out.read_text() == printed
     assert said == f"30 numbers of 10 files in {out}\n"
     assert "token_perplexity" in printed.replace("\\", "")
@@ -196,12 +196,19 @@ def test_formats_by_name_and_by_suffix(sweep, tmp_path, name):
 
 
 def test_views_follow_the_options(sweep):
-    shown = run(sweep, *QUICK, "--show", "value,ppxc,ratio", "--all-controls", "--intervals")
+    shown = run(
+        sweep, *QUICK, "--show", "value,ppxc", "--show", "ratio", "--all-controls", "--intervals"
+    )
     titles = [line for line in shown.splitlines() if line.startswith("token_perplexity of")]
     assert [title.rpartition(": ")[2].split(",")[0] for title in titles] == [
         "value", "PPXC", "ratio to none", "each condition on its own language",
     ]  # fmt: skip
-    assert shown.count("Measured with") == 1
+    assert shown.count("Measured with (lsn-eval compare --signatures lists all 4)") == 1
+    assert re.search(
+        r"^  model:org/model\|.*\|condition:\*\|.*\|data:ppl_\*:1.0\|v", shown, re.MULTILINE
+    )
+    assert "|condition:zh:zero|" not in shown
+    assert "|condition:zh:zero|" in run(sweep, *QUICK, "--signatures")
     assert "random2-zh:zero" in shown
     assert re.search(r"\+\d\.\d+ \[\+", shown)
     assert "1000 resamples" in run(sweep, "--resamples", "1000", "--seed", "3")
@@ -251,6 +258,7 @@ def test_tasks_are_chosen_by_name_pattern_or_family(sweep):
         (["--format", "pdf"], "one of terminal, markdown"),
         (["--format", "html"], "'lsn-eval report RESULTS --out FILE.html' writes HTML"),
         (["--out", "page.html"], "'lsn-eval report RESULTS"),
+        (["--format", "csv", "--json"], "--json and --format csv contradict each other"),
         (["--by", "task"], "condition or model was expected"),
         (["--out", "x.doc"], "an ending that says the format was expected: .txt"),
         (["--out", "x.md", "--format", "csv"], "x.md does not end as csv does"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Annotated
 
 import pytest
 import typer
@@ -12,7 +13,8 @@ from typer.testing import CliRunner
 
 from lsn_eval.cli import identify as identify_module
 from lsn_eval.cli import mask as mask_module
-from lsn_eval.errors import MaskError
+from lsn_eval.cli.options import several
+from lsn_eval.errors import LsnError, MaskError
 from lsn_eval.identification import IdentificationError
 from lsn_eval.identification.grids import parse_sweep, swept_path
 from lsn_eval.masks.mask import NeuronMask
@@ -52,7 +54,7 @@ def test_identify_writes_a_mask_and_prints_a_table_or_json(stats_file, tmp_path)
     assert [cell.strip() for cell in row.split("|")][2] == "10"
     assert str(out) in result.stdout
     assert "warning" not in result.output
-    result = run("identify", stats_file, "--top-rate", "0.03", "--out", out, "--json")
+    result = run("identify", stats_file, "--top-rate", "0.03", "--out", out, "--json", "--force")
     (described,) = json.loads(result.stdout)["masks"]
     assert described["neurons"] == dict.fromkeys(LANGUAGES, 10)
     assert described["controls"] == dict.fromkeys(LANGUAGES, 20)
@@ -109,7 +111,7 @@ def test_arguments_that_do_not_fit(stats_file, tmp_path, arguments, message):
 
 def test_output_folder_is_checked_before_any_work(tmp_path):
     out = tmp_path / "a" / "b.safetensors"
-    assert "create it first" in run("identify", "no file", "--out", out, fails_with=MaskError)
+    assert "create it first" in run("identify", "no file", "--out", out, fails_with=LsnError)
 
 
 def test_parameter_variation_needs_no_statistics(tmp_path):
@@ -197,11 +199,43 @@ def test_diff_and_random(stats_file, tmp_path):
     assert [cell.strip() for cell in row.split("|")[3:-1]] == ["10", "10", "10", "10", "0", "0.000"]
     assert "the same neurons" in run("diff", lape, lape).stdout
     assert NeuronMask.load(other).statistics("de") != ()
-    message = run("random", "--like", lape, "--layers", "3", "--out", other, fails_with=MaskError)
+    new = tmp_path / "new.safetensors"
+    message = run("random", "--like", lape, "--layers", "3", "--out", new, fails_with=MaskError)
     assert "--like takes" in message
-    assert "--like MASK, or" in run("random", "--out", other, fails_with=MaskError)
-    run("random", "--languages", "de,fr", "--layers", "2", "--width", "100", "--out", other)
-    assert NeuronMask.load(other).languages == ("de", "fr")
+    assert "--like MASK, or" in run("random", "--out", new, fails_with=MaskError)
+
+
+@pytest.mark.parametrize(
+    "languages", [["de,fr,nl"], ["de", "fr", "nl"], ["de, fr", "nl"]], ids=" ".join
+)
+def test_lists_are_repeated_or_written_with_commas_and_masks_replaced_on_demand(
+    tmp_path, languages
+):
+    out = tmp_path / "m.safetensors"
+    given = [word for text in languages for word in ("--languages", text)]
+    given += ["--layers", 2, "--width", 100, "--out", out]
+    run("random", *given)
+    written = out.read_bytes()
+    assert NeuronMask.load(out).languages == ("de", "fr", "nl")
+    again = *given, "--seed", 2
+    assert "--force (force=True) to write over it" in run("random", *again, fails_with=LsnError)
+    assert out.read_bytes() == written
+    run("random", *again, "--force")
+    assert out.read_bytes() != written
+
+
+def test_a_comma_in_the_value_of_a_pair_is_part_of_it_and_an_empty_entry_is_refused():
+    found = []
+    shown = typer.Typer()
+
+    @shown.command()
+    def command(pair: Annotated[list[str] | None, several("Pairs", pairs=True)] = None) -> None:
+        found.append(pair)
+
+    arguments = ["--pair", "de=a,b.txt,fr=c/*.txt", "--pair", "nl=d"]
+    assert CliRunner().invoke(shown, arguments).exit_code == 0
+    assert found == [["de=a,b.txt", "fr=c/*.txt", "nl=d"]]
+    assert CliRunner().invoke(shown, ["--pair", " "]).exit_code == 2
 
 
 def test_masks_without_a_hookpoint_in_common(tmp_path):

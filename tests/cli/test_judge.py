@@ -103,7 +103,8 @@ def test_grades_of_two_runs_with_both_signatures(tmp_path):
         assert result.exit_code == 0, result.output
         # One answer is the same on both sides: asked once.
         assert server.requests == 3 + 1 + 2
-        assert judge(*arguments).exit_code == 0
+        assert "g.json is there already and would be lost" in judge(*arguments).output
+        assert judge(*arguments, "--force").exit_code == 0
         assert server.requests == 6
     written = json.loads((tmp_path / "g.json").read_text())
     assert (written["format"], written["version"]) == ("lsn_judge", 1)
@@ -202,8 +203,8 @@ def runs(tmp_path) -> Path:
         (("one", "two", "--pairwise"), "document 2 (1 in all) is in"),
         (("one", "other.jsonl", "--pairwise"), "document 1 asks 'question 1?'"),
         (("one", "fr", "--pairwise"), "different tasks: lsn_mvicuna_de and lsn_mvicuna_de, lsn_mv"),
-        (("one", "--out", "no/such/g.json"), "cannot be written"),
-        (("one", "--out", "empty"), "cannot be written"),
+        (("one", "--out", "no/such/g.json"), "no/such does not exist; create it"),
+        (("one", "--out", "empty"), "empty is a folder"),
         (("one", "--price-input", "1"), "needs both"),
         (("one", "--price-input", "-1", "--price-output", "1"), "price -1.0: a number from 0"),
         (("one", "--parameters", "{"), "--parameters cannot be read as JSON"),

@@ -231,7 +231,7 @@ def test_own_table_keeps_what_is_refused_and_says_where_selectivity_is_missing(t
 
 def test_an_unknown_or_senseless_view_is_an_error(tmp_path):
     with pytest.raises(LsnError, match="'colour' cannot be shown; there are value, difference"):
-        parse_show("colour")
+        parse_show(["colour"])
     write_run(tmp_path / "a", "none", {"a_de": {"acc": [0, 1]}})
     panel = compared(tmp_path).panels[0]
     assert default_show(panel) == "value"

@@ -18,6 +18,21 @@ def test_columns_align_also_with_wide_characters():
     assert aligned(rows)[1:] == ["语言任务   1.0", "  ab       22.0"]
 
 
+def test_a_table_wider_than_the_screen_goes_on_below_with_nothing_lost():
+    rows = [["row", *(f"column{n}" for n in range(5))], ["a", *map(str, range(5))]]
+    lines = aligned(rows, words=1, width=22)
+    assert max(map(columns, lines)) <= 22
+    assert [line.split() for line in lines] == [
+        ["row", "column0", "column1"], ["a", "0", "1"], [],
+        ["row", "column2", "column3"], ["a", "2", "3"], [],
+        ["row", "column4"], ["a", "4"],
+    ]  # fmt: skip
+    assert aligned(rows, words=1, width=48) == aligned(rows, words=1)
+    assert len(aligned(rows, words=1, width=3)) == 5 * 3 - 1, (
+        "a column that is too wide stays whole"
+    )
+
+
 def test_a_cell_breaks_neither_its_line_nor_the_terminal():
     first, second = aligned([["name", "x"], [HOSTILE, "1"]])
     assert "\x1b" not in second

@@ -1,0 +1,60 @@
+"""Options that several commands share: lists, `--json`, `--force`, and what is read and written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+_BEFORE_PAIR = re.compile(r",\s*(?=[^=,]+=)")
+
+
+def several(help: str, *names: str, pairs: bool = False, **others: Any) -> Any:
+    """An option that takes a list: given repeatedly, or with commas, or both.
+
+    Args:
+        help: what it is, without a full stop; how to give several is added.
+        pairs: entries are `NAME=VALUE`, so that a value may hold commas itself.
+    """
+
+    def taken_apart(given: list[str] | None) -> list[str] | None:
+        split = _BEFORE_PAIR.split if pairs else re.compile(",").split
+        entries = [entry.strip() for text in given or () for entry in split(text)]
+        if not all(entries):
+            raise typer.BadParameter(
+                f"{','.join(given or ())!r} has nothing before, after or between commas"
+            )
+        return entries or None
+
+    return typer.Option(
+        *names, help=f"{help}; repeat, or use commas.", callback=taken_apart, **others
+    )
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over the file that is there.")]
+Results = Annotated[
+    list[Path], typer.Argument(help="Results files of lm-eval, or folders that hold them.")
+]
+Allow = Annotated[
+    list[str] | None,
+    several("Settings that may differ from the baseline's, e.g. lm_eval", show_default="none"),
+]
+MaskOut = Annotated[Path, typer.Option(help="The mask file to write.")]
+MaskName = Annotated[str, typer.Argument(help="A mask file, or the name of a shipped mask.")]
+ModelName = Annotated[str | None, typer.Option(help="Name of the model, for the record.")]
+ModelType = Annotated[
+    str | None, typer.Option(help="Its config.model_type (llama, bloom): checked when used.")
+]
+
+
+def check_new(out: Path, force: bool) -> None:
+    """Raise where `out` cannot be written, or holds what `--force` alone replaces; to be asked
+    before the work."""
+    from lsn_eval.errors import LsnError
+    from lsn_eval.storage.whole_files import check_place, refuse_to_replace
+
+    check_place(out, LsnError)
+    refuse_to_replace(out, LsnError, force=force)
