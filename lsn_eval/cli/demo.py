@@ -9,12 +9,25 @@ import typer
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for results files and the figure.")] = Path(
-        "lsn_demo_results"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for results files and the figure.",
+            show_default="lsn_demo_results, or lsn_demo_quick",
+        ),
+    ] = None,
     controls: Annotated[
-        int, typer.Option(help="Random controls per language; 19 can show p = .05.", min=1, max=999)
-    ] = 5,
+        int | None,
+        typer.Option(
+            help="Random controls per language; 19 can show p = .05.",
+            show_default="5, or 2",
+            min=1,
+            max=999,
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Three of the six languages, perplexity alone.")
+    ] = False,
 ) -> None:
     """Switch off each language of the embedded model and show what gets worse.
 
@@ -26,5 +39,7 @@ def demo(
     """
     from lsn_eval.demo.demo import run_demo
 
-    if any(run_demo(out, controls=controls).shortcomings()):
+    folder = out or Path("lsn_demo_quick" if quick else "lsn_demo_results")
+    verdict = run_demo(folder, controls=controls or (2 if quick else 5), quick=quick)
+    if any(verdict.shortcomings()):
         raise typer.Exit(1)

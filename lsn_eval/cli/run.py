@@ -20,6 +20,7 @@ Example:
     --model_args pretrained=lsn_demo,mask=demo/planted,condition=de:zero,dtype=float32 \\
     --tasks lsn_demo_ppl_de,lsn_demo_ppl_ru --device cpu --batch_size 8
 
+LSN_EVAL_VERBOSE=1 shows every step that lm-eval logs.
 'lsn-eval run --help-lm-eval' shows the arguments of 'lm_eval run'.
 """
 
@@ -35,11 +36,13 @@ def run(context: typer.Context) -> None:
     from lm_eval.__main__ import cli_evaluate
 
     from lsn_eval.harness import plugin
+    from lsn_eval.sweeping.screen import without_chatter
 
     sys.argv = ["lm_eval", "run", *arguments]
     plugin.register()
     try:
-        cli_evaluate()
+        with without_chatter():
+            cli_evaluate()
     except (ValueError, TypeError, OSError) as error:
         if not _refused_arguments(error):
             raise

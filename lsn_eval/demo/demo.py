@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from lsn_eval.comparing import Comparison, compare
@@ -22,18 +23,22 @@ from lsn_eval.sweeping.settings import SweepSettings
 
 MODEL = "lsn_demo"
 MASK = "demo/planted"
-TASKS = "lsn_demo"
+TASKS = ("lsn_demo",)
+QUICK = ("de", "ru", "zh")
+"""Languages of the quick demo, one a script and near none of the others."""
+QUICK_TASKS = tuple(f"lsn_demo_ppl_{language}" for language in QUICK)
 MATRIX_FILE, HEAT_MAP, REPORT = "matrix.json", "heat_map.png", "report.html"
 MATRIX = ("lsn_demo_ppl_*", "token_perplexity")
 
 
-def run_demo(out: Path, *, controls: int = 5) -> DemoVerdict:
+def run_demo(out: Path, *, controls: int = 5, quick: bool = False) -> DemoVerdict:
     """Evaluate, print and write what the demo shows.
 
     Args:
         out: folder; gets `results/CONDITION/` with lm-eval's own results files, `matrix.json`,
             `heat_map.png` and `report.html`. Those of an earlier demo there are replaced.
         controls: random controls per language, evaluated on every task.
+        quick: three languages and their perplexity alone.
 
     Raises:
         LsnError: a condition could not be evaluated, or `results` is of another sweep.
@@ -44,15 +49,20 @@ def run_demo(out: Path, *, controls: int = 5) -> DemoVerdict:
     from lsn_eval.sweeping.running import run_sweep
 
     results = out / "results"
-    _clear(results)
+    tasks = QUICK_TASKS if quick else TASKS
+    _clear(results, tasks)
     for name in (MATRIX_FILE, HEAT_MAP, REPORT):  # none stays beside results of another run
         (out / name).unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     print("Loading lm-eval and the embedded model ...", flush=True)
     settings = SweepSettings(
-        model=MODEL, mask=MASK, tasks=(TASKS,), each="zero", controls=controls, dtype="float32",
+        model=MODEL, mask=MASK, tasks=tasks, each="zero", controls=controls, dtype="float32",
         batch_size="16", device="cpu",
     )  # fmt: skip
+    if quick:
+        names = [(x, *(f"random{n + 1}-{x}" for n in range(controls))) for x in QUICK]
+        conditions = ("none", *(f"{who}:zero" for of_one in names for who in of_one))
+        settings = replace(settings, each=None, controls=0, conditions=conditions)
     outcome = run_sweep(settings, results)
     if outcome.failed:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in outcome.failed.items())
@@ -63,15 +73,16 @@ def run_demo(out: Path, *, controls: int = 5) -> DemoVerdict:
     with whole_file(out / MATRIX_FILE, LsnError) as file:
         file.write((json.dumps(verdict.to_json(), indent=2) + "\n").encode())
     save_figure(heat_map(verdict.panel, draws=comparison.draws), out / HEAT_MAP)
-    choice = Choice(metrics=("token_perplexity", "lsn_language_accuracy"))
+    metrics = ("token_perplexity", *(() if quick else ("lsn_language_accuracy",)))
+    choice = Choice(metrics=metrics)
     write_report([results], out / REPORT, ReportOptions(choice=choice))
-    print(f"\n{demo_text(comparison, verdict)}")
+    print(f"\n{_QUICKLY if quick else ''}{demo_text(comparison, verdict)}")
     print(f"Results files, {MATRIX_FILE}, {HEAT_MAP} and {REPORT} are in {out}")
     return verdict
 
 
-def _clear(results: Path) -> None:
-    """Remove the results of an earlier demo, and no others."""
+def _clear(results: Path, of: tuple[str, ...]) -> None:
+    """Remove the results of an earlier demo of these tasks, and no others."""
     refuse_file(results)
     if not (results / ARGUMENTS).is_file():
         return
@@ -81,7 +92,7 @@ def _clear(results: Path) -> None:
         model_args = model_args if isinstance(model_args, dict) else {}
         model, mask = model_args.get("pretrained"), model_args.get("mask")
         tasks = arguments.get("tasks")
-        if (model, mask, tasks) != (MODEL, MASK, [TASKS]):
+        if (model, mask, tasks) != (MODEL, MASK, list(of)):
             raise LsnError(
                 f"{results} holds another sweep (model {model}, mask {mask}, tasks {tasks}), and "
                 "the demo replaces none but its own; give another --out"
@@ -98,14 +109,17 @@ def demo_text(comparison: Comparison, verdict: DemoVerdict) -> str:
     """The matrix, each language's own change, and what they show."""
     from lsn_eval.tables import change_table, own_table
     from lsn_eval.tables.formats import terminal
+    from lsn_eval.wording.text_tables import screen_width
 
     panel, draws = verdict.panel, comparison.draws
     tables = [change_table(panel, draws), own_table(panel, draws)]
-    printed = terminal([table for table in tables if table], comparison.notes)
+    shown = [table for table in tables if table]
+    printed = terminal(shown, comparison.notes, width=screen_width())
     return f"{_LEGEND}\n\n{printed}\n{verdict}\n"
 
 
+_QUICKLY = f"The quick demo: {', '.join(QUICK)} of six languages, and perplexity alone.\n\n"
 _LEGEND = (
-    "Rows are conditions (en:zero: the English neurons set to 0; controls: as many random "
+    "Rows are conditions (de:zero: the German neurons set to 0; controls: as many random "
     "neurons), columns languages of text."
 )

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
-
-from tqdm import tqdm
+from typing import Any
 
 from lsn_eval.conditions import Condition
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.folder import SweepFolder
 from lsn_eval.sweeping.progress import SweepBar
+from lsn_eval.sweeping.screen import quiet
 from lsn_eval.sweeping.settings import SweepSettings
 
 
@@ -122,42 +117,3 @@ def _shared_arguments(settings: SweepSettings, out: Path, mask: NeuronMask) -> d
 
 def _without_condition(arguments: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name != "condition"}
-
-
-_ADVICE = "Custom kwargs can be passed to `--metadata`"
-"""What lm-eval says of every task that loads its data by a function."""
-
-
-class _EachOnce(logging.Handler):
-    """Shows a warning the first time."""
-
-    def __init__(self, screen: TextIO) -> None:
-        super().__init__(logging.WARNING)
-        self._screen = screen
-        self._shown: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        if message not in self._shown and _ADVICE not in message:
-            self._shown.add(message)
-            tqdm.write(f"{record.name}: {message}", file=self._screen)
-
-
-@contextmanager
-def quiet() -> Iterator[TextIO]:
-    """Keeps lm-eval's own progress bars, and what `git` says outside a repository, off the screen;
-    yields the screen. Warnings of lm-eval and of ours come through, each once."""
-    sys.stderr.flush()
-    with contextlib.ExitStack() as stack:
-        terminal = os.dup(2)
-        stack.callback(os.close, terminal)
-        stack.callback(os.dup2, terminal, 2)
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        screen = stack.enter_context(open(os.dup(terminal), "w", encoding="utf-8"))
-        handler = _EachOnce(screen)
-        for logger in map(logging.getLogger, ("lm_eval", "lsn_eval")):
-            logger.addHandler(handler)
-            stack.callback(logger.removeHandler, handler)
-        stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
-        yield screen

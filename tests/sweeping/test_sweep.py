@@ -27,7 +27,8 @@ from lsn_eval.sweeping import progress
 from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.folder import SweepFolder, folder_name, results_in
 from lsn_eval.sweeping.progress import AnswerCounter, SweepBar
-from lsn_eval.sweeping.running import quiet, run_sweep
+from lsn_eval.sweeping.running import run_sweep
+from lsn_eval.sweeping.screen import quiet, without_chatter
 from lsn_eval.sweeping.settings import SweepError, SweepSettings, parse_seed, read_file
 
 sweeps = pytest.mark.usefixtures("task_index")
@@ -463,6 +464,30 @@ def test_warnings_come_through_once_and_other_noise_does_not(capfd):
     assert said.count("mind this") == 1
     assert "progress" not in said
     assert "git" not in said
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_lm_evals_command_shows_warnings_and_the_proof_but_not_its_steps(
+    verbose, tmp_path, monkeypatch, capfd
+):
+    from lm_eval import evaluator
+    from lm_eval.utils import setup_logging
+
+    setup_logging()
+    said = io.StringIO()
+    harness = logging.getLogger("lm_eval")
+    monkeypatch.setattr(harness, "handlers", [logging.StreamHandler(said)])
+    monkeypatch.setenv("LSN_EVAL_VERBOSE", str(int(verbose)))
+    monkeypatch.delenv("LMEVAL_LOG_LEVEL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with without_chatter():
+        logging.getLogger("lm_eval.evaluator").info("a step")
+        logging.getLogger("lm_eval.evaluator").warning("mind this")
+        logging.getLogger("lm_eval.models.lsn_hf").info("signature: ...")
+        evaluator.get_git_commit_hash()
+    assert ("a step" in said.getvalue()) == verbose
+    assert ("not a git repository" in capfd.readouterr().err) == verbose
+    assert "mind this\nsignature: ...\n" in said.getvalue()
 
 
 @sweeps
