@@ -32,8 +32,13 @@ def report(
     condition: Conditions = None,
     language: Languages = None,
     samples: Annotated[
-        int, typer.Option(min=0, help="Documents of each generation task to show.")
-    ] = 5,
+        int | None,
+        typer.Option(
+            min=0,
+            help="Documents of each generation task to show.",
+            show_default="as many as a page holds",
+        ),
+    ] = None,
     all_controls: Annotated[
         bool,
         typer.Option(

@@ -35,14 +35,20 @@ class Identifier:
 
     def identify(self, text: str, confidence: float | None = None) -> str:
         """The code of the top label, or EMPTY, or UNDETERMINED."""
+        detected, probability = self.probable(text)
+        unsure = confidence is not None and probability is not None and probability < confidence
+        return UNDETERMINED if unsure else detected
+
+    def probable(self, text: str) -> tuple[str, float | None]:
+        """The code of the top label and its probability; EMPTY or UNDETERMINED, which have none."""
         if not text.strip():
-            return EMPTY
+            return EMPTY, None
         # Lone surrogates, which broken JSON can hold, are no UTF-8.
         line = text.replace("\n", " ").encode("utf-8", "replace").decode("utf-8")
         found = self.detector.detect(line, k=1)
-        if not found or (confidence is not None and found[0]["score"] < confidence):
-            return UNDETERMINED
-        return codes.of_label(found[0]["lang"])
+        if not found:
+            return UNDETERMINED, None
+        return codes.of_label(found[0]["lang"]), min(1.0, float(found[0]["score"]))
 
 
 def load_identifier(lid: str | Path | None = None) -> Identifier:

@@ -55,11 +55,11 @@ class Facts:
     """Where there is a number and no change."""
 
     @property
-    def verdict(self) -> str:
-        """One line of a fixed form."""
+    def findings(self) -> tuple[str, ...]:
+        """What is to be said, the gist first."""
         write = shift_writer(self.panel.scale)
         if not self.conditions:
-            return f"{self.name}: only the baseline, nothing to compare it with"
+            return ("only the baseline, nothing to compare it with",)
         parts = []
         if self.most:
             parts.append(
@@ -83,7 +83,12 @@ class Facts:
             parts.append("no controls")
         parts += [counted(len(self.no_ops), "likely no-op")] if self.no_ops else []
         parts += [f"{len(self.refused)} refused"] if self.refused else []
-        return f"{self.name}: {'; '.join(parts)}"
+        return tuple(parts)
+
+    @property
+    def verdict(self) -> str:
+        """One line of a fixed form."""
+        return f"{self.name}: {'; '.join(self.findings)}"
 
     @property
     def cells(self) -> tuple[Cell, ...]:

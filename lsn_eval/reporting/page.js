@@ -107,6 +107,71 @@
   document.addEventListener("scroll", hide, true);
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 
+  // Filters. A document without an answer that is asked for is not shown, nor a task without a
+  // document; what matches is opened, unless it is much.
+  const filters = document.getElementById("filters");
+  const tasks = [...document.querySelectorAll("details.task")];
+  if (filters && tasks.length) {
+    const MANY = 40;
+    const control = (name, input) => {
+      const label = document.createElement("label");
+      label.append(...(input.type === "checkbox" ? [input, name] : [name, input]));
+      filters.append(label);
+      input.addEventListener("change", () => filter());
+      return input;
+    };
+    const select = (name, values) => {
+      const input = document.createElement("select");
+      for (const value of ["", ...new Set(values)]) {
+        if (value || !input.length) input.add(new Option(value || "all", value));
+      }
+      input.id = `filter-${name}`;
+      return control(name, input);
+    };
+    const answers = [...document.querySelectorAll(".answers > li")];
+    const language = select("language", tasks.map((task) => task.dataset.language));
+    const task = select("task", tasks.map((one) => one.dataset.task));
+    const condition = select("condition", answers.map((one) => one.dataset.condition));
+    const changed = document.createElement("input");
+    changed.type = "checkbox";
+    changed.id = "filter-changed";
+    control("only where the language changed", changed);
+    const count = document.createElement("output");
+    filters.append(count);
+    filters.setAttribute("role", "group");
+    filters.setAttribute("aria-label", "Filter answers");
+    const matches = (one) => (!condition.value || one.dataset.condition === condition.value) && (!changed.checked || "changed" in one.dataset);
+    const filter = () => {
+      const asked = Boolean(language.value || task.value || condition.value || changed.checked);
+      const shown = [];
+      let number = 0;
+      for (const one of tasks) {
+        const meant = (!language.value || one.dataset.language === language.value) && (!task.value || one.dataset.task === task.value);
+        let any = false;
+        for (const entry of one.querySelectorAll("details.document")) {
+          let found = 0;
+          for (const answer of entry.querySelectorAll(".answers > li")) {
+            answer.hidden = !matches(answer);
+            found += !answer.hidden;
+          }
+          entry.hidden = asked && !(meant && found);
+          if (entry.hidden) continue;
+          any = true;
+          number += found;
+          shown.push(entry);
+        }
+        one.hidden = asked && !any;
+        if (asked && any) one.open = true;
+      }
+      for (const entry of shown) if (asked) entry.open = shown.length <= MANY;
+      for (const matrix of document.querySelectorAll("details.matrix")) {
+        matrix.hidden = Boolean(condition.value) && matrix.dataset.condition !== condition.value;
+      }
+      count.textContent = `documents: ${shown.length}, answers: ${number}`;
+    };
+    filter();
+  }
+
   // Copying. Where the clipboard is closed to the page, the text is selected instead.
   for (const block of document.querySelectorAll(".copyable")) {
     const source = block.querySelector("pre");

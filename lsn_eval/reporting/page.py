@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from lsn_eval.comparing import Comparison, Draws, Panel, compare
+from lsn_eval.comparing import Comparison, Panel, compare
+from lsn_eval.comparing.panels import own_language
+from lsn_eval.reporting.answers import browse
 from lsn_eval.reporting.cautions import Caution, cautions
+from lsn_eval.reporting.differences import MOST_WORDS
+from lsn_eval.reporting.drawings import dose_curves_of, heat_map_of, layers_of, moved
 from lsn_eval.reporting.errors import ReportError
 from lsn_eval.reporting.facts import Facts, facts, facts_table
 from lsn_eval.reporting.failures import failures, with_results
-from lsn_eval.reporting.generations import generations
 from lsn_eval.reporting.rendering import rendered
 from lsn_eval.reporting.reproduction import commands, sweeps_of
 from lsn_eval.reporting.runs import day_and_time, run_tables
@@ -34,18 +36,16 @@ SUFFIXES = (".html", ".htm")
 """Of the file to write; it may have none."""
 MOST_FIGURES = 12
 """On a page; the panels after that have tables alone."""
-MOST_CONDITIONS = 120
-"""In a figure: more are too small to be read on a page."""
-LARGEST_FIGURE = 1_500_000
-"""Characters of a drawing: beyond that it would make the page slow."""
 MOST_SIGNATURES = 2000
 """Lines on a page; the rest are counted."""
 MOST_ROWS = 250
 """Of a table; the rest are counted."""
 MOST_OPEN = 6
 """Panels and commands that are open when the page is; the others open by a click."""
-PREVIEW = 280
-"""Characters of a prompt or an answer that show before it is opened."""
+MOST_VERDICTS = 6
+"""On the first screen; the rest stand with their metrics."""
+MOST_PROMPT = 120
+"""Characters of a prompt in a line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +54,8 @@ class ReportOptions:
 
     choice: Choice = field(default_factory=Choice)
     """The numbers that are reported; without metrics all of them."""
-    samples: int = 5
-    """Documents of each generation task."""
+    samples: int | None = None
+    """Documents of each generation task; as many as a page holds without it."""
     all_controls: bool = False
     """Every control in a row and a column of its own, not their range and the first."""
     allow: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ def _check(paths: Sequence[Path], out: Path, options: ReportOptions) -> None:
     """What can be refused before anything is read."""
     if not paths:
         raise ReportError("no results were given; name results files of lm-eval or folders")
-    if options.samples < 0:
+    if options.samples is not None and options.samples < 0:
         raise ReportError(f"--samples is {options.samples}; a number of documents was expected")
     check_place(out, ReportError)
     if out.suffix.lower() not in ("", *SUFFIXES):
@@ -146,13 +146,11 @@ def _context(
     options: ReportOptions,
 ) -> dict[str, Any]:
     """What the template is told."""
-    examples, example_notes = generations(
-        comparison, runs, most=options.samples, all_controls=options.all_controls
-    )
     parts = [
         _panel(panel, comparison, found, options, drawn=number < MOST_FIGURES)
         for number, panel in enumerate(comparison.panels)
     ]
+    layers, lacking = layers_of(runs)
     signatures = _signatures(comparison)
     again, again_left = commands(runs)
     conditions = {run.condition for run in runs} - {NO_CONDITION}
@@ -173,18 +171,24 @@ def _context(
         "run_tables": run_tables(runs, all_controls=options.all_controls),
         "boards": leaderboard(comparison) if len(boards) > 1 else [],
         "panels": parts,
+        "verdicts": [(n, one) for n, part in enumerate(parts, 1) for one in part["findings"]],
+        "most_verdicts": MOST_VERDICTS,
+        "most_prompt": MOST_PROMPT,
+        "most_words": MOST_WORDS,
         "most_open": MOST_OPEN,
-        "still": [panel.title for panel in comparison.panels[:MOST_FIGURES] if not _moved(panel)],
+        "still": [panel.title for panel in comparison.panels[:MOST_FIGURES] if not moved(panel)],
         "undrawn": sum(
-            part["figure"] is None and (_moved(panel) or number >= MOST_FIGURES)
+            part["heat_map"] is None and (moved(panel) or number >= MOST_FIGURES)
             for number, (panel, part) in enumerate(zip(comparison.panels, parts, strict=True))
         ),
+        "layers": layers,
+        "masks_lacking": lacking,
         "most_rows": MOST_ROWS,
         "tested": comparison.tested,
         "draws": str(comparison.draws),
-        "examples": examples,
-        "example_notes": example_notes,
-        "preview": PREVIEW,
+        "answers": browse(
+            comparison, runs, most=options.samples, all_controls=options.all_controls
+        ),
         "signatures": signatures[:MOST_SIGNATURES],
         "signatures_left": max(0, len(signatures) - MOST_SIGNATURES),
         "commands": again,
@@ -213,34 +217,21 @@ def _panel(
     for table in filter(None, tables):
         caption = table.title.removeprefix(f"{panel.title}: ")
         captioned.append((table, caption[:1].upper() + caption[1:]))
+    conditions = [*panel.conditions, *(c for of in panel.controls.values() for c in of)]
+    alike = [p for p in comparison.panels if _measured(p) == _measured(panel)]
     return {
         "title": panel.title,
-        "verdicts": [entry.verdict for entry in found if entry.panel is panel],
+        "findings": [entry for entry in found if entry.panel is panel],
         "tables": captioned,
-        "figure": _heat_map_address(panel, comparison.draws) if drawn else None,
+        "own": {condition: own_language(condition) for condition in conditions},
+        "heat_map": heat_map_of(panel, comparison.draws) if drawn else None,
+        # Masks of several sizes are doses, too, and stand with the first of them.
+        "doses": dose_curves_of(alike, comparison.draws) if drawn and panel is alike[0] else None,
     }
 
 
-def _heat_map_address(panel: Panel, draws: Draws) -> str | None:
-    """The `data:` address of a panel's heat map; None if nothing changed, or too much to be drawn.
-
-    As an image no part of the drawing can run, load or style anything else.
-    """
-    if not _moved(panel) or len(panel.conditions) > MOST_CONDITIONS:
-        return None
-    from lsn_eval.plotting import figure_svg, heat_map
-
-    drawing = " ".join(figure_svg(heat_map(panel, draws=draws)).split())
-    if len(drawing) > LARGEST_FIGURE:
-        return None
-    return "data:image/svg+xml;charset=utf-8," + quote(drawing, safe=" !$()*+,-./:;=?@_~")
-
-
-def _moved(panel: Panel) -> bool:
-    """Whether any change is there to be drawn."""
-    return any(
-        change.shift for (name, _), change in panel.changes.items() if name in panel.conditions
-    )
+def _measured(panel: Panel) -> tuple[str, ...]:
+    return panel.model, panel.dtype, panel.family, panel.metric
 
 
 def _signatures(comparison: Comparison) -> list[str]:
@@ -255,7 +246,7 @@ def _signatures(comparison: Comparison) -> list[str]:
 def _own_command(paths: Sequence[Path], options: ReportOptions) -> list[str]:
     """With a file name of its own, so that the page does not depend on where it is written."""
     words = ["lsn-eval", "report", *map(str, paths)]
-    if options.samples != ReportOptions.samples:
+    if options.samples is not None:
         words += ["--samples", str(options.samples)]
     if options.all_controls:
         words.append("--all-controls")

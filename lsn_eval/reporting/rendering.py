@@ -37,6 +37,12 @@ def number_columns(table: Table) -> set[int]:
     }
 
 
+def diagonal(matrix: Table) -> dict[str, str]:
+    """The own column of each row: the one of its name."""
+    names = [cells[0].text for cells in matrix.rows]
+    return dict(zip(names, names, strict=True))
+
+
 _WORDS: Mapping[Mark, str] = {
     "undecided": "undecided: the interval holds 0",
     "refused": "refused: no change could be given",
@@ -80,6 +86,7 @@ def _template() -> jinja2.Template:
         counted=counted,
         sort_value=sort_value,
         number_columns=number_columns,
+        matrix_own=diagonal,
     )
     return environment.from_string(_own_file("page.html"))
 

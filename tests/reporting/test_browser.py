@@ -302,20 +302,57 @@ def test_details_show_on_hover(page):
     assert not page.locator("#tip").is_visible()
 
 
-def shown(locator) -> bool:
-    """Whether it takes part in the page; without any font its letters have no size."""
-    return locator.evaluate("(one) => one.checkVisibility()")
+def shown(page, selector: str) -> list[str]:
+    """Of the elements that are to be seen, what each is about."""
+    return page.eval_on_selector_all(
+        selector,
+        "(all) => all.filter((one) => one.checkVisibility()).map((one) =>"
+        " one.dataset.condition || one.querySelector('.number').textContent)",
+    )
 
 
-def test_long_answers_open_and_keep_their_direction_to_themselves(page):
-    passage = page.locator(".answer details.passage").first
-    text = passage.locator(".text")
-    assert not shown(text)
-    passage.locator("summary").press("Enter")
-    assert shown(text)
-    assert not shown(passage.locator(".start"))
-    isolation = text.evaluate("(text) => getComputedStyle(text).unicodeBidi")
-    assert isolation in ("isolate", "plaintext", "isolate-override")
+def test_answers_are_filtered_by_language_task_condition_and_change(page):
+    conditions = "#answers .answers > li"
+    count = page.locator("#filters output")
+    api.expect(count).to_have_text("documents: 12, answers: 42")
+    page.locator("#filter-changed").check()
+    assert set(shown(page, conditions)) == {"de:zero", "zh:zero"}
+    assert len(shown(page, "#answers .document")) == 12
+    page.locator("#filter-language").select_option("zh")
+    assert set(shown(page, conditions)) == {"zh:zero"}
+    assert len(shown(page, "#answers .document")) == 6
+    page.locator("#filter-task").select_option("ask_de")
+    api.expect(count).to_have_text("documents: 0, answers: 0")
+    for name in ("language", "task"):
+        page.locator(f"#filter-{name}").select_option("")
+    page.locator("#filter-condition").select_option("random1-de:zero")
+    api.expect(count).to_have_text("documents: 0, answers: 0")
+    page.locator("#filter-changed").uncheck()
+    assert set(shown(page, conditions)) == {"random1-de:zero"}
+    assert shown(page, ".matrix") == ["random1-de:zero"]
+    page.locator("#filter-condition").select_option("")
+    api.expect(count).to_have_text("documents: 12, answers: 42")
+
+
+@pytest.mark.parametrize(("size", "screens"), [("desktop", 2), ("phone", 3)])
+def test_verdict_picture_and_telling_answers_come_before_anything_long(visit, size, screens):
+    seen = visit(size)
+    ends = [
+        seen.page.eval_on_selector(one, "(one) => one.getBoundingClientRect().bottom")
+        for one in (".headline", ".screen img", ".telling")
+    ]
+    assert ends == sorted(ends)
+    assert ends[1] < seen.height
+    assert ends[2] < screens * seen.height
+
+
+def test_texts_keep_their_direction_and_length_to_themselves(page):
+    text = page.locator(".answer .text").last
+    styles = text.evaluate(
+        "(one) => [getComputedStyle(one).unicodeBidi, getComputedStyle(one).maxHeight]"
+    )
+    assert styles[0] in ("isolate", "plaintext", "isolate-override")
+    assert styles[1] != "none"
 
 
 def test_signatures_are_copied_or_selected_where_there_is_no_clipboard(page):
@@ -337,7 +374,9 @@ def test_signatures_are_copied_or_selected_where_there_is_no_clipboard(page):
 def test_without_scripts_everything_is_there(visit):
     page = visit(java_script_enabled=False).page
     assert page.locator("table").count() > 5
-    assert page.locator("button").count() == 0  # none that would do nothing
+    assert page.locator("button, select, input").count() == 0  # none that would do nothing
+    page.locator(".matrix > summary").first.click()
+    api.expect(page.locator(".matrix table").first).to_be_visible()
     page.locator(SUMMARY).first.click()
     api.expect(page.locator(f"{PERPLEXITY} td details.more").first).to_have_attribute("open", "")
 

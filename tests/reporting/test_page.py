@@ -7,6 +7,7 @@ import hashlib
 import html
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ from builders.report_results import (
 from builders.results_files import edited
 
 from lsn_eval.errors import LsnError
+from lsn_eval.masks.files import find_mask
+from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.reporting import ReportError, write_report
 from lsn_eval.reporting.rendering import sort_value
 from lsn_eval.tables import Cell
@@ -43,12 +46,45 @@ def test_the_sections_come_in_order_and_the_first_metric_and_its_heat_map_first(
     assert re.findall(r'<section id="(\w+)"', page) == [
         "verdict", "metrics", "answers", "runs", "signatures", "commands",
     ]  # fmt: skip
-    first, second = (part for part in outline.text.split("Verdict ")[-1].split("Change of ")[:2])
-    assert first.startswith("accuracy of ask_*: 2 of 2 conditions changed their own language most")
-    assert page.index("<img") < page.index("<table")
-    assert page.index('class="headline"') < page.index("<img")
-    assert "token_perplexity of read_*: 2 of 2 conditions" in outline.text
-    assert "What the numbers come to, metric by metric" in second
+    first = outline.text.split("Verdict ")[-1]
+    assert first.startswith(
+        "2 of 2 conditions changed their own language most in accuracy of ask_*: selectivity"
+    )
+    places = ['class="headline"', "<img", 'class="telling"', 'class="verdicts"', "<table"]
+    assert sorted(places, key=page.index) == places
+    assert "token_perplexity of read_* 2 of 2 conditions" in outline.text
+    assert "What the numbers come to, metric by metric" in outline.text
+
+
+def test_cells_of_the_own_language_are_marked_in_tables(page):
+    rows = page.split('id="panel-2-1"')[1].split("<tbody>")[1].split("<tr")[1:4]
+    marked = [re.findall(r'class="number( own)?"', row) for row in rows]
+    assert marked == [[" own", "", ""], ["", ""], ["", " own", ""]]
+
+
+DEMO = NeuronMask.load("demo/planted").digest
+
+
+def alts(page: str) -> list[str]:
+    return [attributes["alt"] for tag, attributes in Outline(page).elements if tag == "img"]
+
+
+def test_doses_and_the_layers_of_the_mask_are_drawn(tmp_path):
+    mask = tmp_path / "m.safetensors"
+    shutil.copy(find_mask("demo/planted"), mask)
+    for condition, value in (("none", 5.0), ("de:x0.5", 6.0), ("de:zero", 9.0)):
+        path = write_run(
+            tmp_path / condition, condition, perplexities={"de": value},
+            model_args={"mask": str(mask)},
+        )  # fmt: skip
+        edited(path, lambda d: d["config"]["lsn"]["mask"].update(digest=DEMO))
+    drawn = ["change of token_perplexity", "Dose curves", "Neurons of each language"]
+    page = report(tmp_path)
+    assert [next(filter(alt.__contains__, drawn)) for alt in alts(page)] == drawn
+    mask.unlink()
+    page = report(tmp_path)
+    assert len(alts(page)) == 2
+    assert f"no mask with this digest is at {mask}" in Outline(page).text
 
 
 def test_what_was_run(outline):
@@ -211,7 +247,7 @@ def test_long_tables_are_cut_and_counted(tmp_path):
     assert "6 further conditions left out" in page
     assert page.count("50 further rows left out") == 3
     assert page.count("49 further rows left out") == 1  # the baseline has no own language
-    assert page.count('<th scope="row">') < 1110  # four tables of 250, and short ones
+    assert page.count('<th scope="row">') < 1150  # four tables of 250, and short ones
     assert "1 further panel not drawn" in page
     assert len(page) < 1_500_000
 

@@ -1,0 +1,402 @@
+"""What the model wrote: each condition's answer beside the baseline's, document by document, from
+which language to which answers went, and the answers that show it best."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lsn_eval.comparing import Comparison, Panel
+from lsn_eval.comparing.panels import own_language
+from lsn_eval.language_scores import codes, load_identifier
+from lsn_eval.language_scores.identification import EMPTY, UNDETERMINED
+from lsn_eval.reporting.differences import marked
+from lsn_eval.results.controls import controlled
+from lsn_eval.results.rows import NO_CONDITION, ResultsError
+from lsn_eval.results.run_files import RunFile
+from lsn_eval.results.samples import Sample, samples, samples_path
+from lsn_eval.results.settings import mapping
+from lsn_eval.tables import Cell, Table
+from lsn_eval.visible_text import shortened
+from lsn_eval.wording.lists import counted, listed
+
+LONGEST = 2000
+"""Characters kept of a prompt or an answer that is shown."""
+EXCERPT = 300
+"""Characters kept of the others, which are counted and can be telling."""
+MOST_CONDITIONS = 24
+"""Of a task."""
+MOST_ANSWERS = 3000
+"""That a page shows; the tasks after that are named and left out."""
+MOST_COUNTED = 60_000
+"""Answers whose language is counted."""
+TELLING = 3
+LEAST_LETTERS = 12
+"""Of a telling answer: a guess about less is none."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one condition gave for a document."""
+
+    condition: str
+    digest: str
+    """Of the document."""
+    prompt: str
+    target: str
+    text: str
+    """The first answer, no longer than was asked for, as every text here."""
+    cut: int
+    """Characters beyond that."""
+    others: int
+    """Further answers to the same document."""
+    filtered: str | None
+    """What was scored, where it differs."""
+    detected: str
+    """Language of the text."""
+    probability: float | None
+    right: bool | None
+    """Whether it is the task's; None where the task has none."""
+
+    @staticmethod
+    def of(sample: Sample, condition: str, expected: str | None, longest: int) -> Answer:
+        """Of a sample that was read with its texts."""
+        texts = sample.texts
+        assert texts is not None
+        whole = texts.answers[0] if texts.answers else ""
+        scored = texts.filtered[0] if texts.filtered and texts.filtered[0] != whole else None
+        detected, probability = load_identifier().probable(whole[:LONGEST])
+        return Answer(
+            condition=condition,
+            digest=sample.document[1],
+            prompt=shortened(texts.prompt, longest),
+            target=shortened(texts.target, longest),
+            text=whole[:longest],
+            cut=max(0, len(whole) - longest),
+            others=max(0, len(texts.answers) - 1),
+            filtered=None if scored is None else shortened(scored, longest),
+            detected=detected,
+            probability=probability,
+            right=None if expected is None else codes.counts_as(detected, expected),
+        )
+
+    @property
+    def lang(self) -> str | None:
+        """For the attribute of that name."""
+        return None if self.detected in (EMPTY, UNDETERMINED) else self.detected
+
+    @property
+    def clear(self) -> float:
+        """How sure its language is, from 0."""
+        enough = sum(map(str.isalpha, self.text)) >= LEAST_LETTERS
+        return self.probability or 0.0 if enough else 0.0
+
+
+@dataclass(frozen=True)
+class Beside:
+    """An answer as it is shown beside the baseline's."""
+
+    answer: Answer
+    pieces: Sequence[tuple[str, bool]]
+    """Of its text, and whether the baseline lacks them; none where it has the very same."""
+    changed: bool
+    """Whether its language is another than the baseline's, without one than the task's."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document and what was answered."""
+
+    number: int
+    baseline: Answer | None
+    answers: Sequence[Beside]
+    lacking: Sequence[str]
+    """Conditions that were not evaluated on it."""
+
+    @property
+    def asked(self) -> Answer:
+        """Any of them, for the prompt and the target."""
+        return self.baseline or self.answers[0].answer
+
+    @property
+    def changed(self) -> int:
+        """Answers in another language."""
+        return sum(beside.changed for beside in self.answers)
+
+
+@dataclass(frozen=True)
+class Telling:
+    """An answer whose language an intervention changed, as clearly as none other."""
+
+    task: str
+    number: int
+    baseline: Answer
+    answer: Answer
+
+    @property
+    def clear(self) -> float:
+        """How sure both languages are."""
+        return self.baseline.clear * self.answer.clear
+
+
+@dataclass(frozen=True)
+class TaskAnswers:
+    """The documents of a task under one model and mask."""
+
+    task: str
+    title: str
+    language: str | None
+    """Of the prompts."""
+    expected: str | None
+    """Of the answers."""
+    documents: Sequence[Document]
+    notes: Sequence[str]
+    """What was left out."""
+
+
+@dataclass
+class Answers:
+    """What a page shows of them."""
+
+    tasks: list[TaskAnswers] = field(default_factory=list)
+    matrices: list[tuple[str, str, Table]] = field(default_factory=list)
+    """Condition, in a line how many answers changed, and from which language to which."""
+    telling: list[Telling] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the answers of one task lie."""
+
+    panel: Panel
+    task: str
+    language: str | None
+    expected: str | None
+    """The language that an answer should be in."""
+    files: Mapping[str, Path]
+    """Results files by condition: of those that are shown, the baseline first."""
+    notes: Sequence[str]
+
+
+def browse(
+    comparison: Comparison, runs: Sequence[RunFile], *, most: int | None, all_controls: bool
+) -> Answers:
+    """The answers of the generation tasks.
+
+    Args:
+        most: documents of a task that are shown, those with the lowest numbers; as many as the
+            page holds without it.
+        all_controls: every control, not only the first of each condition.
+    """
+    if most == 0:
+        return Answers(notes=["No documents are shown (--samples 0)."])
+    sources = list(_sources(comparison, runs, all_controls))
+    files = sum(len(source.files) for source in sources) or 1
+    most = most or max(1, MOST_ANSWERS // files)
+    found, shown, skipped, without = Answers(), 0, [], []
+    moves: dict[tuple[str, str, bool], Counter[tuple[str, str]]] = defaultdict(Counter)
+    for source in sources:
+        if shown >= MOST_ANSWERS:
+            skipped.append(source.task)
+            continue
+        answers, notes = _read(source, most, max(most, MOST_COUNTED // files))
+        if not answers and not notes:
+            without.append(source.task)
+            continue
+        task, candidates = _task(source, answers, [*source.notes, *notes], most, moves)
+        found.tasks.append(task)
+        found.telling = _clearest([*found.telling, *candidates])
+        shown += sum(len(document.answers) + 1 for document in task.documents)
+    found.matrices = [_matrix(*key, counts) for key, counts in moves.items()]
+    if without:
+        found.notes.append(f"Without logged samples (--log_samples): {listed(without, 20)}.")
+    if skipped:
+        found.notes.append(
+            f"Left out after {shown:,} answers: {listed(skipped, 20)}. Report fewer files, or give "
+            "a lower --samples."
+        )
+    return found
+
+
+def _sources(
+    comparison: Comparison, runs: Sequence[RunFile], all_controls: bool
+) -> Iterator[_Source]:
+    """Each task once a model and mask; every metric's panel has the same files."""
+    generating: dict[tuple[Path, str], Mapping[str, Any]] = {
+        (run.path, task): config
+        for run in runs
+        for task, config in run.tasks.items()
+        if config.get("output_type") == "generate_until"
+    }
+    seen = set()
+    for panel in comparison.panels:
+        for language in panel.languages:
+            cells = {c: change for (c, text), change in panel.changes.items() if text == language}
+            row = next(iter(cells.values())).row
+            key = (panel.model, panel.mask, panel.dtype, row.task)
+            if key in seen or (row.file, row.task) not in generating:
+                continue
+            seen.add(key)
+            names, notes = _conditions(panel, list(cells), row.language, all_controls)
+            files = {name: cells[name].row.file for name in names}
+            # A translation's answer is in its target language, whichever the task is counted to.
+            stated = mapping(generating[row.file, row.task].get("dataset_kwargs"))
+            expected = str(stated.get("target") or row.language or "") or None
+            yield _Source(panel, row.task, row.language, expected, files, notes)
+
+
+def _conditions(
+    panel: Panel, there: Sequence[str], language: str | None, all_controls: bool
+) -> tuple[list[str], list[str]]:
+    """The conditions that are shown, those about the task's language first, controls of others
+    last; and what is said of the rest."""
+    chosen, hidden = [], 0
+    for condition in panel.conditions:
+        controls = [c for c in panel.controls.get(condition, ()) if c in there]
+        kept = controls if all_controls else controls[:1]
+        hidden += len(controls) - len(kept)
+        chosen += [c for c in (condition, *kept) if c in there]
+
+    def rank(condition: str) -> tuple[bool, bool, bool]:
+        foreign = own_language(condition) != language
+        return condition != NO_CONDITION, foreign and controlled(condition) is not None, foreign
+
+    chosen.sort(key=rank)
+    notes = []
+    if hidden:
+        notes.append(f"{counted(hidden, 'further control')} left out (--all-controls shows them).")
+    if len(chosen) > MOST_CONDITIONS:
+        left_out = counted(len(chosen) - MOST_CONDITIONS, "further condition")
+        notes.append(f"{left_out} left out. Report fewer files to see them.")
+    return chosen[:MOST_CONDITIONS], notes
+
+
+def _read(source: _Source, shown: int, most: int) -> tuple[dict[str, dict[int, Answer]], list[str]]:
+    """The answers by condition and document, and which files cannot be read.
+
+    The documents are those of the first file with the lowest numbers; a file that is not there has
+    no answers.
+    """
+    found: dict[str, dict[int, Answer]] = {}
+    numbers: list[int] = []
+    notes = []
+    expected = None if source.expected is None else codes.of_language(source.expected)
+    for condition, results in source.files.items():
+        path = samples_path(results, source.task)
+        answers: dict[int, Answer] = {}
+        try:
+            if path.is_file() and not numbers:
+                numbers = heapq.nsmallest(most, {sample.number for sample in samples(path)})
+            wanted = {number: place < shown for place, number in enumerate(numbers)}
+            for sample in samples(path, texts=True) if path.is_file() else ():
+                # A document stands there once a filter.
+                if sample.number in wanted and sample.number not in answers:
+                    longest = LONGEST if wanted[sample.number] else EXCERPT
+                    answers[sample.number] = Answer.of(sample, condition, expected, longest)
+        except ResultsError as error:
+            notes.append(f"{condition}: {error}")
+        if answers:
+            found[condition] = answers
+    return found, notes
+
+
+def _task(
+    source: _Source,
+    answers: Mapping[str, Mapping[int, Answer]],
+    notes: list[str],
+    most: int,
+    moves: dict[tuple[str, str, bool], Counter[tuple[str, str]]],
+) -> tuple[TaskAnswers, list[Telling]]:
+    """What is shown of a task, and its clearest answers; their languages are counted."""
+    panel, documents, telling = source.panel, [], []
+    expected = None if source.expected is None else codes.of_language(source.expected)
+    masked = "" if panel.mask == "none" else f", mask {panel.mask}"
+    where = f"{panel.family}, {panel.model}{masked}"
+    with_baseline = NO_CONDITION in answers
+    numbers = sorted({number for of in answers.values() for number in of})
+    for place, number in enumerate(numbers):
+        given = [of[number] for of in answers.values() if number in of]
+        digest = given[0].digest
+        given = [answer for answer in given if answer.digest == digest]
+        baseline = given.pop(0) if given[0].condition == NO_CONDITION else None
+        start = baseline.detected if baseline else expected or UNDETERMINED
+        beside = []
+        for answer in given:
+            if baseline or not with_baseline:
+                moves[answer.condition, where, with_baseline][start, answer.detected] += 1
+            # Two members of a macro-language are both the task's.
+            one_language = baseline is not None and baseline.right and answer.right
+            changed = answer.detected != start and not one_language
+            changed = changed if baseline else answer.right is False
+            beside.append(Beside(answer, (), changed))
+            if baseline and changed and baseline.right is not False:
+                one = Telling(source.task, number, baseline, answer)
+                telling += [one] if one.clear and controlled(answer.condition) is None else []
+        if place < most:
+            there = {answer.condition for answer in given}
+            documents.append(
+                Document(
+                    number, baseline, [_marked(one, baseline) for one in beside],
+                    [c for c in source.files if c not in {*there, NO_CONDITION}],
+                )
+            )  # fmt: skip
+    whole = next(iter(panel.changes.values())).row.documents
+    if whole and whole > len(documents):
+        counting = "" if len(numbers) == len(documents) else f"; counted are {len(numbers):,}"
+        notes.insert(
+            0, f"The first {len(documents)} of {whole:,} documents{counting}. The rest is in the "
+            "samples files.",
+        )  # fmt: skip
+    language = None if source.language is None else codes.of_language(source.language)
+    title = f"{source.task}, {panel.model}{masked}"
+    return TaskAnswers(source.task, title, language, expected, documents, notes), telling
+
+
+def _marked(beside: Beside, baseline: Answer | None) -> Beside:
+    text = beside.answer.text
+    if baseline is None:
+        return replace(beside, pieces=[(text, False)])
+    same = text == baseline.text and beside.answer.cut == baseline.cut
+    return replace(beside, pieces=[] if same else marked(text, baseline.text))
+
+
+def _clearest(candidates: Sequence[Telling]) -> list[Telling]:
+    """The clearest of each condition, then the others; none of a control."""
+    seen: Counter[str] = Counter()
+    ranked = []
+    for one in sorted(candidates, key=lambda one: -one.clear):
+        ranked.append((seen[one.answer.condition], one))
+        seen[one.answer.condition] += 1
+    return [one for _, one in sorted(ranked, key=lambda ranked: ranked[0])[:TELLING]]
+
+
+def _matrix(
+    condition: str, where: str, with_baseline: bool, counts: Counter[tuple[str, str]]
+) -> tuple[str, str, Table]:
+    """From which language to which the answers under a condition went."""
+    starts, ends = Counter[str](), Counter[str]()
+    for (start, end), number in counts.items():
+        starts[start] += number
+        ends[end] += number
+    rows = [language for language, _ in starts.most_common()]
+    columns = [language for language in dict.fromkeys([*rows, *ends]) if language in ends]
+    table = [[*(counts[start, end] for end in columns), starts[start]] for start in rows]
+    moved = sum(number for (start, end), number in counts.items() if start != end)
+    origin = "the answer without intervention" if with_baseline else "the task"
+    return (
+        condition,
+        f"{moved:,} of {counted(counts.total(), 'answer')} in another language",
+        Table(
+            title=f"{condition} on {where}",
+            columns=(f"language of {origin}", *columns, "all"),
+            rows=tuple(
+                (Cell(start), *(Cell(f"{n:,}" if n else "", float(n) if n else None) for n in line))
+                for start, line in zip(rows, table, strict=True)
+            ),
+        ),
+    )

@@ -1,0 +1,104 @@
+"""Figures of a page, as images: no part of a drawing can run, load or style anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from lsn_eval.comparing import Draws, Panel, dose_series
+from lsn_eval.errors import LsnError
+from lsn_eval.results.run_files import RunFile
+from lsn_eval.results.settings import mapping, model_arguments
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_CONDITIONS = 120
+"""In a figure: more are too small to be read on a page."""
+LARGEST = 1_500_000
+"""Characters of a drawing: beyond that it would make the page slow."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """An image with its words."""
+
+    address: str
+    """`data:`"""
+    caption: str
+
+
+def heat_map_of(panel: Panel, draws: Draws) -> Drawing | None:
+    """None if nothing changed, or too much to be drawn."""
+    if not moved(panel) or len(panel.conditions) > MOST_CONDITIONS:
+        return None
+    from lsn_eval.plotting import heat_map
+
+    told = "A frame marks the language that a condition is about."
+    return _drawing(heat_map(panel, draws=draws), told)
+
+
+def dose_curves_of(panels: Sequence[Panel], draws: Draws) -> Drawing | None:
+    """Of panels that differ in their mask alone; None where no doses are."""
+    doses = any(weaker for panel in panels for weaker in dose_series(panel.conditions).values())
+    if not (doses or len(panels) > 1) or len(panels[0].conditions) > MOST_CONDITIONS:
+        return None
+    from lsn_eval.plotting import dose_curves
+
+    try:
+        figure = dose_curves(panels, draws=draws)
+    except LsnError:  # masks of one size, or of several kinds
+        return None
+    return _drawing(figure, "The same by dose.")
+
+
+def layers_of(runs: Sequence[RunFile]) -> tuple[list[Drawing], list[str]]:
+    """Neurons per layer of every mask, and which masks are not there any more.
+
+    A mask is read from where the results say it was, and is drawn only if it is still the same.
+    """
+    drawn, lacking = [], []
+    for digest, path in _masks(runs).items():
+        from lsn_eval.masks.mask import NeuronMask
+        from lsn_eval.plotting import layer_map
+
+        try:
+            mask = NeuronMask.load(path)
+        except (LsnError, OSError):
+            mask = None
+        if mask is None or mask.digest != digest:
+            lacking.append(path)
+        elif drawing := _drawing(layer_map(mask), f"Neurons of each language per layer, {path}."):
+            drawn.append(drawing)
+    return drawn, lacking
+
+
+def _masks(runs: Sequence[RunFile]) -> dict[str, str]:
+    """Where each mask was, by its digest."""
+    found: dict[str, str] = {}
+    for run in runs:
+        digest = mapping(run.record.get("mask")).get("digest")
+        path = model_arguments(run.config).get("mask")
+        if isinstance(digest, str) and isinstance(path, str):
+            found.setdefault(digest, path)
+    return found
+
+
+def moved(panel: Panel) -> bool:
+    """Whether any change is there to be drawn."""
+    return any(
+        change.shift for (name, _), change in panel.changes.items() if name in panel.conditions
+    )
+
+
+def _drawing(figure: Figure, caption: str) -> Drawing | None:
+    """None of a figure that is too large."""
+    from lsn_eval.plotting import figure_svg
+
+    drawing = " ".join(figure_svg(figure).split())
+    if len(drawing) > LARGEST:
+        return None
+    address = "data:image/svg+xml;charset=utf-8," + quote(drawing, safe=" !$()*+,-./:;=?@_~")
+    return Drawing(address, caption)
