@@ -43,7 +43,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 quick: $(READY)
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not install and not stock" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal --quick $(PYTEST_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -25,20 +25,26 @@ if TYPE_CHECKING:
 
 SLOW = {"task_index", "small_lm_eval", "finished_demo"}
 """Fixtures that take many seconds; tests that use one are slow."""
-QUICK_FAMILIES = {"gpt2", "llama"}
-"""Of a test over all families, those that are not slow: without a gate and with one."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="a case of every test that is not slow")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that no worker is left with them in the end."""
     for item in items:
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        family = parameters.get("family")
-        if SLOW & set(getattr(item, "fixturenames", ())) or (
-            family in FAMILIES and family not in QUICK_FAMILIES
-        ):
+        if SLOW & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+    if config.getoption("quick"):
+        first_cases: dict[str, pytest.Item] = {}
+        for item in items:
+            if not any(item.get_closest_marker(name) for name in ("slow", "install", "stock")):
+                first_cases.setdefault(item.nodeid.partition("[")[0], item)
+        quick = set(first_cases.values())
+        config.hook.pytest_deselected(items=[item for item in items if item not in quick])
+        items[:] = first_cases.values()
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
