@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import traceback
+from collections.abc import Sequence
 
 import typer
 
@@ -41,7 +43,7 @@ def run(context: typer.Context) -> None:
     sys.argv = ["lm_eval", "run", *arguments]
     plugin.register()
     try:
-        with without_chatter():
+        with without_chatter(), plugin.asked_for(_tasks(arguments)):
             cli_evaluate()
     except (ValueError, TypeError, OSError) as error:
         if not _refused_arguments(error):
@@ -49,6 +51,15 @@ def run(context: typer.Context) -> None:
         raise LsnError(
             f"lm-eval refuses these arguments: {error}; 'lsn-eval run --help' has an example"
         ) from error
+
+
+def _tasks(arguments: Sequence[str]) -> list[str]:
+    """What `--tasks` names, as lm-eval reads it: words and commas up to the next option."""
+    if "--tasks" not in arguments:
+        return []
+    words = arguments[arguments.index("--tasks") + 1 :]
+    named = itertools.takewhile(lambda word: not word.startswith("-"), words)
+    return [name for word in named for name in word.split(",") if name]
 
 
 def _refused_arguments(error: BaseException) -> bool:

@@ -45,7 +45,8 @@ class Evaluation:
         self._out = out
         self.configuration = settings.configuration(Condition(), out)
         try:
-            self._manager = self.configuration.process_tasks(self.configuration.metadata)
+            with plugin.asked_for(settings.tasks):
+                self._manager = self.configuration.process_tasks(self.configuration.metadata)
         except ValueError as error:
             raise SweepError(f"{error}; 'lm_eval ls tasks' lists those there are") from error
         self._model: Any = None

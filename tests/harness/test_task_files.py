@@ -1,0 +1,133 @@
+"""What is remembered of lm-eval's task files, and when its folder is left out, with lm-eval's index."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import lm_eval.tasks._index as real
+import lm_eval.tasks.manager as manager
+import pytest
+
+from lsn_eval.harness import plugin, task_files
+from lsn_eval.storage import shipped
+
+TASK = "dataset_path: json\noutput_type: loglikelihood_rolling\n"
+
+
+@pytest.fixture
+def parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that lm-eval parses; its folder, ours and a user's are small ones."""
+    files = {
+        "defaults/_shared": TASK,
+        "defaults/one.yaml": "include: _shared\ntask: one\ndescription: Ünicode\n",
+        "defaults/dated.yaml": f"{TASK}task: dated\nmetadata: {{when: 2026-01-01, 1: number}}\n",
+        "defaults/broken.yaml": "task: [",
+        "ours/two.yaml": f"{TASK}task: two\ntag: pair\n",
+        "ours/three.yaml": f"{TASK}task: three\ntag: pair\n",
+        "ours/group.yaml": "group: both\ntask: [two, three]\n",
+        "users/mixed.yaml": "group: mixed\ntask: [one, two]\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    names: list[str] = []
+    load = real.load_yaml
+
+    def load_yaml(path: Path, **options: Any) -> Any:
+        names.append(Path(path).name)
+        return load(path, **options)
+
+    build = getattr(real.TaskIndex.build, "__wrapped__", real.TaskIndex.build)
+    monkeypatch.setattr(real.TaskIndex, "build", staticmethod(build))
+    monkeypatch.setattr(real, "load_yaml", load_yaml)
+    monkeypatch.setattr(real, "__file__", str(tmp_path / "defaults" / "_index.py"))
+    monkeypatch.setattr(manager, "__file__", str(tmp_path / "defaults" / "manager.py"))
+    monkeypatch.setattr(shipped, "tasks_dir", lambda: tmp_path / "ours")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv(task_files.SWITCH, raising=False)
+    plugin.attach(plugin.TASK_HOST)
+    return names
+
+
+def index() -> dict[str, Any]:
+    return dict(manager.TaskManager().task_index)
+
+
+OURS = {"two.yaml", "three.yaml", "group.yaml"}
+DEFAULTS = {"one.yaml", "dated.yaml", "broken.yaml"}
+
+
+def test_files_that_have_not_changed_are_parsed_once(parsed: list[str]) -> None:
+    first = index()
+    assert set(parsed) == DEFAULTS | OURS
+    parsed.clear()
+    second = index()
+    # A date and a key that is a number are no JSON: such a file is parsed every time.
+    assert set(parsed) == OURS | {"dated.yaml", "broken.yaml"}
+    assert second == first
+    assert second["one"].cfg["description"] == "Ünicode"
+    second["one"].cfg["description"] = "changed by somebody"
+    assert index() == first
+
+
+@pytest.mark.parametrize("change", ["include", "new", "time", "damage", "other", "off", "gone"])
+def test_what_has_changed_is_parsed_again(
+    parsed: list[str], change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = index()
+    (kept,) = (tmp_path / "cache" / "lsn_eval").iterdir()
+    parsed.clear()
+    defaults = tmp_path / "defaults"
+    if change == "include":
+        (defaults / "_shared").write_text(TASK.replace("json", "csv"))
+    elif change == "new":
+        (defaults / "four.yaml").write_text(f"{TASK}task: four\n")
+    elif change == "time":
+        os.utime(defaults / "one.yaml", ns=(1, 1))
+    elif change == "damage":
+        kept.write_bytes(kept.read_bytes()[:-20])
+    elif change == "other":
+        kept.write_text(kept.read_text().replace(r"\"task\": \"one\"", ""))
+    elif change == "off":
+        monkeypatch.setenv(task_files.SWITCH, "0")
+    else:
+        kept.unlink()
+    now = index()
+    assert "one.yaml" in parsed
+    assert set(now) - set(before) == ({"four"} if change == "new" else set())
+    assert now["one"].cfg["dataset_path"] == ("csv" if change == "include" else "json")
+
+
+def test_a_home_that_cannot_be_written_to_costs_time_alone(
+    parsed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert index() == index()
+
+
+@pytest.mark.parametrize(
+    ("asked", "without"),
+    [
+        (["two"], True),
+        (["both", "three"], True),
+        (["pair"], True),
+        (["mixed"], False),
+        (["one"], False),
+        (["two", "one"], False),
+        (["tw*"], False),
+        ([{"task": "two"}], False),
+        ([], False),
+    ],
+)
+def test_lm_evals_folder_is_left_out_if_nothing_of_it_was_asked_for(
+    parsed: list[str], asked: list[Any], without: bool, tmp_path: Path
+) -> None:
+    with plugin.asked_for(asked):
+        found = manager.TaskManager(include_path=str(tmp_path / "users")).task_index
+    assert ("one" not in found) is without
+    assert {"two", "three", "both", "mixed"} <= set(found)
+    assert bool(DEFAULTS & set(parsed)) is not without
+    assert "one" in index(), "and is there for those who come after"
