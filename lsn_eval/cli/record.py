@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -123,6 +124,14 @@ def record(
         str | None, typer.Option(help="Another tokenizer than the model's.")
     ] = None,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Write nothing; look at the texts, time two batches, and say what it would take.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Record what every neuron does on texts of each language.
 
@@ -130,7 +139,11 @@ def record(
     --out stats.safetensors
     """
     from lsn_eval.models.loading import load_model
-    from lsn_eval.recording import RecordingSettings, count_above_thresholds
+    from lsn_eval.recording import (
+        RecordingSettings,
+        count_above_thresholds,
+        estimate_recording,
+    )
     from lsn_eval.recording import record as record_texts
 
     if own_p90 and (shard is not None or int(os.environ.get("WORLD_SIZE", "1")) > 1):
@@ -153,18 +166,22 @@ def record(
     loaded, loaded_tokenizer = load_model(
         model, tokenizer, revision=revision, dtype=dtype, device=device
     )
+    common: dict[str, Any] = {"settings": settings, "out": out, "resume": resume, "force": force}
+    if dry_run:
+        estimated = estimate_recording(
+            loaded, loaded_tokenizer, corpora, own_p90=own_p90, **common
+        ).to_json()
+        print(json.dumps(estimated, indent=2) if as_json else _as_text(estimated))
+        return
     stopped = f"go on with the same command and --resume ({out})"
     try:
         stats = record_texts(
             loaded,
             loaded_tokenizer,
             corpora,
-            settings=settings,
-            out=out,
-            resume=resume,
-            force=force,
             progress=progress,
             command=shlex.join(["lsn-eval", *(a for a in sys.argv[1:] if a != "--resume")]),
+            **common,
         )
         if own_p90:
             stopped = f"{out} is whole but for the counts above the percentiles"
@@ -176,11 +193,46 @@ def record(
     except KeyboardInterrupt:
         print(f"\ninterrupted; {stopped}", file=sys.stderr)
         raise typer.Exit(130) from None
-    if int(os.environ.get("RANK", "0")) == 0:
-        counted = ", ".join(
-            f"{language} {stats.tokens[language]:,}" for language in stats.languages
-        )
+    if int(os.environ.get("RANK", "0")) != 0:
+        return
+    if as_json:
+        written = {"file": str(out), "hookpoints": stats.hookpoints, "tokens": dict(stats.tokens)}
+        print(json.dumps(written, indent=2))
+    else:
+        counted = ", ".join(f"{name} {stats.tokens[name]:,}" for name in stats.languages)
         print(f"{', '.join(stats.hookpoints)} over tokens: {counted}\nwritten to {out}")
+
+
+def _as_text(estimated: dict[str, Any]) -> str:
+    """An estimate as it is printed."""
+    from tqdm import tqdm
+
+    from lsn_eval.wording.text_tables import aligned
+
+    def number(value: float | None) -> str:
+        return "?" if value is None else f"{value:,.0f}"
+
+    def size(value: int | None) -> str:
+        return "?" if value is None else f"{tqdm.format_sizeof(value)}B"
+
+    columns = ("bytes", "documents", "tokens", "rows")
+    rows = [["language", "texts", *columns]]
+    for language, texts in estimated["texts"].items():
+        rows.append([language, texts["source"], *(number(texts[name]) for name in columns)])
+    model, seconds = estimated["model"], estimated["seconds"]
+    took = "nobody knows how long" if seconds is None else f"about {tqdm.format_interval(seconds)}"
+    widths = ", ".join(f"{at} {width:,}" for at, width in model["widths"].items())
+    return "\n".join([
+        f"{model['name'] or model['type']}: {model['layers']} layers; neurons a layer: {widths}",
+        f"{estimated['batch_size']} rows a batch, {estimated['length']} tokens a row at most\n",
+        *aligned(rows, 2),
+        f"\ntime        {took}, at {number(estimated['tokens_per_second'])} tokens a second, "
+        f"measured on {estimated['measured_rows']} rows",
+        f"memory      {size(estimated['counter_bytes'])} of counters beside the model",
+        f"disk        {size(estimated['file_bytes'])} of statistics; "
+        f"{size(estimated['sample_bytes'])} beside them while recording",
+        "nothing was written; sizes of texts go by their beginning",
+    ])  # fmt: skip
 
 
 def parse_tokens(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -68,6 +69,13 @@ def sweep(
         ),
     ] = None,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Run and write nothing; print what is finished and what is to be run."
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Evaluate many conditions on one loaded model, each as if lm_eval had run alone.
 
@@ -79,7 +87,7 @@ def sweep(
     --controls 5 --dtype float32 --batch-size 16 --device cpu --out sweep
     """
     given = dict(locals())
-    for name in ("out", "file", "progress"):
+    for name in ("out", "file", "progress", "dry_run", "as_json"):
         del given[name]
     for name in ("model_args", "metadata", "gen_kwargs"):
         given[name] = _pairs(given[name], f"--{name.replace('_', '-')}")
@@ -89,6 +97,13 @@ def sweep(
 
     in_file = read_file(file) if file else {}
     settings = SweepSettings.from_mapping({**in_file, **given}, str(file) if file else None)
+
+    if dry_run:
+        from lsn_eval.sweeping.estimate import estimate_sweep
+
+        estimated = estimate_sweep(settings, out).to_json()
+        print(json.dumps(estimated, indent=2) if as_json else _as_text(estimated))
+        return
 
     from lsn_eval.sweeping.folder import results_in
     from lsn_eval.sweeping.running import run_sweep
@@ -100,6 +115,10 @@ def sweep(
         rest = f"finished conditions are in {out}" if results_in(out) else "nothing is finished"
         print(f"\ninterrupted; {rest}; go on with\n  {again}", file=sys.stderr)
         raise typer.Exit(130) from None
+    if as_json:
+        finished = {condition: str(results) for condition, results in outcome.finished.items()}
+        print(json.dumps({"finished": finished, "failed": outcome.failed}, indent=2))
+        raise typer.Exit(1 if outcome.failed else 0)
     for condition, results in outcome.finished.items():
         before = " (finished before)" if condition in outcome.skipped else ""
         print(f"{condition:<20} {results}{before}")
@@ -108,6 +127,34 @@ def sweep(
         for condition, reason in outcome.failed.items():
             print(f"{condition:<20} {reason}")
         raise typer.Exit(1)
+
+
+def _as_text(estimated: dict[str, Any]) -> str:
+    """What would be run, as it is printed."""
+    from tqdm import tqdm
+
+    from lsn_eval.wording.lists import counted
+    from lsn_eval.wording.text_tables import aligned
+
+    finished, to_run = estimated["finished"], estimated["to_run"]
+    lines = [f"{condition:<20} finished: {results}" for condition, results in finished.items()]
+    lines += [f"{condition:<20} to be run" for condition in to_run]
+    if to_run:
+        tasks, seconds = estimated["tasks"], estimated["seconds"]
+        columns = ("language", "documents", "requests")
+        rows = [
+            [name, *(f"{of[column] or '-'}" for column in columns)] for name, of in tasks.items()
+        ]
+        languages = {of["language"] for of in tasks.values() if of["language"]}
+        lines += ["", *aligned([["task", *columns], *rows], 2), ""]
+        lines.append(
+            f"{counted(len(to_run), 'condition')} x {counted(len(tasks), 'task')} in "
+            f"{counted(len(languages), 'language')}: about {estimated['requests']:,} requests"
+        )
+        if seconds is not None:
+            took = tqdm.format_interval(seconds)
+            lines.append(f"about {took}, going by {counted(len(finished), 'finished condition')}")
+    return "\n".join([*lines, "nothing was written"])
 
 
 def _pairs(text: str | None, option: str) -> dict[str, Any] | None:

@@ -47,14 +47,24 @@ class Checkpoints:
         """Start a folder, or go on with one; the arguments that it was started with.
 
         Raises:
-            RecordingError: there is an unfinished recording and `resume` was not asked for, or it
-                was made with other arguments or by another version.
+            RecordingError: see `started`.
+        """
+        started = self.started(arguments, resume=resume)
+        if started is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.note(arguments)
+        return started or dict(arguments)
+
+    def started(self, arguments: Mapping[str, Any], *, resume: bool) -> dict[str, Any] | None:
+        """The arguments that an unfinished recording was started with; None if there is none.
+
+        Raises:
+            RecordingError: there is one and `resume` was not asked for, or it was made with other
+                arguments or by another version.
         """
         file = self.folder / ARGUMENTS
         if not file.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.note(arguments)
-            return dict(arguments)
+            return None
         if not resume:
             raise RecordingError(
                 f"an unfinished recording is in {self.folder}; go on with it with --resume, or "

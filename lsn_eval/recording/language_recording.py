@@ -153,7 +153,8 @@ class LanguageRecording:
             index = batch.first_row + np.flatnonzero(batch.counted.any(1))
             self.responses.append(index, seen.responses)
 
-    def _check_finite(self) -> None:
+    def check_finite(self) -> None:
+        """Raise RecordingError if a value that was counted in is no finite number."""
         for (hookpoint, layer), accumulator in self.accumulators.items():
             if not accumulator.finite:
                 raise RecordingError(
@@ -164,7 +165,7 @@ class LanguageRecording:
 
     def _save(self, next_batch: int) -> None:
         """Write the state from which batch `next_batch` can go on."""
-        self._check_finite()
+        self.check_finite()
         arrays = {
             "/".join((*place, name)): array
             for place, accumulator in self.accumulators.items()
@@ -187,7 +188,7 @@ class LanguageRecording:
 
     def result(self, source: str, *, keep_sample: bool) -> ActivationStats:
         """Statistics of this language."""
-        self._check_finite()
+        self.check_finite()
         described = self.model.described
         arrays: dict[str, dict[str, NDArray[Any]]] = {}
         for hookpoint in self.model.hookpoints:

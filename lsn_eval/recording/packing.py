@@ -84,6 +84,12 @@ class RowStream:
         return self._sha.hexdigest()
 
     @property
+    def bytes_there(self) -> int | None:
+        """Bytes of the files that the texts are in, if they are."""
+        files = getattr(self._texts, "files", None)
+        return None if files is None else sum(file.stat().st_size for file in files)
+
+    @property
     def expected(self) -> int | None:
         """Tokens of all rows there will be, going by what is read; None where nothing tells."""
         settings = self.settings

@@ -13,8 +13,8 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +29,7 @@ from lsn_eval.masks.names import LANGUAGE_NAME
 from lsn_eval.models.loading import load_model
 from lsn_eval.models.weights import weights_fingerprint
 from lsn_eval.recording.checkpoints import ARGUMENTS, Checkpoints, unfinished_folder
+from lsn_eval.recording.estimate import RecordingEstimate, estimate
 from lsn_eval.recording.language_recording import LanguageRecording, deferred_interrupt
 from lsn_eval.recording.packing import RowSettings, RowStream
 from lsn_eval.recording.processes import Processes
@@ -86,6 +87,56 @@ def record(
             disk, or a model that does not run as its family does.
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
     """
+    fields |= {"column": column, "settings": settings, "out": out}
+    with _prepared(model, tokenizer, texts, resume=resume, force=force, **fields) as (
+        recording,
+        target,
+    ):
+        with full_disk_reported(target.parent, RecordingError):
+            recording.record(target, resume=resume, progress=progress, command=command)
+        # Arrays stay mapped, and with them the file, also once its name is gone.
+        return ActivationStats.load(target)
+
+
+def estimate_recording(
+    model: nn.Module | str | os.PathLike[str],
+    tokenizer: Any = None,
+    texts: Mapping[str, Texts] = MappingProxyType({}),
+    *,
+    resume: bool = False,
+    own_p90: bool = False,
+    **given: Any,
+) -> RecordingEstimate:
+    """What `record` would do with the same arguments; nothing is written.
+
+    The beginning of every language's texts is read, and two batches of the first are run. Texts
+    that can be read once, such as a generator's, are then used up.
+
+    Args:
+        own_p90: `count_above_thresholds` would follow.
+        given: `column`, `settings`, `out`, `force`, or fields of the settings.
+
+    Raises:
+        LsnError: the error that `record` would begin with.
+    """
+    with _prepared(model, tokenizer, texts, resume=resume, **given) as (recording, target):
+        return recording.estimated(target, resume=resume, own_p90=own_p90)
+
+
+@contextmanager
+def _prepared(
+    model: Any,
+    tokenizer: Any,
+    texts: Mapping[str, Texts],
+    *,
+    resume: bool,
+    force: bool = False,
+    column: str = "text",
+    settings: RecordingSettings | None = None,
+    out: str | os.PathLike[str] | None = None,
+    **fields: Any,
+) -> Iterator[tuple[_Recording, Path]]:
+    """The recording and the file to write, once everything that can be checked before is."""
     if isinstance(fields.get("hookpoints"), str):
         fields["hookpoints"] = (fields["hookpoints"],)
     settings = replace(settings or RecordingSettings(), **fields)
@@ -123,11 +174,7 @@ def record(
             if isinstance(model, str | os.PathLike)
             else (model, tokenizer)
         )
-        recording = _Recording(loaded, words, texts, settings)
-        with full_disk_reported(target.parent, RecordingError):
-            recording.record(target, resume=resume, progress=progress, command=command)
-        # Arrays stay mapped, and with them the file, also once its name is gone.
-        return ActivationStats.load(target)
+        yield _Recording(loaded, words, texts, settings), target
 
 
 class _Recording:
@@ -160,27 +207,48 @@ class _Recording:
             if hasattr(given, "shape"):
                 token_array(given, f"the texts of {language}")
 
-    def record(self, out: Path, *, resume: bool, progress: bool, command: str | None) -> None:
-        """Record every language, and write `out` once all are there."""
-        whole = unfinished_folder(out)
-        rank, count = self.processes.rank, self.processes.count
+    def estimated(self, out: Path, *, resume: bool, own_p90: bool) -> RecordingEstimate:
+        """What `record` would do."""
+        folder = self._folders(out)[self.processes.rank]
+        if folder.exists():
+            Checkpoints(folder).started(self._arguments(None), resume=resume)
+        streams = {language: self._stream(language) for language in self.texts}
+        sources = {language: _source(texts) for language, texts in self.texts.items()}
+        return estimate(
+            self.model, streams, self.encoding, self.settings, self._batch_size(), sources,
+            own_p90=own_p90,
+        )  # fmt: skip
+
+    def _stream(self, language: str) -> RowStream:
+        return RowStream(language, self.texts[language], self.encoding, self.rows[language])
+
+    def _batch_size(self) -> int:
+        wanted = self.settings.batch_size
+        return self.model.batch_size(self.length) if wanted == "auto" else wanted
+
+    def _folders(self, out: Path) -> list[Path]:
+        """Where each process puts its part together."""
+        whole, count = unfinished_folder(out), self.processes.count
         parts = len(list(whole.glob("process-*")))
         if parts > (count if count > 1 else 0) or (count > 1 and (whole / ARGUMENTS).exists()):
             raise RecordingError(
                 f"the unfinished recording in {whole} was made by another number of "
                 f"processes than {count}; launch as many to go on with it, or delete that folder"
             )
-        self.processes.wait()
         if count > 1 and self.settings.batch_size == "auto" and self.model.device.type != "cpu":
             raise RecordingError("several processes need one --batch-size; give a number")
-        folders = [whole / f"process-{n}" for n in range(count)] if count > 1 else [whole]
+        return [whole / f"process-{n}" for n in range(count)] if count > 1 else [whole]
+
+    def record(self, out: Path, *, resume: bool, progress: bool, command: str | None) -> None:
+        """Record every language, and write `out` once all are there."""
+        rank, folders = self.processes.rank, self._folders(out)
+        self.processes.wait()
         own = Checkpoints(folders[rank])
         started = own.open(self._arguments(command), resume=resume)
         try:
             batch_size = started.get("resolved_batch_size")
             if batch_size is None:
-                wanted = self.settings.batch_size
-                batch_size = self.model.batch_size(self.length) if wanted == "auto" else wanted
+                batch_size = self._batch_size()
                 own.note({**started, "resolved_batch_size": batch_size})
             with deferred_interrupt() as interrupted:
                 for language in self.texts:
@@ -197,7 +265,7 @@ class _Recording:
             if not self.settings.keeps_sample:
                 stats = replace(stats, samples={})
             replace(stats, provenance=self._provenance(stats, started)).save(out)
-            Checkpoints(whole).remove()
+            Checkpoints(unfinished_folder(out)).remove()
         self.processes.wait()
 
     def _record(
@@ -209,7 +277,7 @@ class _Recording:
         shown: bool,
     ) -> None:
         texts, asked = self.texts[language], self.settings.tokens
-        stream = RowStream(language, texts, self.encoding, self.rows[language])
+        stream = self._stream(language)
         shard = self.processes.shard(*self.settings.shard)
         recording = LanguageRecording(
             self.model,

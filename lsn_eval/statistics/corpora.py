@@ -64,7 +64,7 @@ def counted_once(parts: Sequence[StatisticsContent]) -> dict[str, list[dict[str,
             for entry in entries:
                 for other_language, others in corpora.items():
                     for other in others:
-                        _check_pair(language, entry, other_language, other)
+                        check_pair(language, entry, other_language, other)
                 corpora.setdefault(language, []).append(dict(entry))
     _check_counts(parts)
     return {language: _joined(entries) for language, entries in corpora.items()}
@@ -112,7 +112,9 @@ def _shard(entry: Entry) -> tuple[int, int]:
     return number, of
 
 
-def _check_pair(language: str, entry: Entry, other_language: str, other: Entry) -> None:
+def check_pair(language: str, entry: Entry, other_language: str, other: Entry) -> None:
+    """Raise StatisticsError if both are of the same tokens, or two languages of the same texts."""
+
     def same(name: str) -> bool:
         return entry.get(name) is not None and entry.get(name) == other.get(name)
 

@@ -52,21 +52,23 @@ class Evaluation:
         self._model: Any = None
         self._tasks: dict[tuple[str, ...], tuple[Any, Callable[[], None]]] = {}
 
+    def loaded_tasks(self) -> dict[str, Any]:
+        """The tasks by name, as lm-eval loads them; no model is needed.
+
+        Raises:
+            LsnError: one of them cannot be loaded.
+        """
+        with _as_sweep_error("tasks"):
+            return dict(self._manager.load(list(self.configuration.tasks))["tasks"])
+
     def load(self, on_answer: AnswerListener = lambda *answer: None) -> SweepInputs:
         """Load model and tasks, in the order of lm-eval's command; returns what the tasks read.
 
         Raises:
             LsnError: one of them cannot be loaded.
         """
-        try:
+        with _as_sweep_error("model and tasks"):
             return self._load(on_answer)
-        except (LsnError, OSError):
-            raise
-        except Exception as error:
-            raise SweepError(
-                f"model and tasks cannot be loaded: {type(error).__name__}: {error}; "
-                "LSN_EVAL_TRACEBACK=1 shows where"
-            ) from error
 
     def _load(self, on_answer: AnswerListener) -> SweepInputs:
         from lm_eval.api.registry import get_model
@@ -178,6 +180,19 @@ class Evaluation:
             tracker.save_results_samples(task, samples[task])
         _all_written(folder, samples)
         return results, samples
+
+
+@contextmanager
+def _as_sweep_error(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (LsnError, OSError):
+        raise
+    except Exception as error:
+        raise SweepError(
+            f"{what} cannot be loaded: {type(error).__name__}: {error}; LSN_EVAL_TRACEBACK=1 "
+            "shows where"
+        ) from error
 
 
 _HANDED_ON = (

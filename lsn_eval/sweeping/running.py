@@ -42,15 +42,13 @@ def run_sweep(settings: SweepSettings, out: Path, *, progress: bool = True) -> S
     with contextlib.ExitStack() as stack:
         # lm-eval warns whenever it reads the settings, so they are read within.
         screen = stack.enter_context(quiet())
-        mask = NeuronMask.load(settings.mask)
-        conditions = settings.conditions_of(mask)
-        folder = SweepFolder(out, _shared_arguments(settings, out, mask))
-        outcome, to_do = _divided(folder, conditions)
+        mask, folder, outcome, to_do = started(settings, out)
         if not to_do:
             return outcome
         evaluation = Evaluation(settings, out)
         stack.enter_context(folder.alone())
-        outcome, to_do = _divided(folder, conditions)  # others may have been finished meanwhile
+        # Others may have been finished meanwhile.
+        outcome, to_do = _divided(folder, settings.conditions_of(mask))
         bar = SweepBar(len(to_do), screen, shown=progress)
         stack.callback(bar.close)
         folder.write_arguments(evaluation.load(bar.answered))
@@ -65,6 +63,16 @@ def run_sweep(settings: SweepSettings, out: Path, *, progress: bool = True) -> S
                 bar.say(f"{condition} failed: {outcome.failed[str(condition)]}")
             bar.end()
     return outcome
+
+
+def started(
+    settings: SweepSettings, out: Path
+) -> tuple[NeuronMask, SweepFolder, SweepOutcome, list[Condition]]:
+    """Everything there is before tasks are looked up: what is finished, and what is to be run."""
+    mask = NeuronMask.load(settings.mask)
+    conditions = settings.conditions_of(mask)
+    folder = SweepFolder(out, _shared_arguments(settings, out, mask))
+    return mask, folder, *_divided(folder, conditions)
 
 
 def _divided(

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from lsn_eval.cli import stats as stats_commands
 from lsn_eval.cli.record import parse_shard, parse_tokens, record
 from lsn_eval.errors import LsnError, RecordingError
+from lsn_eval.recording import estimate_recording
 from lsn_eval.recording.checkpoints import unfinished_folder
 from lsn_eval.statistics import ActivationStats
 
@@ -220,10 +221,67 @@ def test_an_interrupted_command_says_how_to_go_on(
 def test_what_cannot_be_recorded(
     model: Path, texts: dict[str, Path], tmp_path: Path, arguments: list[str], message: str
 ) -> None:
+    """And a dry run ends in the same error."""
     filled = [argument.format(**texts) for argument in arguments]
-    with pytest.raises(LsnError, match=message):
-        recording(model, tmp_path / "a", {}, "--length", 16, *filled)
-    assert not (tmp_path / "a").exists()
+    for dry in (["--dry-run"], []):
+        with pytest.raises(LsnError, match=message):
+            recording(model, tmp_path / "a", {}, "--length", 16, *filled, *dry)
+        assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--hookpoint", "linear"],
+        ["--statistics", "counts", "--own-p90", "--tokens", "600"],
+        ["--one-text-per-row", "--per-text", "--keep-sample"],
+        ["--shard", "1/2", "--sample-tokens", 50],
+    ],
+)
+def test_a_dry_run_writes_nothing_and_says_what_it_would_take(
+    model: Path, texts: dict[str, Path], tmp_path: Path, options: list[Any]
+) -> None:
+    out = tmp_path / "a"
+    more = ["--length", 16, "--batch-size", 4, *options]
+    before = sorted(tmp_path.iterdir())
+    said = json.loads(run(*typed(model, out, texts, *more, "--dry-run", "--json")))
+    printed = run(*typed(model, out, texts, *more, "--dry-run"))
+    assert sorted(tmp_path.iterdir()) == before
+    stats = recording(model, out, texts, *more)
+    assert said["model"] == stats.model.to_json()
+    share = 2 if "--shard" in options else 1
+    for language, path in texts.items():
+        of, corpus = said["texts"][language], stats.provenance["corpora"][language][0]
+        assert (of["source"], of["bytes"]) == (str(path), path.stat().st_size)
+        assert of["tokens"] == pytest.approx(share * stats.tokens[language], rel=0.15)
+        assert of["rows"] == pytest.approx(share * corpus["rows"], rel=0.15)
+        assert of["documents"] == pytest.approx(corpus["documents"], rel=0.15)
+        assert f"{of['tokens']:,}" in printed
+    assert said["measured_rows"] == 8
+    assert "measured on 8 rows" in printed
+    tokens = sum(of["tokens"] for of in said["texts"].values())
+    passes = 3 if "--own-p90" in options else 1
+    assert said["seconds"] == pytest.approx(passes * tokens / share / said["tokens_per_second"])
+    header = int.from_bytes(out.read_bytes()[:8], "little") + 8
+    size = out.stat().st_size - header
+    if "--keep-sample" in options:  # which a small corpus does not fill
+        assert said["file_bytes"] > size
+    else:
+        assert said["file_bytes"] == pytest.approx(size, rel=0.15)
+    with pytest.raises(RecordingError, match="would be lost.*--force"):
+        run(*typed(model, out, texts, *more, "--dry-run"))
+    run(*typed(model, out, texts, *more, "--dry-run", "--force"))
+    unfinished_folder(out).mkdir()
+    (unfinished_folder(out) / "arguments.json").write_text("{}")
+    with pytest.raises(RecordingError, match="an unfinished recording is in"):
+        run(*typed(model, out, texts, *more, "--dry-run", "--force"))
+
+
+def test_a_dry_run_of_texts_without_a_size(tokenizer) -> None:
+    stream = {"de": (f"Satz {n}. " for n in range(500)), "fr": ["une phrase"] * 200}
+    said = estimate_recording(tiny_model("llama"), tokenizer, stream, length=16, batch_size=2)
+    assert (said.seconds, said.texts["de"].tokens) == (None, None)
+    assert said.texts["fr"].tokens == 2000
 
 
 @needs_reference

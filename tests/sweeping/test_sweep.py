@@ -21,9 +21,11 @@ from typer.testing import CliRunner
 from lsn_eval.cli import app
 from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
+from lsn_eval.identification.random import random_mask
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.storage.folder_lock import LOCK, only_writer
 from lsn_eval.sweeping import progress
+from lsn_eval.sweeping.estimate import estimate_sweep
 from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.folder import SweepFolder, folder_name, results_in
 from lsn_eval.sweeping.progress import AnswerCounter, SweepBar
@@ -565,3 +567,61 @@ def test_answers_are_counted_by_kind():
 
 def test_help_has_an_example():
     assert "Example:" in command("--help").stdout
+
+
+@sweeps
+def test_a_dry_run_says_what_is_finished_and_what_is_not(tmp_path, monkeypatch):
+    arguments = (
+        "--out",
+        tmp_path / "out",
+        "--conditions",
+        "none,de:zero,ru:zero",
+        "--batch-size",
+        4,
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(Evaluation, "load", never)
+        said = json.loads(command(*arguments, "--dry-run", "--json").stdout)
+        assert not list(tmp_path.iterdir())
+        assert said["to_run"] == ["none", "de:zero", "ru:zero"]
+        assert said["tasks"] == {
+            "lsn_demo_ppl_de": {"language": "de", "documents": 2, "requests": 2}
+        }
+        assert (said["finished"], said["requests"], said["seconds"]) == ({}, 6, None)
+    run_sweep(settings(conditions=("de:zero",)), tmp_path / "out", progress=False)
+    [results] = finished_before(tmp_path)
+    before = finished_before(tmp_path)
+    done = command(*arguments, "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert re.search(rf"de:zero +finished: {results}", done.stdout)
+    assert re.search("none +to be run", done.stdout)
+    assert "2 conditions x 1 task in 1 language: about 4 requests" in done.stdout
+    assert "about 00:" in done.stdout
+    said = json.loads(command(*arguments, "--dry-run", "--json").stdout)
+    took = float(json.loads(results.read_text())["total_evaluation_time_seconds"])
+    assert said["seconds"] == 2 * took
+    assert finished_before(tmp_path) == before
+    assert names(tmp_path / "out") == ["de_zero", "sweep.json"]
+    everything = (*arguments, "--conditions", "de:zero", "--dry-run")
+    assert "to be run" not in command(*everything).stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"mask": "other"}, "this mask is of a gpt2 model"),
+        ({"model": "no/such/model"}, "model 'no/such/model' cannot be loaded"),
+        ({"conditions": ("xx:zero",)}, "'xx'.*is not in the mask"),
+        ({"tasks": ("no_such_task",)}, "no_such_task"),
+        ({"device": "cuda:77"}, "PyTorch finds"),
+    ],
+)
+@sweeps
+def test_a_dry_run_ends_in_the_error_of_the_run(given, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(Evaluation, "load", never)
+    other = tmp_path / "mask.safetensors"
+    random_mask(["de", "ru"], layers=2, width=9, model_type="gpt2").save(other)
+    given = {name: str(other) if value == "other" else value for name, value in given.items()}
+    with pytest.raises(LsnError, match=said):
+        estimate_sweep(settings(**{"conditions": ("none", "de:zero"), **given}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

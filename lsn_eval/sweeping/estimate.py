@@ -1,0 +1,122 @@
+"""What a sweep would do: its conditions, tasks and requests, without the model's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.models.hookpoints import resolve
+from lsn_eval.results.languages import language_of
+from lsn_eval.storage.outside_files import Fields, read_json
+from lsn_eval.storage.shipped import model_place
+from lsn_eval.sweeping.evaluation import Evaluation
+from lsn_eval.sweeping.running import quiet, started
+from lsn_eval.sweeping.settings import SweepError, SweepSettings
+
+COUNTED_DOCUMENTS = 100
+"""Of a task, whose requests are built to be counted; those of the rest are taken to be as many."""
+
+
+@dataclass(frozen=True)
+class TaskEstimate:
+    """One task under one condition."""
+
+    language: str | None
+    documents: int
+    requests: int
+    """Exact up to `COUNTED_DOCUMENTS` documents."""
+
+
+@dataclass(frozen=True)
+class SweepEstimate:
+    """What would be run."""
+
+    finished: Mapping[str, Path]
+    """Results files of conditions that are finished."""
+    to_run: tuple[str, ...]
+    """Conditions, in their order."""
+    tasks: Mapping[str, TaskEstimate] = field(default_factory=dict)
+    """By name; none where nothing is to be run."""
+    seconds: float | None = None
+    """Going by the finished conditions; None without any."""
+
+    @property
+    def requests(self) -> int:
+        """Of all conditions to be run."""
+        return len(self.to_run) * sum(task.requests for task in self.tasks.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """In plain types."""
+        finished = {name: str(path) for name, path in self.finished.items()}
+        return {**asdict(self), "finished": finished, "requests": self.requests}
+
+
+def estimate_sweep(settings: SweepSettings, out: Path) -> SweepEstimate:
+    """What `run_sweep` would do; nothing is written, and no weights are loaded.
+
+    Raises:
+        LsnError: conditions, mask, model, tasks or `out` do not fit.
+    """
+    with quiet():
+        mask, _, outcome, to_do = started(settings, out)
+        if not to_do:
+            return SweepEstimate(outcome.finished, ())
+        evaluation = Evaluation(settings, out)
+        if any(condition.terms for condition in to_do):
+            _check_fit(settings, mask)
+        tasks = _tasks(evaluation)
+    took = [taken for path in outcome.finished.values() if (taken := _seconds(path)) is not None]
+    return SweepEstimate(
+        finished=outcome.finished,
+        to_run=tuple(map(str, to_do)),
+        tasks=tasks,
+        seconds=fmean(took) * len(to_do) if took else None,
+    )
+
+
+def _check_fit(settings: SweepSettings, mask: NeuronMask) -> None:
+    """Hold the mask against the model's configuration: the model is made without memory."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    named = ("revision", "trust_remote_code", "subfolder")
+    arguments = {name: settings.model_args[name] for name in named if name in settings.model_args}
+    try:
+        config = AutoConfig.from_pretrained(model_place(settings.model), **arguments)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+    except (OSError, ValueError) as error:
+        raise SweepError(f"model {settings.model!r} cannot be loaded: {error}") from error
+    mask.check_model(resolve(model))
+
+
+def _tasks(evaluation: Evaluation) -> dict[str, TaskEstimate]:
+    from lm_eval.evaluator_utils import get_sample_size
+
+    sizes = {}
+    for name, task in evaluation.loaded_tasks().items():
+        there = len(task.eval_docs)
+        limit = get_sample_size(task, evaluation.configuration.limit)
+        documents = there if limit is None else min(there, limit)
+        counted = min(documents, COUNTED_DOCUMENTS)
+        task.build_all_requests(limit=counted, rank=0, world_size=1)
+        requests = sum(instance.repeats or 1 for instance in task.instances)
+        sizes[name] = TaskEstimate(
+            language_of(name, task.dump_config()),
+            documents,
+            round(requests * documents / max(1, counted)),
+        )
+    return sizes
+
+
+def _seconds(results: Path) -> float | None:
+    """How long a finished condition took, as its results file says."""
+    file = Fields(read_json(results, SweepError), str(results), SweepError)
+    with suppress(KeyError, TypeError, ValueError):
+        return float(file.value["total_evaluation_time_seconds"])  # lm-eval writes a text
+    return None
