@@ -141,7 +141,7 @@ def measure_time(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run(recording: Any) -> Callable[[Batch], None]:
-    return lambda batch: recording._run_batch(batch, 1)
+    return lambda batch: recording.run_batch(batch, 1)
 
 
 def rounds_of(

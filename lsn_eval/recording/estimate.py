@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -16,7 +14,8 @@ import numpy as np
 
 from lsn_eval.recording.checkpoints import Checkpoints
 from lsn_eval.recording.language_recording import LanguageRecording
-from lsn_eval.recording.packing import RowStream, batches
+from lsn_eval.recording.observing import Batch
+from lsn_eval.recording.packing import Row, RowStream, batches
 from lsn_eval.recording.recorded_model import RecordedModel
 from lsn_eval.recording.settings import RecordingSettings
 from lsn_eval.recording.tokenizing import Encoding
@@ -26,6 +25,10 @@ from lsn_eval.statistics.quantiles import sample_size
 
 MEASURED_BATCHES = 2
 """Of the first language; the last of them is timed, those before it warm up."""
+
+
+LOOKED_AT = 1 << 19
+"""Tokens of each language from which the size of its texts is told, if they have more."""
 
 
 @dataclass(frozen=True)
@@ -84,64 +87,65 @@ def estimate(
     Raises:
         RecordingError: the error that the recording would begin with.
     """
-    first, *others = streams.values()
-    ends: list[tuple[float, int]] = []
-
-    def note(tokens: int) -> None:
-        ends.append((time.perf_counter(), tokens))
-        if len(ends) == MEASURED_BATCHES:
-            raise _Enough
-
+    first = next(iter(streams.values()))
+    rows, *_ = [_beginning(stream, batch_size) for stream in streams.values()]
+    speed = 0.0
     with tempfile.TemporaryDirectory(prefix="lsn_eval-", ignore_cleanup_errors=True) as folder:
         # A sample of all tokens comes with the first batches alone: it is no part of the measure.
-        measured = replace(settings, sample_tokens=1, shard=(1, 1))
         recording = LanguageRecording(
-            model, first, encoding, measured, Checkpoints(Path(folder)),
+            model, first, encoding, replace(settings, sample_tokens=1), Checkpoints(Path(folder)),
             batch_size=batch_size, shard=(1, 1),
         )  # fmt: skip
-        began = time.perf_counter()
         try:
-            with suppress(_Enough):
-                recording.run(threading.Event(), note)
+            with model.evaluating():
+                for together in batches(rows, batch_size):
+                    began = time.perf_counter()
+                    batch = Batch.of(together, 0, encoding.pad, encoding.skipped)
+                    recording.run_batch(batch, 0)
+                    tokens = sum(row.size for row in together)
+                    speed = tokens / (time.perf_counter() - began)
             recording.check_finite()
         finally:
             recording.close()
-    for stream in others:
-        next(batches(stream, batch_size))
     begun = [
         (name, {"source": sources[name], "first_row_sha256": stream.first_row_sha256})
         for name, stream in streams.items()
     ]
     for one, other in combinations(begun, 2):
         check_pair(*one, *other)
-    before = ends[-2][0] if len(ends) > 1 else began
-    speed = ends[-1][1] / (ends[-1][0] - before)
     texts = {name: _texts(stream, sources[name]) for name, stream in streams.items()}
     totals = [of.tokens for of in texts.values() if of.tokens is not None]
     passes = 3 if own_p90 else 1
     known = len(totals) == len(texts)
     sampled = sample_size(model.neurons, settings.sample_tokens)
-    sample_bytes = 2 * sampled * model.neurons if settings.statistics == "all" else 0
+    sampled *= settings.statistics == "all"
     return RecordingEstimate(
         model=model.described.to_json(),
         texts=texts,
         length=first.settings.length,
         batch_size=batch_size,
-        measured_rows=first.rows,
+        measured_rows=len(rows),
         tokens_per_second=speed,
         seconds=passes * sum(totals) / settings.shard[1] / speed if known else None,
-        file_bytes=_file_bytes(model, settings, texts, sample_bytes, own_p90),
+        file_bytes=_file_bytes(model, settings, texts, sampled, own_p90),
         counter_bytes=sum(
             array.nbytes
             for accumulator in recording.accumulators.values()
             for array in accumulator.state().values()
         ),
-        sample_bytes=sample_bytes,
+        sample_bytes=2 * sampled * model.neurons,
     )
 
 
-class _Enough(Exception):
-    """Enough batches were run."""
+def _beginning(stream: RowStream, batch_size: int) -> list[Row]:
+    """The rows to be run, when so much of the texts is read that their size can be told."""
+    rows: list[Row] = []
+    for row in stream:
+        if len(rows) < MEASURED_BATCHES * batch_size:
+            rows.append(row)
+        elif stream.tokens >= LOOKED_AT:
+            break
+    return rows
 
 
 def _texts(stream: RowStream, source: str) -> TextsEstimate:
@@ -157,16 +161,17 @@ def _file_bytes(
     model: RecordedModel,
     settings: RecordingSettings,
     texts: Mapping[str, TextsEstimate],
-    sample_bytes: int,
+    sampled: int,
     own_p90: bool,
 ) -> int | None:
     names = set(STATISTIC_DTYPES) if settings.statistics == "all" else {"positive"}
     names = names | {"above_threshold"} if own_p90 else names - {"above_threshold"}
     each = sum(np.dtype(STATISTIC_DTYPES[name]).itemsize for name in names)
-    size = len(texts) * (each * model.neurons + sample_bytes * settings.keeps_sample)
+    kept = sampled * (2 * model.neurons + 8) * settings.keeps_sample
+    size = len(texts) * (each * model.neurons + kept)
     if settings.per_text:
         counts = [of.rows for of in texts.values()]
         if None in counts:
             return None
-        size += 2 * model.neurons * sum(filter(None, counts)) // settings.shard[1]
+        size += (2 * model.neurons + 12) * sum(filter(None, counts)) // settings.shard[1]
     return size

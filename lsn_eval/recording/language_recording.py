@@ -117,7 +117,7 @@ class LanguageRecording:
                     rows, batch_number * self.batch_size, self.encoding.pad, self.encoding.skipped
                 )
                 if batch.tokens:
-                    self._run_batch(batch, salt)
+                    self.run_batch(batch, salt)
                 self.rows += len(rows)
                 progress(sum(row.size for row in rows))
                 due = time.monotonic() - saved >= self.settings.checkpoint_seconds
@@ -137,7 +137,8 @@ class LanguageRecording:
             f"{self.checkpoints.folder} to start anew"
         )
 
-    def _run_batch(self, batch: Batch, salt: int) -> None:
+    def run_batch(self, batch: Batch, salt: int) -> None:
+        """Run one batch, and take in what the neurons do."""
         chosen = slots = NOTHING
         if self.sample is not None:
             chosen, slots = self.sample.choose(token_keys(salt, *batch.places()))
