@@ -13,13 +13,16 @@ _EXPORTS = {
     "LsnError": "lsn_eval.errors",
     "NeuronMask": "lsn_eval.masks",
     "__version__": "lsn_eval.version",
+    "check": "lsn_eval.checking",
     "compare": "lsn_eval.comparing",
     "identify": "lsn_eval.identification",
     "intervene": "lsn_eval.interventions",
     "language_metrics": "lsn_eval.language_scores",
     "load_model": "lsn_eval.models.loading",
+    "plot": "lsn_eval.plotting",
     "read_results": "lsn_eval.results",
     "record": "lsn_eval.recording",
+    "report": "lsn_eval.reporting",
     "sweep": "lsn_eval.sweeping",
 }
 
@@ -30,13 +33,16 @@ __all__ = [
     "LsnError",
     "NeuronMask",
     "__version__",
+    "check",
     "compare",
     "identify",
     "intervene",
     "language_metrics",
     "load_model",
+    "plot",
     "read_results",
     "record",
+    "report",
     "sweep",
 ]
 
@@ -44,6 +50,7 @@ TYPE_CHECKING = False  # read by type checkers; `typing` would double the cost o
 if TYPE_CHECKING:
     from typing import Any
 
+    from lsn_eval.checking import check
     from lsn_eval.comparing import compare
     from lsn_eval.conditions import Condition
     from lsn_eval.errors import LsnError
@@ -53,7 +60,9 @@ if TYPE_CHECKING:
     from lsn_eval.language_scores import language_metrics
     from lsn_eval.masks.mask import NeuronMask
     from lsn_eval.models.loading import load_model
+    from lsn_eval.plotting import plot
     from lsn_eval.recording import record
+    from lsn_eval.reporting import report
     from lsn_eval.results import read_results
     from lsn_eval.statistics import ActivationStats
     from lsn_eval.sweeping import sweep

@@ -7,13 +7,19 @@ changed signature, whatever its value.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 
-from lsn_eval.checking.baselines import Baseline, Value
-from lsn_eval.checking.findings import Finding, Verdict
+from lsn_eval.checking.baseline_files import read_baseline, write_baseline
+from lsn_eval.checking.baselines import Baseline, BaselineError, Tolerance, Value, make_baseline
+from lsn_eval.checking.findings import CheckResult, Finding, Verdict
 from lsn_eval.checking.gates import Measured, gate_findings
+from lsn_eval.results import read_results
 from lsn_eval.results.choosing import ALL, Choice
 from lsn_eval.results.rows import Number, Row
+from lsn_eval.results.run_files import Paths
 from lsn_eval.results.settings import VERSIONS, allowed_settings
+from lsn_eval.storage.whole_files import check_place
 from lsn_eval.wording.lists import listed
 from lsn_eval.wording.numbers import exact
 
@@ -25,25 +31,51 @@ _MISSING = {2: Verdict.MISSING_CONDITION, 3: Verdict.MISSING_TASK, 4: Verdict.MI
 
 
 def check(
-    rows: Sequence[Row],
-    baseline: Baseline,
+    results: Paths | Iterable[Row],
+    baseline: str | PathLike[str] | Baseline,
     *,
-    choice: Choice = EVERYTHING,
-    allow: Collection[str] = (),
-) -> list[Finding]:
-    """Every finding, failing ones first.
+    allow: Iterable[str] = (),
+    update: bool = False,
+    tolerance: str | None = None,
+    **chosen: str | Iterable[str] | None,
+) -> CheckResult:
+    """Hold results against a baseline, as `lsn-eval check` does; nothing is printed.
+
+        assert check("sweep", "baseline.json").passed
 
     Args:
-        rows: of the results.
-        baseline: what they are held against.
-        choice: of the numbers to look at, and of the gates that are about them.
+        results: results files of lm-eval or folders of them, or rows of `read_results`.
+        baseline: the file, or what was read from it.
         allow: names of settings (`lsn_eval.results.settings`) that may have changed.
+        update: first accept the results, by writing them to the baseline file.
+        tolerance: of numbers new to it, with `update`: see `Tolerance.parse`.
+        chosen: names or patterns of the `task`, `metric`, `model`, `condition` and `language` to
+            look at, one or several; with `update`, the file remembers the metrics.
 
     Raises:
-        LsnError: what the choice names is neither in the results nor in the baseline, or `allow`
+        LsnError: results or baseline cannot be used, what was chosen is in neither, or `allow`
             names no setting.
     """
-    checked = _Check(rows, baseline, choice, allow)
+    if tolerance is not None and not update:
+        raise BaselineError(
+            "--tolerance says what --update writes; without it the baseline's own tolerances hold. "
+            "Add --update, or edit the file"
+        )
+    wanted = None if tolerance is None else Tolerance.parse(tolerance)
+    metrics = chosen.get("metric")
+    choice = Choice.named(**chosen | {"metric": metrics or ALL})
+    if isinstance(baseline, Baseline):
+        if update:
+            raise BaselineError("update writes a file; the path of the baseline was expected")
+        rows, written = read_results(results), []
+    else:
+        if update:
+            check_place(Path(baseline), BaselineError)
+        rows = read_results(results)
+        written = _updated(Path(baseline), rows, choice, wanted, metrics) if update else []
+        baseline = read_baseline(Path(baseline))
+    notes = [*_notes(rows), *written, *baseline.notes, *changed_versions(rows, baseline)]
+    checked = _Check(rows, baseline, choice, tuple(allow))
     findings = [
         *checked.changed(),
         *checked.moved(),
@@ -51,7 +83,32 @@ def check(
         *checked.new(),
         *checked.gates(),
     ]
-    return sorted(findings, key=lambda finding: not finding.failing)
+    return CheckResult(tuple(sorted(findings, key=lambda x: not x.failing)), tuple(notes))
+
+
+def _notes(rows: Sequence[Row]) -> Iterator[str]:
+    """What a reader of the findings should know first."""
+    if older := sum({(row.file, row.task): row.older for row in rows}.values()):
+        yield f"{older} older results of the same model, condition and task were left out"
+    yield from sorted({f"{row.condition}: {text}" for row in rows for text in row.warnings})
+
+
+def _updated(
+    path: Path, rows: Sequence[Row], choice: Choice, tolerance: Tolerance | None, metrics: object
+) -> list[str]:
+    """Write the numbers that are meant to the baseline; what became of it, in words."""
+    before = read_baseline(path) if path.exists() else None
+    kept = choice.resolved(rows).metrics if metrics else None
+    made = make_baseline(choice.rows(rows), before, tolerance=tolerance, metrics=kept)
+    write_baseline(made, path)
+    now = {value.key: value.value for value in made.values}
+    old = {value.key: value.value for value in before.values} if before else {}
+    moved = sum(old.get(key, value) != value for key, value in now.items())
+    return [
+        *(before.notes if before else ()),
+        f"written to {path}: {len(now)} values, {len(now.keys() - old.keys())} new, {moved} moved, "
+        f"{len(old.keys() - now.keys())} removed; {len(made.gates)} gates kept",
+    ]
 
 
 def changed_versions(rows: Sequence[Row], baseline: Baseline) -> list[str]:

@@ -1,11 +1,18 @@
-"""`Finding`: what a check says of one thing."""
+"""`Finding`: what a check says of one thing; `CheckResult`: all that it says."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from lsn_eval.wording.numbers import exact
+from lsn_eval.wording.shown import Shown
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class Verdict(StrEnum):
@@ -59,3 +66,66 @@ class Finding:
             for name, value in asdict(self).items()
         }
         return {**plain, "verdict": str(self.verdict), "failing": self.failing}
+
+
+QUIET = (Verdict.OK, Verdict.GATE_MET)
+"""Nobody needs to look at these."""
+
+
+@dataclass(frozen=True, repr=False)
+class CheckResult(Shown):
+    """What `check` gives: every finding, failing ones first."""
+
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+    """What concerns all of them: files left out, versions that changed, what was written."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing fails: exit status 0 of `lsn-eval check`."""
+        return not any(finding.failing for finding in self.findings)
+
+    @property
+    def outcome(self) -> str:
+        """How many of each verdict, in one line."""
+        counts = Counter(finding.verdict for finding in self.findings)
+        parts = [f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict]]
+        outcome = "passed" if self.passed else "FAILED"
+        return f"{outcome}: {', '.join(parts) or 'nothing was compared'}"
+
+    @property
+    def remarkable(self) -> list[Finding]:
+        """Everything but what is ok."""
+        return [finding for finding in self.findings if finding.verdict not in QUIET]
+
+    def summary(self) -> tuple[str, list[list[str]]]:
+        """The outcome, and a line for everything but what is ok."""
+        names = "verdict model condition task metric baseline now allowed what"
+        rows = [names.split()]
+        rows += [
+            [
+                str(finding.verdict), finding.model, finding.condition, finding.task,
+                finding.metric, exact(finding.expected),
+                exact(finding.found) + ("*" if finding.unchanged else ""), finding.allowed,
+                finding.message,
+            ]
+            for finding in self.remarkable
+        ]  # fmt: skip
+        if len({finding.model for finding in self.findings}) == 1:
+            rows = [[row[0], *row[2:]] for row in rows]
+        return self.outcome, rows
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row a finding."""
+        import pandas
+
+        return pandas.DataFrame([finding.to_json() for finding in self.findings])
+
+    def to_json(self) -> dict[str, Any]:
+        """What `lsn-eval check --json` prints."""
+        return {
+            "passed": self.passed,
+            "counts": Counter(str(finding.verdict) for finding in self.findings),
+            "notes": list(self.notes),
+            "findings": [finding.to_json() for finding in self.findings],
+        }

@@ -1,49 +1,23 @@
-"""How the findings of a check are shown: terminal table, JUnit XML, GitHub annotations, JSON."""
+"""How the findings of a check are shown: terminal table, JUnit XML, GitHub annotations."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
-from lsn_eval.checking.findings import Finding, Verdict
+from lsn_eval.checking.findings import QUIET, CheckResult, Finding, Verdict
 from lsn_eval.visible_text import visible
-from lsn_eval.wording.numbers import exact
 from lsn_eval.wording.text_tables import aligned
 
-_QUIET = (Verdict.OK, Verdict.GATE_MET)
 
-
-def table(findings: Sequence[Finding]) -> str:
+def table(result: CheckResult) -> str:
     """Everything but what is ok, one line each; then how many of each verdict."""
-    shown = [finding for finding in findings if finding.verdict not in _QUIET]
-    rows = [
-        ["verdict", "model", "condition", "task", "metric", "baseline", "now", "allowed", "what"]
-    ]
-    rows += [
-        [
-            str(finding.verdict), finding.model, finding.condition, finding.task, finding.metric,
-            exact(finding.expected), exact(finding.found) + ("*" if finding.unchanged else ""),
-            finding.allowed, finding.message,
-        ]
-        for finding in shown
-    ]  # fmt: skip
-    if len({finding.model for finding in findings}) == 1:
-        rows = [[row[0], *row[2:]] for row in rows]
-    lines = [*aligned(rows), ""] if shown else []
-    if any(finding.unchanged for finding in shown):
+    outcome, rows = result.summary()
+    lines = [*aligned(rows), ""] if result.remarkable else []
+    if any(finding.unchanged for finding in result.remarkable):
         lines += ["* the intervention overwrote values with what was there: dead neurons?", ""]
-    return "\n".join([*lines, summary(findings)])
-
-
-def summary(findings: Sequence[Finding]) -> str:
-    """How many of each verdict, in one line."""
-    counts = Counter(finding.verdict for finding in findings)
-    parts = [f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict]]
-    outcome = "FAILED" if any(finding.failing for finding in findings) else "passed"
-    return f"{outcome}: {', '.join(parts) or 'nothing was compared'}"
+    return "\n".join([*lines, outcome])
 
 
 def junit(findings: Sequence[Finding], baseline: Path) -> bytes:
@@ -84,7 +58,7 @@ def github(findings: Sequence[Finding], baseline: Path) -> list[str]:
     """GitHub workflow commands at the lines of the baseline: errors, warnings, notices."""
     lines = []
     for finding in findings:
-        if finding.verdict in _QUIET and not finding.unchanged:
+        if finding.verdict in QUIET and not finding.unchanged:
             continue
         kind = "error" if finding.failing else "notice"
         text = sentence(finding)
@@ -97,16 +71,6 @@ def github(findings: Sequence[Finding], baseline: Path) -> list[str]:
         properties = ",".join(f"{key}={_property(value)}" for key, value in place.items())
         lines.append(f"::{kind} {properties}::{_data(text)}")
     return lines
-
-
-def document(findings: Sequence[Finding], notes: Sequence[str]) -> dict[str, Any]:
-    """What `--json` prints."""
-    return {
-        "passed": not any(finding.failing for finding in findings),
-        "counts": Counter(str(finding.verdict) for finding in findings),
-        "notes": list(notes),
-        "findings": [finding.to_json() for finding in findings],
-    }
 
 
 def sentence(finding: Finding) -> str:

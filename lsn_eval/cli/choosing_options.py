@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from lsn_eval.results.choosing import Choice
 
 _SEVERAL = "name or pattern; repeat, or give several with commas."
 
@@ -39,16 +35,3 @@ Languages = Annotated[
     list[str] | None,
     typer.Option("--language", help=f"Languages of texts: {_SEVERAL}", show_default="all"),
 ]
-
-
-def choice_of(
-    task: Sequence[str] | None,
-    metric: Sequence[str] | None,
-    model: Sequence[str] | None,
-    condition: Sequence[str] | None,
-    language: Sequence[str] | None,
-) -> Choice:
-    """What the five options say."""
-    from lsn_eval.results.choosing import Choice
-
-    return Choice(*(tuple(given or ()) for given in (task, metric, model, condition, language)))

@@ -14,7 +14,6 @@ from lsn_eval.cli.choosing_options import (
     Languages,
     Models,
     Tasks,
-    choice_of,
     metric_option,
 )
 from lsn_eval.cli.options import Allow, AsJson, Results, several
@@ -83,8 +82,7 @@ def compare(
     Example: lsn-eval compare runs/ --by model --metric byte_perplexity --out board.md
     """
     from lsn_eval.comparing import Draws
-    from lsn_eval.comparing import compare as compare_rows
-    from lsn_eval.results import read_results
+    from lsn_eval.comparing import compare as compare_results
     from lsn_eval.storage.whole_files import whole_file
     from lsn_eval.tables.formats import render
     from lsn_eval.tables.tidy_files import csv_parts, json_parts
@@ -99,11 +97,10 @@ def compare(
         raise LsnError(f"--by {by!r}: condition or model was expected")
     draws = Draws(resamples=resamples, permutations=permutations, seed=seed, level=level)
     one_a_number = output_format in ("csv", "json")
-    metric = metric or (["all"] if one_a_number else None)
-    choice = choice_of(task, metric, model, condition, language)
-    everything = read_results(results)
-    rows = choice.rows(everything)
-    comparison = compare_rows(rows, draws=draws, test=tests, allow=allow or (), beside=everything)
+    comparison = compare_results(
+        results, draws=draws, test=tests, allow=allow or (), task=task, model=model,
+        metric=metric or ("all" if one_a_number else None), condition=condition, language=language,
+    )  # fmt: skip
     notes = (*comparison.notes, *comparison.remarks)
     if one_a_number:
         parts = (csv_parts if output_format == "csv" else json_parts)(comparison)
@@ -119,8 +116,8 @@ def compare(
         file.writelines(part.encode() for part in parts)
     for note in notes:
         print(f"WARNING: {one_line(note)}")
-    files = counted(len({row.file for row in rows}), "file")
-    print(f"{counted(len(rows), 'number')} of {files} in {out}")
+    files = counted(len({row.file for row in comparison.rows}), "file")
+    print(f"{counted(len(comparison.rows), 'number')} of {files} in {out}")
 
 
 def _format(asked: str | None, out: Path | None) -> str:

@@ -103,8 +103,7 @@ def identify(
     points = parse_sweep(method, sweep, set(parameters)) if sweep else [{}]
     for point in points:
         check_new(swept_path(out, point), force)
-    loaded = [ActivationStats.load(path) for path in stats or []]
-    statistics = ActivationStats.merged(loaded) if len(loaded) > 1 else next(iter(loaded), None)
+    statistics = ActivationStats.load(*stats) if stats else None
     described = []
     for point in points:
         mask = identify_neurons(
@@ -170,12 +169,7 @@ def _show(mask: NeuronMask, described: dict[str, Any], point: dict[str, Any]) ->
 
     for name, value in point.items():
         print(f"{name} {value}")
-    rows = [["language", "neurons", "layers", "controls", "statistics"]]
-    for language, count in described["neurons"].items():
-        layers = len({layer for _, layer in mask.places(language)})
-        figures = map(str, (count, layers, described["controls"][language]))
-        rows.append([language, *figures, " ".join(mask.statistics(language)) or "none"])
-    print(markdown_table(rows))
+    print(markdown_table(mask.summary()[1]))
     for language, remedy in described["parameters"].get("too_few", {}).items():
         count = described["neurons"][language]
         few = f"only {count} neuron{'s' * (count > 1)}" if count else "no neurons"

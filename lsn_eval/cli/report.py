@@ -14,7 +14,6 @@ from lsn_eval.cli.choosing_options import (
     Languages,
     Models,
     Tasks,
-    choice_of,
 )
 
 MOST_VERDICTS = 12
@@ -61,17 +60,14 @@ def report(
 
     Example: lsn-eval report sweep/ --out report.html
     """
-    from lsn_eval.reporting import ReportOptions, write_report
+    from lsn_eval.reporting import report as write_report
     from lsn_eval.visible_text import one_line
     from lsn_eval.wording.lists import counted
 
-    options = ReportOptions(
-        choice=choice_of(task, metric, model, condition, language),
-        samples=samples,
-        all_controls=all_controls,
-        allow=tuple(allow or ()),
-    )
-    written = write_report(results, out, options)
+    written = write_report(
+        results, out, samples=samples, all_controls=all_controls, allow=allow or (), task=task,
+        metric=metric, model=model, condition=condition, language=language,
+    )  # fmt: skip
     for caution in written.cautions:
         print(one_line(f"{caution.title}: {caution.text}"), file=sys.stderr)
     for verdict in written.verdicts[:MOST_VERDICTS]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lsn_eval.comparing.no_ops import Place, no_ops
 from lsn_eval.comparing.paired import Draws
@@ -17,18 +15,19 @@ from lsn_eval.comparing.scores import SampleReader
 from lsn_eval.comparing.tidy import tidy
 from lsn_eval.errors import LsnError
 from lsn_eval.results import read_results
+from lsn_eval.results.choosing import ALL, Choice
 from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.results.run_files import Paths
 from lsn_eval.results.settings import allowed_settings
 from lsn_eval.wording.lists import counted, listed
+from lsn_eval.wording.shown import Shown
 
 if TYPE_CHECKING:
     import pandas
 
-PathOrRow = str | PathLike[str] | Row
-
 
 @dataclass(frozen=True, repr=False)
-class Comparison:
+class Comparison(Shown):
     """What `compare` gives: panels, how they were tested, and what concerns all of them."""
 
     rows: Sequence[Row]
@@ -54,19 +53,23 @@ class Comparison:
 
         return pandas.DataFrame(tidy(self.panels, self.unmoved))
 
-    def __repr__(self) -> str:
-        panels = [f"\n  {panel!r}" for panel in self.panels[:10]]
-        more = f"\n  and {len(self.panels) - 10:,} more" if len(self.panels) > 10 else ""
-        return f"<Comparison of {counted(len(self.rows), 'number')}:{''.join(panels)}{more}>"
+    def summary(self) -> tuple[str, list[list[str]]]:
+        """How many numbers, and a line a panel."""
+        rows = [["metric", "tasks", "model", "mask", "conditions", "languages"]]
+        for panel in self.panels:
+            sizes = (str(len(names)) for names in (panel.conditions, panel.languages))
+            rows.append([panel.metric, panel.family, panel.model, panel.mask, *sizes])
+        return f"of {counted(len(self.rows), 'number')}", rows
 
 
 def compare(
-    results: PathOrRow | Sequence[PathOrRow],
+    results: Paths | Iterable[Row],
     *,
     draws: Draws = Draws(),  # noqa: B008 - immutable
     test: bool = True,
     allow: Iterable[str] = (),
     beside: Sequence[Row] = (),
+    **chosen: str | Iterable[str] | None,
 ) -> Comparison:
     """Put every number beside its baseline, the same task under `none`.
 
@@ -77,12 +80,15 @@ def compare(
         allow: names of settings (`lsn_eval.results.settings`) that may differ from the baseline's.
         beside: further rows of the same files, which are not compared: only a condition that moved
             none of them either is called a likely no-op.
+        chosen: names or patterns of the `task`, `metric`, `model`, `condition` and `language` to
+            compare, one or several; all without, and with `metric=None` each task's first metric.
 
     Raises:
-        LsnError: a path holds no results, no row holds a finite number, or `allow` names no
-            setting.
+        LsnError: a path holds no results, no row holds a finite number, `allow` names no setting,
+            or what was chosen is not there.
     """
-    rows = _rows(results)
+    there = read_results(results)
+    rows = Choice.named(**{"metric": ALL} | chosen).rows(there)
     allowed = allowed_settings(allow, {name for row in rows for name in row.settings})
     if not any(row.usable for row in rows):
         raise LsnError(
@@ -94,24 +100,8 @@ def compare(
         build_panel(group, draws, samples.columns if test else None, allowed)
         for group in _grouped(rows)
     )
-    unmoved, notes = no_ops(panels, [*rows, *beside])
+    unmoved, notes = no_ops(panels, [*there, *beside])
     return Comparison(rows, panels, draws, tuple(notes), unmoved, tuple(_remarks(rows)))
-
-
-def _rows(results: PathOrRow | Sequence[PathOrRow]) -> Sequence[Row]:
-    several = isinstance(results, Sequence) and not isinstance(results, str)
-    entries: Any = results if several else [results]
-    rows = [entry for entry in entries if isinstance(entry, Row)]
-    paths = [Path(entry) for entry in entries if isinstance(entry, str | PathLike)]
-    if rows and len(rows) == len(entries):
-        return rows
-    if len(paths) < len(entries):
-        kinds = sorted({type(entry).__name__ for entry in entries})
-        raise LsnError(
-            "compare takes paths of results files and folders, or rows of read_results; "
-            f"{', '.join(kinds)} were given"
-        )
-    return read_results(paths)
 
 
 def _grouped(rows: Sequence[Row]) -> list[list[Row]]:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from lsn_eval.conditions import Condition
 from lsn_eval.masks.names import CONTROL_NAME
-from lsn_eval.results.rows import Row
+from lsn_eval.results.rows import NO_CONDITION, Row
 from lsn_eval.results.scale import Scale, shift
-from lsn_eval.wording.lists import counted
+from lsn_eval.wording.numbers import percent, plain, signed
+from lsn_eval.wording.shown import Shown
 
-Mark = Literal["", "refused", "contradicted", "unchanged", "undecided"]
+Mark = Literal["", "undecided", "refused", "contradicted", "unchanged", "doubtful"]
+"""`undecided`: the interval holds 0. `refused`: no change could be given, or the value does not
+belong beside the others. `contradicted`: the samples give another value than the file.
+`unchanged`: equal to the baseline in every document. `doubtful`, of a table's cells alone: to be
+compared with those above and below only with care."""
+
+SIGNS: dict[Mark, str] = {
+    "": "", "undecided": "~", "refused": "!", "contradicted": "!", "unchanged": "=",
+    "doubtful": "?",
+}  # fmt: skip
+"""What stands behind a marked number in plain text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,7 +166,7 @@ class Overall(_OwnAndOthers):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Panel:
+class Panel(Shown):
     """Conditions x languages of one metric."""
 
     model: str
@@ -220,11 +231,13 @@ class Panel:
         cells = (self.change(condition, language) for language in self.languages)
         return any(cell is not None and cell.mark == "contradicted" for cell in cells)
 
-    def __repr__(self) -> str:
-        return (
-            f"<Panel {self.title}: {counted(len(self.conditions), 'condition')} x "
-            f"{counted(len(self.languages), 'language')}>"
-        )
+    def summary(self) -> tuple[str, list[list[str]]]:
+        """The title, and by condition the change on each language; the values under `none`."""
+        rows = [["condition", *self.languages]]
+        for condition in self.conditions:
+            cells = (self.change(condition, language) for language in self.languages)
+            rows.append([condition, *("" if x is None else _shown(x) for x in cells)])
+        return self.title, rows
 
     @property
     def title(self) -> str:
@@ -239,6 +252,20 @@ def own_language(condition: str) -> str | None:
     whos = {term.who for term in Condition.parse(condition).terms}
     languages = {found[2] if (found := CONTROL_NAME.fullmatch(who)) else who for who in whos}
     return languages.pop() if len(languages) == 1 else None
+
+
+def _shown(change: Change) -> str:
+    if change.row.condition == NO_CONDITION:
+        return plain(change.row.value)
+    moved = "" if change.shift is None else shift_writer(change.scale)(change.shift)
+    return moved + SIGNS[change.mark]
+
+
+def shift_writer(scale: str) -> Callable[[float], str]:
+    """A change on the scale as a reader sees it: percent of perplexities."""
+    if scale == "log":
+        return lambda shift: percent(growth(shift)) + " %"
+    return signed
 
 
 def growth(log_ratio: float) -> float:

@@ -76,7 +76,7 @@ class LsnHF(SeededGeneration, HFLM):
             )
         # Read before the model is loaded: a misspelt language should not cost a download.
         self._mask_name = mask if isinstance(mask, str) else None
-        self._mask = NeuronMask.load(mask) if isinstance(mask, str) else mask
+        self._mask = None if mask is None else NeuronMask.load(mask)
         chosen = self._choose(condition)
         if self._mask is not None:
             plan(self._mask, chosen)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,10 @@ from lsn_eval.identification.lape import lap, lape, lave
 from lsn_eval.identification.parameter_variation import parameter_variation
 from lsn_eval.identification.random import random
 from lsn_eval.identification.selection import IdentificationError, Selection
+from lsn_eval.statistics import ActivationStats
 
 if TYPE_CHECKING:
     from lsn_eval.masks.mask import NeuronMask
-    from lsn_eval.statistics import ActivationStats
 
 __all__ = [
     "DEFAULT_CONTROLS",
@@ -31,6 +31,8 @@ __all__ = [
     "identify",
     "method_parameters",
 ]
+
+Given = ActivationStats | str | os.PathLike[str]
 
 METHODS: Mapping[str, Callable[..., Selection]] = MappingProxyType(
     {
@@ -59,7 +61,7 @@ def method_parameters(method: str) -> dict[str, Any]:
 
 
 def identify(
-    stats: ActivationStats | None,
+    stats: Given | Sequence[Given] | None,
     method: str = "lape",
     *,
     controls: int | None = None,
@@ -70,8 +72,9 @@ def identify(
     """The mask that `method` makes of recorded statistics.
 
     Args:
-        stats: what was recorded. None is for `parameter_variation`, which reads checkpoints;
-            given all the same, they add values to steer with.
+        stats: what was recorded, or its file; several are added up. None is for
+            `parameter_variation`, which reads checkpoints; given all the same, they add values to
+            steer with.
         method: a key of `METHODS`.
         controls: random controls to store for every language that has neurons; by default 20, or
             none for a language whose neurons leave too few others in some layer (then named in
@@ -99,6 +102,8 @@ def identify(
     given = {**accepted, **parameters}
     if missing := [name for name, value in given.items() if value is inspect.Parameter.empty]:
         raise IdentificationError(f"{method} needs {' and '.join(missing)}, which were not given")
+    if stats is not None:
+        stats = ActivationStats.load(*(stats if isinstance(stats, list | tuple) else [stats]))
     if "stats" in inspect.signature(METHODS[method]).parameters:
         if stats is None:
             raise IdentificationError(f"{method} needs activation statistics, and none were given")

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -140,13 +141,15 @@ def _counted(writer: Writer, seen: SiteReport) -> Callable[[torch.Tensor], torch
 
 @contextmanager
 def intervene(
-    model: nn.Module, mask: NeuronMask, condition: Condition | str | Unset | None = UNSET
+    model: nn.Module,
+    mask: NeuronMask | str | os.PathLike[str],
+    condition: Condition | str | Unset | None = UNSET,
 ) -> Iterator[InterventionReport]:
     """Run `model` under `condition` inside the `with` block; afterwards it is as it was.
 
     Args:
         model: a Hugging Face model of a type in `lsn_eval.models.families.FAMILIES`, also wrapped.
-        mask: neurons by language, of this model's layout.
+        mask: neurons by language, of this model's layout; or its file, or a shipped mask's name.
         condition: see `lsn_eval.conditions`. `"none"` and None change nothing; without the
             argument, a mask of one language means `LANG:zero`.
 
@@ -159,6 +162,7 @@ def intervene(
         InterventionError: the model ran past a neuron that was to be written, or (on leaving the
             block) a hookpoint never fired or wrote nothing.
     """
+    mask = NeuronMask.load(mask)
     with Intervention(model, mask, Condition.of(mask, condition)).active() as report:
         yield report
     report.warn_of_unchanged()

@@ -44,6 +44,8 @@ def write_mask(mask: MaskContent, path: str | os.PathLike[str]) -> None:
 
 def find_mask(name: str | os.PathLike[str]) -> Path:
     """The file of a mask: a path, or the name of a shipped one (`demo/planted`)."""
+    if not isinstance(name, str | os.PathLike):
+        raise MaskError(f"a mask or its path was expected, not a {type(name).__name__}")
     path = Path(name).expanduser()
     if path.is_file():
         return path

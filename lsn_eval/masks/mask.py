@@ -24,11 +24,12 @@ from lsn_eval.masks.names import CONTROL_NAME, STATISTICS, MaskMethod
 from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, ModelHookpoints
 from lsn_eval.models.layout import ModelLayout, Place
 from lsn_eval.storage.tensor_files import whole_numbers
+from lsn_eval.wording.shown import Shown
 
 T = TypeVar("T")
 
 
-class NeuronMask(MaskContent):
+class NeuronMask(Shown, MaskContent):
     """Neurons per language, hookpoint and layer, with what is known about them.
 
     Args:
@@ -157,9 +158,16 @@ class NeuronMask(MaskContent):
     def __hash__(self) -> int:
         return hash(self.digest)
 
-    def __repr__(self) -> str:
-        counts = ", ".join(f"{language}: {self.count(language)}" for language in self.languages)
-        return f"NeuronMask({self.method.name}, {counts}, sha256 {self.digest[:12]})"
+    def summary(self) -> tuple[str, list[list[str]]]:
+        """What it was made of, and by language its neurons, layers, controls and statistics."""
+        rows = [["language", "neurons", "layers", "controls", "statistics"]]
+        for language in self.languages:
+            layers = len({layer for _, layer in self.places(language)})
+            figures = (self.count(language), layers, len(self.controls(language)))
+            statistics = " ".join(self.statistics(language)) or "none"
+            rows.append([language, *map(str, figures), statistics])
+        of = f"{', '.join(self.hookpoints) or 'nowhere'} of {self.model.name or 'an unnamed model'}"
+        return f"{self.method.name} at {of}, sha256 {self.digest[:12]}", rows
 
     # Set algebra -----------------------------------------------------------------------------
 
@@ -232,13 +240,15 @@ class NeuronMask(MaskContent):
         write_mask(self, path)
 
     @staticmethod
-    def load(path: str | os.PathLike[str]) -> NeuronMask:
+    def load(path: str | os.PathLike[str] | NeuronMask) -> NeuronMask:
         """Read a mask file, or a shipped mask by its name such as `demo/planted`, and check all of
-        it against itself.
+        it against itself. A mask is returned as it is.
 
         Raises:
             MaskError: not a mask file, a newer format, or a file that contradicts itself.
         """
+        if isinstance(path, NeuronMask):
+            return path
         source = find_mask(path)
         content, digest = read_mask(source)
         try:

@@ -14,7 +14,11 @@ from lsn_eval.visible_text import one_line
 from lsn_eval.wording.lists import listed
 
 
-class FontWarning(UserWarning):
+class PlotWarning(UserWarning):
+    """What should be known of a figure beside it."""
+
+
+class FontWarning(PlotWarning):
     """A name that cannot be written here."""
 
 

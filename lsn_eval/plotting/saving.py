@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import io
+import os
 import re
 from pathlib import Path
 
@@ -20,7 +21,7 @@ _LARGEST = 2**15
 """Pixels: larger images are more than viewers show."""
 
 
-def check_target(path: str | Path) -> Path:
+def check_target(path: str | os.PathLike[str]) -> Path:
     """The path, if a figure can be written there; to be asked before the work of drawing.
 
     Raises:
@@ -33,7 +34,7 @@ def check_target(path: str | Path) -> Path:
     return target
 
 
-def save_figure(figure: Figure, path: str | Path) -> None:
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure as PNG, SVG or PDF, by the suffix.
 
     There is no date in the file: equal figures give equal bytes.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import io
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -134,8 +135,21 @@ def _fitting(word: str, width: float, points: float) -> int:
     return 1 + bisect.bisect_right(more, width, key=lambda count: width_of(word[:count], points))
 
 
+_NOTEBOOK_DOTS = 90
+"""An inch: a heat map then fits the width of a page."""
+
 LINE_HEIGHT = 1.45 / 72
 """Inches of a line of text per point of its size."""
+
+
+class ShownFigure(Figure):
+    """A figure that a notebook shows, also where pyplot was never imported."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with settings():
+            self.savefig(buffer, format="png", dpi=_NOTEBOOK_DOTS)
+        return buffer.getvalue()
 
 
 class Frame:
@@ -153,7 +167,7 @@ class Frame:
     def figure(self, height: float) -> Figure:
         """A figure with room of this height between both, drawn without a display."""
         whole = self.above + height + self.below
-        figure = Figure(figsize=(self.width, whole))
+        figure = ShownFigure(figsize=(self.width, whole))
         FigureCanvasAgg(figure)
         figure.set_label(self._name)
         left, margin = 0.15 / self.width, 0.08 / whole

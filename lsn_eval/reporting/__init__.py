@@ -1,11 +1,11 @@
 """One HTML file about results: what was run, what changed, and how to run it again.
 
-    write_report([Path("sweep")], Path("report.html"))
+    report("sweep", "report.html")
 
 Needs neither torch nor lm_eval.
 """
 
 from lsn_eval.reporting.errors import ReportError
-from lsn_eval.reporting.page import ReportOptions, Written, write_report
+from lsn_eval.reporting.page import ReportOptions, Written, report, write_report
 
-__all__ = ["ReportError", "ReportOptions", "Written", "write_report"]
+__all__ = ["ReportError", "ReportOptions", "Written", "report", "write_report"]

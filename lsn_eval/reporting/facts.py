@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lsn_eval.comparing import Comparison, Panel, dose_series
-from lsn_eval.comparing.panels import own_language
+from lsn_eval.comparing.panels import own_language, shift_writer
 from lsn_eval.tables import Cell, Table
-from lsn_eval.tables.views import shift_writer
 from lsn_eval.wording.lists import counted
 from lsn_eval.wording.numbers import interval, p_value, selectivity
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,13 @@ from lsn_eval.results import read_runs
 from lsn_eval.results.choosing import ALL, Choice
 from lsn_eval.results.controls import controlled
 from lsn_eval.results.rows import NO_CONDITION, Row
-from lsn_eval.results.run_files import RunFile, runs_of
+from lsn_eval.results.run_files import Paths, RunFile, paths_of, runs_of
 from lsn_eval.storage.masked_secrets import MASKED, secret_texts, without
 from lsn_eval.storage.whole_files import check_place, whole_file
 from lsn_eval.tables import change_table, own_table
 from lsn_eval.tables.leaderboard import leaderboard
-from lsn_eval.wording.lists import listed
+from lsn_eval.wording.lists import counted, listed
+from lsn_eval.wording.shown import Shown
 
 SUFFIXES = (".html", ".htm")
 """Of the file to write; it may have none."""
@@ -62,15 +63,53 @@ class ReportOptions:
     """Settings that may differ from the baseline's, as for `compare`."""
 
 
-@dataclass(frozen=True)
-class Written:
+@dataclass(frozen=True, repr=False)
+class Written(Shown):
     """What was written."""
 
+    out: Path
     verdicts: tuple[str, ...]
     """A line each."""
     files: int
     panels: int
     cautions: tuple[Caution, ...]
+
+    def summary(self) -> tuple[str, list[list[str]]]:
+        """Where it is, and what it says first."""
+        told = [[caution.title, caution.text] for caution in self.cautions]
+        told += [["verdict", verdict] for verdict in self.verdicts]
+        title = f"{self.out}: {counted(self.files, 'file')}, {counted(self.panels, 'panel')}"
+        return title, [["what", "says"], *told]
+
+
+def report(
+    results: Paths,
+    out: str | os.PathLike[str],
+    *,
+    samples: int = 5,
+    all_controls: bool = False,
+    allow: Iterable[str] = (),
+    **chosen: str | Iterable[str] | None,
+) -> Written:
+    """Write one HTML file about results, as `lsn-eval report` does.
+
+        report("sweep", "report.html")
+
+    Args:
+        results: results files of lm-eval, or folders of them.
+        out: the file to write.
+        samples, all_controls, allow: see `ReportOptions`.
+        chosen: names or patterns of the `task`, `metric`, `model`, `condition` and `language` to
+            report, one or several.
+
+    Raises:
+        LsnError: see `write_report`.
+    """
+    options = ReportOptions(
+        choice=Choice.named(**chosen), samples=samples, all_controls=all_controls,
+        allow=tuple(allow),
+    )  # fmt: skip
+    return write_report(paths_of(results), Path(out), options)
 
 
 def write_report(
@@ -100,7 +139,7 @@ def write_report(
     with whole_file(out, ReportError) as file:
         file.write(content)
     verdicts = tuple(entry.verdict for entry in found)
-    return Written(verdicts, len(runs), len(comparison.panels), tuple(warned))
+    return Written(out, verdicts, len(runs), len(comparison.panels), tuple(warned))
 
 
 def _check(paths: Sequence[Path], out: Path, options: ReportOptions) -> None:

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from lsn_eval.comparing.panels import SIGNS, Mark
 from lsn_eval.tables import Cell, Table
-from lsn_eval.tables.table import SIGNS, Mark
 from lsn_eval.visible_text import visible
 from lsn_eval.wording.lists import counted
 

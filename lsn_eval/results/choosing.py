@@ -41,6 +41,22 @@ class Choice:
     """Their controls and `none` come with them."""
     languages: tuple[str, ...] = ()
 
+    @classmethod
+    def named(cls, **asked: str | Iterable[str] | None) -> Choice:
+        """By `task`, `metric`, `model`, `condition` and `language`: a text each, or several.
+
+        Raises:
+            LsnError: another name.
+        """
+        if unknown := sorted(asked.keys() - _NAMES.keys()):
+            raise LsnError(
+                f"numbers are chosen by {', '.join(_NAMES)}, not by {', '.join(unknown)}"
+            )
+        return cls(**{
+            f"{option}s": (texts,) if isinstance(texts, str) else tuple(texts or ())
+            for option, texts in asked.items()
+        })  # fmt: skip
+
     def rows(self, rows: Sequence[N]) -> list[N]:
         """Those that are meant, in their order.
 

@@ -80,16 +80,19 @@ Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 """One results file or folder, or several."""
 
 
-def read_results(paths: Paths) -> list[Row]:
+def read_results(paths: Paths | Iterable[Row]) -> list[Row]:
     """Rows of results files, and of those in folders at any depth, in the order of the paths.
 
     Of files with the same model, condition, task, mask and dtype the one with the latest date
-    counts; the others are counted in `Row.older`.
+    counts; the others are counted in `Row.older`. Rows are returned as they are.
 
     Raises:
         ResultsError: a path is not there, or a file is no results file of lm-eval.
     """
-    return _newest([row for path in _files(paths) for row in read_file(path).rows])
+    entries = _several(paths)
+    if entries and all(isinstance(entry, Row) for entry in entries):
+        return entries
+    return _newest([row for path in _files(entries) for row in read_file(path).rows])
 
 
 def read_runs(paths: Paths) -> list[RunFile]:
@@ -131,9 +134,29 @@ def read_file(path: Path) -> RunFile:
     return RunFile(path, list(rows_of(path, document)), shown, tasks)
 
 
+def paths_of(given: Paths) -> list[Path]:
+    """A path, or several, one by one.
+
+    Raises:
+        ResultsError: something else.
+    """
+    entries = _several(given)
+    if not all(isinstance(path, str | os.PathLike) for path in entries):
+        raise ResultsError(
+            "paths of results files and folders, or rows of read_results, were expected; "
+            f"{', '.join(sorted({type(entry).__name__ for entry in entries}))} were given"
+        )
+    return list(map(Path, entries))
+
+
+def _several(given: Any) -> list[Any]:
+    alone = isinstance(given, str | os.PathLike) or not isinstance(given, Iterable)
+    return [given] if alone else list(given)
+
+
 def _files(paths: Paths) -> list[Path]:
     found: dict[Path, Path] = {}
-    for path in map(Path, [paths] if isinstance(paths, str | os.PathLike) else paths):
+    for path in paths_of(paths):
         if not (path.is_dir() or path.is_file()):
             raise ResultsError(f"{path} does not exist; give results files of lm-eval or folders")
         inside = sorted(path.rglob("results_*.json")) if path.is_dir() else [path]

@@ -25,12 +25,13 @@ from lsn_eval.statistics.files import read_statistics, write_statistics
 from lsn_eval.statistics.merging import merged
 from lsn_eval.statistics.quantiles import QUANTILES
 from lsn_eval.storage.tensor_files import whole_numbers
+from lsn_eval.wording.shown import Shown
 
 RECORDING_ADVICE = "record it with 'lsn-eval record --statistics all'"
 
 
-@dataclass(frozen=True, eq=False)
-class ActivationStats(StatisticsContent):
+@dataclass(frozen=True, eq=False, repr=False)
+class ActivationStats(Shown, StatisticsContent):
     """Statistics of a model's neurons over texts of several languages.
 
     Raises:
@@ -155,9 +156,12 @@ class ActivationStats(StatisticsContent):
             )
         return self.arrays[hookpoint]
 
-    def __repr__(self) -> str:
-        tokens = ", ".join(f"{language}: {self.tokens[language]}" for language in self.languages)
-        return f"ActivationStats({', '.join(self.hookpoints)}; tokens {tokens})"
+    def summary(self) -> tuple[str, list[list[str]]]:
+        """What was recorded of which model, and the tokens by language."""
+        names = dict.fromkeys(name for at in self.hookpoints for name in self.names(at))
+        rows = [["language", "tokens"], *([x, f"{self.tokens[x]:,}"] for x in self.languages)]
+        of = f"{', '.join(self.hookpoints)} of {self.model.name or 'an unnamed model'}"
+        return f"{of}: {', '.join(names)}", rows
 
     # Fewer, and more ------------------------------------------------------------------------
 
@@ -219,13 +223,23 @@ class ActivationStats(StatisticsContent):
         write_statistics(self, path)
 
     @staticmethod
-    def load(path: str | os.PathLike[str]) -> ActivationStats:
-        """Read a file and check all of it against itself; arrays stay memory-mapped.
+    def load(*given: str | os.PathLike[str] | ActivationStats) -> ActivationStats:
+        """Read a file and check all of it against itself; arrays stay memory-mapped. Several are
+        added up, and statistics are taken as they are.
 
         Raises:
             StatisticsError: not a statistics file, a newer format, or a file that contradicts
                 itself.
         """
+        if len(given) != 1:
+            return ActivationStats.merged([ActivationStats.load(part) for part in given])
+        [path] = given
+        if isinstance(path, ActivationStats):
+            return path
+        if not isinstance(path, str | os.PathLike):
+            raise StatisticsError(
+                f"statistics or their path were expected, not a {type(path).__name__}"
+            )
         content, digest = read_statistics(path)
         try:
             stats = ActivationStats.of(content)

@@ -15,6 +15,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lsn_eval.conditions import Condition
@@ -31,11 +32,16 @@ the answers ready for conditions to come."""
 class Evaluation:
     """Results of one condition after another, by the settings of a sweep.
 
+    Args:
+        objects: arguments of the model class in place of what the settings name.
+
     Raises:
         SweepError: a task or a device that does not exist.
     """
 
-    def __init__(self, settings: SweepSettings, out: Path) -> None:
+    def __init__(
+        self, settings: SweepSettings, out: Path, objects: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         from lsn_eval.harness import plugin
 
         check_device(settings.device)
@@ -43,6 +49,7 @@ class Evaluation:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # as lm-eval's command does
         self._settings = settings
         self._out = out
+        self._objects = objects
         self.configuration = settings.configuration(Condition(), out)
         try:
             with plugin.asked_for(settings.tasks):
@@ -76,7 +83,7 @@ class Evaluation:
         self._seed()
         names = ("batch_size", "max_batch_size", "device")
         model = get_model(MODEL).create_from_arg_obj(
-            self.configuration.model_args,
+            {**self.configuration.model_args, **self._objects},
             {name: getattr(self.configuration, name) for name in names},
         )
         self._counter = AnswerCounter(

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lsn_eval.conditions import Condition
 from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.models.weights import weights_fingerprint
 from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.folder import SweepFolder
 from lsn_eval.sweeping.progress import SweepBar
 from lsn_eval.sweeping.screen import quiet
 from lsn_eval.sweeping.settings import SweepSettings
+from lsn_eval.wording.shown import Shown
 
 
-@dataclass
-class SweepOutcome:
+@dataclass(repr=False)
+class SweepOutcome(Shown):
     """What became of the conditions, by their names."""
 
     finished: dict[str, Path] = field(default_factory=dict)
@@ -29,11 +32,27 @@ class SweepOutcome:
     failed: dict[str, str] = field(default_factory=dict)
     """Reasons."""
 
+    def summary(self) -> tuple[str, list[list[str]]]:
+        """How many finished, and by condition what failed or where the results are."""
+        rows = [["condition", "became", "in or because"]]
+        rows += [[condition, "failed", reason] for condition, reason in self.failed.items()]
+        for condition, file in self.finished.items():
+            before = " before" if condition in self.skipped else ""
+            rows.append([condition, f"finished{before}", str(file)])
+        return f"{len(self.finished)} finished, {len(self.failed)} failed", rows
 
-def run_sweep(settings: SweepSettings, out: Path, *, progress: bool = True) -> SweepOutcome:
+
+def run_sweep(
+    settings: SweepSettings,
+    out: Path,
+    *,
+    objects: Mapping[str, Any] = MappingProxyType({}),
+    progress: bool = True,
+) -> SweepOutcome:
     """Evaluate every condition that is not finished in `out`.
 
-    A condition that fails is recorded, and the others go on.
+    A condition that fails is recorded, and the others go on. `objects` are arguments of the model
+    class in place of what the settings name: a loaded model, its tokenizer, a mask.
 
     Raises:
         LsnError: before the model is loaded, if conditions, mask, tasks or `out` do not fit; after
@@ -42,10 +61,10 @@ def run_sweep(settings: SweepSettings, out: Path, *, progress: bool = True) -> S
     with contextlib.ExitStack() as stack:
         # lm-eval warns whenever it reads the settings, so they are read within.
         screen = stack.enter_context(quiet())
-        mask, folder, outcome, to_do = started(settings, out)
+        mask, folder, outcome, to_do = started(settings, out, objects)
         if not to_do:
             return outcome
-        evaluation = Evaluation(settings, out)
+        evaluation = Evaluation(settings, out, objects)
         stack.enter_context(folder.alone())
         # Others may have been finished meanwhile.
         outcome, to_do = _divided(folder, settings.conditions_of(mask))
@@ -66,12 +85,12 @@ def run_sweep(settings: SweepSettings, out: Path, *, progress: bool = True) -> S
 
 
 def started(
-    settings: SweepSettings, out: Path
+    settings: SweepSettings, out: Path, objects: Mapping[str, Any] = MappingProxyType({})
 ) -> tuple[NeuronMask, SweepFolder, SweepOutcome, list[Condition]]:
     """Everything there is before tasks are looked up: what is finished, and what is to be run."""
-    mask = NeuronMask.load(settings.mask)
+    mask = NeuronMask.load(objects.get("mask", settings.mask))
     conditions = settings.conditions_of(mask)
-    folder = SweepFolder(out, _shared_arguments(settings, out, mask))
+    folder = SweepFolder(out, _shared_arguments(settings, out, mask, objects))
     return mask, folder, *_divided(folder, conditions)
 
 
@@ -90,7 +109,9 @@ def _divided(
     return outcome, to_do
 
 
-def _shared_arguments(settings: SweepSettings, out: Path, mask: NeuronMask) -> dict[str, Any]:
+def _shared_arguments(
+    settings: SweepSettings, out: Path, mask: NeuronMask, objects: Mapping[str, Any]
+) -> dict[str, Any]:
     """Everything that a condition's numbers depend on, but for the condition."""
     import lm_eval
     import torch
@@ -112,7 +133,11 @@ def _shared_arguments(settings: SweepSettings, out: Path, mask: NeuronMask) -> d
         "metadata": _without_condition(configuration.metadata),
         "mask_digest": mask.digest,
         "tasks": list(settings.tasks),
-        "model_files": model_files({**settings.model_args, "pretrained": settings.model}),
+        "model_files": (
+            {"in memory": weights_fingerprint(objects["pretrained"])}
+            if "pretrained" in objects
+            else model_files({**settings.model_args, "pretrained": settings.model})
+        ),
         "data_root": os.environ.get(ENVIRONMENT) or None,
         "versions": {
             "lsn_eval": __version__,

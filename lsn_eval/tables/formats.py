@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from lsn_eval.comparing.panels import SIGNS, Mark
 from lsn_eval.results.signatures import shared_signature
-from lsn_eval.tables.table import SIGNS, Mark, Table
+from lsn_eval.tables.table import Table
 from lsn_eval.visible_text import one_line
 from lsn_eval.wording.text_tables import aligned, markdown_table, markdown_text
 

@@ -7,12 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from lsn_eval.comparing import Comparison, Draws, Panel
-from lsn_eval.comparing.panels import Overall
+from lsn_eval.comparing.panels import Mark, Overall, shift_writer
 from lsn_eval.comparing.selectivity import strength
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION
-from lsn_eval.tables.table import Cell, Mark, Table
-from lsn_eval.tables.views import controls_cell, shift_writer, signatures
+from lsn_eval.tables.table import Cell, Table
+from lsn_eval.tables.views import controls_cell, signatures
 from lsn_eval.wording.numbers import interval, p_value, plain, selectivity
 
 OF_THE_MODEL = frozenset(

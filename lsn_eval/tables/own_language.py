@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lsn_eval.comparing import Draws, Panel
-from lsn_eval.comparing.panels import own_language
-from lsn_eval.tables.table import Cell, Mark, Table
-from lsn_eval.tables.views import controls_cell, default_show, detail, legend, shift_writer
+from lsn_eval.comparing.panels import Mark, own_language, shift_writer
+from lsn_eval.tables.table import Cell, Table
+from lsn_eval.tables.views import controls_cell, default_show, detail, legend
 from lsn_eval.wording.numbers import interval, p_value, selectivity
 
 

@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-Mark = Literal["", "undecided", "refused", "contradicted", "unchanged", "doubtful"]
-"""`undecided`: the interval holds 0. `refused`: no change could be given, or the value does not
-belong beside the others. `contradicted`: the samples give another value than the file.
-`unchanged`: equal to the baseline in every document. `doubtful`: to be compared with the cells
-above and below only with care."""
-
-SIGNS: dict[Mark, str] = {
-    "": "", "undecided": "~", "refused": "!", "contradicted": "!", "unchanged": "=",
-    "doubtful": "?",
-}  # fmt: skip
-"""What stands behind a marked number in plain text."""
+from lsn_eval.comparing.panels import SIGNS, Mark
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lsn_eval.comparing import Change, Draws, Panel
-from lsn_eval.comparing.panels import growth
+from lsn_eval.comparing.panels import Mark, growth, shift_writer
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION
-from lsn_eval.tables.table import Cell, Mark, Table
+from lsn_eval.tables.table import Cell, Table
 from lsn_eval.wording.lists import counted
 from lsn_eval.wording.numbers import interval, p_value, percent, plain, signed, span
 
@@ -239,13 +239,6 @@ def detail(change: Change, draws: Draws) -> str:
         many = counted(len(change.controls), "control")
         parts.append(f"{many} {reach}, rank p = {p_value(change.control_p)}")
     return "; ".join([*parts, *change.obstacles, *change.row.warnings])
-
-
-def shift_writer(scale: str) -> Callable[[float], str]:
-    """A change on the scale as a reader sees it: percent of perplexities."""
-    if scale == "log":
-        return lambda shift: percent(growth(shift)) + " %"
-    return signed
 
 
 def controls_cell(numbers: Sequence[float], write: Callable[[float], str]) -> Cell:

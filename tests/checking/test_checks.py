@@ -20,7 +20,7 @@ from lsn_eval.checking import formats
 from lsn_eval.checking.baseline_files import baseline_text, read_baseline
 from lsn_eval.checking.baselines import BaselineError, Tolerance, make_baseline
 from lsn_eval.checking.checks import check
-from lsn_eval.checking.findings import Finding, Verdict
+from lsn_eval.checking.findings import CheckResult, Finding, Verdict
 from lsn_eval.cli import app
 from lsn_eval.results import read_results
 
@@ -44,7 +44,7 @@ class Checked:
         return CliRunner().invoke(app, ["check", *map(str, arguments)])
 
     def findings(self) -> list[Finding]:
-        return check(read_results([self.results]), read_baseline(self.baseline))
+        return list(check(self.results, self.baseline).findings)
 
     def failing(self) -> list[tuple[str, str, str]]:
         """Verdict, condition and task of what fails; the command's exit status agrees."""
@@ -604,7 +604,7 @@ def test_odd_names_neither_break_the_xml_nor_an_annotation():
     assert "\n" not in line
     assert line.startswith("::error file=b%2Cx%3Ay%25.json,title=lsn-eval check%3A regression,line=3::")  # fmt: skip
     assert "100%25, x::y" in line
-    assert "\n" not in formats.table([finding]).splitlines()[1]
+    assert "\n" not in formats.table(CheckResult((finding,))).splitlines()[1]
 
 
 def test_annotations_stand_at_the_line_of_the_entry(sweep, monkeypatch):

@@ -157,10 +157,18 @@ def test_paths_and_rows_are_compared_alike(tmp_path):
     files = [tmp_path / "none", str(tmp_path / "ade"), tmp_path / "azh"]
     for given in (tmp_path, str(tmp_path), files, expected.rows):
         assert compare(given, draws=QUICK).panels == expected.panels
-    assert repr(expected) == (
-        "<Comparison of 6 numbers:\n  <Panel acc of x_*, org/model in float32, mask "
-        "sha256-aaaaaaaaaaaa: 3 conditions x 2 languages>>"
-    )
+    (panel,) = expected.panels
+    assert repr(expected).startswith("<Comparison of 6 numbers>\n")
+    assert expected.summary()[1][1:] == [
+        ["acc", "x_*", "org/model", "sha256-aaaaaaaaaaaa", "3", "2"]
+    ]
+    assert repr(panel).startswith("<Panel acc of x_*, org/model in float32, mask sha256-aaaaaaaaaa")
+    assert panel.summary()[1] == [
+        ["condition", "de", "zh"],
+        ["none", "0.800", "0.800"],
+        ["de:zero", "-0.300", "0.000="],
+        ["zh:zero", "0.000=", "-0.300"],
+    ]
     header, *lines = csv.reader(io.StringIO("".join(csv_parts(expected))))
     frame = expected.to_frame()
     assert list(frame) == header
@@ -173,7 +181,7 @@ def test_what_is_neither_path_nor_row_is_an_error(tmp_path, given, said):
         write_run(tmp_path, "none", {"x_de": {"acc": [1]}})
         given = [*read_results([tmp_path]), tmp_path]
     with pytest.raises(
-        LsnError, match=f"takes paths .* or rows of read_results; {said} were given"
+        LsnError, match=f"paths of .* or rows of read_results, were expected; {said} were given"
     ):
         compare(given)
 

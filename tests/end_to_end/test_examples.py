@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,3 +58,70 @@ def test_from_text_to_number(tmp_path, small_lm_eval):
     assert zero["lsn_demo_ppl_de"] > 1.2 * none["lsn_demo_ppl_de"]
     assert zero["lsn_demo_ppl_ru"] == pytest.approx(none["lsn_demo_ppl_ru"], rel=0.02)
     assert control["lsn_demo_ppl_de"] < 1.1 * none["lsn_demo_ppl_de"]
+
+
+def notebook_cells() -> list[dict[str, Any]]:
+    return json.loads((EXAMPLES / "notebook.ipynb").read_text("utf-8"))["cells"]
+
+
+def test_the_notebook_is_a_valid_one_without_outputs():
+    notebook = json.loads((EXAMPLES / "notebook.ipynb").read_text("utf-8"))
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert set(notebook) == {"cells", "metadata", "nbformat", "nbformat_minor"}
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[\w-]{1,64}", name) for name in ids)
+    for cell in notebook["cells"]:
+        fields = {"cell_type", "id", "metadata", "source"}
+        if cell["cell_type"] == "code":
+            fields |= {"execution_count", "outputs"}
+            assert (cell["outputs"], cell["execution_count"]) == ([], None)
+        else:
+            assert cell["cell_type"] == "markdown"
+        assert set(cell) == fields
+        assert all(isinstance(line, str) for line in cell["source"])
+
+
+SHOWING = """
+assert answers["none"] != answers["de:zero/nl:p90"], answers
+assert len(outcome.finished) == 7 and not outcome.failed, outcome
+changes = frame.set_index(["condition", "language"]).relative
+for language in ("en", "de", "nl"):
+    own = changes[f"{language}:zero", language]
+    assert own > 0.2, changes
+    assert all(changes[f"{language}:zero", x] < own / 4 for x in ("en", "de", "nl") if x != language)
+assert "<h1" in written.out.read_text("utf-8")
+assert result.passed
+"""
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_texts_to_a_verdict(tmp_path, small_lm_eval):
+    """Every cell in order, and what it ends in shown as a notebook does."""
+    (tmp_path / "texts").symlink_to(EXAMPLES / "texts")
+    source = ["".join(cell["source"]) for cell in notebook_cells() if cell["cell_type"] == "code"]
+    (tmp_path / "cells.json").write_text(json.dumps([*source, SHOWING]))
+    shown = subprocess.run(
+        [sys.executable, "-c", RUN_CELLS], check=False, capture_output=True, text=True,
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(small_lm_eval)},
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stderr[-3000:]
+    html = [line for line in shown.stdout.splitlines() if line.startswith("<")]
+    assert any("lape at mlp.act of lsn_demo" in line for line in html)
+    assert any("passed" in line for line in html)
+
+
+RUN_CELLS = """
+import ast, json
+names = {}
+for source in json.load(open("cells.json")):
+    tree = ast.parse(source)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "cell", "exec"), names)
+    if last is not None:
+        value = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+        if hasattr(value, "_repr_html_") and (page := value._repr_html_()):
+            print(page.replace("\\n", " "))
+        elif hasattr(value, "_repr_png_"):
+            assert value._repr_png_().startswith(b"\\x89PNG")
+"""

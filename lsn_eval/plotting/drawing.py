@@ -1,0 +1,202 @@
+"""`plot`: from results or a mask to a figure, as `lsn-eval plot` draws it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, get_args
+
+from matplotlib.figure import Figure
+
+from lsn_eval.comparing import Comparison, Panel, compare
+from lsn_eval.comparing.panels import own_language
+from lsn_eval.errors import LsnError
+from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.plotting.bars import bars
+from lsn_eval.plotting.dose_curves import dose_curves
+from lsn_eval.plotting.doses import By
+from lsn_eval.plotting.heat_map import heat_map
+from lsn_eval.plotting.lettering import PlotWarning
+from lsn_eval.plotting.mask_figures import layer_map, overlap_map
+from lsn_eval.plotting.notes import remarks
+from lsn_eval.plotting.saving import check_target, save_figure
+from lsn_eval.results import read_results
+from lsn_eval.results.choosing import ALL, Choice
+from lsn_eval.results.rows import NO_CONDITION, Row
+from lsn_eval.results.run_files import Paths
+from lsn_eval.results.scale import scale_of
+from lsn_eval.wording.lists import listed
+
+OF_RESULTS: dict[str, Callable[..., Figure]] = {
+    "heatmap": heat_map,
+    "dose": dose_curves,
+    "bars": bars,
+}
+OF_MASKS = {"layers": layer_map, "overlap": overlap_map}
+
+
+def plot(
+    kind: str,
+    given: Paths | Iterable[Row] | Comparison | NeuronMask,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    labels: Mapping[str, str] | None = None,
+    mask: str | None = None,
+    test: bool = True,
+    by: str | None = None,
+    change: bool = False,
+    **chosen: str | Iterable[str] | None,
+) -> Figure:
+    """A figure of results (`heatmap`, `dose`, `bars`) or of a mask (`layers`, `overlap`).
+
+        plot("heatmap", "sweep")
+        plot("layers", "demo/planted", "layers.png")
+
+    Args:
+        kind: the figure.
+        given: results files, folders, rows or a comparison; or a mask, its file or its name.
+        out: a file to write it to as well: .png, .svg or .pdf.
+        labels: what languages are called, by code.
+        mask: draw the mask whose digest starts so.
+        test: read the samples for intervals; a comparison has them already.
+        by: of `dose`, what the dose is: scale, value, added or neurons.
+        change: of `dose`, draw the change instead of the value.
+        chosen: names or patterns of the `task`, `metric`, `model`, `condition` and `language` to
+            draw, one or several; without a metric the first, of `bars` language accuracy.
+
+    Warns:
+        PlotWarning: what should be known of the figure, such as likely no-ops.
+
+    Raises:
+        LsnError: nothing, or more than one thing, is what was asked for.
+    """
+    if kind not in (*OF_RESULTS, *OF_MASKS):
+        known = ", ".join((*OF_RESULTS, *OF_MASKS))
+        raise LsnError(f"figure {kind!r} is not known; there are {known}")
+    if out is not None:
+        check_target(out)  # before the work
+    if kind in OF_MASKS:
+        if chosen or isinstance(given, Comparison):
+            raise LsnError(f"{kind} is a figure of a mask; a mask, its file or name was expected")
+        loaded = NeuronMask.load(given)  # type: ignore[arg-type]
+        figure = OF_MASKS[kind](loaded, _labels(labels, loaded.languages))
+    elif isinstance(given, NeuronMask):
+        raise LsnError(f"{kind} is a figure of results, and a mask was given")
+    else:
+        figure = _of_results(kind, given, labels, mask, test, Choice.named(**chosen), by, change)
+    if out is not None:
+        save_figure(figure, out)
+    return figure
+
+
+def _of_results(
+    kind: str,
+    given: Paths | Iterable[Row] | Comparison,
+    labels: Mapping[str, str] | None,
+    mask: str | None,
+    test: bool,
+    choice: Choice,
+    by: str | None,
+    change: bool,
+) -> Figure:
+    if by not in (None, *get_args(By)):
+        raise LsnError(f"--by {by}: one of {', '.join(get_args(By))} was expected")
+    there = given.rows if isinstance(given, Comparison) else read_results(given)
+    rows: Sequence[Row] = choice.rows(there)
+    if kind == "bars" and not choice.metrics:
+        rows = _for_bars(replace(choice, metrics=(ALL,)).rows(there))
+    rows = rows if mask is None else _of_mask(rows, mask)
+    languages = {row.language for row in there} | {own_language(row.condition) for row in there}
+    named = _labels(labels, filter(None, languages))
+    if isinstance(given, Comparison):
+        comparison, panels = given, _part(given, rows, choice)
+    else:
+        comparison = compare(rows, test=test, beside=there)
+        panels = list(comparison.panels)
+    together = kind == "dose"
+    panels = _one_of(panels, f"{choice}{mask or ''}" != "", masks_apart=not together)
+    options: dict[str, Any] = {"by": by, "change": change} if together else {}
+    figure = OF_RESULTS[kind](
+        panels if together else panels[0], labels=named, draws=comparison.draws, **options
+    )
+    # Who compared knows what else there is.
+    also = [] if comparison is given else _also(there, panels[0])
+    for note in (*comparison.notes, *remarks(panels), *also):
+        warnings.warn(note, PlotWarning, stacklevel=3)
+    return figure
+
+
+def _part(comparison: Comparison, rows: Sequence[Row], choice: Choice) -> list[Panel]:
+    """The panels that hold one of the rows; what a panel holds was chosen when comparing."""
+    if choice.conditions or choice.languages:
+        raise LsnError(
+            "a comparison is drawn with all its conditions and languages; choose them before: "
+            "compare(results, condition=..., language=...)"
+        )
+    meant = {(row.file, row.task, row.name) for row in rows if row.condition != NO_CONDITION}
+    meant = meant or {(row.file, row.task, row.name) for row in rows}
+    panels = [
+        panel
+        for panel in comparison.panels
+        if any((x.row.file, x.row.task, x.row.name) in meant for x in panel.changes.values())
+    ]
+    if not panels:
+        raise LsnError(f"no finite number in the comparison is meant by {choice}")
+    return panels
+
+
+def _also(rows: Iterable[Row], panel: Panel) -> list[str]:
+    """That there are further metrics."""
+    others = dict.fromkeys(f"{row.metric} of {row.family}" for row in rows if row.usable)
+    others.pop(f"{panel.metric} of {panel.family}", None)
+    return [f"drawn is {panel.title}; there are also {listed(others)}"] if others else []
+
+
+def _labels(names: Mapping[str, str] | None, languages: Iterable[str]) -> dict[str, str]:
+    """Names by code, of languages that are in the data."""
+    there = sorted(set(languages))
+    for code in names or {}:
+        if code not in there:
+            raise LsnError(
+                f"--label names {code}, which is not in the data; there are "
+                f"{', '.join(there) or 'no languages'}"
+            )
+    return dict(names or {})
+
+
+def _of_mask(rows: Sequence[Row], mask: str) -> list[Row]:
+    start = f"sha256-{mask.removeprefix('sha256-')}"
+    masks = {row.mask for row in rows if row.condition != NO_CONDITION}
+    if not any(digest.startswith(start) for digest in masks):
+        there = listed(sorted(masks)) or "none"
+        raise LsnError(f"--mask {mask}: no such mask in the results; there are {there}")
+    return [r for r in rows if r.mask.startswith(start) or r.condition == NO_CONDITION]
+
+
+def _one_of(panels: Sequence[Panel], asked: bool, *, masks_apart: bool) -> list[Panel]:
+    """The first panel, and with `masks_apart=False` those that differ from it in the mask alone.
+
+    Raises:
+        LsnError: something was asked for, and several panels are that.
+    """
+
+    def key(panel: Panel) -> tuple[str, ...]:
+        digest = (panel.mask,) if masks_apart else ()
+        return (panel.model, panel.dtype, panel.family, panel.metric, *digest)
+
+    if asked and len({key(panel) for panel in panels}) > 1:
+        titles = "\n".join(f"  {panel.title}" for panel in panels)
+        raise LsnError(
+            f"that can mean several; say which with --metric, --task, --model and --mask:\n{titles}"
+        )
+    return [panel for panel in panels if key(panel) == key(panels[0])]
+
+
+def _for_bars(rows: Sequence[Row]) -> Sequence[Row]:
+    """Language accuracy; where there is none, the first metric that is no perplexity."""
+    accuracy = [row for row in rows if "language_accuracy" in row.metric]
+    linear = [row for row in rows if scale_of(row.metric) == "linear"]
+    metric = (accuracy or linear or rows)[0].metric
+    return [row for row in rows if row.metric == metric]
