@@ -86,7 +86,7 @@ def report(
     results: Paths,
     out: str | os.PathLike[str],
     *,
-    samples: int = 5,
+    samples: int | None = None,
     all_controls: bool = False,
     allow: Iterable[str] = (),
     **chosen: str | Iterable[str] | None,

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from builders.sweeps import command, sweep_settings, written
 from lm_eval.api.instance import Instance
 from typer.testing import CliRunner
@@ -23,8 +24,9 @@ from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
 from lsn_eval.identification.random import random_mask
 from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.models.loading import load_model
 from lsn_eval.storage.folder_lock import LOCK, only_writer
-from lsn_eval.sweeping import progress
+from lsn_eval.sweeping import progress, sweep
 from lsn_eval.sweeping.estimate import estimate_sweep
 from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.folder import SweepFolder, folder_name, results_in
@@ -164,6 +166,38 @@ def test_finished_conditions_are_skipped_and_changed_arguments_refused(tmp_path,
     (tmp_path / "sweep.json").unlink()
     with pytest.raises(SweepError, match="no sweep wrote"):
         run_sweep(settings(conditions=CONDITIONS), tmp_path)
+
+
+@sweeps
+def test_a_loaded_model_gives_the_numbers_of_one_by_name(tmp_path):
+    """Of scores and of generated text, from a mask as an object; the folder knows the weights."""
+    common = {
+        "tasks": "lsn_demo_ppl_de,lsn_demo_langacc_de", "conditions": "none,de:zero,random1-de:zero",
+        "batch_size": 3, "limit": 4, "progress": False,
+    }  # fmt: skip
+    model, tokenizer = load_model("lsn_demo", dtype="float32", device="cpu")
+    objects = {"model": model, "tokenizer": tokenizer, "mask": NeuronMask.load("demo/planted")}
+    assert len(sweep(tmp_path / "objects", **objects, **common).finished) == 3
+    names = {"model": "lsn_demo", "mask": "demo/planted", "dtype": "float32", "device": "cpu"}
+    sweep(tmp_path / "names", **names, **common)
+    loaded, named = written(tmp_path / "objects"), written(tmp_path / "names")
+    for condition, (results, samples) in named.items():
+        assert loaded[condition][0]["results"] == results["results"]
+        assert loaded[condition][1] == samples
+        for name in ("signature", "seen"):
+            assert loaded[condition][0]["config"]["lsn"][name] == results["config"]["lsn"][name]
+        assert loaded[condition][0]["config"]["device"] == "cpu"
+    with torch.no_grad():
+        next(model.parameters()).mul_(2)
+    with pytest.raises(SweepError, match="model_files was"):
+        sweep(tmp_path / "objects", **objects, **common)
+    for wrong, said in (
+        ({"tokenizer": None}, "without its tokenizer"),
+        ({"dtype": "float32"}, "has its dtype; leave that out"),
+        ({"settings": settings()}, "give one"),
+    ):
+        with pytest.raises(SweepError, match=said):
+            sweep(tmp_path / "wrong", **objects | common | wrong)
 
 
 LINES = """
