@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsn_eval.identification.selection import IdentificationError
-from lsn_eval.models.families import FAMILIES, Family
+from lsn_eval.models.families import FAMILIES, Stack, path_of
 from lsn_eval.models.hookpoints import unwrap
 from lsn_eval.storage.outside_files import Fields, read_json
 from lsn_eval.storage.tensor_files import load_plain_tensors
@@ -37,7 +37,7 @@ class Checkpoint:
         if self.model_type not in FAMILIES:
             raise IdentificationError(
                 f"{self.name}: architecture {self.model_type!r} is not supported; supported are "
-                f"{', '.join(sorted(FAMILIES))}"
+                f"{', '.join(FAMILIES)}"
             )
         if not self.tensors:
             raise IdentificationError(
@@ -45,35 +45,50 @@ class Checkpoint:
                 "it"
             )
 
-    @property
-    def family(self) -> Family:
-        return FAMILIES[self.model_type]
+    def layers(self) -> dict[str, tuple[str, Stack]]:
+        """Path and row of every layer by its name, in order."""
+        found: dict[str, list[tuple[str, Stack]]] = {}
+        for stack in FAMILIES[self.model_type]:
+            for path in stack.layers:
+                here: list[tuple[str, Stack]] = []
+                while f"{path}.{len(here)}.{path_of(stack.up)}.weight" in self.tensors:
+                    here.append((f"{path}.{len(here)}", stack))
+                if here:
+                    found[stack.name] = here
+                    break
+        if not found:
+            raise IdentificationError(
+                f"{self.name} has no layers at {_paths(self.model_type)}, where a "
+                f"{self.model_type} checkpoint has them"
+            )
+        return {
+            f"{name}.{number}" if len(found) > 1 else str(number): layer
+            for name, layers in found.items()
+            for number, layer in enumerate(layers)
+        }
 
-    def layers(self) -> tuple[str, ...]:
-        """Paths of the layers, in order."""
-        for path in self.family.layers:
-            found: list[str] = []
-            while f"{path}.{len(found)}.{self.family.down}.weight" in self.tensors:
-                found.append(f"{path}.{len(found)}")
-            if found:
-                return tuple(found)
-        raise IdentificationError(
-            f"{self.name} has no layers at {' or '.join(self.family.layers)}, where a "
-            f"{self.model_type} checkpoint has them"
-        )
-
-    def neuron_weights(self, layer: str) -> list[torch.Tensor]:
-        """Every weight of the neurons of a layer, each float32 [neuron, weight]: the rows of the
-        gate and up projections that feed a neuron, and its column of the down projection."""
+    def neuron_weights(self, layer: str, stack: Stack) -> list[torch.Tensor]:
+        """Every weight of the neurons of the layer at a path, each float32 [neuron, weight]: the
+        rows of the gate and up projections that feed a neuron, and its column of the down
+        projection."""
         weights = []
-        for path in filter(None, (self.family.up, self.family.gate, self.family.down)):
-            name = f"{layer}.{path}.weight"
+        for linear in (stack.up, stack.gate, stack.down):
+            if linear is None:
+                continue
+            name = f"{layer}.{path_of(linear)}.weight"
             if name not in self.tensors:
                 raise IdentificationError(f"{self.name} has no weight {name}")
             weight = self.tensors[name]().float()
-            neurons_first = (self.model_type in _INPUT_FIRST) == (path == self.family.down)
-            weights.append(weight if neurons_first else weight.T)
+            neurons_first = (self.model_type in _INPUT_FIRST) == (linear == stack.down)
+            weight = weight if neurons_first else weight.T
+            if not isinstance(linear, str):
+                weight = weight[linear.columns(len(weight), attended=0, heads=1)]
+            weights.append(weight)
         return weights
+
+
+def _paths(model_type: str) -> str:
+    return " or ".join(path for stack in FAMILIES[model_type] for path in stack.layers)
 
 
 def open_checkpoint(source: str | os.PathLike[str] | nn.Module) -> Checkpoint:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from lsn_eval.identification.checkpoint_weights import Checkpoint, open_checkpoint
 from lsn_eval.identification.entropy import select_uneven
 from lsn_eval.identification.selection import IdentificationError, Selection
+from lsn_eval.models.families import Stack
 from lsn_eval.models.layout import ModelLayout
+from lsn_eval.wording.lists import listed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,8 +68,8 @@ def parameter_variation(
     base = open_checkpoint(before)
     layers = base.layers()
     rates = np.stack([_rates(base, layers, *entry, equalize) for entry in tuned.items()])
-    model = ModelLayout.numbered(
-        len(layers),
+    model = ModelLayout(
+        tuple(layers),
         {HOOKPOINT: rates.shape[2]},
         type=base.model_type,
         name=base.name,
@@ -86,7 +88,11 @@ def parameter_variation(
 
 
 def _rates(
-    base: Checkpoint, layers: tuple[str, ...], language: str, tuned: Source, equalize: bool
+    base: Checkpoint,
+    layers: Mapping[str, tuple[str, Stack]],
+    language: str,
+    tuned: Source,
+    equalize: bool,
 ) -> NDArray[np.float32]:
     """Rate of change [layer, neuron] of every neuron of the model."""
     after = open_checkpoint(tuned)
@@ -97,18 +103,23 @@ def _rates(
             "checkpoints must come from the one before"
         )
     rates = []
-    for layer, layer_after in zip(layers, after.layers(), strict=True):
+    for layer, layer_after in zip(layers.values(), after.layers().values(), strict=True):
         changed = size = np.zeros(())
-        weights = zip(base.neuron_weights(layer), after.neuron_weights(layer_after), strict=True)
+        weights = zip(base.neuron_weights(*layer), after.neuron_weights(*layer_after), strict=True)
         for old, new in weights:
             if old.shape != new.shape:
                 raise IdentificationError(
-                    f"{layer}: a weight of the checkpoint of {language} has shape "
+                    f"{layer[0]}: a weight of the checkpoint of {language} has shape "
                     f"{list(new.shape)}, and {list(old.shape)} before tuning"
                 )
             changed = changed + (new.double() - old.double()).square().sum(dim=1).numpy()
             size = size + old.double().square().sum(dim=1).numpy()
         rates.append(np.sqrt(np.divide(changed, size, out=np.zeros_like(size), where=size > 0)))
+    if len(widths := {rate.size for rate in rates}) > 1:
+        raise IdentificationError(
+            f"layers of {base.name} are not equally wide at {HOOKPOINT} (of "
+            f"{listed(sorted(widths))} neurons), and a mask holds one width per hookpoint"
+        )
     result = np.stack(rates)
     if not result.any():
         raise IdentificationError(

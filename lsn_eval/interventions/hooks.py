@@ -12,7 +12,7 @@ from torch import nn
 from lsn_eval.errors import InterventionError
 from lsn_eval.interventions.witnesses import Witness
 from lsn_eval.interventions.writers import Operands
-from lsn_eval.models.hookpoints import ModelHookpoints, Site
+from lsn_eval.models.hookpoints import ONCE_A_TEXT, ModelHookpoints, Site
 
 
 class Hook:
@@ -49,17 +49,28 @@ class Hook:
             handle = self.site.module.register_forward_pre_hook(self._before)
         stack.callback(handle.remove)
         stack.callback(self._layer.register_forward_pre_hook(self._count_pass).remove)
+
+    def watch(self, stack: ExitStack) -> None:
+        """Let the witness look until `stack` closes: after whatever else is written."""
         if self._witness is not None:
             self._witness.install(stack)
 
     def check(self) -> None:
-        """Raise InterventionError if the layer ran past the site, in one of its calls or in all."""
-        if self.calls < max(self.passes, 1):
+        """Raise InterventionError if the layer ran past the site, in one of its calls or in all,
+        or called it more than once."""
+        expected = 1 if self.site.hookpoint in ONCE_A_TEXT else max(self.passes, 1)
+        if self.calls < expected:
             missed = f"fired in {self.calls} of {self.passes} calls of its layer"
             raise InterventionError(
                 f"{self.site} was to be written, and {missed if self.calls else 'never fired'}: "
                 "the numbers would be those of an unchanged model. Either the model did not run, "
                 "or it does not always call this module (a fused kernel?): load it without one"
+            )
+        if 0 < self.passes < self.calls:
+            raise InterventionError(
+                f"{self.site} was to be written, and fired {self.calls} times in {self.passes} "
+                "calls of its layer: what was written is more than one thing of the model, and "
+                "perhaps not the one that was meant. Use another hookpoint"
             )
         if self._witness is not None:
             self._witness.check_arrived()
@@ -101,6 +112,8 @@ def installed(written: Iterable[tuple[Hook, Operands]]) -> Iterator[None]:
     with ExitStack() as stack:
         for hook, _ in written:
             hook.install(stack)
+        for hook, _ in written:
+            hook.watch(stack)
         yield
     for hook, operands in written:
         hook.check()

@@ -32,8 +32,11 @@ class Witness:
     def __init__(self, hookpoints: ModelHookpoints, layer: str, columns: torch.Tensor) -> None:
         self._act = hookpoints.site("mlp.act", layer)
         self._down = hookpoints.site("mlp.down_in", layer)
-        self._up = hookpoints.site("mlp.up", layer) if hookpoints.gated else None
-        self._columns = columns
+        gated = hookpoints.has("mlp.gate", layer)
+        self._up = hookpoints.site("mlp.up", layer) if gated else None
+        self._columns = self._up_columns = columns
+        if self._up is not None and self._up.columns is not None:
+            self._up_columns = torch.as_tensor(self._up.columns)[columns]
         self._kinds: set[tuple[int, ...]] = set()
         self.written: torch.Tensor | None = None
         self._factor: torch.Tensor | None = None
@@ -70,15 +73,15 @@ class Witness:
         kind = tuple(length.bit_length() for length in written.shape[:-1])
         if kind in self._kinds:
             return
-        expected = self._compared(written)
+        expected = _of(written, self._columns)
         if self._up is not None:
             if factor is None:
                 raise InterventionError(
                     f"{self._down.module_name} ran and {self._up.module_name} did not: this "
                     "model's MLP is not gated in the way of its family"
                 )
-            expected = expected * self._compared(factor)
-        arrived = self._compared(args[0]).float()
+            expected = expected * _of(factor, self._up_columns)
+        arrived = _of(args[0], self._columns).float()
         if arrived.shape != expected.shape or not torch.allclose(
             arrived, expected.float(), rtol=WITNESS_TOLERANCE, atol=1e-6, equal_nan=True
         ):
@@ -89,7 +92,6 @@ class Witness:
             )
         self._kinds.add(kind)
 
-    def _compared(self, values: torch.Tensor) -> torch.Tensor:
-        if self._columns.device != values.device:
-            self._columns = self._columns.to(values.device)
-        return values.index_select(-1, self._columns)
+
+def _of(values: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    return values.index_select(-1, columns.to(values.device))

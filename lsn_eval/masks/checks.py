@@ -139,22 +139,24 @@ def check_model(mask: MaskContent, hookpoints: ModelHookpoints) -> tuple[str, ..
             f"this mask is of a {made_with.type} model ({made_with.name or 'unnamed'}), and the "
             f"loaded model is a {model.model_type}; {advice}"
         )
-    if made_with.layers != model.layer_names:
-        raise MaskError(
-            f"this mask is of a model with {len(made_with.layers)} layers, and the loaded model "
-            f"has {len(model.layer_names)}; {advice}"
-        )
-    widths = model.widths()
     for hookpoint in mask.hookpoints:
-        if hookpoint not in widths:
+        if hookpoint not in model.sites:
             raise MaskError(
                 f"this mask has neurons at {hookpoint}, which this {model.model_type} model "
-                f"does not have; it has {', '.join(widths)}"
+                f"does not have; it has {', '.join(model.sites)}"
             )
-        if made_with.widths[hookpoint] != widths[hookpoint]:
+    if made_with.layers not in (model.layer_names, model.layers_with(mask.hookpoints)):
+        raise MaskError(
+            f"this mask is of a model with {len(made_with.layers)} layers, and the loaded model "
+            f"has {len(model.layer_names)} ({model.layer_names[0]} to {model.layer_names[-1]}); "
+            f"{advice}"
+        )
+    for hookpoint in mask.hookpoints:
+        width = model.width(hookpoint)
+        if made_with.widths[hookpoint] != width:
             raise MaskError(
                 f"this mask is of a model with {made_with.widths[hookpoint]} neurons per layer at "
-                f"{hookpoint}, and the loaded model has {widths[hookpoint]}; {advice}"
+                f"{hookpoint}, and the loaded model has {width}; {advice}"
             )
     return _doubts(made_with, model)
 

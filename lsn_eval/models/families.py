@@ -1,27 +1,32 @@
 """The rows of supported architectures: where the layers are and what the modules of one are called.
 
 Supporting an architecture is a row in `FAMILIES`. A row is believed only after the loaded model's
-shapes agree with it (`lsn_eval.models.hookpoints.resolve`).
+shapes agree with it (`lsn_eval.models.hookpoints.resolve`). What cannot be supported stands in
+`REFUSED`, with the reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lsn_eval.errors import HookpointError
 
 
 @dataclass(frozen=True)
 class Part:
-    """The outputs of a fused linear layer that make up one hookpoint.
+    """The outputs of a fused linear layer that make up one hookpoint: part `index` of `of`.
 
-    `layout="block"`: part `index` of `of` equal consecutive blocks (GPT-2's `c_attn`).
-    `layout="head"`: within every attention head, block `index` of `of` (BLOOM's
-    `query_key_value`, which interleaves query, key and value head by head).
+    Three parts are query, key and value: the query is as wide as what the output projection
+    takes, key and value share the rest evenly. Two parts are equally wide.
+
+    `layout="block"`: one part after the other (GPT-2's `c_attn`, Phi-3's `gate_up_proj`).
+    `layout="head"`: head by head, the queries that share a key and a value before these two
+    (BLOOM's and Falcon's `query_key_value`; with one key for all queries it is the same as blocks).
     """
 
     module: str
@@ -29,98 +34,314 @@ class Part:
     of: int = 3
     layout: Literal["block", "head"] = "block"
 
-    def columns(self, width: int, heads: int) -> np.ndarray:
-        """Indices [neuron] of this part among the `width` outputs of the fused layer."""
-        if width % self.of or (self.layout == "head" and width % (self.of * heads)):
+    def columns(self, width: int, attended: int, heads: int) -> NDArray[np.int64]:
+        """Indices [neuron] of this part among the `width` outputs of the fused layer.
+
+        Args:
+            attended: inputs of the attention's output projection.
+            heads: query heads.
+        """
+        first = attended if self.of == 3 else width // self.of
+        rest = (width - first) // (self.of - 1)
+        sizes = [first, *[rest] * (self.of - 1)]
+        groups = 1 if self.layout == "block" else rest * heads // first
+        if rest < 1 or groups < 1 or sum(sizes) != width or any(size % groups for size in sizes):
             raise HookpointError(
-                f"{self.module} has {width} outputs, which do not split into {self.of} equal "
-                f"parts{f' of {heads} heads' if self.layout == 'head' else ''}: this model's "
-                "layout differs from the row of its family in lsn_eval/models/families.py"
+                f"{self.module} has {width} outputs, which do not split into {self.of} parts, the "
+                f"first {first} wide{f', over {heads} heads' if self.layout == 'head' else ''}: "
+                "this model's layout differs from its row in lsn_eval/models/families.py"
             )
-        if self.layout == "block":
-            size = width // self.of
-            return np.arange(self.index * size, (self.index + 1) * size)
-        head_width = width // (self.of * heads)
-        shape = (heads, self.of, head_width)
-        return np.arange(width).reshape(shape)[:, self.index, :].reshape(-1)
+        ends = np.cumsum([0, *sizes]) // groups
+        wanted = slice(ends[self.index], ends[self.index + 1])
+        return np.arange(width).reshape(groups, -1)[:, wanted].reshape(-1)
+
+
+Linear = str | Part
+
+
+def path_of(linear: Linear) -> str:
+    """Where the linear layer is, of which this may be a part."""
+    return linear if isinstance(linear, str) else linear.module
 
 
 @dataclass(frozen=True)
-class Family:
-    """One architecture: paths of its modules. All but `layers` are relative to a layer.
+class Attention:
+    """Paths of query, key, value and output projection."""
 
-    `layers` lists the paths at which the stack of layers may sit, seen from the model: the first
-    that exists is used, so that a text model and its multimodal wrapper can share a row.
-    `gate` is None for an MLP whose activation feeds the down projection directly.
+    q: Linear
+    k: Linear
+    v: Linear
+    o: str
+
+    @staticmethod
+    def named(pattern: str, names: str) -> Attention:
+        """The path of each is `pattern` with its name in the place of `{}`."""
+        q, k, v, o = map(pattern.format, names.split())
+        return Attention(q, k, v, o)
+
+    @staticmethod
+    def fused(module: str, o: str, layout: Literal["block", "head"] = "block") -> Attention:
+        """Query, key and value are parts of one linear layer."""
+        q, k, v = (Part(module, index, layout=layout) for index in range(3))
+        return Attention(q, k, v, o)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack of layers: paths of its modules. All but `layers` are relative to a layer.
+
+    `layers` lists the paths at which the stack may sit, seen from the model: the first that exists
+    is used, so that a text model and its multimodal wrapper can share a row. `gate` is None for an
+    MLP whose activation feeds the down projection directly. `cross` is the attention to an encoder.
+    `sometimes` are hookpoints that a layer may lack.
     """
 
     layers: tuple[str, ...]
     act: str
-    up: str
+    gate: Linear | None
+    up: Linear
     down: str
-    gate: str | None
-    q: str | Part
-    k: str | Part
-    v: str | Part
-    o: str
+    attention: Attention
+    cross: Attention | None = None
+    sometimes: tuple[str, ...] = ()
+    name: Literal["", "encoder", "decoder"] = ""
+    """Goes before the numbers of the layers where a model has several stacks."""
 
-    def linears(self) -> dict[str, str | Part]:
+    def linears(self) -> dict[str, Linear]:
         """Linear layer (or part of one) whose output each hookpoint is."""
-        gate: dict[str, str | Part] = {} if self.gate is None else {"mlp.gate": self.gate}
-        return gate | {
-            "mlp.up": self.up,
-            "mlp.down": self.down,
-            "attn.q": self.q,
-            "attn.k": self.k,
-            "attn.v": self.v,
-            "attn.o": self.o,
-        }
+        named: dict[str, Linear | None]
+        named = {"mlp.gate": self.gate, "mlp.up": self.up, "mlp.down": self.down}
+        for kind, attention in (("attn", self.attention), ("cross", self.cross)):
+            if attention is not None:
+                named |= {f"{kind}.{of}": getattr(attention, of) for of in "qkvo"}
+        return {hookpoint: linear for hookpoint, linear in named.items() if linear is not None}
 
 
-_LLAMA = Family(
-    layers=("model.layers", "model.language_model.layers", "language_model.model.layers", "layers"),
+Family = tuple[Stack, ...]
+"""The stacks of an architecture. Of two with one name, the later is used where its `up` exists."""
+
+
+def _with_decoder(encoder: Stack, decoder: Stack) -> Family:
+    return replace(encoder, name="encoder"), replace(decoder, name="decoder")
+
+
+_SELF = Attention.named("self_attn.{}", "q_proj k_proj v_proj o_proj")
+_SELF_OUT = replace(_SELF, o="self_attn.out_proj")
+_MODEL = ("model.layers", "model.language_model.layers", "language_model.model.layers", "layers")
+_TRANSFORMER = ("transformer.h", "h")
+
+_LLAMA = Stack(
+    layers=_MODEL,
     act="mlp.act_fn",
     gate="mlp.gate_proj",
     up="mlp.up_proj",
     down="mlp.down_proj",
-    q="self_attn.q_proj",
-    k="self_attn.k_proj",
-    v="self_attn.v_proj",
-    o="self_attn.o_proj",
+    attention=_SELF,
 )
-_GPT2 = Family(
-    layers=("transformer.h", "h"),
+_UNGATED_LLAMA = replace(_LLAMA, gate=None)
+_PHI = Stack(
+    layers=_MODEL,
+    act="mlp.activation_fn",
+    gate=None,
+    up="mlp.fc1",
+    down="mlp.fc2",
+    attention=replace(_SELF, o="self_attn.dense"),
+)
+_FUSED_GATE = replace(
+    _LLAMA,
+    act="mlp.activation_fn",
+    gate=Part("mlp.gate_up_proj", 0, of=2),
+    up=Part("mlp.gate_up_proj", 1, of=2),
+)
+_FALCON_H1 = replace(
+    _LLAMA,
+    act="feed_forward.act_fn",
+    gate="feed_forward.gate_proj",
+    up="feed_forward.up_proj",
+    down="feed_forward.down_proj",
+)
+_GPT2 = Stack(
+    layers=_TRANSFORMER,
     act="mlp.act",
     gate=None,
     up="mlp.c_fc",
     down="mlp.c_proj",
-    q=Part("attn.c_attn", 0),
-    k=Part("attn.c_attn", 1),
-    v=Part("attn.c_attn", 2),
-    o="attn.c_proj",
+    attention=Attention.fused("attn.c_attn", "attn.c_proj"),
 )
-_BLOOM = Family(
-    layers=("transformer.h", "h"),
-    act="mlp.gelu_impl",
+_GPT_NEO = replace(
+    _GPT2,
+    attention=Attention.named("attn.attention.{}", "q_proj k_proj v_proj out_proj"),
+)
+_GPTJ = Stack(
+    layers=_TRANSFORMER,
+    act="mlp.act",
+    gate=None,
+    up="mlp.fc_in",
+    down="mlp.fc_out",
+    attention=Attention.named("attn.{}", "q_proj k_proj v_proj out_proj"),
+)
+_GPT_NEOX = Stack(
+    layers=("gpt_neox.layers", "layers"),
+    act="mlp.act",
     gate=None,
     up="mlp.dense_h_to_4h",
     down="mlp.dense_4h_to_h",
-    q=Part("self_attention.query_key_value", 0, layout="head"),
-    k=Part("self_attention.query_key_value", 1, layout="head"),
-    v=Part("self_attention.query_key_value", 2, layout="head"),
-    o="self_attention.dense",
+    attention=Attention.fused("attention.query_key_value", "attention.dense", "head"),
+)
+_FALCON = replace(
+    _GPT_NEOX,
+    layers=_TRANSFORMER,
+    attention=Attention.fused("self_attention.query_key_value", "self_attention.dense", "head"),
+)
+_MPT = Stack(
+    layers=("transformer.blocks", "blocks"),
+    act="ffn.act",
+    gate=None,
+    up="ffn.up_proj",
+    down="ffn.down_proj",
+    attention=Attention.fused("attn.Wqkv", "attn.out_proj"),
+)
+_XGLM = Stack(
+    layers=("model.layers", "layers"),
+    act="activation_fn",
+    gate=None,
+    up="fc1",
+    down="fc2",
+    attention=_SELF_OUT,
+)
+_BERT = Stack(
+    layers=("bert.encoder.layer", "encoder.layer"),
+    act="intermediate.intermediate_act_fn",
+    gate=None,
+    up="intermediate.dense",
+    down="output.dense",
+    attention=Attention.named("attention.{}", "self.query self.key self.value output.dense"),
+)
+_ROBERTA = replace(_BERT, layers=("roberta.encoder.layer", "encoder.layer"))
+_DEBERTA = replace(
+    _BERT,
+    layers=("deberta.encoder.layer", "encoder.layer"),
+    attention=Attention.named(
+        "attention.{}", "self.query_proj self.key_proj self.value_proj output.dense"
+    ),
+)
+_MODERNBERT = Stack(
+    layers=("model.layers", "layers"),
+    act="mlp.act",
+    gate=Part("mlp.Wi", 0, of=2),
+    up=Part("mlp.Wi", 1, of=2),
+    down="mlp.Wo",
+    attention=Attention.fused("attn.Wqkv", "attn.Wo"),
+)
+_BART = _with_decoder(
+    replace(_XGLM, layers=("model.encoder.layers", "encoder.layers")),
+    replace(
+        _XGLM,
+        layers=("model.decoder.layers", "decoder.layers"),
+        cross=Attention.named("encoder_attn.{}", "q_proj k_proj v_proj out_proj"),
+    ),
 )
 
+
+def _t5(gated: bool) -> Family:
+    def stack(name: str, mlp: str) -> Stack:
+        return Stack(
+            layers=(f"{name}.block",),
+            act=f"{mlp}.act",
+            gate=f"{mlp}.wi_0" if gated else None,
+            up=f"{mlp}.wi_1" if gated else f"{mlp}.wi",
+            down=f"{mlp}.wo",
+            attention=Attention.named("layer.0.SelfAttention.{}", "q k v o"),
+        )
+
+    cross = Attention.named("layer.1.EncDecAttention.{}", "q k v o")
+    decoder = replace(stack("decoder", "layer.2.DenseReluDense"), cross=cross)
+    return _with_decoder(stack("encoder", "layer.1.DenseReluDense"), decoder)
+
+
+_T5 = (*_t5(gated=False), *_t5(gated=True))  # one type, and its config says which
+
 FAMILIES: Mapping[str, Family] = {
-    "bloom": _BLOOM,
-    "gemma": _LLAMA,
-    "gemma2": _LLAMA,
-    "gemma3": _LLAMA,
-    "gemma3_text": _LLAMA,
-    "gpt2": _GPT2,  # mGPT is a GPT-2
-    "llama": _LLAMA,
-    "mistral": _LLAMA,
-    "qwen2": _LLAMA,
-    "qwen3": _LLAMA,
+    "apertus": (_UNGATED_LLAMA,),
+    "bart": _BART,
+    "bert": (_BERT,),
+    "bloom": (replace(_FALCON, act="mlp.gelu_impl"),),
+    "cohere": (_LLAMA,),
+    "cohere2": (_LLAMA,),
+    "deberta-v2": (_DEBERTA,),
+    "electra": (replace(_BERT, layers=("electra.encoder.layer", "encoder.layer")),),
+    "ernie4_5": (_LLAMA,),
+    "exaone4": (_LLAMA,),
+    "falcon": (_FALCON,),
+    "falcon_h1": (_FALCON_H1,),
+    "gemma": (_LLAMA,),
+    "gemma2": (_LLAMA,),
+    "gemma3": (_LLAMA,),
+    "gemma3_text": (_LLAMA,),
+    "gemma3n_text": (_LLAMA,),
+    "glm4": (_FUSED_GATE,),
+    "gpt2": (_GPT2,),  # mGPT is a GPT-2
+    "gpt_bigcode": (
+        replace(_GPT2, attention=Attention.fused("attn.c_attn", "attn.c_proj", "head")),
+    ),
+    "gpt_neo": (_GPT_NEO,),
+    "gpt_neox": (_GPT_NEOX,),
+    "gptj": (_GPTJ,),
+    "granite": (_LLAMA,),
+    "helium": (_LLAMA,),
+    "hunyuan_v1_dense": (_LLAMA,),
+    "llama": (_LLAMA,),
+    "m2m_100": _BART,  # NLLB is one
+    "mbart": _BART,
+    "ministral": (_LLAMA,),
+    "ministral3": (_LLAMA,),
+    "mistral": (_LLAMA,),
+    "modernbert": (_MODERNBERT,),
+    "mpt": (_MPT,),
+    "mt5": _T5,
+    "nemotron": (_UNGATED_LLAMA,),
+    "olmo": (_LLAMA,),
+    "olmo2": (_LLAMA,),
+    "olmo3": (_LLAMA,),
+    "opt": (replace(_XGLM, layers=("model.decoder.layers", "decoder.layers")),),
+    "phi": (_PHI,),
+    "phi3": (
+        replace(_FUSED_GATE, attention=Attention.fused("self_attn.qkv_proj", "self_attn.o_proj")),
+    ),
+    "qwen2": (_LLAMA,),
+    "qwen3": (_LLAMA,),
+    "roberta": (_ROBERTA,),
+    "smollm3": (_LLAMA,),
+    "stablelm": (_LLAMA,),
+    "starcoder2": (replace(_GPT2, layers=_MODEL, attention=_SELF),),
+    "t5": _T5,
+    "umt5": _T5,
+    "xglm": (_XGLM,),
+    "xlm-roberta": (_ROBERTA,),
+    "xlm-roberta-xl": (_ROBERTA,),
 }
-"""Rows by `config.model_type`. Each is held against its weights by `tests/test_hookpoints.py`."""
+"""Rows by `config.model_type`. Each is held against its weights by `tests/models/test_rows.py`."""
+
+_EXPERTS = "its MLPs are experts, of which each token runs through a few: a neuron needs an expert"
+
+REFUSED: Mapping[str, str] = {
+    "dbrx": _EXPERTS,
+    "deepseek_v3": _EXPERTS,
+    "ernie4_5_moe": _EXPERTS,
+    "glm4_moe": _EXPERTS,
+    "gpt_oss": _EXPERTS,
+    "granitemoe": _EXPERTS,
+    "hunyuan_v1_moe": _EXPERTS,
+    "jamba": _EXPERTS,
+    "llama4_text": _EXPERTS,
+    "mamba": "it has no MLP and no attention, but a scan",
+    "minimax": _EXPERTS,
+    "mixtral": _EXPERTS,
+    "nllb-moe": _EXPERTS,
+    "olmoe": _EXPERTS,
+    "phimoe": _EXPERTS,
+    "qwen2_moe": _EXPERTS,
+    "qwen3_moe": _EXPERTS,
+    "qwen3_next": _EXPERTS,
+}
+"""Why there is no row, by `config.model_type`."""

@@ -6,21 +6,24 @@ Where they are in an architecture says its row in `lsn_eval.models.families`.
 - `mlp.act`: output of the activation function (Tang et al. 2024's neuron; the default)
 - `mlp.down_in`: input of the down projection: gate times up, or `mlp.act` without a gate
 - `mlp.gate`, `mlp.up`, `mlp.down`, `attn.q`, `attn.k`, `attn.v`, `attn.o`: output of a linear layer
+- `cross.q`, `cross.k`, `cross.v`, `cross.o`: the same of a decoder's attention to its encoder
 
 This module imports no torch: masks and checks use its names alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lsn_eval.errors import HookpointError
-from lsn_eval.models.families import FAMILIES, Family
+from lsn_eval.models.families import FAMILIES, REFUSED, Family, Linear, Stack, path_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,17 +38,26 @@ HOOKPOINTS = (
     "attn.k",
     "attn.v",
     "attn.o",
+    "cross.q",
+    "cross.k",
+    "cross.v",
+    "cross.o",
 )
 """Every hookpoint, in the order in which a layer's figures are shown."""
 
 HOOKPOINT_GROUPS = {
-    "linear": HOOKPOINTS[2:],
-    "mlp": tuple(at for at in HOOKPOINTS[2:] if at.startswith("mlp.")),
-    "attn": tuple(at for at in HOOKPOINTS[2:] if at.startswith("attn.")),
+    "linear": tuple(at for at in HOOKPOINTS[2:] if not at.startswith("cross.")),
+    **{
+        group: tuple(at for at in HOOKPOINTS[2:] if at.startswith(f"{group}."))
+        for group in ("mlp", "attn", "cross")
+    },
 }
 """Names for the outputs of several linear layers, as many of them as there are."""
 
 DEFAULT_HOOKPOINT = "mlp.act"
+
+ONCE_A_TEXT = frozenset({"cross.k", "cross.v"})
+"""Hookpoints that a decoder may compute once and keep, while its layers run for each new token."""
 
 
 def expanded(names: Sequence[str], there: Collection[str]) -> tuple[str, ...]:
@@ -71,7 +83,7 @@ class Site:
     side: Literal["input", "output"]
     width: int
     extent: int
-    columns: np.ndarray | None = None
+    columns: NDArray[np.int64] | None = None
 
     def __str__(self) -> str:
         return f"{self.hookpoint} of layer {self.layer} ({self.side} of {self.module_name})"
@@ -82,7 +94,6 @@ class ModelHookpoints:
     """Every site of a loaded model: `sites[hookpoint][layer]`."""
 
     model_type: str
-    gated: bool
     sites: Mapping[str, Mapping[str, Site]]
     layers: Mapping[str, nn.Module]
     name: str | None = None
@@ -92,27 +103,50 @@ class ModelHookpoints:
 
     @cached_property
     def layer_names(self) -> tuple[str, ...]:
-        return tuple(self.sites[DEFAULT_HOOKPOINT])
+        return tuple(self.layers)
 
-    def widths(self) -> dict[str, int]:
-        """Neurons per layer of each hookpoint."""
-        return {
-            hookpoint: next(iter(layers.values())).width for hookpoint, layers in self.sites.items()
-        }
+    def layers_with(self, hookpoints: Iterable[str]) -> tuple[str, ...]:
+        """Layers that have any of these hookpoints, in the model's order."""
+        having = set(chain.from_iterable(self.sites.get(at, ()) for at in hookpoints))
+        return tuple(name for name in self.layers if name in having)
+
+    def has(self, hookpoint: str, layer: str) -> bool:
+        return layer in self.sites.get(hookpoint, {})
+
+    def width(self, hookpoint: str) -> int:
+        """Neurons of a hookpoint in every layer that has it; an error if they are not as many."""
+        sites = self._at(hookpoint).values()
+        widths = {site.width: site for site in sites}
+        if len(widths) > 1:
+            raise HookpointError(
+                f"layers of this {self.model_type} model are not equally wide at {hookpoint} ("
+                + ", ".join(f"{width} in layer {site.layer}" for width, site in widths.items())
+                + "), and masks and statistics hold one width per hookpoint; use another hookpoint"
+            )
+        return next(iter(widths))
 
     def site(self, hookpoint: str, layer: str) -> Site:
         """The site of `hookpoint` in `layer`; an error that lists what there is, if it has none."""
+        sites = self._at(hookpoint)
+        if layer not in self.layers:
+            raise HookpointError(
+                f"layer {layer!r} does not exist in this {self.model_type} model; it has layers "
+                f"{self.layer_names[0]} to {self.layer_names[-1]}"
+            )
+        if layer not in sites:
+            raise HookpointError(
+                f"layer {layer} of this {self.model_type} model has no {hookpoint}; it is in "
+                f"layers {', '.join(sites)}"
+            )
+        return sites[layer]
+
+    def _at(self, hookpoint: str) -> Mapping[str, Site]:
         if hookpoint not in self.sites:
             raise HookpointError(
                 f"hookpoint {hookpoint!r} does not exist in this {self.model_type} model; it has "
                 f"{', '.join(self.sites)}"
             )
-        if layer not in self.sites[hookpoint]:
-            raise HookpointError(
-                f"layer {layer!r} does not exist in this {self.model_type} model; it has layers "
-                f"{self.layer_names[0]} to {self.layer_names[-1]}"
-            )
-        return self.sites[hookpoint][layer]
+        return self.sites[hookpoint]
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -141,52 +175,62 @@ def resolve(model: nn.Module) -> ModelHookpoints:
         raise HookpointError(
             f"a Hugging Face model with config.model_type was expected, not {type(model).__name__}"
         )
+    if model_type in REFUSED:
+        raise HookpointError(
+            f"architecture {model_type!r} is not supported: {REFUSED[model_type]}; supported are "
+            f"{', '.join(FAMILIES)}"
+        )
     if model_type not in FAMILIES:
         raise HookpointError(_missing_row(model, model_type))
-    family = FAMILIES[model_type]
-    layers_path, layers = _layers(model, model_type, family)
+    stacks = _stacks(model, model_type, FAMILIES[model_type])
     text_config = model.config.get_text_config()  # type: ignore[union-attr,operator]
     heads = getattr(text_config, "num_attention_heads", 1)
 
     sites: dict[str, dict[str, Site]] = {hookpoint: {} for hookpoint in HOOKPOINTS}
+    layers: dict[str, nn.Module] = {}
     owners: dict[int, str] = {}
-    for number, layer in enumerate(layers):
-        for site in _layer_sites(family, layer, str(number), f"{layers_path}.{number}", heads):
-            owner = owners.setdefault(id(site.module), str(number))
-            if owner != str(number):
-                raise HookpointError(
-                    f"layers {owner} and {number} share the module {site.module_name}, so that "
-                    f"{site.hookpoint} cannot be told apart between them; give each layer a "
-                    "module of its own"
-                )
-            sites[site.hookpoint][site.layer] = site
-    sites = {hookpoint: by_layer for hookpoint, by_layer in sites.items() if by_layer}
-    for hookpoint, by_layer in sites.items():
-        widths = {site.width for site in by_layer.values()}
-        if len(widths) > 1 or len(by_layer) != len(layers):
-            raise HookpointError(
-                f"{hookpoint} is not alike in every layer of this {model_type} model (widths "
-                f"{sorted(widths)}); one width per hookpoint is supported"
-            )
+    for path, stack, modules in stacks:
+        for number, layer in enumerate(modules):
+            name = f"{stack.name}.{number}" if len(stacks) > 1 else str(number)
+            layers[name] = layer
+            for site in _layer_sites(stack, layer, name, f"{path}.{number}", heads):
+                owner = owners.setdefault(id(site.module), name)
+                if owner != name:
+                    raise HookpointError(
+                        f"layers {owner} and {name} share the module {site.module_name}, so that "
+                        f"{site.hookpoint} cannot be told apart between them; give each layer a "
+                        "module of its own"
+                    )
+                sites[site.hookpoint][name] = site
     return ModelHookpoints(
         model_type,
-        gated=family.gate is not None,
-        sites=sites,
-        layers={str(number): layer for number, layer in enumerate(layers)},
+        sites={hookpoint: by_layer for hookpoint, by_layer in sites.items() if by_layer},
+        layers=layers,
         name=getattr(model.config, "_name_or_path", None) or None,
         revision=getattr(model.config, "_commit_hash", None),
     )
 
 
-def _layers(model: nn.Module, model_type: str, family: Family) -> tuple[str, list[nn.Module]]:
-    for path in family.layers:
-        stack = _submodule(model, path)
-        if stack is not None and (layers := list(stack.children())):
-            return path, layers
-    raise HookpointError(
-        f"this {model_type} model ({type(model).__name__}) has no layers at "
-        f"{' or '.join(family.layers)}; its row in lsn_eval/models/families.py does not fit it"
-    )
+def _stacks(
+    model: nn.Module, model_type: str, family: Family
+) -> list[tuple[str, Stack, list[nn.Module]]]:
+    """The stacks of the family that this model has: path, row and layers of each."""
+    found: dict[str, tuple[str, Stack, list[nn.Module]]] = {}
+    for stack in family:
+        for path in stack.layers:
+            module = _submodule(model, path)
+            if module is None or not (layers := list(module.children())):
+                continue
+            if stack.name not in found or _submodule(layers[0], path_of(stack.up)) is not None:
+                found[stack.name] = path, stack, layers
+            break
+    if not found:
+        raise HookpointError(
+            f"this {model_type} model ({type(model).__name__}) has no layers at "
+            f"{' or '.join(path for stack in family for path in stack.layers)}; its row in "
+            "lsn_eval/models/families.py does not fit it"
+        )
+    return list(found.values())
 
 
 def _submodule(module: nn.Module, path: str) -> nn.Module | None:
@@ -197,7 +241,7 @@ def _submodule(module: nn.Module, path: str) -> nn.Module | None:
 
 
 def _layer_sites(
-    family: Family, layer: nn.Module, number: str, prefix: str, heads: int
+    stack: Stack, layer: nn.Module, name: str, prefix: str, heads: int
 ) -> Iterator[Site]:
     def module(path: str) -> nn.Module:
         found = _submodule(layer, path)
@@ -208,24 +252,31 @@ def _layer_sites(
             )
         return found
 
-    inputs, _ = _shape(module(family.down), f"{prefix}.{family.down}")
-    for path in filter(None, (family.up, family.gate)):
+    def output(hookpoint: str, linear: Linear) -> Site:
+        path = path_of(linear)
         _, outputs = _shape(module(path), f"{prefix}.{path}")
-        if outputs != inputs:
-            raise HookpointError(
-                f"{prefix}.{path} has {outputs} outputs but {prefix}.{family.down} takes {inputs} "
-                "inputs: its row in lsn_eval/models/families.py does not fit it"
-            )
-    act, down = f"{prefix}.{family.act}", f"{prefix}.{family.down}"
-    yield Site("mlp.act", number, module(family.act), act, "output", inputs, inputs)
-    yield Site("mlp.down_in", number, module(family.down), down, "input", inputs, inputs)
-    for hookpoint, place in family.linears().items():
-        path = place if isinstance(place, str) else place.module
-        name = f"{prefix}.{path}"
-        _, outputs = _shape(module(path), name)
-        columns = None if isinstance(place, str) else place.columns(outputs, heads)
+        columns = None
+        if not isinstance(linear, str):
+            attended, _ = _shape(module(stack.attention.o), f"{prefix}.{stack.attention.o}")
+            columns = linear.columns(outputs, attended, heads)
         width = outputs if columns is None else len(columns)
-        yield Site(hookpoint, number, module(path), name, "output", width, outputs, columns)
+        full = f"{prefix}.{path}"
+        return Site(hookpoint, name, module(path), full, "output", width, outputs, columns)
+
+    act, down = f"{prefix}.{stack.act}", f"{prefix}.{stack.down}"
+    inputs, _ = _shape(module(stack.down), down)
+    yield Site("mlp.act", name, module(stack.act), act, "output", inputs, inputs)
+    yield Site("mlp.down_in", name, module(stack.down), down, "input", inputs, inputs)
+    for hookpoint, linear in stack.linears().items():
+        if hookpoint in stack.sometimes and _submodule(layer, path_of(linear)) is None:
+            continue
+        site = output(hookpoint, linear)
+        if hookpoint in ("mlp.up", "mlp.gate") and site.width != inputs:
+            raise HookpointError(
+                f"{site.module_name} has {site.width} outputs but {down} takes {inputs} inputs: "
+                "its row in lsn_eval/models/families.py does not fit it"
+            )
+        yield site
 
 
 def _shape(linear: nn.Module, name: str) -> tuple[int, int]:
@@ -250,9 +301,9 @@ def _missing_row(model: nn.Module, model_type: str) -> str:
     inside = [name for name, _ in layers[0].named_modules() if name] if layers else []
     return (
         f"architecture {model_type!r} is not supported; supported are "
-        f"{', '.join(sorted(FAMILIES))}. To add it, put a row into FAMILIES in "
+        f"{', '.join(FAMILIES)}. To add it, put a row into FAMILIES in "
         "lsn_eval/models/families.py:\n"
-        f'    "{model_type}": Family(layers=("{path}",), act=..., gate=... or None, up=..., '
-        "down=..., q=..., k=..., v=..., o=...)\n"
+        f'    "{model_type}": (Stack(layers=("{path}",), act=..., gate=... or None, up=..., '
+        "down=..., attention=Attention(q=..., k=..., v=..., o=...)),)\n"
         f"where each name is one of the modules of a layer: {', '.join(inside) or 'none found'}"
     )

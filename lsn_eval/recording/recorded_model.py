@@ -27,19 +27,19 @@ class RecordedModel:
         if not self.hookpoints:
             raise RecordingError("no hookpoint was given; at least one was expected")
         self.full = unwrap(model)
+        widths = {hookpoint: found.width(hookpoint) for hookpoint in self.hookpoints}
+        layers = found.layers_with(self.hookpoints)
         self.sites: list[Site] = [
-            found.site(hookpoint, layer)
-            for hookpoint in self.hookpoints
-            for layer in found.layer_names
+            found.site(hookpoint, layer) for hookpoint in self.hookpoints for layer in layers
         ]
         self.backbone = self._backbone()
         config: Any = self.full.config
         self.described = ModelLayout(
-            layers=found.layer_names,
-            widths={hookpoint: found.widths()[hookpoint] for hookpoint in self.hookpoints},
+            layers=layers,
+            widths=widths,
             type=found.model_type,
-            name=getattr(config, "_name_or_path", None) or None,
-            revision=getattr(config, "_commit_hash", None),
+            name=found.name,
+            revision=found.revision,
         )
         text_config = config.get_text_config()
         positions = getattr(text_config, "max_position_embeddings", None)
@@ -80,7 +80,10 @@ class RecordedModel:
                 "tokenised for another one"
             )
         mask = None if attention is None else attention.to(self.device)
-        self.backbone(input_ids=ids.to(self.device), attention_mask=mask, use_cache=False)
+        given = {"input_ids": ids.to(self.device), "attention_mask": mask}
+        if self.full.config.is_encoder_decoder:  # type: ignore[union-attr]
+            given |= {f"decoder_{name}": tensor for name, tensor in given.items()}
+        self.backbone(**given, use_cache=False)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

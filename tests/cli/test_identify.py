@@ -115,7 +115,7 @@ def test_output_folder_is_checked_before_any_work(tmp_path):
 
 
 def test_parameter_variation_needs_no_statistics(tmp_path):
-    from builders.models import tiny_model
+    from builders.architectures import tiny_model
     from builders.tuned import PLANTED, tune
 
     before = tiny_model("llama")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import typer
-from builders.models import tiny_model
+from builders.architectures import tiny_model
 from builders.reference import REFERENCE, needs_reference
 from typer.testing import CliRunner
 
@@ -311,7 +311,7 @@ import sys
 sys.path[:0] = [{tests!r}]
 import torch
 torch.set_num_threads(1)
-from builders.models import tiny_model
+from builders.architectures import tiny_model
 from lsn_eval.recording import record
 ids = torch.randint(0, 256, (4_000,), generator=torch.Generator().manual_seed(0))
 record(tiny_model("llama"), None, {{"de": ids, "fr": (ids[:100] + 7) % 256}},

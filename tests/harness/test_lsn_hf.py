@@ -10,7 +10,8 @@ import sqlite3
 import lm_eval
 import pytest
 import torch
-from builders.models import tiny_mask, tiny_model
+from builders.architectures import tiny_model
+from builders.masks import tiny_mask
 from datasets import Dataset
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM

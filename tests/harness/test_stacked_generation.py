@@ -9,7 +9,8 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from builders.models import hooks_of, tiny_mask, tiny_model
+from builders.architectures import tiny_model
+from builders.masks import hooks_of, tiny_mask
 from builders.sweeps import sweep_settings, written
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM

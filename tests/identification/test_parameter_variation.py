@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from builders.models import LAYERS, WIDTH, tiny_model
+from builders.architectures import LAYERS, WIDTH, tiny_model
 from builders.tuned import PLANTED, PROJECTIONS, tune
 
 from lsn_eval.errors import StatisticsError
@@ -41,7 +41,7 @@ def found(mask):
 def test_planted_changes_are_found_in_every_family(family):
     before = tiny_model(family)
     tuned = {name: tune(before, rows, seed=n) for n, (name, rows) in enumerate(PLANTED.items())}
-    width = resolve(before).widths()["mlp.act"]
+    width = resolve(before).width("mlp.act")
     mask = variation(before, tuned, **ten_of(LAYERS * width))
     assert found(mask) == EXPECTED
     assert mask.model.type == family

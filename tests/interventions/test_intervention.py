@@ -8,15 +8,13 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
-from builders.activations import ACTIVATIONS
-from builders.models import VOCABULARY, WIDTH, hooks_of, tiny_mask, tiny_model
+from builders.architectures import VOCABULARY, WIDTH, tiny_model
+from builders.masks import hooks_of, tiny_mask
 from torch import nn
 from torch.nn import functional
 
 from lsn_eval import NeuronMask, intervene
 from lsn_eval.errors import HookpointError, InterventionError, LsnError, MaskError
-from lsn_eval.models.families import FAMILIES
-from lsn_eval.models.hookpoints import resolve
 from lsn_eval.models.layout import ModelLayout
 
 TOKENS = torch.randint(0, 256, (3, 9), generator=torch.Generator().manual_seed(3))
@@ -32,87 +30,6 @@ def assert_same(got: list[torch.Tensor], expected: list[torch.Tensor]) -> None:
     assert len(got) == len(expected)
     for left, right in zip(got, expected, strict=True):
         assert torch.equal(left, right)
-
-
-def by_hand(family: str, layer: nn.Module, edit_act, edit_down_in):
-    """The MLP of a layer written out, with neurons edited at the two places."""
-    act = ACTIVATIONS.get(family, functional.silu)
-    mlp = layer.mlp
-
-    def gated(x):
-        down_in = edit_act(act(mlp.gate_proj(x))) * mlp.up_proj(x)
-        return mlp.down_proj(edit_down_in(down_in))
-
-    def gpt2(x):
-        return mlp.c_proj(edit_down_in(edit_act(mlp.act(mlp.c_fc(x)))))
-
-    def bloom(x, residual):
-        value = edit_down_in(edit_act(mlp.gelu_impl(mlp.dense_h_to_4h(x))))
-        return mlp.dense_4h_to_h(value) + residual
-
-    return {"gpt2": gpt2, "bloom": bloom}.get(family, gated)
-
-
-EDITS = {
-    "de:zero": lambda value, old, stored: torch.zeros_like(old),
-    "de:-0.75": lambda value, old, stored: torch.full_like(old, -0.75),
-    "de:mean": lambda value, old, stored: stored.to(old.dtype).expand_as(old),
-    "de:x0.5": lambda value, old, stored: old * 0.5,
-    "de:+1.5": lambda value, old, stored: old + 1.5,
-    "de:+mean": lambda value, old, stored: (old.float() + stored).to(old.dtype),
-}
-
-
-@pytest.mark.parametrize("hookpoint", ["mlp.act", "mlp.down_in"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_hidden_states_equal_a_forward_pass_written_by_hand(family, dtype, hookpoint):
-    model = tiny_model(family, dtype)
-    mask = tiny_mask(model, hookpoint)
-    path = next(p for p in FAMILIES[family].layers if has(model, p))
-    layers = model.get_submodule(path)
-    plain = hidden_states(model)
-    for condition, edit in EDITS.items():
-        with intervene(model, mask, condition) as report:
-            got = hidden_states(model)
-        assert report.overwritten == 10 * TOKENS.numel()
-        for number, layer in enumerate(layers):
-            indices = torch.tensor(mask.indices("de", hookpoint, number).tolist())
-            stored = torch.tensor(mask.values("de", hookpoint, number, "mean"))
-
-            def edited(value, indices=indices, stored=stored, edit=edit):
-                value = value.clone()
-                value[..., indices] = edit(value, value[..., indices], stored)
-                return value
-
-            keep = (edited, lambda v: v) if hookpoint == "mlp.act" else (lambda v: v, edited)
-            layer.mlp.forward = by_hand(family, layer, *keep)
-        assert_same(got, hidden_states(model))
-        for layer in layers:
-            del layer.mlp.forward
-        assert not torch.equal(got[-1], plain[-1])
-    assert_same(hidden_states(model), plain)
-
-
-def has(model: nn.Module, path: str) -> bool:
-    return resolve(model).sites["mlp.act"]["0"].module_name.startswith(path + ".")
-
-
-@pytest.mark.parametrize("hookpoint", ["attn.q", "attn.v", "mlp.up", "mlp.down"])
-def test_outputs_of_linear_layers_can_be_written_too(family, hookpoint):
-    model = tiny_model(family)
-    mask = tiny_mask(model, hookpoint)
-    site = resolve(model).site(hookpoint, "1")
-    seen = []
-    with intervene(model, mask, "de:0.25") as report:
-        handle = site.module.register_forward_hook(lambda m, a, out: seen.append(out))
-        hidden_states(model)
-        handle.remove()
-    columns = np.arange(site.extent) if site.columns is None else site.columns
-    written = columns[mask.indices("de", hookpoint, 1)]
-    assert (seen[0][..., written] == 0.25).all()
-    untouched = np.setdiff1d(np.arange(site.extent), written)
-    assert not (seen[0][..., untouched] == 0.25).any()
-    assert report.changed == report.overwritten == 10 * TOKENS.numel()
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -297,6 +214,27 @@ def test_a_layer_that_runs_past_another_hookpoint_now_and_then_is_refused():
         hidden_states(model)
         attention.q_proj = fused
         hidden_states(model)
+
+
+def test_a_module_that_runs_more_than_once_in_a_layer_is_refused():
+    """DeBERTa projects its relative positions with the query's and the key's own weights."""
+    model = tiny_model("deberta-v2:relative")
+    mask = tiny_mask(model, "attn.q")
+    with (
+        pytest.raises(InterventionError, match=r"attn\.q of layer 0 .* fired 2 times in 1 calls"),
+        intervene(model, mask, "de:zero"),
+    ):
+        hidden_states(model)
+
+
+def test_writes_at_the_activation_and_beside_it_are_both_proved():
+    """The witness multiplies by what `mlp.up` is after it was written."""
+    model = tiny_model("llama")
+    neurons = {at: {"0": [3, 4]} for at in ("mlp.act", "mlp.up", "mlp.gate")}
+    layout = ModelLayout.numbered(2, dict.fromkeys(neurons, WIDTH), type="llama")
+    with intervene(model, NeuronMask({"de": neurons}, model=layout), "de:3") as report:
+        hidden_states(model)
+    assert report.calls == 3
 
 
 def test_a_mask_of_another_model_is_said_and_recorded(caplog):

@@ -6,7 +6,7 @@ import lm_eval
 import pytest
 import torch
 import transformers
-from builders.models import tiny_config
+from builders.architectures import tiny_config
 from builders.our_tasks import load_task, task_manager
 from builders.reference import REFERENCE, needs_reference
 

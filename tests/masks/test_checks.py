@@ -16,7 +16,7 @@ A, B = "aaaa" * 10, "bbbb" * 10
 def doubts(made_with, loaded):
     """What `check_model` says of a mask and a model of one shape; both as (name, revision)."""
     sites = {"mlp.act": {"0": Site("mlp.act", "0", None, "act", "output", 4, 4)}}  # type: ignore[arg-type]
-    model = ModelHookpoints("llama", True, sites, {}, *loaded)
+    model = ModelHookpoints("llama", sites, {"0": None}, *loaded)  # type: ignore[dict-item]
     made_for = ModelLayout.numbered(1, {"mlp.act": 4}, name=made_with[0], revision=made_with[1])
     return NeuronMask({"de": {"mlp.act": {"0": [1]}}}, model=made_for).check_model(model)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from builders.models import tiny_model
+from builders.architectures import tiny_model
 from torch import nn
 
 from lsn_eval.models import weights

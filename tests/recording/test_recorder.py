@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from builders.models import tiny_model
+from builders.architectures import tiny_model
 from builders.plain_recording import TEXTS, assert_equals_loop, packed, plain_loop
 from torch import nn
 

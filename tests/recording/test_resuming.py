@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from builders.models import tiny_model
+from builders.architectures import tiny_model
 from builders.plain_recording import TEXTS, assert_same, assert_same_responses
 
 from lsn_eval.errors import RecordingError
@@ -216,7 +216,7 @@ def test_ctrl_c_saves_after_the_batch(tmp_path: Path, tokenizer, ctrl_c: None) -
 TO_KILL = """
 import sys, time
 sys.path[:0] = [{tests!r}]
-from builders.models import tiny_model
+from builders.architectures import tiny_model
 from lsn_eval.recording import record
 import torch
 ids = torch.randint(0, 256, (40_000,), generator=torch.Generator().manual_seed(0))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders.models import tiny_model
+from builders.architectures import tiny_model
 from builders.plain_recording import plain_loop
 
 from lsn_eval.errors import RecordingError

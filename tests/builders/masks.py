@@ -1,0 +1,51 @@
+"""Masks of tiny models."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import nn
+
+from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.models.hookpoints import resolve
+from lsn_eval.models.layout import ModelLayout
+
+
+def tiny_mask(
+    model: nn.Module, hookpoint: str = "mlp.act", seed: int = 0, controls: int = 2
+) -> NeuronMask:
+    """Three languages: `de` and `fr` share neurons, `vi` has neurons in the last layer alone."""
+    found = resolve(model)
+    width = found.width(hookpoint)
+    generator = np.random.RandomState(seed)
+
+    def pick(count: int) -> np.ndarray:
+        return np.sort(generator.permutation(width)[:count])
+
+    de = {layer: pick(5) for layer in found.layer_names}
+    fr = {layer: np.union1d(indices[:2], pick(3)) for layer, indices in de.items()}
+    vi = {found.layer_names[-1]: pick(2)}
+    neurons = {"de": {hookpoint: de}, "fr": {hookpoint: fr}, "vi": {hookpoint: vi}}
+    mask = NeuronMask(
+        neurons,
+        model=ModelLayout(found.layer_names, {hookpoint: width}, type=found.model_type),
+    ).with_controls(controls)
+    values = {
+        who: {
+            hookpoint: {
+                layer: {
+                    statistic: generator.normal(size=mask.indices(who, at, layer).size)
+                    for statistic in ("mean", "p90")
+                }
+                for at, layer in mask.places(who)
+            }
+        }
+        for who in mask.who
+    }
+    return mask.with_values(values)
+
+
+def hooks_of(model: nn.Module) -> int:
+    """How many hooks are on a model."""
+    return sum(
+        len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()
+    )
