@@ -21,6 +21,7 @@ from lsn_eval.cli import (
     record,
     report,
     run,
+    score,
     settings_file,
     stats,
     sweep,
@@ -64,6 +65,7 @@ app.command("record")(record.record)
 app.add_typer(stats.app, name="stats")
 app.command("identify")(identify.identify)
 app.add_typer(mask.app, name="mask")
+app.command("score")(score.score)
 app.command("judge")(judge.judge)
 app.add_typer(plot.app, name="plot")
 app.command("sweep")(sweep.sweep)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +15,7 @@ from lsn_eval.cli.choosing_options import (
     Tasks,
     metric_option,
 )
-from lsn_eval.cli.options import Allow, AsJson, Results, several
+from lsn_eval.cli.options import Allow, AsJson, Format, Results, TableOut, several
 from lsn_eval.errors import LsnError
 
 if TYPE_CHECKING:
@@ -43,15 +42,8 @@ def compare(
             show_default="relative for perplexities, difference for the rest",
         ),
     ] = None,
-    output_format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="terminal, markdown, csv, json or latex.",
-            show_default="by the suffix of --out, else terminal",
-        ),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="screen")] = None,
+    output_format: Format = None,
+    out: TableOut = None,
     intervals: Annotated[
         bool, typer.Option("--intervals", help="Intervals in every cell.")
     ] = False,
@@ -84,15 +76,13 @@ def compare(
     from lsn_eval.comparing import Draws
     from lsn_eval.comparing import compare as compare_results
     from lsn_eval.storage.whole_files import whole_file
-    from lsn_eval.tables.formats import render
+    from lsn_eval.tables.formats import format_of, render
     from lsn_eval.tables.tidy_files import csv_parts, json_parts
     from lsn_eval.visible_text import one_line
     from lsn_eval.wording.lists import counted
     from lsn_eval.wording.text_tables import screen_width
 
-    if as_json and output_format not in (None, "json"):
-        raise LsnError(f"--json and --format {output_format} contradict each other; give one")
-    output_format = _format("json" if as_json else output_format, out)
+    output_format = format_of(output_format, out, as_json)
     if by not in ("condition", "model"):
         raise LsnError(f"--by {by!r}: condition or model was expected")
     draws = Draws(resamples=resamples, permutations=permutations, seed=seed, level=level)
@@ -118,26 +108,6 @@ def compare(
         print(f"WARNING: {one_line(note)}")
     files = counted(len({row.file for row in comparison.rows}), "file")
     print(f"{counted(len(comparison.rows), 'number')} of {files} in {out}")
-
-
-def _format(asked: str | None, out: Path | None) -> str:
-    """Of `--format` and the suffix of `--out`, which must not contradict each other."""
-    from lsn_eval.tables.formats import FORMATS, SUFFIXES
-
-    suffix = "" if out is None else out.suffix.lower()
-    if asked == "html" or suffix in (".html", ".htm"):
-        raise LsnError("tables are no pages: 'lsn-eval report RESULTS --out FILE.html' writes HTML")
-    name = asked or SUFFIXES.get(suffix, "terminal")
-    if name not in FORMATS:
-        raise LsnError(f"--format {name!r}: one of {', '.join(FORMATS)} was expected")
-    if out is not None and SUFFIXES.get(suffix) != name:
-        known = ", ".join(f"{ending} ({written})" for ending, written in SUFFIXES.items())
-        raise LsnError(
-            f"--out {out} does not end as {name} does; there are {known}"
-            if asked
-            else f"--out {out}: an ending that says the format was expected: {known}"
-        )
-    return name
 
 
 def _tables(

@@ -42,6 +42,17 @@ Allow = Annotated[
     list[str] | None,
     several("Settings that may differ from the baseline's, e.g. lm_eval", show_default="none"),
 ]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="terminal, markdown, csv, json or latex.",
+        show_default="by the suffix of --out, else terminal",
+    ),
+]
+TableOut = Annotated[
+    Path | None, typer.Option("--out", help="File to write.", show_default="screen")
+]
 MaskOut = Annotated[Path, typer.Option(help="The mask file to write.")]
 MaskName = Annotated[str, typer.Argument(help="A mask file, or the name of a shipped mask.")]
 ModelName = Annotated[str | None, typer.Option(help="Name of the model, for the record.")]

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lsn_eval.comparing.kinds import Numbers
+from lsn_eval.comparing.kinds import Kind, Numbers
 from lsn_eval.comparing.scores import Scores
 from lsn_eval.errors import LsnError
 
@@ -141,6 +141,13 @@ def bootstrapped(baseline: Scores, condition: Scores, draws: Draws, stream: int 
             for weights in _weights(first.shape[0], draws, stream)
         ]
     return np.concatenate(changes)
+
+
+def interval_of(columns: Numbers, kind: Kind, draws: Draws) -> tuple[float, float] | None:
+    """Of one value, `kind` of the sums over [document, column]; None as in `bounds`."""
+    with np.errstate(all="ignore"):
+        blocks = [kind.on_scale(w @ columns) for w in _weights(len(columns), draws, 0)]
+    return bounds(np.concatenate(blocks), draws.level)
 
 
 def bounds(spread: Numbers, level: float) -> tuple[float, float] | None:

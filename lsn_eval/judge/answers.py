@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsn_eval.judge.settings import JudgeError
+from lsn_eval.results.languages import language_of
 from lsn_eval.results.rows import ResultsError, Row
 from lsn_eval.results.run_files import read_file
 from lsn_eval.results.samples import results_path, sample_of
@@ -34,6 +35,8 @@ class SavedAnswers:
     source: str
     """The file they are from."""
     condition: str | None
+    language: str | None
+    """Of the task."""
     signature: str | None
     """Of the run that generated them, where its results file says."""
     answers: tuple[Answer, ...]
@@ -110,8 +113,10 @@ def _read(path: Path) -> SavedAnswers:
         )
     named = results_path(path)
     row = _row_of(*named) if named and named[0].is_file() else None
+    task = tasks.pop() or (named[1] if named else path.stem.removeprefix("samples_"))
     return SavedAnswers(
-        task=tasks.pop() or (named[1] if named else path.stem.removeprefix("samples_")),
+        task=task,
+        language=language_of(task, {}) if row is None else row.language,
         answers=tuple(
             sorted(answers.values(), key=lambda a: (not a.doc_id.isdigit(), a.doc_id.zfill(12)))
         ),
@@ -132,7 +137,7 @@ def _logged(line: Fields) -> Answer:
     """lm-eval's row: the question is the document's `question`, else the whole prompt."""
     sample = sample_of(line, texts=True)
     texts = sample.texts
-    if texts is None or len(texts.filtered) != 1:
+    if texts is None or len(texts.filtered) != 1 or not texts.generated:
         raise JudgeError(
             f"{line.where} holds no generated answer; samples of a task that generates one answer "
             "a document (output_type generate_until) were expected"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,18 @@ def language_metrics(
     if isinstance(texts, str):
         raise LanguageScoreError("texts is one string; a list of strings was expected")
     settings: dict[str, Any] = {"lid": lid, "confidence": confidence, "stopwords": stopwords}
-    scores = [score_text(text, language, **settings) for text in texts]
+    return summary([score_text(text, language, **settings) for text in texts], language, **settings)
+
+
+def summary(
+    scores: Sequence[TextScores],
+    language: str,
+    *,
+    lid: str | Path | None = None,
+    confidence: float | None = None,
+    stopwords: str | Path | None = None,
+) -> dict[str, Any]:
+    """The same of scored texts, with the settings they were scored with."""
     if not scores:
         raise LanguageScoreError("there are no texts to measure; give at least one")
     code = codes.of_language(language)

@@ -49,6 +49,8 @@ class Texts:
     """As the model gave them."""
     filtered: tuple[str, ...]
     """As they were scored."""
+    generated: bool
+    """Whether the model wrote them; else they are likelihoods, logged as texts."""
 
 
 def samples_path(results: Path, task: str) -> Path:
@@ -111,15 +113,24 @@ def _texts(record: Fields) -> Texts:
     document = record.value.get("doc")
     question = document.get("question") if isinstance(document, dict) else None
     prompt = record.value.get("arguments")
-    while isinstance(prompt, dict | list) and prompt:
-        prompt = next(iter(prompt.values() if isinstance(prompt, dict) else prompt))
+    request = next(iter(_inside(prompt)), None)
+    while inside := _inside(prompt):
+        prompt = inside[0]
     return Texts(
         question=question if isinstance(question, str) else None,
         prompt=_shown(prompt),
         target=_shown(record.value.get("target")),
         answers=tuple(_leaves(record.value.get("resps"))),
         filtered=tuple(_leaves(record.value.get("filtered_resps"))),
+        # Of a generation the second argument says how to generate.
+        generated=any(isinstance(argument, dict) for argument in _inside(request)),
     )
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
 
 
 def _shown(value: Any) -> str:

@@ -1,10 +1,12 @@
-"""Tables as text: terminal, Markdown and LaTeX (booktabs)."""
+"""Tables as text: terminal, Markdown and LaTeX (booktabs); and which format is meant."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from lsn_eval.comparing.panels import SIGNS, Mark
+from lsn_eval.errors import LsnError
 from lsn_eval.results.signatures import shared_signature
 from lsn_eval.tables.table import Table
 from lsn_eval.visible_text import one_line
@@ -14,6 +16,27 @@ SUFFIXES: Mapping[str, str] = {
     ".txt": "terminal", ".md": "markdown", ".csv": "csv", ".json": "json", ".tex": "latex",
 }  # fmt: skip
 FORMATS = tuple(SUFFIXES.values())
+
+
+def format_of(asked: str | None, out: Path | None, as_json: bool = False) -> str:
+    """By `--format`, `--json` and the suffix of `--out`, which must not contradict each other."""
+    if as_json and asked not in (None, "json"):
+        raise LsnError(f"--json and --format {asked} contradict each other; give one")
+    asked = "json" if as_json else asked
+    suffix = "" if out is None else out.suffix.lower()
+    if asked == "html" or suffix in (".html", ".htm"):
+        raise LsnError("tables are no pages: 'lsn-eval report RESULTS --out FILE.html' writes HTML")
+    name = asked or SUFFIXES.get(suffix, "terminal")
+    if name not in FORMATS:
+        raise LsnError(f"--format {name!r}: one of {', '.join(FORMATS)} was expected")
+    if out is not None and SUFFIXES.get(suffix) != name:
+        known = ", ".join(f"{ending} ({written})" for ending, written in SUFFIXES.items())
+        raise LsnError(
+            f"--out {out} does not end as {name} does; there are {known}"
+            if asked
+            else f"--out {out}: an ending that says the format was expected: {known}"
+        )
+    return name
 
 
 def _rows(table: Table) -> list[list[str]]:

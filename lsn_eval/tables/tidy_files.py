@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,11 +18,16 @@ _FORMULA = frozenset("=+-@\t\r")
 
 
 def csv_parts(comparison: Comparison) -> Iterator[str]:
-    """A header, then a line a number. Text that a spreadsheet would take for a formula has an
+    """A header, then a line a number."""
+    return csv_lines(tidy(comparison.panels, comparison.unmoved))
+
+
+def csv_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A header, then a line a row. Text that a spreadsheet would take for a formula has an
     apostrophe before it, which spreadsheets hide and readers of data have to remove."""
     as_it_is: Any = SimpleNamespace(write=str)  # what it writes, `writerow` gives back
     line = csv.writer(as_it_is, lineterminator="\n").writerow
-    for number, row in enumerate(tidy(comparison.panels, comparison.unmoved)):
+    for number, row in enumerate(rows):
         if number == 0:
             yield line(row)
         yield line(

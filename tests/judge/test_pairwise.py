@@ -114,7 +114,7 @@ def test_the_win_rate_leaves_ties_and_unjudged_out_and_has_a_wilson_interval():
 
 
 def saved(source: str, answers: list[Answer]) -> SavedAnswers:
-    return SavedAnswers("task", source, None, None, tuple(answers))
+    return SavedAnswers("task", source, None, None, None, tuple(answers))
 
 
 def test_different_questions_are_refused():

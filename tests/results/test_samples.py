@@ -60,8 +60,8 @@ def test_texts_are_read_where_they_are_asked_for(tmp_path):
     path = samples_path(write(tmp_path, json.dumps({**LINE, **words}), json.dumps(LINE)), "t")
     assert [sample.texts for sample in samples(path)] == [None, None]
     full, bare = samples(path, texts=True)
-    assert full.texts == Texts("q", "Why?", "7", ("a", "b"), ("a",))
-    assert bare.texts == Texts(None, "", "", ("-1.5", "False"), ())
+    assert full.texts == Texts("q", "Why?", "7", ("a", "b"), ("a",), generated=True)
+    assert bare.texts == Texts(None, "", "", ("-1.5", "False"), (), generated=False)
 
 
 def test_a_samples_file_names_its_results_and_task(tmp_path):

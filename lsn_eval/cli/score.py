@@ -1,0 +1,201 @@
+"""`lsn-eval score`: how much of saved texts is in a language, and how they read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lsn_eval.cli.options import AsJson, Format, TableOut
+from lsn_eval.errors import LsnError
+
+if TYPE_CHECKING:
+    from lsn_eval.language_scores import TextScores
+
+MEASURED = {
+    "accuracy": "language accuracy",
+    "mean_length": "length",
+    "stopword_ratio": "stop words",
+    "repetition": "repetition",
+}
+"""Keys of `language_metrics` that have a column, and its heading."""
+_PLAIN = ("text", "response")
+"""Fields of a line of JSON that hold a text."""
+
+
+def score(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="samples_*.jsonl of lm-eval, or folders of them; .txt, a text a line; .jsonl "
+            "with 'text' or 'response'."
+        ),
+    ],
+    language: Annotated[
+        str | None,
+        typer.Option(help="ISO 639 code of the language asked for.", show_default="the task's"),
+    ] = None,
+    lid: Annotated[
+        Path | None,
+        typer.Option(help="fastText model that identifies.", show_default="lid.176.ftz"),
+    ] = None,
+    confidence: Annotated[
+        float | None, typer.Option(help="A label less probable than this is undetermined.")
+    ] = None,
+    stopwords: Annotated[
+        Path | None, typer.Option(help="Stop words, one a line.", show_default="stopwords-iso")
+    ] = None,
+    output_format: Format = None,
+    out: TableOut = None,
+    as_json: AsJson = False,
+) -> None:
+    """Language accuracy, length, stop words and repetition of saved texts.
+
+    A line a file, with 95% intervals over its texts. An empty line of a .txt file is an empty
+    text, which is in no language. Of a folder the tasks that generate count.
+
+    Example: lsn-eval score sweep
+
+    Example: lsn-eval score answers.txt --language de --json
+    """
+    from lsn_eval.storage.whole_files import whole_file
+    from lsn_eval.tables.formats import format_of
+    from lsn_eval.wording.text_tables import screen_width
+
+    name = format_of(output_format, out, as_json)
+    settings: dict[str, Any] = {"lid": lid, "confidence": confidence, "stopwords": stopwords}
+    scored = [_scored(s, language, settings) for path in files for s in _sources(path)]
+    text = _written(scored, name, screen_width() if out is None else None)
+    if out is None:
+        print(text, end="")
+        return
+    with whole_file(out, LsnError) as file:
+        file.write(text.encode())
+    print(f"written to {out}")
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """What is scored together."""
+
+    of: str
+    """The task, or the file."""
+    texts: list[str]
+    condition: str | None = None
+    language: str | None = None
+    signature: str | None = None
+    """Of the run that generated them."""
+
+
+def _sources(path: Path) -> Iterator[_Texts]:
+    from lsn_eval.judge.answers import load_saved
+    from lsn_eval.results.samples import samples
+    from lsn_eval.storage.outside_files import Fields, json_lines, read_text
+
+    if path.is_dir():
+        files = sorted(path.rglob("samples_*.jsonl"))
+        first = {file: next(samples(file, texts=True), None) for file in files}
+        files = [file for file, one in first.items() if one and one.texts and one.texts.generated]
+        if not files:
+            raise LsnError(
+                f"{path} holds no samples of a task that generates; run lm-eval with --log_samples "
+                "and --output_path, or name files of texts"
+            )
+        for file in files:
+            yield from _sources(file)
+        return
+    if path.suffix == ".txt":
+        lines = read_text(path, LsnError).removesuffix("\n").split("\n")
+        yield _Texts(str(path), [line.removesuffix("\r") for line in lines])
+        return
+    if path.suffix == ".jsonl":
+        where = f"{path}, line"
+        records = (Fields(line, f"{where} {n}", LsnError) for n, line in json_lines(path, LsnError))
+        first_one = next(records, None)
+        field = next((name for name in _PLAIN if first_one and name in first_one), None)
+        if first_one and field and "doc_id" not in first_one:
+            yield _Texts(str(path), [r.text(field) for r in (first_one, *records)])
+            return
+    for saved in load_saved(path):
+        texts = [answer.answer for answer in saved.answers]
+        yield _Texts(saved.task, texts, saved.condition, saved.language, saved.signature)
+
+
+def _scored(source: _Texts, asked: str | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """The metrics of some texts, with intervals and what they were measured with."""
+    from lsn_eval.language_scores.metrics import score_text, summary
+    from lsn_eval.version import __version__
+
+    language = asked or (source.language or "").partition("_")[0]
+    if not language:
+        raise LsnError(f"{source.of} does not say which language was asked for; give --language de")
+    scores = [score_text(text, language, **settings) for text in source.texts]
+    metrics = summary(scores, language, **settings)
+    with_what = {name: metrics.pop(name) for name in ("lid", "confidence", "stopword_list")}
+    signature = "|".join(f"{name}:{value or 'none'}" for name, value in with_what.items())
+    return {
+        "of": source.of,
+        "condition": source.condition,
+        **metrics,
+        "intervals": _intervals(scores),
+        "measured_with": source.signature,
+        "signature": f"{signature}|v{__version__}",
+    }
+
+
+def _intervals(scores: list[TextScores]) -> dict[str, tuple[float, float] | None]:
+    import numpy as np
+
+    from lsn_eval.comparing.kinds import MEAN
+    from lsn_eval.comparing.paired import Draws, interval_of
+
+    sums = {
+        "accuracy": [(score.correct, 1) for score in scores],
+        "mean_length": [(score.length, 1) for score in scores],
+        "stopword_ratio": [score.stopwords for score in scores if score.stopwords],
+        "repetition": [(score.repetition, 1) for score in scores],
+    }
+    return {
+        name: interval_of(np.array(pairs, float), MEAN, Draws()) if pairs else None
+        for name, pairs in sums.items()
+    }
+
+
+def _written(scored: list[dict[str, Any]], name: str, width: int | None) -> str:
+    from lsn_eval.comparing.paired import FEW
+    from lsn_eval.tables import Cell, Table
+    from lsn_eval.tables.formats import render
+    from lsn_eval.tables.tidy_files import csv_lines
+    from lsn_eval.wording.numbers import interval, plain
+
+    if name == "json":
+        return json.dumps({"scored": scored}, indent=2, ensure_ascii=False) + "\n"
+    if name == "csv":
+        return "".join(csv_lines(map(_flat, scored)))
+    rows = []
+    for entry in scored:
+        words = entry["of"], entry["condition"] or "", entry["language"], f"{entry['n']:,}"
+        ends = {key: interval(entry["intervals"][key], plain) for key in MEASURED}
+        numbers = (f"{plain(entry[key])} {ends[key]}".strip() for key in MEASURED)
+        rows.append(tuple(map(Cell, (*words, *numbers))))
+    few = f"intervals of fewer than {FEW} texts hold the truth less often than they say"
+    table = Table(
+        title="Language of texts, with 95% percentile bootstrap intervals over the texts",
+        columns=("of", "condition", "language", "texts", *MEASURED.values()),
+        rows=tuple(rows),
+        notes=(few,) if any(entry["n"] < FEW for entry in scored) else (),
+        signatures=tuple(dict.fromkeys(entry["signature"] for entry in scored)),
+    )
+    return render([table], name, signatures=True, width=width)
+
+
+def _flat(entry: dict[str, Any]) -> dict[str, Any]:
+    """One row: ends of intervals in columns of their own."""
+    row = {key: value for key, value in entry.items() if key not in ("detected", "intervals")}
+    for name, ends in entry["intervals"].items():
+        row[f"{name}_low"], row[f"{name}_high"] = ends or (None, None)
+    return row
