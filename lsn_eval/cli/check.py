@@ -15,13 +15,12 @@ from lsn_eval.cli.choosing_options import (
     Tasks,
     metric_option,
 )
+from lsn_eval.cli.options import Allow, AsJson, Results
 from lsn_eval.visible_text import visible
 
 
 def check(
-    results: Annotated[
-        list[Path], typer.Argument(help="Results files of lm-eval, or folders that hold them.")
-    ],
+    results: Results,
     baseline: Annotated[Path, typer.Option(help="The committed baseline file.")],
     update: Annotated[
         bool, typer.Option("--update", help="Accept the results: write the baseline.")
@@ -39,15 +38,12 @@ def check(
     model: Models = None,
     condition: Conditions = None,
     language: Languages = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(help="A setting that may have changed, e.g. 'prompts'; repeat."),
-    ] = None,
+    allow: Allow = None,
     junit: Annotated[Path | None, typer.Option(help="JUnit XML to write.")] = None,
     github: Annotated[
         bool, typer.Option("--github", help="Print GitHub annotations as well.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare results with a committed baseline, for continuous integration.
 

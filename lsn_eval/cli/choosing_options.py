@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-_SEVERAL = "name or pattern; repeat, or give several with commas."
+_SEVERAL = "name or pattern; repeat, or use commas."
 
 
 def metric_option(default: str) -> Any:
@@ -27,6 +27,7 @@ Conditions = Annotated[
     list[str] | None,
     typer.Option(
         "--condition",
+        "--conditions",
         help=f"Conditions, with 'none' and their controls: {_SEVERAL}",
         show_default="all",
     ),

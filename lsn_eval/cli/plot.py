@@ -17,6 +17,7 @@ from lsn_eval.cli.choosing_options import (
     Tasks,
     metric_option,
 )
+from lsn_eval.cli.options import MaskName, Results, several
 from lsn_eval.errors import LsnError
 from lsn_eval.visible_text import one_line
 
@@ -24,14 +25,10 @@ app = typer.Typer(
     no_args_is_help=True, help="Draw results and masks: PNG, SVG or PDF, for print and pages."
 )
 
-Results = Annotated[
-    list[Path], typer.Argument(help="Results files of lm-eval, or folders that hold them.")
-]
-MaskName = Annotated[str, typer.Argument(help="A mask file, or the name of a shipped mask.")]
 Out = Annotated[Path, typer.Option(help="The figure to write: .png, .svg or .pdf.")]
 Labels = Annotated[
     list[str] | None,
-    typer.Option("--label", help="CODE=NAME, what a language is called in the figure; repeat."),
+    several("CODE=NAME, what a language is called in the figure", "--label", pairs=True),
 ]
 MaskStart = Annotated[
     str | None, typer.Option("--mask", help="Of the mask whose digest starts so.")
@@ -106,15 +103,7 @@ def bars(
     task: Tasks = None,
     metric: Annotated[list[str] | None, metric_option("language accuracy, if it is there")] = None,
     model: Models = None,
-    condition: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--condition",
-            "--conditions",
-            help="Conditions, with their controls; repeat, or give several with commas.",
-            show_default="all",
-        ),
-    ] = None,
+    condition: Conditions = None,
     language: Languages = None,
     mask: MaskStart = None,
     label: Labels = None,

@@ -15,15 +15,14 @@ from lsn_eval.cli.choosing_options import (
     Models,
     Tasks,
 )
+from lsn_eval.cli.options import Allow, Results
 
 MOST_VERDICTS = 12
 """Lines that are printed; the rest are counted."""
 
 
 def report(
-    results: Annotated[
-        list[Path], typer.Argument(help="Results files of lm-eval, or folders that hold them.")
-    ],
+    results: Results,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")],
     task: Tasks = None,
     metric: AllMetrics = None,
@@ -44,13 +43,7 @@ def report(
             "--all-controls", help="Show every random control, not their range and the first."
         ),
     ] = False,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A setting that may differ from the baseline's, e.g. 'lm_eval'; repeat.",
-            show_default="none",
-        ),
-    ] = None,
+    allow: Allow = None,
 ) -> None:
     """Write one HTML file about results: verdict, heat maps, tables, answers, what was run,
     signatures, and the commands that run it again.
