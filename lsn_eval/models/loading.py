@@ -32,17 +32,20 @@ def load_model(
         LsnError: one of them cannot be loaded, or there is no such precision or device.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, __version__
 
     if dtype not in DTYPES:
         raise LsnError(f"--dtype {dtype!r}: one of {', '.join(DTYPES)} was expected")
     name = os.fspath(name)
-    placed: dict[str, Any] = {"device_map": "auto"} if device == "auto" else {}
+    # Its name of before 4.56 is one that later releases warn of.
+    keyword = "dtype" if tuple(map(int, __version__.split(".")[:2])) >= (4, 56) else "torch_dtype"
+    placed: dict[str, Any] = {keyword: dtype if dtype == "auto" else getattr(torch, dtype)}
+    if device == "auto":
+        placed["device_map"] = "auto"
     try:
         model = AutoModelForCausalLM.from_pretrained(
             model_place(name),
             revision=revision,
-            torch_dtype=dtype if dtype == "auto" else getattr(torch, dtype),
             **placed,
         )
         words = AutoTokenizer.from_pretrained(

@@ -9,6 +9,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,11 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-_ADVICE = "Custom kwargs can be passed to `--metadata`"
-"""What lm-eval says of every task that loads its data by a function."""
+_ADVICE = re.compile(
+    "Custom kwargs can be passed to `--metadata`|`pretrained` model kwarg is not of type `str`|"
+    "Passed an already-initialized model through `pretrained`"
+)
+"""What lm-eval says of every task that loads its data by a function, and of every loaded model."""
 _PROOF = "lm_eval.models.lsn_hf"
 """Whose messages come through whatever their level: the signature, and what the hooks saw."""
 
@@ -27,7 +31,7 @@ def _verbose() -> bool:
 
 
 def _matters(record: logging.LogRecord) -> bool:
-    warning = record.levelno >= logging.WARNING and _ADVICE not in record.getMessage()
+    warning = record.levelno >= logging.WARNING and not _ADVICE.search(record.getMessage())
     return warning or record.name == _PROOF
 
 
@@ -80,7 +84,7 @@ class _EachOnce(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
-        if message not in self._shown and _ADVICE not in message:
+        if message not in self._shown and not _ADVICE.search(message):
             self._shown.add(message)
             tqdm.write(f"{record.name}: {message}", file=self._screen)
 

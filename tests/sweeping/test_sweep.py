@@ -194,7 +194,7 @@ def test_a_loaded_model_gives_the_numbers_of_one_by_name(tmp_path):
     for wrong, said in (
         ({"tokenizer": None}, "without its tokenizer"),
         ({"dtype": "float32"}, "has its dtype; leave that out"),
-        ({"settings": settings()}, "give one"),
+        ({"settings": settings(conditions=CONDITIONS)}, "give one"),
     ):
         with pytest.raises(SweepError, match=said):
             sweep(tmp_path / "wrong", **objects | common | wrong)
