@@ -29,6 +29,7 @@ from lsn_eval.plotting.notes import (
 )
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.results.scale import shifted
+from lsn_eval.wording import numbers
 
 _BAR = 0.38
 """Width of a bar; two stand side by side in a unit."""
@@ -208,7 +209,7 @@ def _draw(
     axes.set_xlim(-0.5, len(panel.languages) - 0.5)
     axes.tick_params(axis="x", length=0)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.exact(value)))
     style.graph(axes, axis="y", color="0.85")
 
 

@@ -21,6 +21,7 @@ from lsn_eval.plotting.fonts import drawable
 from lsn_eval.plotting.lettering import Lettering, lettering
 from lsn_eval.plotting.notes import UNTESTED, any_interval, foot, is_untested
 from lsn_eval.results.scale import shifted
+from lsn_eval.wording import numbers
 
 _AXES = (3.3, 2.4)
 """Inches of the axes of one family of conditions."""
@@ -28,7 +29,9 @@ _STEEP = 8.0
 """Ratio of perplexities from which their axis is logarithmic."""
 _TICKS = 8
 """Doses that are written one by one below the axis."""
-_DASHED: dict[str, Any] = {"linestyle": (0, (4, 3)), "linewidth": 0.7}
+_CROWD = 12
+"""Languages beyond which those that no condition is about are drawn alike."""
+_FAINT: dict[str, Any] = {"color": "0.7", "linestyle": "-", "linewidth": 0.7}
 _GREY_POINTS: dict[str, Any] = {"marker": "o", "color": "0.55", "linestyle": "none"}
 
 
@@ -41,9 +44,10 @@ def dose_curves(
 ) -> Figure:
     """One axes for each family of conditions that differ in their dose alone, a line a language.
 
-    Dashes without markers are the baseline of each language, bands the interval of the change drawn
-    from the baseline, grey points the controls on the language that the conditions are about, which
-    has the thick line. Crosses cannot be compared with the baseline, dashed rings have no interval.
+    Fine dots without markers are the baseline of each language, bands the interval of the change
+    drawn from the baseline, grey points the controls on the language that the conditions are about,
+    which has the thick line. Crosses cannot be compared with the baseline, dashed rings have no
+    interval. Of more than twelve languages those that no condition is about are thin and grey.
 
     Args:
         panels: of one model, family of tasks and metric; several if several masks were used.
@@ -80,18 +84,19 @@ class _Drawing:
 
     def draw(self, title: str, draws: Draws | None) -> Figure:
         self.languages = list(dict.fromkeys(x for panel in self.panels for x in panel.languages))
-        self.looks = {x: style.line_look(number) for number, x in enumerate(self.languages)}
+        about = {family.own for family in self.families}
+        crowded = len(self.languages) > _CROWD and about & {*self.languages}
+        self.told = [x for x in self.languages if not crowded or x in about]
+        self.looks = {x: style.line_look(number) for number, x in enumerate(self.told)}
         count = len(self.families)
         columns = min(count, 3)
         lines = math.ceil(count / columns)
-        names = style.shortened([self.letters.name(code) for code in self.languages], 30)
+        names = style.shortened([self.letters.name(code) for code in self.told], 30)
         left, gap, head = 0.8, 0.75, 0.3
         block = head + _AXES[1] + 0.5
         rows = max(int((lines * block - 0.5) / 0.165) - 5, 4)
         key_columns = math.ceil(len(names) / rows)
-        key = 0.75 + key_columns * (
-            style.widest([*names, "without intervention"], style.SMALL) + 0.6
-        )
+        key = 0.75 + key_columns * (style.widest([*names, "other languages"], style.SMALL) + 0.6)
         width = left + columns * _AXES[0] + (columns - 1) * gap + 0.15 + key
         frame = style.Frame(title, self._notes(draws), width)
         figure = frame.figure(lines * block)
@@ -158,7 +163,7 @@ class _Drawing:
         for language in order:
             self._draw_language(axes, family, language, family.points[language])
         if self.change:
-            axes.axhline(0, color="0.25", linestyle="--", linewidth=0.8, zorder=1, gid="baseline")
+            axes.axhline(0, color="0.25", **style.UNTOUCHED, gid="baseline")
         name = style.shortened([family.name], 40)[0]
         axes.set_title(
             self.letters.condition(name, family.own), fontsize=style.LABEL, loc="left", pad=4
@@ -167,7 +172,11 @@ class _Drawing:
     def _draw_language(
         self, axes: Axes, family: Family, language: str, points: Mapping[float, Change]
     ) -> None:
-        look = self.looks[language] | ({"linewidth": 2.2} if language == family.own else {})
+        faint = language not in self.looks or (
+            len(self.told) < len(self.languages) and language != family.own
+        )
+        look = _FAINT if faint else self.looks[language]
+        look = look | ({"linewidth": 2.2} if language == family.own else {})
         known = {d: c for d, c in sorted(points.items()) if c.shift is not None}
         curve = [(d, self._height(c, c.shift), c) for d, c in known.items()]
         heights = [(d, height) for d, height, _ in curve]
@@ -184,6 +193,8 @@ class _Drawing:
             axes.plot(
                 *zip(*heights, strict=True), **look, gid=f"line {drawable(language)}", zorder=3
             )
+        if faint:
+            return
         if len(bands) > 1 and len(bands) == len(heights):
             doses, lows, highs = zip(*bands, strict=True)
             axes.fill_between(
@@ -198,7 +209,7 @@ class _Drawing:
             x, y = zip(*untested, strict=True)
             axes.scatter(x, y, s=55, c="none", zorder=5, **UNTESTED)
         if baseline is not None and not self.change:
-            axes.axhline(baseline.value, color=look["color"], **_DASHED, zorder=1, gid="baseline")
+            axes.axhline(baseline.value, color=look["color"], **style.UNTOUCHED, gid="baseline")
         refused = [(d, c.row.value) for d, c in points.items() if c.shift is None]
         if refused and not self.change:
             axes.plot(
@@ -242,7 +253,7 @@ class _Drawing:
             doses = sorted({*doses, at})
         if len(doses) <= _TICKS:
             axes.xaxis.set_major_locator(FixedLocator(doses))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda dose, _: f"{dose:,.6g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda dose, _: numbers.exact(dose)))
         if steep:
             axes.set_yscale("log")
             axes.yaxis.set_minor_locator(NullLocator())
@@ -255,16 +266,18 @@ class _Drawing:
 
     def _tick(self, value: float, _: int) -> str:
         if not self.change:
-            return f"{value:,.6g}"
+            return numbers.exact(value)
         return style.signed_change(value / 100 if self._relative else value, self._relative)
 
     def _handles(self, names: Sequence[str]) -> list[Artist]:
         """Of the key."""
         handles: list[Artist] = [
             Line2D([], [], label=name, **self.looks[language])
-            for language, name in zip(self.languages, names, strict=True)
+            for language, name in zip(self.told, names, strict=True)
         ]
-        handles.append(Line2D([], [], color="0.25", **_DASHED, label="without intervention"))
+        if len(self.told) < len(self.languages):
+            handles.append(Line2D([], [], **_FAINT, label="other languages"))
+        handles.append(Line2D([], [], color="0.25", **style.UNTOUCHED))
         if any(change.controls for change in self._changes):
             handles.append(Line2D([], [], **_GREY_POINTS, markersize=3, label="controls"))
         return handles

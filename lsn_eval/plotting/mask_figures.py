@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lsn_eval.masks.comparison import language_overlap, layer_distribution
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.plotting import style
 from lsn_eval.plotting.fonts import drawable
 from lsn_eval.plotting.lettering import Lettering, lettering
+from lsn_eval.wording import numbers
 
 _LABELLED_CELLS = 400
 """Cells beyond which numbers in them would be too small to read."""
@@ -104,10 +105,16 @@ def _layers(axes: Axes, mask: NeuronMask, hookpoint: str, letters: Lettering) ->
     if style.widest(mask.model.layers, style.LABEL) > 0.3:
         axes.tick_params(axis="x", rotation=90)
     axes.set_xlabel("layer")
-    axes.set_title(drawable(f"neurons per layer at {hookpoint}"), fontsize=style.TITLE)
+    width = mask.model.widths[hookpoint]
+    title = f"neurons per layer at {hookpoint}, of {width:,}"
+    axes.set_title(drawable(title), fontsize=style.TITLE)
     _numbers(axes, counts, counts, "", counts.max(), 8 if counts.shape[1] <= 16 else 5.5)
-    bar = axes.figure.colorbar(image, ax=axes, label="neurons", fraction=0.04, pad=0.01, aspect=30)
-    bar.locator = MaxNLocator(integer=True, min_n_ticks=1)
+    label = "neurons (of the layer)"
+    bar = axes.figure.colorbar(image, ax=axes, label=label, fraction=0.04, pad=0.01, aspect=30)
+    bar.locator = MaxNLocator(nbins=6, integer=True, min_n_ticks=1)
+    bar.formatter = FuncFormatter(
+        lambda n, _: f"{n:,.0f} ({numbers.exact(round(100 * n / width, 2))}%)"
+    )
     bar.update_ticks()
 
 

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from lsn_eval.plotting.fonts import BASE, drawable
+from lsn_eval.wording import numbers
 
 CHANGE = "PuOr_r"
 """Colours of changes: white is none; orange and purple differ to the colour-blind, too."""
@@ -34,8 +35,10 @@ _DARK = 0.6
 # Okabe and Ito's colours, black last; the counts of colours, dashes and markers have no common
 # divisor, so that 7 x 4 x 9 lines differ.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+_DASHES: tuple[Any, ...] = ("-", (0, (7, 2)), (0, (3, 1, 3, 3)), (0, (7, 1.5, 1.5, 1.5)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+UNTOUCHED: dict[str, Any] = {"linestyle": (0, (1, 2)), "linewidth": 0.9, "label": "none (baseline)"}
+"""A baseline: finely dotted and without markers, as no line of a language is."""
 BEFORE, AFTER = "0.82", "#0072B2"
 """Bars without and with the intervention: light and dark in grey print."""
 
@@ -85,9 +88,16 @@ def width_of(text: str, points: float) -> float:
 
 @functools.lru_cache(maxsize=20_000)
 def _width_of(text: str, points: float, families: tuple[str, ...]) -> float:
-    figure = Figure(figsize=(1, 1), dpi=100)
+    figure, renderer = _ruler()
     written = Text(0, 0, text, fontsize=points, fontfamily=families, figure=figure)
-    return float(written.get_window_extent(FigureCanvasAgg(figure).get_renderer()).width) / 100
+    return float(written.get_window_extent(renderer).width) / figure.dpi
+
+
+@functools.cache
+def _ruler() -> tuple[Figure, Any]:
+    """A figure for measuring: one is enough, and making one takes time."""
+    figure = Figure(figsize=(1, 1), dpi=100)
+    return figure, FigureCanvasAgg(figure).get_renderer()
 
 
 def widest(texts: Iterable[str], points: float) -> float:
@@ -211,8 +221,9 @@ def true_minus(text: str) -> str:
 
 def signed_change(change: float, relative: bool) -> str:
     """A round number of an axis with its sign: +50%, −0.02, 0."""
-    number = 100 * change if relative else change
-    return (true_minus(f"{number:+.6g}") if round(number, 12) else "0") + "%" * relative
+    number = round(100 * change if relative else change, 12)
+    sign = "+" if number > 0 else ""
+    return true_minus(f"{sign}{numbers.exact(number or 0)}{'%' * relative}")
 
 
 def ink(value: float, limit: float) -> str:

@@ -45,6 +45,8 @@ MOST_OPEN = 6
 """Panels and commands that are open when the page is; the others open by a click."""
 MOST_VERDICTS = 6
 """On the first screen; the rest stand with their metrics."""
+WIDE = 12
+"""Languages beyond which the first figure takes the width of the page."""
 MOST_PROMPT = 120
 """Characters of a prompt in a line."""
 
@@ -211,6 +213,7 @@ def _context(
         "boards": leaderboard(comparison) if len(boards) > 1 else [],
         "panels": parts,
         "verdicts": [(n, one) for n, part in enumerate(parts, 1) for one in part["findings"]],
+        "wide": len(comparison.panels[0].languages) > WIDE,
         "most_verdicts": MOST_VERDICTS,
         "most_prompt": MOST_PROMPT,
         "most_words": MOST_WORDS,

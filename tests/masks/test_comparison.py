@@ -129,12 +129,14 @@ def test_figure_shows_every_count():
     maps, side = figure.subfigs
     heat_maps = [axes for axes in maps.axes if axes.images and axes.get_title()]
     assert [axes.get_title() for axes in heat_maps] == [
-        "neurons per layer at mlp.act",
-        "neurons per layer at attn.q",
+        "neurons per layer at mlp.act, of 20",
+        "neurons per layer at attn.q, of 8",
     ]
     counts = layer_distribution(FIRST, "mlp.act").tolist()
     assert heat_maps[0].images[0].get_array().tolist() == counts
     assert heat_maps[0].get_yticklabels()[0].get_text() == "de (4)"
+    share = next(axes for axes in maps.axes if "of the layer" in axes.get_ylabel())
+    assert share.yaxis.get_major_formatter()(3, 0) == "3 (15%)"
     overlap = next(axes for axes in side.axes if axes.get_title())
     assert [text.get_text() for text in overlap.texts][:4] == ["5", "2", "0", "0"]
 

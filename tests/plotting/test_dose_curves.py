@@ -14,7 +14,7 @@ from lsn_eval.comparing import Draws
 from lsn_eval.errors import LsnError
 from lsn_eval.plotting import dose_curves
 from lsn_eval.plotting.doses import families, varying
-from lsn_eval.plotting.style import line_look
+from lsn_eval.plotting.style import UNTOUCHED, line_look
 
 NONE = {"de": 5.0, "zh": 6.0}
 SCALED = panel(
@@ -163,6 +163,17 @@ def test_lines_are_told_apart_without_colour():
     looks = [line_look(number) for number in range(40)]
     assert len({(str(look["linestyle"]), look["marker"]) for look in looks[:36]}) == 36
     assert len({(str(x["linestyle"]), x["marker"], x["color"]) for x in looks}) == 40
+    assert str(UNTOUCHED["linestyle"]) not in {str(look["linestyle"]) for look in looks}
+
+
+def test_of_a_crowd_of_languages_those_that_conditions_are_about_stand_out():
+    made = large(2, 13)
+    figure = dose_curves([made], by="scale")
+    own, other = (line(figure.axes[0], language) for language in ("l00", "l01"))
+    assert own.get_linewidth() > 2 * other.get_linewidth()
+    assert own.get_color() != other.get_color() == line(figure.axes[0], "l12").get_color()
+    key = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert key == ["l00", "l01", "other languages", "none (baseline)"]
 
 
 ZEROS = panel({"none": NONE, "de:zero": NONE, "zh:zero": NONE}, neurons={"de:zero": 7})
