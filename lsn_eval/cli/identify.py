@@ -83,23 +83,16 @@ def identify(
 
     Example: lsn-eval identify stats.safetensors --sweep top_rate=0.01..0.10 --out lape.safetensors
     """
+    given: dict[str, Any] = dict(locals())
+    from lsn_eval.identification import METHODS, method_parameters
     from lsn_eval.identification import identify as identify_neurons
     from lsn_eval.identification.grids import parse_sweep, swept_path
     from lsn_eval.statistics import ActivationStats
 
-    given: dict[str, Any] = {
-        "top_rate": top_rate,
-        "filter_rate": filter_rate,
-        "activation_bar_rate": activation_bar_rate,
-        "min_probability": min_probability,
-        "neurons": neurons,
-        "seed": seed,
-        "before": before,
-        "tuned": _tuned(tuned) if tuned else None,
-        "equalize": equalize,
-        "hookpoint": _hookpoint(method, hookpoint),
-    }
-    parameters = {name: value for name, value in given.items() if value is not None}
+    given["tuned"] = _tuned(tuned) if tuned else None
+    given["hookpoint"] = _hookpoint(method, hookpoint)
+    known = {name for each in METHODS for name in method_parameters(each)}
+    parameters = {k: value for k, value in given.items() if k in known and value is not None}
     points = parse_sweep(method, sweep, set(parameters)) if sweep else [{}]
     for point in points:
         check_new(swept_path(out, point), force)

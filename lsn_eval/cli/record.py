@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lsn_eval.cli.options import several
+from lsn_eval.cli.options import AsJson, several
 from lsn_eval.errors import RecordingError
 
 LONGEST_NUMBER = 15
@@ -131,7 +131,7 @@ def record(
             help="Write nothing; look at the texts, time two batches, and say what it would take.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Record what every neuron does on texts of each language.
 

@@ -53,17 +53,9 @@ def _command(arguments: Sequence[str], group: Any) -> tuple[list[str], Any]:
 
 
 def _defaults(file: str, command: Any) -> dict[str, Any]:
-    import yaml
+    from lsn_eval.storage.yaml_files import read_settings
 
-    from lsn_eval.storage.outside_files import read_text
-
-    text = read_text(file, LsnError, most=1 << 20)
-    try:
-        read = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise LsnError(f"{OPTION} {file} is no YAML: {error}") from error
-    if not isinstance(read, dict):
-        raise LsnError(f"{OPTION} {file} holds no options; lines such as 'out: FILE' were expected")
+    read = read_settings(file, LsnError, "out: FILE")
     known = {
         spelling.lstrip("-").replace("-", "_"): parameter
         for parameter in command.params

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lsn_eval.cli.options import several
+from lsn_eval.cli.options import AsJson, several
 from lsn_eval.storage.outside_files import parse_json
 
 
@@ -75,7 +75,7 @@ def sweep(
             "--dry-run", help="Run and write nothing; print what is finished and what is to be run."
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Evaluate many conditions on one loaded model, each as if lm_eval had run alone.
 
@@ -93,9 +93,10 @@ def sweep(
         given[name] = _pairs(given[name], f"--{name.replace('_', '-')}")
     given = {name: value for name, value in given.items() if value is not None}
 
-    from lsn_eval.sweeping.settings import SweepSettings, read_file
+    from lsn_eval.storage.yaml_files import read_settings
+    from lsn_eval.sweeping.settings import SweepError, SweepSettings
 
-    in_file = read_file(file) if file else {}
+    in_file = read_settings(file, SweepError, "model: lsn_demo") if file else {}
     settings = SweepSettings.from_mapping({**in_file, **given}, str(file) if file else None)
 
     if dry_run:

@@ -46,7 +46,6 @@ def select_uneven(
     languages: Iterable[str],
     model: ModelLayout,
     hookpoint: str,
-    *,
     top_rate: float,
     filter_rate: float,
     activation_bar_rate: float,

@@ -40,15 +40,9 @@ def lape(
     above 1 are used as they are: only ratios and comparisons of p matter.
     """
     hookpoint, model = hookpoint_and_model(stats, hookpoint)
-    return select_uneven(
-        probabilities(stats, hookpoint),
-        stats.languages,
-        model,
-        hookpoint,
-        top_rate=top_rate,
-        filter_rate=filter_rate,
-        activation_bar_rate=activation_bar_rate,
-    )
+    values = probabilities(stats, hookpoint)
+    rates = (top_rate, filter_rate, activation_bar_rate)
+    return select_uneven(values, stats.languages, model, hookpoint, *rates)
 
 
 def lave(
@@ -75,15 +69,9 @@ def lave(
     prefers layers of large activations, often the last ones.
     """
     hookpoint, model = hookpoint_and_model(stats, hookpoint)
-    return select_uneven(
-        np.maximum(stats.get(hookpoint, "mean"), 0).astype(np.float32),
-        stats.languages,
-        model,
-        hookpoint,
-        top_rate=top_rate,
-        filter_rate=filter_rate,
-        activation_bar_rate=activation_bar_rate,
-    )
+    values = np.maximum(stats.get(hookpoint, "mean"), 0).astype(np.float32)
+    rates = (top_rate, filter_rate, activation_bar_rate)
+    return select_uneven(values, stats.languages, model, hookpoint, *rates)
 
 
 def lap(

@@ -80,9 +80,9 @@ def parameter_variation(
         tuned,
         model,
         HOOKPOINT,
-        top_rate=top_rate,
-        filter_rate=filter_rate,
-        activation_bar_rate=activation_bar_rate,
+        top_rate,
+        filter_rate,
+        activation_bar_rate,
         norm="L2 of the change over L2 before",
     )
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from lsn_eval.errors import StatisticsError
 from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT
@@ -39,34 +35,13 @@ def import_counts(
             f"{len(files)} files and {len(languages)} languages ({', '.join(languages)}) were "
             "given; name the language of every file, in order"
         )
-    tokens, counts = zip(*(_read(Path(file)) for file in files), strict=True)
-    if len({each.shape for each in counts}) > 1:
-        found = ", ".join(f"{at}: {list(c.shape)}" for at, c in zip(files, counts, strict=True))
-        raise StatisticsError(f"the files are of different models [layer, neuron]: {found}")
-    for first, second in combinations(range(len(files)), 2):
-        same = tokens[first] == tokens[second] and np.array_equal(counts[first], counts[second])
-        if same and counts[first].any():
-            raise StatisticsError(
-                f"{files[second]} holds the counts that {languages[first]} has already; each "
-                "language needs texts of its own"
-            )
-    layers, width = counts[0].shape
-    return ActivationStats.from_counts(
-        np.stack(counts),
-        tokens,
-        languages,
-        hookpoint,
-        ModelLayout.numbered(layers, {hookpoint: width}, name=name, type=model_type),
-        provenance={
-            "corpora": {
-                language: [{"source": f"imported from {Path(file).name}", "tokens": seen}]
-                for language, file, seen in zip(languages, files, tokens, strict=True)
-            }
-        },
-    )
+    named = zip(map(Path, files), languages, strict=True)
+    return ActivationStats.merged([_read(*one, hookpoint, name, model_type) for one in named])
 
 
-def _read(path: Path) -> tuple[int, NDArray[np.int64]]:
+def _read(
+    path: Path, language: str, hookpoint: str, name: str | None, type: str | None
+) -> ActivationStats:
     content: Any = load_plain_tensors(path, StatisticsError)
     if not isinstance(content, dict) or not {"n", "over_zero"} <= set(content):
         there = f"keys {', '.join(map(str, content))}" if isinstance(content, dict) else "no dict"
@@ -75,4 +50,13 @@ def _read(path: Path) -> tuple[int, NDArray[np.int64]]:
     if tokens.size != 1:
         raise StatisticsError(f"{path}: n is {tokens.tolist()}; the number of tokens was expected")
     counts = whole_numbers(content["over_zero"], f"{path}: over_zero", 2, StatisticsError)
-    return int(tokens.item()), counts
+    layers, width = counts.shape
+    corpus = {"source": f"imported from {path.name}", "tokens": int(tokens.item())}
+    return ActivationStats.from_counts(
+        counts[None],
+        tokens.reshape(1),
+        [language],
+        hookpoint,
+        ModelLayout.numbered(layers, {hookpoint: width}, name=name, type=type),
+        provenance={"corpora": {language: [corpus]}},
+    )

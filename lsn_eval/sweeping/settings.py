@@ -7,7 +7,6 @@ lm-eval's own run would say.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from argparse import Namespace
@@ -19,7 +18,6 @@ from typing import Any
 from lsn_eval.conditions import Condition, plan
 from lsn_eval.errors import LsnError
 from lsn_eval.masks.mask import NeuronMask
-from lsn_eval.storage.outside_files import read_text
 from lsn_eval.visible_text import shortened
 
 
@@ -254,36 +252,3 @@ def parse_seed(given: Any) -> tuple[int | None, ...]:
             "expected, such as 42 or 0,1234,1234,1234"
         )
     return seeds
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """The settings in a YAML (or JSON) file.
-
-    Raises:
-        SweepError: it cannot be read, or is no YAML mapping.
-    """
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):  # a few of them can stand for gigabytes
-                raise SweepError(f"{path} holds a YAML alias (*NAME); write out what it stands for")
-            return super().compose_node(parent, index)
-
-    text = read_text(path, SweepError, most=_MOST_BYTES)
-    try:
-        settings = yaml.load(text, Loader)  # it is a safe one
-        json.dumps(settings, ensure_ascii=False, default=str).encode()  # no half characters
-    except SweepError:
-        raise
-    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise SweepError(f"{path} is no YAML: {error}") from error
-    except RecursionError:
-        raise SweepError(f"{path} is nested too deeply") from None
-    if not isinstance(settings, dict):
-        raise SweepError(f"{path} holds no settings; lines such as 'model: lsn_demo' were expected")
-    return settings
-
-
-_MOST_BYTES = 1 << 20
-"""Of a file with settings."""

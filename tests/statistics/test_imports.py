@@ -37,7 +37,7 @@ def test_imports_that_cannot_be(tmp_path: Path) -> None:
     assert import_counts([path], ["de"]).tokens == {"de": 5}
     torch.save({"n": 5, "over_zero": torch.ones(2, 3, dtype=torch.int32)}, tmp_path / "counts")
     for files, message in (
-        ([tmp_path / "counts"] * 2, "holds the counts that de has already"),
+        ([tmp_path / "counts"] * 2, "de and fr of two files hold the same numbers"),
         ([path, other], "different models"),
         ([path], "1 files and 2 languages"),
         ([path, tmp_path / "c.pt"], "does not exist"),
