@@ -68,7 +68,7 @@ def estimate_sweep(settings: SweepSettings, out: Path) -> SweepEstimate:
             return SweepEstimate(outcome.finished, ())
         evaluation = Evaluation(settings, out)
         if any(condition.terms for condition in to_do):
-            _check_fit(settings, mask)
+            check_fit(settings, mask)
         tasks = _tasks(evaluation)
     took = [taken for path in outcome.finished.values() if (taken := _seconds(path)) is not None]
     return SweepEstimate(
@@ -79,17 +79,23 @@ def estimate_sweep(settings: SweepSettings, out: Path) -> SweepEstimate:
     )
 
 
-def _check_fit(settings: SweepSettings, mask: NeuronMask) -> None:
-    """Hold the mask against the model's configuration: the model is made without memory."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+def check_fit(settings: SweepSettings, mask: NeuronMask) -> None:
+    """Hold the mask against the model's configuration: the model is made without memory.
 
-    named = ("revision", "trust_remote_code", "subfolder")
-    arguments = {name: settings.model_args[name] for name in named if name in settings.model_args}
+    Raises:
+        LsnError: the mask does not fit, or there is no such model.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    given = {"trust_remote_code": settings.trust_remote_code, **settings.model_args}
+    named = ("revision", "trust_remote_code", "subfolder", "gguf_file")
+    arguments = {name: given[name] for name in named if name in given}
     try:
         config = AutoConfig.from_pretrained(model_place(settings.model), **arguments)
+        kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)
+            model = kind.from_config(config, trust_remote_code=given["trust_remote_code"])
     except (OSError, ValueError) as error:
         raise SweepError(f"model {settings.model!r} cannot be loaded: {error}") from error
     mask.check_model(resolve(model))

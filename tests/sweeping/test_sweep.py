@@ -15,6 +15,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from builders.architectures import tiny_model
+from builders.masks import tiny_mask
 from builders.sweeps import command, sweep_settings, written
 from lm_eval.api.instance import Instance
 from typer.testing import CliRunner
@@ -28,7 +30,7 @@ from lsn_eval.models.loading import load_model
 from lsn_eval.storage.folder_lock import LOCK, only_writer
 from lsn_eval.storage.yaml_files import read_settings
 from lsn_eval.sweeping import progress, sweep
-from lsn_eval.sweeping.estimate import estimate_sweep
+from lsn_eval.sweeping.estimate import check_fit, estimate_sweep
 from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.folder import SweepFolder, folder_name, results_in
 from lsn_eval.sweeping.progress import AnswerCounter, SweepBar
@@ -657,3 +659,14 @@ def test_a_dry_run_ends_in_the_error_of_the_run(given, said, tmp_path, monkeypat
     with pytest.raises(LsnError, match=said):
         estimate_sweep(settings(**{"conditions": ("none", "de:zero"), **given}), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("model_type", ["llama", "t5"])
+def test_a_mask_is_held_against_the_configuration_alone(model_type, tmp_path):
+    model = tiny_model(model_type)
+    model.config.save_pretrained(tmp_path)
+    chosen = settings(model=str(tmp_path), each="zero")
+    check_fit(chosen, tiny_mask(model))
+    other = random_mask(["de", "fr"], layers=2, width=47, model_type=model_type)
+    with pytest.raises(LsnError, match="this mask is of a model with"):
+        check_fit(chosen, other)
