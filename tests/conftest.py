@@ -8,12 +8,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-import functools
 import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     import transformers
 
 
-SLOW = {"task_index", "small_lm_eval", "finished_demo"}
+SLOW = {"small_lm_eval", "finished_demo"}
 """Fixtures that take many seconds; tests that use one are slow."""
 FAMILIES = ("llama", "bloom", "gemma3", "gpt2", "phi3")
 """Of every kind of decoder one: what every row has to show is in `test_rows.py` of its room."""
@@ -81,21 +80,6 @@ def tokenizer() -> transformers.PreTrainedTokenizerFast:
 
 
 @pytest.fixture(scope="session")
-def task_index() -> None:
-    """lm-eval's own 14,000 task files are parsed once a process; it takes 15 s of one core."""
-    from lm_eval.tasks import _index
-
-    shipped = Path(_index.__file__).parent
-    parse = _index.load_yaml
-    parse_once = functools.cache(parse)  # lm-eval copies what it takes from the index
-
-    def load_yaml(path: Path, **options: bool) -> dict[str, Any]:
-        return (parse_once if shipped in path.parents else parse)(path, **options)
-
-    _index.load_yaml = load_yaml
-
-
-@pytest.fixture(scope="session")
 def small_lm_eval(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for the path of a process that a test starts: lm-eval with all of its code and
     hardly any of its task files, which every process would parse anew."""
@@ -114,9 +98,7 @@ def small_lm_eval(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_demo(
-    task_index: None, tmp_path_factory: pytest.TempPathFactory, worker_id: str
-) -> Path:
+def finished_demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """The folder of one finished demo with one control, the same for all workers; not to be
     written to. Its `results` are those of a sweep of 13 conditions over 12 tasks."""
     from filelock import FileLock

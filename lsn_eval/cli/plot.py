@@ -57,7 +57,10 @@ def heatmap(
 
     Example: lsn-eval plot heatmap sweep --metric bits_per_byte --label de=Deutsch --out bits.pdf
     """
-    _draw("heatmap", **locals())
+    _draw(
+        "heatmap", results, out, label, mask=mask, test=test, task=task, metric=metric,
+        model=model, condition=condition, language=language,
+    )  # fmt: skip
 
 
 @app.command()
@@ -87,7 +90,10 @@ def dose(
 
     Example: lsn-eval plot dose doses --out doses.png
     """
-    _draw("dose", **locals())
+    _draw(
+        "dose", results, out, label, by=by, change=change, mask=mask, test=test, task=task,
+        metric=metric, model=model, condition=condition, language=language,
+    )  # fmt: skip
 
 
 @app.command()
@@ -109,7 +115,10 @@ def bars(
 
     Example: lsn-eval plot bars answers --condition de:zero --metric repetition --out de.svg
     """
-    _draw("bars", **locals())
+    _draw(
+        "bars", results, out, label, mask=mask, test=test, task=task, metric=metric,
+        model=model, condition=condition, language=language,
+    )  # fmt: skip
 
 
 @app.command()
@@ -130,7 +139,7 @@ def overlap(mask: MaskName, out: Out, label: Labels = None) -> None:
     _draw("overlap", mask, out, label)
 
 
-def _draw(kind: str, results: Any, out: Path, label: Sequence[str] | None, **options: Any) -> None:
+def _draw(kind: str, given: Any, out: Path, label: Sequence[str] | None, **options: Any) -> None:
     """Write the figure; what is to be known of it is printed."""
     import warnings
 
@@ -139,7 +148,7 @@ def _draw(kind: str, results: Any, out: Path, label: Sequence[str] | None, **opt
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PlotWarning)
-        plot(kind, results, out, labels=_labels(label or ()), **options)
+        plot(kind, given, out, labels=_labels(label or ()), **options)
     print(f"written to {out}")
     for told in caught:
         if issubclass(told.category, PlotWarning):

@@ -90,6 +90,10 @@ class LsnHF(SeededGeneration, HFLM):
             super().__init__(pretrained, **kwargs)
         except OSError as error:  # what transformers says of a model that is not there
             raise LsnError(f"pretrained={pretrained} cannot be loaded: {error}") from error
+        accelerator = getattr(self, "accelerator", None)
+        if accelerator is not None and self._world_size == 1:
+            # `hf` deals documents out where there are several GPUs; elsewhere all take all.
+            self._rank, self._world_size = accelerator.process_index, accelerator.num_processes
         self._database: Any = None
         self.stacked = StackedGeneration(
             super()._model_generate, partial(stop_sequences_criteria, self.tokenizer), self._prepare
@@ -133,6 +137,7 @@ class LsnHF(SeededGeneration, HFLM):
         self._condition = chosen
         self.stacked.turn_to(chosen, self._intervention)
         self._model_calls = 0
+        self._elsewhere: list[dict[str, Any]] = []
         self._earlier: dict[str, Any] | None = None
         if self._database is not None:
             self._use_own_table()
@@ -198,6 +203,18 @@ class LsnHF(SeededGeneration, HFLM):
                 f"context of {self.max_length}; give --gen_kwargs max_gen_toks=N with a smaller N, "
                 "or a model with a longer context"
             ) from error
+
+    def barrier(self) -> None:
+        """As `hf`, where processes wait for each other after all requests of a kind; and what the
+        hooks of the others have seen until then is fetched."""
+        super().barrier()
+        if self.world_size > 1:
+            own = self._intervention.report.to_json() if self._intervention else {}
+            reports: list[dict[str, Any]] = [{}] * self.world_size
+            torch.distributed.all_gather_object(reports, own)
+            self._elsewhere = [
+                seen for rank, seen in enumerate(reports) if seen and rank != self.rank
+            ]
 
     # The response cache ----------------------------------------------------------------------
 
@@ -270,15 +287,19 @@ class LsnHF(SeededGeneration, HFLM):
         return record
 
     def _seen(self) -> dict[str, Any]:
-        """What the hooks saw in this run and in those whose responses are in the cache."""
+        """What the hooks saw in this run, in all its processes, and in those whose responses are in
+        the cache."""
         earlier = self._earlier or {}
         if self._intervention is None:
             return earlier
         seen = self._intervention.report.to_json()
-        for hookpoint, counts in seen["hookpoints"].items():
-            for name, count in earlier.get("hookpoints", {}).get(hookpoint, {}).items():
-                if name != "neurons":
-                    counts[name] += count
+        for other in (earlier, *self._elsewhere):
+            for hookpoint, counts in seen["hookpoints"].items():
+                for name, count in other.get("hookpoints", {}).get(hookpoint, {}).items():
+                    if name != "neurons":
+                        counts[name] += count
+        for other in self._elsewhere:
+            seen["unchanged"] = [site for site in seen["unchanged"] if site in other["unchanged"]]
         seen["unchanged"] = seen["unchanged"] or earlier.get("unchanged", [])
         return seen
 

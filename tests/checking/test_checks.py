@@ -635,8 +635,9 @@ def test_equal_results_pass_and_a_check_needs_neither_numpy_nor_torch(sweep):
 
 
 @pytest.mark.stock
+@pytest.mark.slow
 def test_real_results_pass_their_own_baseline_and_a_broken_intervention_does_not(
-    task_index, tmp_path, monkeypatch
+    tmp_path, monkeypatch
 ):
     from lsn_eval.harness.lsn_hf import LsnHF
     from lsn_eval.sweeping.running import run_sweep

@@ -118,6 +118,7 @@ def test_a_mask_that_does_not_fit_is_one_message_exit_2_and_no_file(tmp_path, op
     assert [file.name for file in tmp_path.iterdir()] == ["m.pth"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -126,9 +127,7 @@ def test_a_mask_that_does_not_fit_is_one_message_exit_2_and_no_file(tmp_path, op
         (("--tasks", "a", "--limit", "1", "--samples", '{"a": [1]}'), "--limit must be None"),
     ],
 )
-def test_arguments_that_lm_eval_refuses_are_one_message(
-    arguments, message, task_index, monkeypatch
-):
+def test_arguments_that_lm_eval_refuses_are_one_message(arguments, message, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["lsn-eval"])
     result = run("run", *arguments)
     assert result.exit_code == 2, result.exception

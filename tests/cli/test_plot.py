@@ -104,7 +104,7 @@ def test_errors_say_what_was_expected(results, tmp_path, monkeypatch, arguments,
 
 def test_dose_errors(results, tmp_path):
     out = tmp_path / "a.png"
-    assert "choose another (scale, value, added, neurons)" in message(
+    assert "one of scale, value, added, neurons" in message(
         run("dose", results, "--out", out, "--by", "size")
     )
     assert "no condition has a dose by added" in message(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -304,46 +302,6 @@ def test_numbers() -> None:
     ]  # fmt: skip
     assert parse_shard("2/8") == (2, 8)
     assert parse_shard(None) == (1, 1)
-
-
-LAUNCHED = """
-import sys
-sys.path[:0] = [{tests!r}]
-import torch
-torch.set_num_threads(1)
-from builders.architectures import tiny_model
-from lsn_eval.recording import record
-ids = torch.randint(0, 256, (4_000,), generator=torch.Generator().manual_seed(0))
-record(tiny_model("llama"), None, {{"de": ids, "fr": (ids[:100] + 7) % 256}},
-       length=16, batch_size=4, sample_tokens=500, out={out!r})
-"""
-
-
-def test_processes_record_together(tmp_path: Path) -> None:
-    """Two processes give the counts, maxima and quantiles of one; the second has less to do."""
-    from lsn_eval.recording import record as record_texts
-
-    script = tmp_path / "launched.py"
-    out = tmp_path / "stats"
-    script.write_text(LAUNCHED.format(tests=str(Path(__file__).parent), out=str(out)))
-    launch = [
-        sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
-        "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
-        "--main_process_port", "0", str(script),
-    ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run(launch, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-3000:]
-    ids = torch.randint(0, 256, (4_000,), generator=torch.Generator().manual_seed(0))
-    texts = {"de": ids, "fr": (ids[:100] + 7) % 256}
-    one = record_texts(tiny_model("llama"), None, texts, length=16, batch_size=4, sample_tokens=500)
-    two = ActivationStats.load(out)
-    assert two.tokens == one.tokens == {"de": 4000, "fr": 96}
-    for name in ("positive", "max", "p10", "median", "p90"):
-        np.testing.assert_array_equal(two.get("mlp.act", name), one.get("mlp.act", name))
-    np.testing.assert_allclose(two.get("mlp.act", "mean"), one.get("mlp.act", "mean"), rtol=1e-5)
-    assert two.provenance["corpora"] == one.provenance["corpora"]
-    assert not unfinished_folder(out).exists()
 
 
 def test_counts_above_the_own_90th_percentile_are_recorded_on_request(model, texts, tmp_path):

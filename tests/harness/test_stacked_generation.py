@@ -507,7 +507,7 @@ metadata: {{version: 1.0}}
 
 
 @pytest.fixture(scope="module")
-def tasks(task_index, tmp_path_factory) -> str:
+def tasks(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("tasks")
     (folder / "stack_data.py").write_text(DATA)
     for name, shots, options in (

@@ -198,7 +198,7 @@ def test_a_page_holds_so_many_answers_and_says_what_it_leaves_out(
 def test_the_own_condition_of_a_task_stays_where_many_are_left_out(sweep, monkeypatch):
     monkeypatch.setattr(browser, "MOST_CONDITIONS", 2)
     shown = {
-        task.task: [one.condition for one in task.documents[0].answers]
+        task.task: [one.answer.condition for one in task.documents[0].answers]
         for task in browsed(sweep).tasks
     }
     assert shown == {"ask_de": ["de:zero"], "ask_zh": ["zh:zero"]}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from builders.report_results import GERMAN, sample, write_run, write_sweep
 
-from lsn_eval.reporting import report as write_report
+from lsn_eval.reporting import write_report
 
 api = pytest.importorskip(
     "playwright.sync_api", reason="the browser tests need the playwright package"
@@ -344,6 +344,15 @@ def test_verdict_picture_and_telling_answers_come_before_anything_long(visit, si
     assert ends == sorted(ends)
     assert ends[1] < seen.height
     assert ends[2] < screens * seen.height
+
+
+def test_texts_keep_their_direction_and_length_to_themselves(page):
+    text = page.locator(".answer .text").last
+    styles = text.evaluate(
+        "(one) => [getComputedStyle(one).unicodeBidi, getComputedStyle(one).maxHeight]"
+    )
+    assert styles[0] in ("isolate", "plaintext", "isolate-override")
+    assert styles[1] != "none"
 
 
 def test_signatures_are_copied_or_selected_where_there_is_no_clipboard(page):

@@ -38,7 +38,6 @@ from lsn_eval.sweeping.running import run_sweep
 from lsn_eval.sweeping.screen import quiet, without_chatter
 from lsn_eval.sweeping.settings import SweepError, SweepSettings, parse_seed
 
-sweeps = pytest.mark.usefixtures("task_index")
 LM_EVAL = Path(sys.executable).with_name("lm_eval")
 CONDITIONS = ("none", "de:zero")
 
@@ -93,7 +92,7 @@ def settings(folder: Path | None = None, **given) -> SweepSettings:
     return sweep_settings(**{**ours, **given})
 
 
-@sweeps
+@pytest.mark.slow
 def test_few_shot_and_sampled_generation_equal_two_fresh_processes(tasks, tmp_path, small_lm_eval):
     started = {}
     for condition in CONDITIONS:
@@ -138,7 +137,7 @@ def never(*args, **kwargs):
     raise AssertionError("the model was loaded")
 
 
-@sweeps
+@pytest.mark.slow
 def test_finished_conditions_are_skipped_and_changed_arguments_refused(tmp_path, monkeypatch):
     run_sweep(settings(conditions=CONDITIONS), tmp_path, progress=False)
     before = finished_before(tmp_path)
@@ -171,7 +170,7 @@ def test_finished_conditions_are_skipped_and_changed_arguments_refused(tmp_path,
         run_sweep(settings(conditions=CONDITIONS), tmp_path)
 
 
-@sweeps
+@pytest.mark.slow
 def test_a_loaded_model_gives_the_numbers_of_one_by_name(tmp_path):
     """Of scores and of generated text, from a mask as an object; the folder knows the weights."""
     common = {
@@ -195,7 +194,7 @@ def test_a_loaded_model_gives_the_numbers_of_one_by_name(tmp_path):
     with pytest.raises(SweepError, match="model_files was"):
         sweep(tmp_path / "objects", **objects, **common)
     for wrong, said in (
-        ({"tokenizer": None}, "go together"),
+        ({"tokenizer": None}, "without its tokenizer"),
         ({"dtype": "float32"}, "has its dtype; leave that out"),
         ({"settings": settings(conditions=CONDITIONS)}, "give one"),
     ):
@@ -227,7 +226,7 @@ metadata: {version: 1.0}
         ("lines.py", "import math", "import cmath"),
     ],
 )
-@sweeps
+@pytest.mark.slow
 def test_a_sweep_does_not_go_on_with_changed_tasks_or_data(name, old, new, tmp_path, monkeypatch):
     folder, out = tmp_path / "tasks", tmp_path / "out"
     folder.mkdir()
@@ -269,7 +268,7 @@ def test_a_sweep_does_not_go_on_with_changed_tasks_or_data(name, old, new, tmp_p
         ("results", b'{"config": {"lsn": {"condition": 3}}}', "model_args|condition is 3"),
     ],
 )
-@sweeps
+@pytest.mark.slow
 def test_files_in_its_folder_that_are_not_what_they_should_be(file, content, message, tmp_path):
     run_sweep(settings(conditions=("none",)), tmp_path, progress=False)
     (path,) = tmp_path.rglob("results_*.json") if file == "results" else [tmp_path / file]
@@ -278,7 +277,7 @@ def test_files_in_its_folder_that_are_not_what_they_should_be(file, content, mes
         run_sweep(settings(conditions=("none",)), tmp_path, progress=False)
 
 
-@sweeps
+@pytest.mark.slow
 def test_a_failed_condition_is_recorded_and_the_rest_goes_on(tmp_path, monkeypatch):
     evaluate = Evaluation.evaluate
 
@@ -304,7 +303,7 @@ def test_a_failed_condition_is_recorded_and_the_rest_goes_on(tmp_path, monkeypat
     assert not (tmp_path / "de_zero" / "failed.json").exists()
 
 
-@sweeps
+@pytest.mark.slow
 def test_an_interrupt_leaves_what_is_finished(tmp_path, monkeypatch):
     evaluate = Evaluation.evaluate
 
@@ -320,7 +319,7 @@ def test_an_interrupt_leaves_what_is_finished(tmp_path, monkeypatch):
     assert names(tmp_path) == ["none", "sweep.json"]
 
 
-@sweeps
+@pytest.mark.slow
 def test_a_second_sweep_is_refused_and_harms_nothing(tmp_path):
     with (
         only_writer(tmp_path, SweepError),
@@ -335,7 +334,7 @@ def test_a_second_sweep_is_refused_and_harms_nothing(tmp_path):
         assert run_sweep(settings(conditions=CONDITIONS), tmp_path).skipped == ["none", "de:zero"]
 
 
-@sweeps
+@pytest.mark.slow
 def test_after_a_sudden_end_a_sweep_goes_on(tmp_path, small_lm_eval):
     killed = (
         "import os, sys; from pathlib import Path\n"
@@ -362,7 +361,7 @@ def test_after_a_sudden_end_a_sweep_goes_on(tmp_path, small_lm_eval):
     assert names(tmp_path) == ["de_zero", "none", "sweep.json"]
 
 
-@sweeps
+@pytest.mark.slow
 def test_a_first_try_that_finished_nothing_does_not_bind(tmp_path, monkeypatch):
     evaluate = Evaluation.evaluate
 
@@ -388,7 +387,7 @@ def test_a_first_try_that_finished_nothing_does_not_bind(tmp_path, monkeypatch):
     assert "metadata" not in str(refused.value)
 
 
-@sweeps
+@pytest.mark.slow
 def test_a_finished_condition_is_never_replaced(tmp_path):
     folder = SweepFolder(tmp_path, {"mask_digest": "0", "model_args": {}})
     condition = Condition.parse("de:zero")
@@ -439,7 +438,7 @@ def test_each_language_with_its_controls():
     assert list(map(str, conditions[7:9])) == [f"random1-{first}:x0.5", f"random2-{first}:x0.5"]
 
 
-@sweeps
+@pytest.mark.slow
 def test_a_file_of_settings_and_the_command_line_over_it(tmp_path):
     file = tmp_path / "sweep.yaml"
     file.write_text(
@@ -526,7 +525,7 @@ def test_lm_evals_command_shows_warnings_and_the_proof_but_not_its_steps(
     assert "mind this\nsignature: ...\n" in said.getvalue()
 
 
-@sweeps
+@pytest.mark.slow
 def test_lm_eval_warns_of_a_limit_once(tmp_path, monkeypatch, capfd, request):
     harness = logging.getLogger("lm_eval")
     for logger in (logging.getLogger(), harness):
@@ -538,7 +537,7 @@ def test_lm_eval_warns_of_a_limit_once(tmp_path, monkeypatch, capfd, request):
     assert capfd.readouterr().err.count("ONLY BE USED FOR TESTING") == 1
 
 
-@sweeps
+@pytest.mark.slow
 def test_progress_says_what_is_being_done_and_none_is_silent(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(progress, "_BETWEEN", 0)
     chosen = settings(conditions=CONDITIONS)
@@ -603,7 +602,7 @@ def test_help_has_an_example():
     assert "Example:" in command("--help").stdout
 
 
-@sweeps
+@pytest.mark.slow
 def test_a_dry_run_says_what_is_finished_and_what_is_not(tmp_path, monkeypatch):
     arguments = (
         "--out",
@@ -650,7 +649,7 @@ def test_a_dry_run_says_what_is_finished_and_what_is_not(tmp_path, monkeypatch):
         ({"device": "cuda:77"}, "PyTorch finds"),
     ],
 )
-@sweeps
+@pytest.mark.slow
 def test_a_dry_run_ends_in_the_error_of_the_run(given, said, tmp_path, monkeypatch):
     monkeypatch.setattr(Evaluation, "load", never)
     other = tmp_path / "mask.safetensors"

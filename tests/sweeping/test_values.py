@@ -87,7 +87,8 @@ def test_a_file_where_the_folder_should_be(demo, out, tmp_path, monkeypatch):
     assert (tmp_path / "afile").read_text() == "kept"
 
 
-def test_what_cannot_be_loaded_is_an_error_and_leaves_nothing(task_index, tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_what_cannot_be_loaded_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
     out = tmp_path / "out"
     arguments = ("--conditions", "none", "--out", out)
     done = command(*arguments, "--model-args", "no_such_argument=1")
