@@ -91,7 +91,7 @@ class LsnHF(SeededGeneration, HFLM):
         except OSError as error:  # what transformers says of a model that is not there
             raise LsnError(f"pretrained={pretrained} cannot be loaded: {error}") from error
         accelerator = getattr(self, "accelerator", None)
-        if accelerator is not None and self._world_size == 1:
+        if accelerator is not None and self.world_size == 1:
             # `hf` deals documents out where there are several GPUs; elsewhere all take all.
             self._rank, self._world_size = accelerator.process_index, accelerator.num_processes
         self._database: Any = None
