@@ -8,19 +8,12 @@ from typing import Annotated
 
 import typer
 
-from lsn_eval.cli.choosing_options import (
-    Conditions,
-    Languages,
-    Models,
-    Tasks,
-    metric_option,
-)
-from lsn_eval.cli.options import Allow, AsJson, Results
+from lsn_eval.cli import options
 from lsn_eval.visible_text import visible
 
 
 def check(
-    results: Results,
+    results: options.Results,
     baseline: Annotated[Path, typer.Option(help="The committed baseline file.")],
     update: Annotated[
         bool, typer.Option("--update", help="Accept the results: write the baseline.")
@@ -33,17 +26,17 @@ def check(
             show_default="0.01",
         ),
     ] = None,
-    task: Tasks = None,
-    metric: Annotated[list[str] | None, metric_option("all, or those of the baseline")] = None,
-    model: Models = None,
-    condition: Conditions = None,
-    language: Languages = None,
-    allow: Allow = None,
+    task: options.Tasks = None,
+    metric: Annotated[list[str] | None, options.metrics("all, or those of the baseline")] = None,
+    model: options.Models = None,
+    condition: options.Conditions = None,
+    language: options.Languages = None,
+    allow: options.Allow = None,
     junit: Annotated[Path | None, typer.Option(help="JUnit XML to write.")] = None,
     github: Annotated[
         bool, typer.Option("--github", help="Print GitHub annotations as well.")
     ] = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Compare results with a committed baseline, for continuous integration.
 

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lsn_eval.cli.choosing_options import (
-    Conditions,
-    Languages,
-    Models,
-    Tasks,
-    metric_option,
-)
-from lsn_eval.cli.options import Allow, AsJson, Format, Results, TableOut, several
+from lsn_eval.cli import options
 from lsn_eval.errors import LsnError
 
 if TYPE_CHECKING:
@@ -24,26 +17,26 @@ if TYPE_CHECKING:
 
 
 def compare(
-    results: Results,
+    results: options.Results,
     by: Annotated[
         str, typer.Option(help="condition: conditions x languages. model: a leaderboard.")
     ] = "condition",
-    task: Tasks = None,
+    task: options.Tasks = None,
     metric: Annotated[
-        list[str] | None, metric_option("each task's first; of csv and json all")
+        list[str] | None, options.metrics("each task's first; of csv and json all")
     ] = None,
-    model: Models = None,
-    condition: Conditions = None,
-    language: Languages = None,
+    model: options.Models = None,
+    condition: options.Conditions = None,
+    language: options.Languages = None,
     show: Annotated[
         list[str] | None,
-        several(
+        options.several(
             "value, difference, relative, ratio, ppxc",
             show_default="relative for perplexities, difference for the rest",
         ),
     ] = None,
-    output_format: Format = None,
-    out: TableOut = None,
+    output_format: options.Format = None,
+    out: options.TableOut = None,
     intervals: Annotated[
         bool, typer.Option("--intervals", help="Intervals in every cell.")
     ] = False,
@@ -60,8 +53,8 @@ def compare(
     signatures: Annotated[
         bool, typer.Option("--signatures", help="Every signature; CSV and JSON have them all.")
     ] = False,
-    allow: Allow = None,
-    as_json: AsJson = False,
+    allow: options.Allow = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Tables of what each condition changed, with intervals, tests and controls.
 

@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lsn_eval.cli.options import (
-    AsJson,
-    Force,
-    MaskName,
-    MaskOut,
-    ModelName,
-    ModelType,
-    check_new,
-    several,
-)
+from lsn_eval.cli import options
 from lsn_eval.errors import MaskError
 from lsn_eval.models.layout import MOST_LAYERS, MOST_NEURONS
 from lsn_eval.visible_text import one_line
@@ -34,8 +25,8 @@ WIDTH: dict[str, Any] = {"min": 1, "max": MOST_NEURONS}
 
 @app.command()
 def info(
-    mask: MaskName,
-    as_json: AsJson = False,
+    mask: options.MaskName,
+    as_json: options.AsJson = False,
     plot: Annotated[
         Path | None,
         typer.Option(help="Draw neurons per layer and language overlap; .png, .svg or .pdf."),
@@ -61,13 +52,15 @@ def info(
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="A .pth file in the RUCAIBox format.")],
-    languages: Annotated[list[str], several("Names of its languages in file order, e.g. en,zh,fr")],
+    languages: Annotated[
+        list[str], options.several("Names of its languages in file order, e.g. en,zh,fr")
+    ],
     layers: Annotated[int, typer.Option(help="Layers of the model.", **LAYERS)],
     width: Annotated[int, typer.Option(help="Neurons per layer.", **WIDTH)],
-    out: MaskOut,
-    model: ModelName = None,
-    model_type: ModelType = None,
-    force: Force = False,
+    out: options.MaskOut,
+    model: options.ModelName = None,
+    model_type: options.ModelType = None,
+    force: options.Force = False,
 ) -> None:
     """Convert a mask of RUCAIBox/Language-Specific-Neurons (Tang et al. 2024).
 
@@ -76,7 +69,7 @@ def import_(
     """
     from lsn_eval.masks.imports import import_rucaibox
 
-    check_new(out, force)
+    options.check_new(out, force)
     mask = import_rucaibox(
         file, languages=languages, layers=layers, width=width, name=model, model_type=model_type
     )
@@ -88,7 +81,7 @@ def import_(
 def diff(
     first: Annotated[str, typer.Argument(help="Mask A: a file, or the name of a shipped mask.")],
     second: Annotated[str, typer.Argument(help="Mask B, of the same model.")],
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Print which neurons two masks of a model share, language by language.
 
@@ -126,14 +119,14 @@ def diff(
 
 @app.command("random")
 def random_(
-    out: MaskOut,
+    out: options.MaskOut,
     like: Annotated[
         str | None,
         typer.Option(help="A mask to match: as many neurons in every layer, of no language."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed, other neurons.", min=0)] = 1,
     languages: Annotated[
-        list[str] | None, several("Without --like: names of the languages, e.g. de,fr")
+        list[str] | None, options.several("Without --like: names of the languages, e.g. de,fr")
     ] = None,
     layers: Annotated[
         int | None, typer.Option(help="Without --like: layers of the model.", **LAYERS)
@@ -148,7 +141,7 @@ def random_(
     model_type: Annotated[
         str | None, typer.Option(help="Without --like: config.model_type, checked when used.")
     ] = None,
-    force: Force = False,
+    force: options.Force = False,
 ) -> None:
     """Write a mask of random neurons.
 
@@ -157,7 +150,7 @@ def random_(
     from lsn_eval.identification.random import random_like, random_mask
     from lsn_eval.masks.mask import NeuronMask
 
-    check_new(out, force)
+    options.check_new(out, force)
     if like is not None:
         if any(option is not None for option in (languages, layers, width, model_type)):
             raise MaskError(

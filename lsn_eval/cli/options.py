@@ -1,4 +1,4 @@
-"""Options that several commands share: lists, `--json`, `--force`, and what is read and written."""
+"""Options that several commands share: which numbers are meant, lists, what is read and written."""
 
 from __future__ import annotations
 
@@ -33,6 +33,36 @@ def several(help: str, *names: str, pairs: bool = False, **others: Any) -> Any:
     )
 
 
+_SEVERAL = "name or pattern; repeat, or use commas."
+
+
+def metrics(default: str) -> Any:
+    """`--metric` of a command that shows `default` without it."""
+    return typer.Option("--metric", help=f"Metrics, or 'all': {_SEVERAL}", show_default=default)
+
+
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option("--task", help=f"Tasks or families of them: {_SEVERAL}", show_default="all"),
+]
+Metrics = Annotated[list[str] | None, metrics("each task's first")]
+AllMetrics = Annotated[list[str] | None, metrics("all")]
+Models = Annotated[
+    list[str] | None, typer.Option("--model", help=f"Models: {_SEVERAL}", show_default="all")
+]
+Conditions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--condition",
+        "--conditions",
+        help=f"Conditions, with 'none' and their controls: {_SEVERAL}",
+        show_default="all",
+    ),
+]
+Languages = Annotated[
+    list[str] | None,
+    typer.Option("--language", help=f"Languages of texts: {_SEVERAL}", show_default="all"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over the file that is there.")]
 Results = Annotated[

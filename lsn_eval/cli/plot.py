@@ -9,15 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lsn_eval.cli.choosing_options import (
-    Conditions,
-    Languages,
-    Metrics,
-    Models,
-    Tasks,
-    metric_option,
-)
-from lsn_eval.cli.options import MaskName, Results, several
+from lsn_eval.cli import options
 from lsn_eval.errors import LsnError
 from lsn_eval.visible_text import one_line
 
@@ -28,7 +20,7 @@ app = typer.Typer(
 Out = Annotated[Path, typer.Option(help="The figure to write: .png, .svg or .pdf.")]
 Labels = Annotated[
     list[str] | None,
-    several("CODE=NAME, what a language is called in the figure", "--label", pairs=True),
+    options.several("CODE=NAME, what a language is called in the figure", "--label", pairs=True),
 ]
 MaskStart = Annotated[
     str | None, typer.Option("--mask", help="Of the mask whose digest starts so.")
@@ -38,13 +30,13 @@ Test = Annotated[bool, typer.Option("--test/--no-test", help="Read the samples f
 
 @app.command()
 def heatmap(
-    results: Results,
+    results: options.Results,
     out: Out,
-    task: Tasks = None,
-    metric: Metrics = None,
-    model: Models = None,
-    condition: Conditions = None,
-    language: Languages = None,
+    task: options.Tasks = None,
+    metric: options.Metrics = None,
+    model: options.Models = None,
+    condition: options.Conditions = None,
+    language: options.Languages = None,
     mask: MaskStart = None,
     label: Labels = None,
     test: Test = True,
@@ -65,7 +57,7 @@ def heatmap(
 
 @app.command()
 def dose(
-    results: Results,
+    results: options.Results,
     out: Out,
     by: Annotated[
         str | None,
@@ -74,11 +66,11 @@ def dose(
     change: Annotated[
         bool, typer.Option("--change", help="Draw the change instead of the value.")
     ] = False,
-    task: Tasks = None,
-    metric: Metrics = None,
-    model: Models = None,
-    condition: Conditions = None,
-    language: Languages = None,
+    task: options.Tasks = None,
+    metric: options.Metrics = None,
+    model: options.Models = None,
+    condition: options.Conditions = None,
+    language: options.Languages = None,
     mask: MaskStart = None,
     label: Labels = None,
     test: Test = True,
@@ -98,13 +90,15 @@ def dose(
 
 @app.command()
 def bars(
-    results: Results,
+    results: options.Results,
     out: Out,
-    task: Tasks = None,
-    metric: Annotated[list[str] | None, metric_option("language accuracy, if it is there")] = None,
-    model: Models = None,
-    condition: Conditions = None,
-    language: Languages = None,
+    task: options.Tasks = None,
+    metric: Annotated[
+        list[str] | None, options.metrics("language accuracy, if it is there")
+    ] = None,
+    model: options.Models = None,
+    condition: options.Conditions = None,
+    language: options.Languages = None,
     mask: MaskStart = None,
     label: Labels = None,
     test: Test = True,
@@ -122,7 +116,7 @@ def bars(
 
 
 @app.command()
-def layers(mask: MaskName, out: Out, label: Labels = None) -> None:
+def layers(mask: options.MaskName, out: Out, label: Labels = None) -> None:
     """Draw how many neurons of each language every layer has.
 
     Example: lsn-eval plot layers demo/planted --out layers.png
@@ -131,7 +125,7 @@ def layers(mask: MaskName, out: Out, label: Labels = None) -> None:
 
 
 @app.command()
-def overlap(mask: MaskName, out: Out, label: Labels = None) -> None:
+def overlap(mask: options.MaskName, out: Out, label: Labels = None) -> None:
     """Draw how many neurons languages share.
 
     Example: lsn-eval plot overlap demo/planted --out overlap.png
@@ -139,8 +133,8 @@ def overlap(mask: MaskName, out: Out, label: Labels = None) -> None:
     _draw("overlap", mask, out, label)
 
 
-def _draw(kind: str, given: Any, out: Path, label: Sequence[str] | None, **options: Any) -> None:
-    """Write the figure; what is to be known of it is printed."""
+def _draw(kind: str, results: Any, out: Path, label: Sequence[str] | None, **named: Any) -> None:
+    """Write the figure of results, or of a mask; what is to be known of it is printed."""
     import warnings
 
     from lsn_eval.plotting import plot
@@ -148,7 +142,7 @@ def _draw(kind: str, given: Any, out: Path, label: Sequence[str] | None, **optio
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PlotWarning)
-        plot(kind, given, out, labels=_labels(label or ()), **options)
+        plot(kind, results, out, labels=_labels(label or ()), **named)
     print(f"written to {out}")
     for told in caught:
         if issubclass(told.category, PlotWarning):

@@ -8,27 +8,20 @@ from typing import Annotated
 
 import typer
 
-from lsn_eval.cli.choosing_options import (
-    AllMetrics,
-    Conditions,
-    Languages,
-    Models,
-    Tasks,
-)
-from lsn_eval.cli.options import Allow, Results
+from lsn_eval.cli import options
 
 MOST_VERDICTS = 12
 """Lines that are printed; the rest are counted."""
 
 
 def report(
-    results: Results,
+    results: options.Results,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")],
-    task: Tasks = None,
-    metric: AllMetrics = None,
-    model: Models = None,
-    condition: Conditions = None,
-    language: Languages = None,
+    task: options.Tasks = None,
+    metric: options.AllMetrics = None,
+    model: options.Models = None,
+    condition: options.Conditions = None,
+    language: options.Languages = None,
     samples: Annotated[
         int | None,
         typer.Option(
@@ -43,7 +36,7 @@ def report(
             "--all-controls", help="Show every random control, not their range and the first."
         ),
     ] = False,
-    allow: Allow = None,
+    allow: options.Allow = None,
 ) -> None:
     """Write one HTML file about results: verdict, heat maps, tables, answers, what was run,
     signatures, and the commands that run it again.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ from lsn_eval.cli.options import AsJson, Format, TableOut
 from lsn_eval.errors import LsnError
 
 if TYPE_CHECKING:
+    from lsn_eval.judge.answers import SavedAnswers
     from lsn_eval.language_scores import TextScores
 
 MEASURED = {
@@ -78,20 +78,7 @@ def score(
     print(f"written to {out}")
 
 
-@dataclass(frozen=True)
-class _Texts:
-    """What is scored together."""
-
-    of: str
-    """The task, or the file."""
-    texts: list[str]
-    condition: str | None = None
-    language: str | None = None
-    signature: str | None = None
-    """Of the run that generated them."""
-
-
-def _sources(path: Path) -> Iterator[_Texts]:
+def _sources(path: Path) -> Iterator[SavedAnswers]:
     from lsn_eval.judge.answers import load_saved
     from lsn_eval.results.samples import samples
     from lsn_eval.storage.outside_files import Fields, json_lines, read_text
@@ -110,7 +97,7 @@ def _sources(path: Path) -> Iterator[_Texts]:
         return
     if path.suffix == ".txt":
         lines = read_text(path, LsnError).removesuffix("\n").split("\n")
-        yield _Texts(str(path), [line.removesuffix("\r") for line in lines])
+        yield _plain(path, (line.removesuffix("\r") for line in lines))
         return
     if path.suffix == ".jsonl":
         where = f"{path}, line"
@@ -118,27 +105,32 @@ def _sources(path: Path) -> Iterator[_Texts]:
         first_one = next(records, None)
         field = next((name for name in _PLAIN if first_one and name in first_one), None)
         if first_one and field and "doc_id" not in first_one:
-            yield _Texts(str(path), [r.text(field) for r in (first_one, *records)])
+            yield _plain(path, (r.text(field) for r in (first_one, *records)))
             return
-    for saved in load_saved(path):
-        texts = [answer.answer for answer in saved.answers]
-        yield _Texts(saved.task, texts, saved.condition, saved.language, saved.signature)
+    yield from load_saved(path)
 
 
-def _scored(source: _Texts, asked: str | None, settings: dict[str, Any]) -> dict[str, Any]:
+def _plain(path: Path, texts: Iterable[str]) -> SavedAnswers:
+    from lsn_eval.judge.answers import Answer, SavedAnswers
+
+    answers = tuple(Answer(str(number), "", text) for number, text in enumerate(texts))
+    return SavedAnswers(str(path), str(path), None, None, None, answers)
+
+
+def _scored(source: SavedAnswers, asked: str | None, settings: dict[str, Any]) -> dict[str, Any]:
     """The metrics of some texts, with intervals and what they were measured with."""
     from lsn_eval.language_scores.metrics import score_text, summary
     from lsn_eval.version import __version__
 
     language = asked or (source.language or "").partition("_")[0]
     if not language:
-        raise LsnError(f"{source.of} does not say which language was asked for; give --language de")
-    scores = [score_text(text, language, **settings) for text in source.texts]
+        raise LsnError(f"{source.source} does not say its language; give --language, e.g. de")
+    scores = [score_text(saved.answer, language, **settings) for saved in source.answers]
     metrics = summary(scores, language, **settings)
     with_what = {name: metrics.pop(name) for name in ("lid", "confidence", "stopword_list")}
     signature = "|".join(f"{name}:{value or 'none'}" for name, value in with_what.items())
     return {
-        "of": source.of,
+        "of": source.task,
         "condition": source.condition,
         **metrics,
         "intervals": _intervals(scores),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lsn_eval.cli.options import AsJson, Force, ModelName, ModelType, check_new, several
+from lsn_eval.cli import options
 from lsn_eval.visible_text import one_line
 from lsn_eval.wording.text_tables import aligned, screen_width
 
@@ -23,7 +23,7 @@ Out = Annotated[Path, typer.Option(help="The statistics file to write.")]
 @app.command()
 def info(
     file: Annotated[Path, typer.Argument(help="A statistics file.")],
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Print languages, tokens, what was recorded, and where it is from.
 
@@ -41,9 +41,9 @@ def merge(
     out: Out,
     keep: Annotated[
         list[str] | None,
-        several("Statistics to keep, e.g. positive,mean", show_default="all"),
+        options.several("Statistics to keep, e.g. positive,mean", show_default="all"),
     ] = None,
-    force: Force = False,
+    force: options.Force = False,
 ) -> None:
     """Add up statistics: shards of a corpus, several corpora, several languages.
 
@@ -51,7 +51,7 @@ def merge(
     """
     from lsn_eval.statistics import ActivationStats
 
-    check_new(out, force)
+    options.check_new(out, force)
     parts = [ActivationStats.load(file) for file in files]
     if keep is not None:
         parts = [part.keep(statistics=keep) for part in parts]
@@ -64,13 +64,13 @@ def import_(
         list[Path], typer.Argument(help="One .pt file a language: a dict of n and over_zero.")
     ],
     languages: Annotated[
-        list[str], several("Languages of the files, in their order, e.g. en,de,tr")
+        list[str], options.several("Languages of the files, in their order, e.g. en,de,tr")
     ],
     out: Out,
     hookpoint: Annotated[str, typer.Option(help="What was counted.")] = "mlp.act",
-    model: ModelName = None,
-    model_type: ModelType = None,
-    force: Force = False,
+    model: options.ModelName = None,
+    model_type: options.ModelType = None,
+    force: options.Force = False,
 ) -> None:
     """Convert the counts that the published LAPE scripts write (Tang et al. 2024).
 
@@ -79,7 +79,7 @@ def import_(
     """
     from lsn_eval.statistics.imports import import_counts
 
-    check_new(out, force)
+    options.check_new(out, force)
     stats = import_counts(files, languages, hookpoint=hookpoint, name=model, model_type=model_type)
     _write(stats, out)
 

@@ -101,8 +101,8 @@ def one_hookpoint(stats: ActivationStats, hookpoint: str | None) -> str:
         )
     if hookpoint not in stats.hookpoints:
         raise IdentificationError(
-            f"hookpoint {hookpoint!r} is not in these statistics, which have {recorded}; record it "
-            "or name one of these"
+            f"hookpoint {hookpoint!r} is not in these statistics, which have {recorded}; record "
+            f"with --hookpoint {hookpoint}, or name one of these"
         )
     return hookpoint
 

@@ -229,7 +229,7 @@ class DatasetTexts:
             offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
             raise RecordingError(
                 f"dataset {self.source} cannot be streamed ({error}); check the name, the "
-                "configuration and the split (--dataset NAME:CONFIG --dataset-split SPLIT)"
+                "configuration (NAME:CONFIG) and the split"
                 + ("; HF_HUB_OFFLINE is set, so that only local ones are found" if offline else "")
             ) from error
 

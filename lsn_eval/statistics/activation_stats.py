@@ -152,7 +152,7 @@ class ActivationStats(Shown, StatisticsContent):
         if hookpoint not in self.arrays:
             raise StatisticsError(
                 f"hookpoint {hookpoint!r} was not recorded; these statistics hold "
-                f"{', '.join(self.hookpoints)}. Record it with --hookpoint {hookpoint}"
+                f"{', '.join(self.hookpoints)}. Record with --hookpoint {hookpoint}"
             )
         return self.arrays[hookpoint]
 

@@ -98,7 +98,8 @@ def _check_alike(first: StatisticsContent, other: StatisticsContent) -> None:
     if first.hookpoints != other.hookpoints:
         raise StatisticsError(
             f"statistics of different hookpoints: {', '.join(first.hookpoints)} and "
-            f"{', '.join(other.hookpoints)}; record both with the same --hookpoint"
+            f"{', '.join(other.hookpoints)}; record both with --hookpoint "
+            f"{','.join(dict.fromkeys((*first.hookpoints, *other.hookpoints)))}"
         )
     for hookpoint in first.hookpoints:
         names, others = first.names(hookpoint), other.names(hookpoint)

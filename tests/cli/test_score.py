@@ -90,7 +90,7 @@ def test_the_table_on_the_screen_and_in_files(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("a.txt",), "a.txt does not say which language was asked for; give --language de"),
+        (("a.txt",), "a.txt does not say its language; give --language, e.g. de"),
         (("absent.txt", "--language", "de"), "absent.txt cannot be read"),
         (("empty", "--language", "de"), "holds no samples of a task that generates"),
         ((f"run/samples_lsn_ppl_de_{DATE}.jsonl",), "no generated answer"),

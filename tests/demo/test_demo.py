@@ -73,10 +73,10 @@ def test_it_writes_ordinary_results_files_with_the_record_and_the_samples(demo):
             assert after / before - 1 == pytest.approx(verdict.relative(row, column), abs=1e-9)
 
 
-def test_the_matrix_in_the_readme_is_what_the_demo_prints(demo):
+def test_the_matrix_in_the_docs_is_what_the_demo_prints(demo):
     verdict, _ = demo
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
-    shown = readme.split("<!-- demo output")[1].split("<!-- end of demo output")[0]
+    page = (Path(__file__).resolve().parents[2] / "docs" / "demo.md").read_text("utf-8")
+    shown = page.split("<!-- demo output")[1].split("<!-- end of demo output")[0]
     for row in LANGUAGES:
         cells = re.search(rf"^{row}:zero((?: +[-+]?[0-9.]+~?){{6}}) ", shown, re.MULTILINE)[1]
         for column, cell in zip(LANGUAGES, cells.split(), strict=True):
