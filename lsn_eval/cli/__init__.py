@@ -17,6 +17,7 @@ from lsn_eval.cli import (
     identify,
     judge,
     mask,
+    models,
     plot,
     record,
     report,
@@ -65,6 +66,7 @@ app.command("record")(record.record)
 app.add_typer(stats.app, name="stats")
 app.command("identify")(identify.identify)
 app.add_typer(mask.app, name="mask")
+app.add_typer(models.app, name="models")
 app.command("score")(score.score)
 app.command("judge")(judge.judge)
 app.add_typer(plot.app, name="plot")

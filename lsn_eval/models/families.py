@@ -104,7 +104,7 @@ class Stack:
     attention: Attention
     cross: Attention | None = None
     sometimes: tuple[str, ...] = ()
-    name: Literal["", "encoder", "decoder"] = ""
+    name: Literal["encoder", "decoder"] = "decoder"
     """Goes before the numbers of the layers where a model has several stacks."""
 
     def linears(self) -> dict[str, Linear]:
@@ -119,10 +119,6 @@ class Stack:
 
 Family = tuple[Stack, ...]
 """The stacks of an architecture. Of two with one name, the later is used where its `up` exists."""
-
-
-def _with_decoder(encoder: Stack, decoder: Stack) -> Family:
-    return replace(encoder, name="encoder"), replace(decoder, name="decoder")
 
 
 _SELF = Attention.named("self_attn.{}", "q_proj k_proj v_proj o_proj")
@@ -210,6 +206,7 @@ _XGLM = Stack(
     attention=_SELF_OUT,
 )
 _BERT = Stack(
+    name="encoder",
     layers=("bert.encoder.layer", "encoder.layer"),
     act="intermediate.intermediate_act_fn",
     gate=None,
@@ -226,6 +223,7 @@ _DEBERTA = replace(
     ),
 )
 _MODERNBERT = Stack(
+    name="encoder",
     layers=("model.layers", "layers"),
     act="mlp.act",
     gate=Part("mlp.Wi", 0, of=2),
@@ -233,8 +231,8 @@ _MODERNBERT = Stack(
     down="mlp.Wo",
     attention=Attention.fused("attn.Wqkv", "attn.Wo"),
 )
-_BART = _with_decoder(
-    replace(_XGLM, layers=("model.encoder.layers", "encoder.layers")),
+_BART = (
+    replace(_XGLM, name="encoder", layers=("model.encoder.layers", "encoder.layers")),
     replace(
         _XGLM,
         layers=("model.decoder.layers", "decoder.layers"),
@@ -244,8 +242,9 @@ _BART = _with_decoder(
 
 
 def _t5(gated: bool) -> Family:
-    def stack(name: str, mlp: str) -> Stack:
+    def stack(name: Literal["encoder", "decoder"], mlp: str) -> Stack:
         return Stack(
+            name=name,
             layers=(f"{name}.block",),
             act=f"{mlp}.act",
             gate=f"{mlp}.wi_0" if gated else None,
@@ -256,7 +255,7 @@ def _t5(gated: bool) -> Family:
 
     cross = Attention.named("layer.1.EncDecAttention.{}", "q k v o")
     decoder = replace(stack("decoder", "layer.2.DenseReluDense"), cross=cross)
-    return _with_decoder(stack("encoder", "layer.1.DenseReluDense"), decoder)
+    return stack("encoder", "layer.1.DenseReluDense"), decoder
 
 
 _T5 = (*_t5(gated=False), *_t5(gated=True))  # one type, and its config says which

@@ -1,4 +1,4 @@
-"""`load_model`: a causal language model and its tokenizer, by name or folder."""
+"""`load_model`: a language model and its tokenizer, by name or folder; `empty_model`: its shape."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def load_model(
         LsnError: one of them cannot be loaded, or there is no such precision or device.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, __version__
+    from transformers import AutoConfig, AutoTokenizer, __version__
 
     if dtype not in DTYPES:
         raise LsnError(f"--dtype {dtype!r}: one of {', '.join(DTYPES)} was expected")
@@ -43,7 +43,8 @@ def load_model(
     if device == "auto":
         placed["device_map"] = "auto"
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        config = AutoConfig.from_pretrained(model_place(name), revision=revision)
+        model = auto_class(config).from_pretrained(
             model_place(name),
             revision=revision,
             **placed,
@@ -67,3 +68,40 @@ def load_model(
         except RuntimeError as error:
             raise LsnError(f"--device {device}: {error}") from error
     return model, words
+
+
+def empty_model(name: str, **arguments: Any) -> Any:
+    """The model without its weights, which takes no memory: to look at what it is made of.
+
+    Args:
+        arguments: as for `AutoConfig.from_pretrained`: revision, subfolder, trust_remote_code.
+
+    Raises:
+        LsnError: there is no such model, or its configuration cannot be read.
+    """
+    import torch
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(model_place(name), **arguments)
+        with torch.device("meta"):
+            return auto_class(config).from_config(
+                config, trust_remote_code=arguments.get("trust_remote_code")
+            )
+    except (OSError, ValueError) as error:
+        raise LsnError(f"model {name!r} cannot be loaded: {error}") from error
+
+
+def auto_class(config: Any) -> Any:
+    """The class of transformers that makes a text model of a configuration, with its head."""
+    import transformers as of
+
+    masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())
+    if config.is_encoder_decoder:
+        return of.AutoModelForSeq2SeqLM
+    known = [
+        kind
+        for kind in (of.AutoModelForCausalLM, of.AutoModelForMaskedLM)
+        if type(config) in kind._model_mapping
+    ]
+    return known[-1 if masked else 0] if known else of.AutoModelForCausalLM

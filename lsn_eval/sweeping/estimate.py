@@ -11,9 +11,9 @@ from typing import Any
 
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.hookpoints import resolve
+from lsn_eval.models.loading import empty_model
 from lsn_eval.results.languages import language_of
 from lsn_eval.storage.outside_files import Fields, read_json
-from lsn_eval.storage.shipped import model_place
 from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.running import quiet, started
 from lsn_eval.sweeping.settings import SweepError, SweepSettings
@@ -85,20 +85,10 @@ def check_fit(settings: SweepSettings, mask: NeuronMask) -> None:
     Raises:
         LsnError: the mask does not fit, or there is no such model.
     """
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
-
     given = {"trust_remote_code": settings.trust_remote_code, **settings.model_args}
     named = ("revision", "trust_remote_code", "subfolder", "gguf_file")
     arguments = {name: given[name] for name in named if name in given}
-    try:
-        config = AutoConfig.from_pretrained(model_place(settings.model), **arguments)
-        kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        with torch.device("meta"):
-            model = kind.from_config(config, trust_remote_code=given["trust_remote_code"])
-    except (OSError, ValueError) as error:
-        raise SweepError(f"model {settings.model!r} cannot be loaded: {error}") from error
-    mask.check_model(resolve(model))
+    mask.check_model(resolve(empty_model(settings.model, **arguments)))
 
 
 def _tasks(evaluation: Evaluation) -> dict[str, TaskEstimate]:

@@ -1,0 +1,83 @@
+"""`lsn-eval models`: the table of types, and one model by its configuration alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import transformers
+import write_model_docs
+from builders.architectures import tiny_config
+from typer.testing import CliRunner
+
+from lsn_eval.cli import app
+from lsn_eval.models.families import FAMILIES, REFUSED
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, ["models", *map(str, arguments)])
+    return result.exit_code, result.output
+
+
+def test_the_documentation_of_the_models_is_up_to_date():
+    page = write_model_docs.TARGET.read_text("utf-8")
+    assert page == write_model_docs.document(), "run: python scripts/write_model_docs.py"
+
+
+def test_list_has_every_type():
+    code, output = run("list")
+    words = output.replace(",", " ").split()
+    assert code == 0
+    assert {*FAMILIES, *REFUSED} <= set(words)
+    rows = {row["type"]: row for row in json.loads(run("list", "--json")[1])}
+    assert rows["phi3"] == {
+        "type": "phi3",
+        "kind": "decoder",
+        "gate": "fused",
+        "attention": "fused",
+    }
+    assert rows["t5"]["gate"] == "none or apart"
+    assert rows["t5"]["attention"] == "apart and cross"
+    assert rows["xlm-roberta"]["kind"] == "encoder"
+    assert "experts" in rows["gpt_oss"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("phi3", ["attn.k 0 to 1 16 output of model.layers.N.self_attn.qkv_proj (16 of 64)"]),
+        ("opt", ["mlp.down_in 0 to 1 48 input of model.decoder.layers.N.fc2"]),
+        (
+            "bart",
+            [
+                "layers 4: encoder.0 to decoder.1",
+                "mlp.act encoder.0 to encoder.1 48 output of model.encoder.layers.N.activation_fn",
+                "cross.q decoder.0 to decoder.1 32 output of "
+                "model.decoder.layers.N.encoder_attn.q_proj",
+            ],
+        ),
+    ],
+)
+def test_inspect_reads_the_configuration_alone(name, lines, tmp_path):
+    tiny_config(name).save_pretrained(tmp_path)
+    code, output = run("inspect", tmp_path)
+    assert code == 0, output
+    shown = [" ".join(line.split()) for line in output.splitlines()]
+    for line in lines:
+        assert line in shown
+    described = json.loads(run("inspect", tmp_path, "--json")[1])
+    assert described["type"] == name
+    site = described["hookpoints"]["mlp.act"][described["layers"][0]]
+    assert (site["side"], site["width"], site["part"]) == ("output", 48, None)
+
+
+def test_inspect_of_another_type_is_an_error_with_the_row_to_add(tmp_path):
+    config = transformers.CTRLConfig(n_embd=8, n_layer=2, n_head=2, dff=16, vocab_size=9)
+    config.save_pretrained(tmp_path)
+    code, output = run("inspect", tmp_path)
+    assert code == 2
+    assert '"ctrl": (Stack(layers=("transformer.h",), act=...' in output
+    assert "multi_head_attention.Wq" in output
+    code, output = run("inspect", tmp_path / "nothing")
+    assert code == 2
+    assert "cannot be loaded" in output
