@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from torch import nn
 
@@ -42,6 +44,23 @@ def tiny_mask(
         for who in mask.who
     }
     return mask.with_values(values)
+
+
+def mask_at(model: nn.Module, hookpoints: Iterable[str], stack: str = "") -> NeuronMask:
+    """German neurons with means, at hookpoints of the layers whose names begin with `stack`."""
+    found, generator = resolve(model), np.random.RandomState(0)
+    at = [hookpoint for hookpoint in hookpoints if hookpoint in found.sites]
+    places = {h: [layer for layer in found.sites[h] if layer.startswith(stack)] for h in at}
+    neurons = {
+        h: {layer: np.sort(generator.permutation(found.width(h))[:5]) for layer in layers}
+        for h, layers in places.items()
+    }
+    means = {
+        h: {layer: {"mean": generator.normal(size=5)} for layer in layers}
+        for h, layers in places.items()
+    }
+    layout = ModelLayout(found.layer_names, {h: found.width(h) for h in at}, found.model_type)
+    return NeuronMask({"de": neurons}, model=layout).with_values({"de": means})
 
 
 def hooks_of(model: nn.Module) -> int:

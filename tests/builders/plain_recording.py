@@ -21,10 +21,12 @@ def plain_loop(
 ) -> dict[str, np.ndarray]:
     """Values [token, layer, neuron] by hookpoint, one row at a time, through hooks of its own."""
     found = resolve(model)
+    layers = found.layers_with(hookpoints)
+    decoder = "decoder_input_ids" if model.config.is_encoder_decoder else None
     seen: dict[tuple[str, str], list[torch.Tensor]] = {}
     handles = []
     for hookpoint in hookpoints:
-        for layer in found.layer_names:
+        for layer in layers:
             site = found.site(hookpoint, layer)
 
             def keep(module, args, output=None, site=site, key=(hookpoint, layer)):
@@ -42,13 +44,12 @@ def plain_loop(
             handles.append(register(keep))
     with torch.no_grad():
         for row in rows:
-            model(torch.tensor([row]))
+            ids = torch.tensor([row])
+            model(input_ids=ids, **({decoder: ids} if decoder else {}))
     for handle in handles:
         handle.remove()
     return {
-        hookpoint: torch.stack(
-            [torch.cat(seen[hookpoint, layer]) for layer in found.layer_names], dim=1
-        )
+        hookpoint: torch.stack([torch.cat(seen[hookpoint, layer]) for layer in layers], dim=1)
         .float()
         .numpy()
         for hookpoint in hookpoints

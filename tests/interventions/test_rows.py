@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+import transformers
 from builders.architectures import ARCHITECTURES, EVERY, inputs, tiny_model
-from builders.masks import hooks_of
+from builders.masks import hooks_of, mask_at
+from builders.reference import REFERENCE, needs_reference
 from torch import nn
 
 from lsn_eval import NeuronMask, intervene
+from lsn_eval.masks.imports import import_rucaibox
 from lsn_eval.models.hookpoints import Site, resolve
-from lsn_eval.models.layout import ModelLayout
 
 Edit = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 EDITS: dict[str, Edit] = {
@@ -27,24 +28,6 @@ EDITS: dict[str, Edit] = {
     "de:+mean": lambda old, stored: (old.float() + stored).to(old.dtype),
 }
 """What each condition does to neurons [..., written], given their stored means."""
-NEURONS = 5
-
-
-def mask_at(model: nn.Module, hookpoints: Iterable[str], stack: str = "") -> NeuronMask:
-    """German neurons with means, at hookpoints of the layers whose names begin with `stack`."""
-    found, generator = resolve(model), np.random.RandomState(0)
-    at = [hookpoint for hookpoint in hookpoints if hookpoint in found.sites]
-    places = {h: [layer for layer in found.sites[h] if layer.startswith(stack)] for h in at}
-    neurons = {
-        h: {layer: np.sort(generator.permutation(found.width(h))[:NEURONS]) for layer in layers}
-        for h, layers in places.items()
-    }
-    means = {
-        h: {layer: {"mean": generator.normal(size=NEURONS)} for layer in layers}
-        for h, layers in places.items()
-    }
-    layout = ModelLayout(found.layer_names, {h: found.width(h) for h in at}, found.model_type)
-    return NeuronMask({"de": neurons}, model=layout).with_values({"de": means})
 
 
 @contextmanager
@@ -211,3 +194,40 @@ def test_scores_of_an_encoder_decoder_move_with_each_stack(name):
         assert {site.layer.partition(".")[0] for site in report.sites} == set(stack.split(" and "))
     values = list(scores.values())
     assert not any(torch.equal(a, b) for n, a in enumerate(values) for b in values[:n])
+
+
+@needs_reference
+@pytest.mark.parametrize(
+    ("name", "language", "config", "narrow", "width"),
+    [
+        (
+            "OPT-6.7B",
+            "a",
+            transformers.OPTConfig,
+            {"ffn_dim": 16384, "word_embed_proj_dim": 8},
+            16384,
+        ),
+        ("Phi-2-2.7B", "f", transformers.PhiConfig, {"intermediate_size": 10240}, 10240),
+    ],
+)
+def test_released_masks_are_written_to_models_of_their_shape(name, language, config, narrow, width):
+    """As many layers and neurons as the model that the mask is of, and next to no hidden size."""
+    mask = import_rucaibox(
+        REFERENCE / "masks" / f"{name}.neuron.pth", languages=list("abcdef"), layers=32, width=width
+    )
+    torch.manual_seed(0)
+    small = {
+        "hidden_size": 8,
+        "num_attention_heads": 2,
+        "vocab_size": 50,
+        "max_position_embeddings": 9,
+    }
+    model = transformers.AutoModelForCausalLM.from_config(
+        config(
+            **small, **narrow, num_hidden_layers=32, pad_token_id=0, bos_token_id=0, eos_token_id=0
+        )
+    ).eval()
+    with torch.no_grad(), intervene(model, mask, f"{language}:0.5") as report:
+        model(torch.tensor([[3, 4, 5]]))
+    assert report.neurons == mask.count(language)
+    assert report.changed == report.overwritten == 3 * report.neurons

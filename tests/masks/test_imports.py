@@ -1,4 +1,4 @@
-"""Published masks, converted: the three released files, and what is wrong with others."""
+"""Published masks, converted: the released files, and what is wrong with others."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ PUBLISHED = [
     ("LLaMA-2-7B", "en zh fr es vi id ja", 32, 11008, [95, 583, 1022, 838, 836, 1068, 582], 3523),
     ("BLOOM-7B", "a b c d e f", 30, 16384, [445, 653, 680, 918, 551, 2823], 4915),
     ("Mistral-7B", "a b c d e f", 32, 14336, [76, 1190, 919, 838, 1554, 1445], 4588),
+    ("OPT-6.7B", "a b c d e f", 32, 16384, [347, 833, 1571, 1517, 752, 1129], 5243),
+    ("Phi-2-2.7B", "a b c d e f", 32, 10240, [52, 196, 1032, 1119, 511, 764], 3277),
 ]
 
 

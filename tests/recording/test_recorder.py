@@ -16,6 +16,7 @@ from torch import nn
 
 from lsn_eval.errors import LsnError, RecordingError
 from lsn_eval.identification import identify
+from lsn_eval.models.hookpoints import resolve
 from lsn_eval.models.loading import load_model
 from lsn_eval.recording import count_above_thresholds, record
 from lsn_eval.recording.accumulators import SiteAccumulator
@@ -35,6 +36,28 @@ def test_equals_a_plain_loop_on_every_family(family: str, tokenizer) -> None:
     for language, texts in TEXTS.items():
         loop = plain_loop(model, HOOKPOINTS, packed(tokenizer, texts, 32))
         assert_equals_loop(stats, language, loop, 2e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "hookpoints"),
+    [
+        ("opt", HOOKPOINTS),  # its MLP sees [token, neuron]
+        ("xlm-roberta", HOOKPOINTS),
+        ("t5:gated", HOOKPOINTS),
+        ("bart", ["cross.q", "cross.v"]),  # in the decoder alone
+    ],
+)
+def test_equals_a_plain_loop_where_there_are_other_stacks(name, hookpoints, tokenizer) -> None:
+    model = tiny_model(name)
+    stats = record(model, tokenizer, TEXTS, hookpoints=hookpoints, length=32, batch_size=4)
+    assert set(stats.hookpoints) == set(hookpoints)
+    found = resolve(model)
+    assert stats.model.layers == found.layers_with(hookpoints)
+    for language, texts in TEXTS.items():
+        loop = plain_loop(model, hookpoints, packed(tokenizer, texts, 32))
+        assert_equals_loop(stats, language, loop, 2e-5)
+    mask = identify(stats, method="random", hookpoint=hookpoints[0], top_rate=0.1)
+    assert mask.check_model(found) == ()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
