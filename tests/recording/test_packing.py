@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lsn_eval.errors import RecordingError
+from lsn_eval.recording import packing
 from lsn_eval.recording.packing import RowSettings, RowStream, batches
 from lsn_eval.recording.texts import TextFiles
 from lsn_eval.statistics.document_sketch import shared_documents
@@ -45,17 +46,26 @@ def test_one_text_a_row() -> None:
     "kind", ["list", "one text", "txt", "jsonl", "ids", "rows of ids", "stream"]
 )
 @pytest.mark.parametrize("pack", [True, False])
-def test_what_is_to_come_is_known_from_the_texts(tmp_path, kind: str, pack: bool) -> None:
+def test_what_is_to_come_is_known_from_the_texts(
+    tmp_path, monkeypatch, kind: str, pack: bool
+) -> None:
     """So that a bar without a limit of tokens is right from the first rows on."""
+    monkeypatch.setattr(packing, "PIECE", 1000)
     lines = [f"text number {number} of many" for number in range(500)]
-    text, path = "\n".join(lines), tmp_path / f"a.{kind}"
-    if kind in ("txt", "jsonl"):
-        path.write_text(text if kind == "txt" else "\n".join(f'{{"text": "{x}"}}' for x in lines))
+    for number in range(5):
+        part = lines[100 * number : 100 * number + 100]
+        if kind == "jsonl":
+            part = [f'{{"text": "{line}"}}' for line in part]
+        (tmp_path / f"{number}.{kind}").write_text("\n".join(part))
     ids = torch.arange(9000) % 200
-    texts = {
-        "list": lines, "one text": [text], "stream": iter(lines), "ids": ids,
+    given = {
+        "list": lines,
+        "one text": ["\n".join(lines)],
+        "stream": iter(lines),
+        "ids": ids,
         "rows of ids": ids.reshape(-1, 20),
-    }.get(kind) if kind not in ("txt", "jsonl") else TextFiles(str(path), line_ends=True)  # fmt: skip
+    }
+    texts = given[kind] if kind in given else TextFiles(str(tmp_path / f"*.{kind}"), line_ends=True)
     stream = RowStream("de", texts, by_letter, RowSettings(length=32, pack=pack))
     expected = [stream.expected for _ in stream]
     if kind == "stream":
