@@ -83,33 +83,28 @@ def test_mask_figures_name_languages_and_count():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected"),
+    ("figure", "arguments", "expected"),
     [
-        (("--out", "figure.gif"), "a name ending in .png, .svg, .pdf was expected"),
-        (("--out", "nowhere/figure.png"), "the folder nowhere does not exist; create it first"),
-        (("--out", "a.png", "--label", "Deutsch"), "CODE=NAME was expected, for instance de=Deutsch"),
-        (("--out", "a.png", "--label", "de=A", "--label", "de=B"), "gives de two names, A and B"),
-        (("--out", "a.png", "--metric", "bleu"), "no such metric in the results; there are token_perp"),
-        (("--out", "a.png", "--mask", "ff"), "no such mask in the results; there are sha256-abab"),
-        (("--out", "a.png", "--label", "xx=Foo"), "names xx, which is not in the data; there are de, zh"),
+        ("heatmap", ("--out", "figure.gif"), "a name ending in .png, .svg, .pdf was expected"),
+        ("heatmap", ("--out", "nowhere/figure.png"), "the folder nowhere does not exist; create it first"),
+        ("heatmap", ("--out", "a.png", "--label", "Deutsch"), "CODE=NAME was expected, for instance de=Deutsch"),
+        ("heatmap", ("--out", "a.png", "--label", "de=A", "--label", "de=B"), "gives de two names, A and B"),
+        ("heatmap", ("--out", "a.png", "--metric", "bleu"), "no such metric in the results; there are token"),
+        ("heatmap", ("--out", "a.png", "--mask", "ff"), "no such mask in the results; there are sha256-abab"),
+        ("heatmap", ("--out", "a.png", "--label", "xx=Foo"), "which is not in the data; there are de, zh"),
+        ("dose", ("--out", "a.png", "--by", "size"), "one of scale, value, added, neurons"),
+        ("dose", ("--out", "a.png", "--by", "added"), "no condition has a dose by added"),
+        ("layers", ("--out", "a.png", "--label", "xx=Foo"), "not in the data; there are ar, de"),
+        ("overlap", ("--out", "a.png", "--label", "xx=Foo"), "not in the data; there are ar, de"),
     ],
 )  # fmt: skip
-def test_errors_say_what_was_expected(results, tmp_path, monkeypatch, arguments, expected):
+def test_errors_say_what_was_expected(results, tmp_path, monkeypatch, figure, arguments, expected):
     monkeypatch.chdir(tmp_path)
-    result = run("heatmap", results, *arguments)
+    of = "demo/planted" if figure in ("layers", "overlap") else results
+    result = run(figure, of, *arguments)
     assert result.exit_code != 0
     assert expected in message(result)
     assert not list(tmp_path.glob("*.png"))
-
-
-def test_dose_errors(results, tmp_path):
-    out = tmp_path / "a.png"
-    assert "one of scale, value, added, neurons" in message(
-        run("dose", results, "--out", out, "--by", "size")
-    )
-    assert "no condition has a dose by added" in message(
-        run("dose", results, "--out", out, "--by", "added")
-    )
 
 
 def test_bars_take_a_linear_metric_by_themselves(results, tmp_path):
@@ -119,13 +114,6 @@ def test_bars_take_a_linear_metric_by_themselves(results, tmp_path):
     result = run("bars", results, "--out", tmp_path / "a.png", "--condition", "de:zero,fr:zero")
     assert "--condition fr:zero: no such condition in the results" in message(result)
     assert "drawn is" not in message(result), "nothing was drawn"
-
-
-def test_labels_of_languages_that_a_mask_lacks(tmp_path):
-    for figure in ("layers", "overlap"):
-        result = run(figure, "demo/planted", "--out", tmp_path / "a.png", "--label", "xx=Foo")
-        assert "names xx, which is not in the data; there are ar, de" in message(result)
-        assert not (tmp_path / "a.png").exists()
 
 
 def test_a_condition_may_be_about_a_language_without_texts(results, tmp_path):
