@@ -32,6 +32,8 @@ MOST_CONDITIONS = 24
 """Of a task."""
 MOST_ANSWERS = 3000
 """That a page shows; the tasks after that are named and left out."""
+MOST_CHARACTERS = 3_000_000
+"""Of all answers of a page: where there are many, less of each is kept."""
 MOST_COUNTED = 60_000
 """Answers whose language is counted."""
 TELLING = 3
@@ -61,6 +63,10 @@ class Answer:
     probability: float | None
     right: bool | None
     """Whether it is the task's; None where the task has none."""
+    changed: bool = False
+    """Whether it is another than the baseline's, without a baseline than the task's."""
+    pieces: Sequence[tuple[str, bool]] = ()
+    """Of the text, and whether the baseline lacks them; none where it has the very same."""
 
     @staticmethod
     def of(sample: Sample, condition: str, expected: str | None, longest: int) -> Answer:
@@ -97,35 +103,24 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """An answer as it is shown beside the baseline's."""
-
-    answer: Answer
-    pieces: Sequence[tuple[str, bool]]
-    """Of its text, and whether the baseline lacks them; none where it has the very same."""
-    changed: bool
-    """Whether its language is another than the baseline's, without one than the task's."""
-
-
-@dataclass(frozen=True)
 class Document:
     """A document and what was answered."""
 
     number: int
     baseline: Answer | None
-    answers: Sequence[Beside]
+    answers: Sequence[Answer]
     lacking: Sequence[str]
     """Conditions that were not evaluated on it."""
 
     @property
     def asked(self) -> Answer:
         """Any of them, for the prompt and the target."""
-        return self.baseline or self.answers[0].answer
+        return self.baseline or self.answers[0]
 
     @property
     def changed(self) -> int:
         """Answers in another language."""
-        return sum(beside.changed for beside in self.answers)
+        return sum(answer.changed for answer in self.answers)
 
 
 @dataclass(frozen=True)
@@ -143,19 +138,27 @@ class Telling:
         return self.baseline.clear * self.answer.clear
 
 
-@dataclass(frozen=True)
+@dataclass
 class TaskAnswers:
-    """The documents of a task under one model and mask."""
+    """A task under one model and mask: where its answers lie, and the documents that are shown."""
 
+    panel: Panel
     task: str
-    title: str
     language: str | None
     """Of the prompts."""
     expected: str | None
     """Of the answers."""
-    documents: Sequence[Document]
-    notes: Sequence[str]
+    files: Mapping[str, Path]
+    """Results files by condition: of those that are shown, the baseline first."""
+    notes: list[str]
     """What was left out."""
+    documents: list[Document] = field(default_factory=list)
+
+    @property
+    def model(self) -> str:
+        """With its mask."""
+        mask = "" if self.panel.mask == "none" else f", mask {self.panel.mask}"
+        return f"{self.panel.model}{mask}"
 
 
 @dataclass
@@ -169,18 +172,8 @@ class Answers:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Where the answers of one task lie."""
-
-    panel: Panel
-    task: str
-    language: str | None
-    expected: str | None
-    """The language that an answer should be in."""
-    files: Mapping[str, Path]
-    """Results files by condition: of those that are shown, the baseline first."""
-    notes: Sequence[str]
+_Given = dict[str, dict[int, Answer]]
+"""Answers by condition and document."""
 
 
 def browse(
@@ -195,22 +188,23 @@ def browse(
     """
     if most == 0:
         return Answers(notes=["No documents are shown (--samples 0)."])
-    sources = list(_sources(comparison, runs, all_controls))
-    files = sum(len(source.files) for source in sources) or 1
+    tasks = list(_tasks(comparison, runs, all_controls))
+    files = sum(len(task.files) for task in tasks) or 1
     most = most or max(1, MOST_ANSWERS // files)
+    longest = max(EXCERPT, min(LONGEST, MOST_CHARACTERS // (files * most)))
     found, shown, skipped, without = Answers(), 0, [], []
     moves: dict[tuple[str, str, bool], Counter[tuple[str, str]]] = defaultdict(Counter)
-    for source in sources:
+    for task in tasks:
         if shown >= MOST_ANSWERS:
-            skipped.append(source.task)
+            skipped.append(task.task)
             continue
-        answers, notes = _read(source, most, max(most, MOST_COUNTED // files))
-        if not answers and not notes:
-            without.append(source.task)
+        answers, damaged = _read(task, most, max(most, MOST_COUNTED // files), longest)
+        if not answers and not damaged:
+            without.append(task.task)
             continue
-        task, candidates = _task(source, answers, [*source.notes, *notes], most, moves)
         found.tasks.append(task)
-        found.telling = _clearest([*found.telling, *candidates])
+        found.telling = _clearest([*found.telling, *_compare(task, answers, most, moves)])
+        task.notes += damaged
         shown += sum(len(document.answers) + 1 for document in task.documents)
     found.matrices = [_matrix(*key, counts) for key, counts in moves.items()]
     if without:
@@ -223,9 +217,9 @@ def browse(
     return found
 
 
-def _sources(
+def _tasks(
     comparison: Comparison, runs: Sequence[RunFile], all_controls: bool
-) -> Iterator[_Source]:
+) -> Iterator[TaskAnswers]:
     """Each task once a model and mask; every metric's panel has the same files."""
     generating: dict[tuple[Path, str], Mapping[str, Any]] = {
         (run.path, task): config
@@ -246,8 +240,9 @@ def _sources(
             files = {name: cells[name].row.file for name in names}
             # A translation's answer is in its target language, whichever the task is counted to.
             stated = mapping(generating[row.file, row.task].get("dataset_kwargs"))
-            expected = str(stated.get("target") or row.language or "") or None
-            yield _Source(panel, row.task, row.language, expected, files, notes)
+            ends = row.language, str(stated.get("target") or row.language or "")
+            prompts, expected = (codes.of_language(end) if end else None for end in ends)
+            yield TaskAnswers(panel, row.task, prompts, expected, files, notes)
 
 
 def _conditions(
@@ -276,18 +271,17 @@ def _conditions(
     return chosen[:MOST_CONDITIONS], notes
 
 
-def _read(source: _Source, shown: int, most: int) -> tuple[dict[str, dict[int, Answer]], list[str]]:
+def _read(task: TaskAnswers, shown: int, most: int, longest: int) -> tuple[_Given, list[str]]:
     """The answers by condition and document, and which files cannot be read.
 
     The documents are those of the first file with the lowest numbers; a file that is not there has
     no answers.
     """
-    found: dict[str, dict[int, Answer]] = {}
+    found: _Given = {}
     numbers: list[int] = []
-    notes = []
-    expected = None if source.expected is None else codes.of_language(source.expected)
-    for condition, results in source.files.items():
-        path = samples_path(results, source.task)
+    damaged = []
+    for condition, results in task.files.items():
+        path = samples_path(results, task.task)
         answers: dict[int, Answer] = {}
         try:
             if path.is_file() and not numbers:
@@ -296,73 +290,55 @@ def _read(source: _Source, shown: int, most: int) -> tuple[dict[str, dict[int, A
             for sample in samples(path, texts=True) if path.is_file() else ():
                 # A document stands there once a filter.
                 if sample.number in wanted and sample.number not in answers:
-                    longest = LONGEST if wanted[sample.number] else EXCERPT
-                    answers[sample.number] = Answer.of(sample, condition, expected, longest)
+                    kept = longest if wanted[sample.number] else EXCERPT
+                    answers[sample.number] = Answer.of(sample, condition, task.expected, kept)
         except ResultsError as error:
-            notes.append(f"{condition}: {error}")
+            damaged.append(f"{condition}: {error}")
         if answers:
             found[condition] = answers
-    return found, notes
+    return found, damaged
 
 
-def _task(
-    source: _Source,
-    answers: Mapping[str, Mapping[int, Answer]],
-    notes: list[str],
+def _compare(
+    task: TaskAnswers,
+    answers: _Given,
     most: int,
     moves: dict[tuple[str, str, bool], Counter[tuple[str, str]]],
-) -> tuple[TaskAnswers, list[Telling]]:
-    """What is shown of a task, and its clearest answers; their languages are counted."""
-    panel, documents, telling = source.panel, [], []
-    expected = None if source.expected is None else codes.of_language(source.expected)
-    masked = "" if panel.mask == "none" else f", mask {panel.mask}"
-    where = f"{panel.family}, {panel.model}{masked}"
+) -> list[Telling]:
+    """Put the answers beside the baseline's, count their languages, and give those that tell."""
+    telling = []
+    where = f"{task.panel.family}, {task.model}"
     with_baseline = NO_CONDITION in answers
     numbers = sorted({number for of in answers.values() for number in of})
-    for place, number in enumerate(numbers):
+    for number in numbers:
         given = [of[number] for of in answers.values() if number in of]
-        digest = given[0].digest
-        given = [answer for answer in given if answer.digest == digest]
+        given = [answer for answer in given if answer.digest == given[0].digest]
         baseline = given.pop(0) if given[0].condition == NO_CONDITION else None
-        start = baseline.detected if baseline else expected or UNDETERMINED
+        start = baseline.detected if baseline else task.expected or UNDETERMINED
+        shown = len(task.documents) < most
         beside = []
         for answer in given:
             if baseline or not with_baseline:
                 moves[answer.condition, where, with_baseline][start, answer.detected] += 1
-            # Two members of a macro-language are both the task's.
-            one_language = baseline is not None and baseline.right and answer.right
-            changed = answer.detected != start and not one_language
-            changed = changed if baseline else answer.right is False
-            beside.append(Beside(answer, (), changed))
-            if baseline and changed and baseline.right is not False:
-                one = Telling(source.task, number, baseline, answer)
-                telling += [one] if one.clear and controlled(answer.condition) is None else []
-        if place < most:
-            there = {answer.condition for answer in given}
-            documents.append(
-                Document(
-                    number, baseline, [_marked(one, baseline) for one in beside],
-                    [c for c in source.files if c not in {*there, NO_CONDITION}],
-                )
-            )  # fmt: skip
-    whole = next(iter(panel.changes.values())).row.documents
-    if whole and whole > len(documents):
-        counting = "" if len(numbers) == len(documents) else f"; counted are {len(numbers):,}"
-        notes.insert(
-            0, f"The first {len(documents)} of {whole:,} documents{counting}. The rest is in the "
-            "samples files.",
-        )  # fmt: skip
-    language = None if source.language is None else codes.of_language(source.language)
-    title = f"{source.task}, {panel.model}{masked}"
-    return TaskAnswers(source.task, title, language, expected, documents, notes), telling
-
-
-def _marked(beside: Beside, baseline: Answer | None) -> Beside:
-    text = beside.answer.text
-    if baseline is None:
-        return replace(beside, pieces=[(text, False)])
-    same = text == baseline.text and beside.answer.cut == baseline.cut
-    return replace(beside, pieces=[] if same else marked(text, baseline.text))
+            changed, pieces = answer.right is False, [(answer.text, False)]
+            if baseline:
+                # Two members of a macro-language are both the task's.
+                changed = answer.detected != start and not (baseline.right and answer.right)
+                if changed and baseline.right is not False and not controlled(answer.condition):
+                    telling.append(Telling(task.task, number, baseline, answer))
+                same = (answer.text, answer.cut) == (baseline.text, baseline.cut)
+                pieces = marked(answer.text, baseline.text) if shown and not same else []
+            beside.append(replace(answer, changed=changed, pieces=pieces))
+        if shown:
+            there = {NO_CONDITION, *(answer.condition for answer in given)}
+            lacking = [condition for condition in task.files if condition not in there]
+            task.documents.append(Document(number, baseline, beside, lacking))
+    whole = next(iter(task.panel.changes.values())).row.documents
+    if whole and whole > len(task.documents):
+        counting = "" if len(numbers) == len(task.documents) else f"; counted are {len(numbers):,}"
+        part = f"The first {len(task.documents)} of {whole:,} documents{counting}."
+        task.notes.insert(0, f"{part} The rest is in the samples files.")
+    return [one for one in telling if one.clear]
 
 
 def _clearest(candidates: Sequence[Telling]) -> list[Telling]:
@@ -387,13 +363,13 @@ def _matrix(
     columns = [language for language in dict.fromkeys([*rows, *ends]) if language in ends]
     table = [[*(counts[start, end] for end in columns), starts[start]] for start in rows]
     moved = sum(number for (start, end), number in counts.items() if start != end)
-    origin = "the answer without intervention" if with_baseline else "the task"
+    origin = "without intervention" if with_baseline else "asked for"
     return (
         condition,
         f"{moved:,} of {counted(counts.total(), 'answer')} in another language",
         Table(
-            title=f"{condition} on {where}",
-            columns=(f"language of {origin}", *columns, "all"),
+            title=f"Languages of answers under {condition}, on {where}",
+            columns=(origin, *columns, "all"),
             rows=tuple(
                 (Cell(start), *(Cell(f"{n:,}" if n else "", float(n) if n else None) for n in line))
                 for start, line in zip(rows, table, strict=True)

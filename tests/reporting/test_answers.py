@@ -87,14 +87,17 @@ def test_a_document_that_a_condition_lacks_is_said_to_be_missing(tmp_path):
     assert Outline(report(tmp_path)).text.count("not evaluated on this document") == 1
 
 
-def test_long_empty_several_filtered_and_odd_answers(tmp_path):
+def test_long_empty_several_filtered_and_odd_answers(tmp_path, monkeypatch):
     empty, several = sample(0, "p", " \n", 1.0), sample(1, "p", GERMAN, 1.0)
     several["resps"] = [[GERMAN, ENGLISH, ENGLISH]]
     several["filtered_resps"] = ["42"]
     odd = sample(2, "p", GERMAN, 1.0) | {"arguments": 7, "resps": {"a": 1}, "target": [None]}
     long = sample(3, "p", "wort " * 2000, 1.0)
     write_run(tmp_path, "none", {"de": [empty, several, odd, long]})
-    text = Outline(report(tmp_path)).text
+    monkeypatch.setattr(browser, "MOST_CHARACTERS", 2 * 4 * 1000)
+    assert browsed(tmp_path, most=4).tasks[0].documents[3].baseline.cut == 8_000
+    assert browsed(tmp_path, most=8).tasks[0].documents[3].baseline.cut == 9_000
+    text = Outline(report(tmp_path, samples=4)).text
     assert "empty answer" in text
     assert "and 2 further answers" in text
     assert re.search(r"Scored\s*42", text)
@@ -116,7 +119,7 @@ def test_the_matrix_counts_from_which_language_to_which(tmp_path):
     found = {condition: (line, table) for condition, line, table in browsed(tmp_path).matrices}
     line, table = found["de:zero"]
     assert line == "4 of 5 answers in another language"
-    assert table.columns == ("language of the answer without intervention", "de", "en", "zh", "all")
+    assert table.columns == ("without intervention", "de", "en", "zh", "all")
     assert [[cell.text for cell in row] for row in table.rows] == [
         ["de", "1", "2", "", "3"], ["en", "", "", "1", "1"], ["empty", "1", "", "", "1"],
     ]  # fmt: skip
@@ -128,7 +131,7 @@ def test_without_a_baseline_the_language_asked_for_counts(tmp_path):
     found = browsed(tmp_path)
     ((_, line, table),) = found.matrices
     assert line == "1 of 2 answers in another language"
-    assert table.columns[0] == "language of the task"
+    assert table.columns[0] == "asked for"
     assert [document.changed for document in found.tasks[0].documents] == [1, 0]
     assert found.telling == []
 
@@ -198,7 +201,7 @@ def test_a_page_holds_so_many_answers_and_says_what_it_leaves_out(
 def test_the_own_condition_of_a_task_stays_where_many_are_left_out(sweep, monkeypatch):
     monkeypatch.setattr(browser, "MOST_CONDITIONS", 2)
     shown = {
-        task.task: [one.answer.condition for one in task.documents[0].answers]
+        task.task: [one.condition for one in task.documents[0].answers]
         for task in browsed(sweep).tasks
     }
     assert shown == {"ask_de": ["de:zero"], "ask_zh": ["zh:zero"]}

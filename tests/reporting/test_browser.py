@@ -346,15 +346,6 @@ def test_verdict_picture_and_telling_answers_come_before_anything_long(visit, si
     assert ends[2] < screens * seen.height
 
 
-def test_texts_keep_their_direction_and_length_to_themselves(page):
-    text = page.locator(".answer .text").last
-    styles = text.evaluate(
-        "(one) => [getComputedStyle(one).unicodeBidi, getComputedStyle(one).maxHeight]"
-    )
-    assert styles[0] in ("isolate", "plaintext", "isolate-override")
-    assert styles[1] != "none"
-
-
 def test_signatures_are_copied_or_selected_where_there_is_no_clipboard(page):
     page.locator("#signatures .copy").first.click()
     page.wait_for_function("document.getElementById('said').textContent")

@@ -85,6 +85,9 @@ def test_doses_and_the_layers_of_the_mask_are_drawn(tmp_path):
     page = report(tmp_path)
     assert len(alts(page)) == 2
     assert f"no mask with this digest is at {mask}" in Outline(page).text
+    shutil.copy(find_mask("demo/planted"), mask)
+    edited(path, lambda d: d["config"]["lsn"]["mask"].update(digest="ab" * 32))
+    assert "no mask with this digest" in report(tmp_path)  # the other files' is there
 
 
 def test_what_was_run(outline):
@@ -136,9 +139,11 @@ def test_controls_are_collapsed_and_can_be_shown(sweep, outline):
 
 
 def hostile_run(folder: Path) -> Path:
-    logged = [sample(0, HOSTILE, HOSTILE, 1.0, HOSTILE)]
+    logged = [sample(0, HOSTILE, GERMAN, 1.0, HOSTILE)]
     write_run(folder / "a", "none", {"de": logged}, device=HOSTILE)
-    path = write_run(folder / "b", "de:zero", {"de": [sample(0, HOSTILE, HOSTILE + ENGLISH, 0.0)]})
+    answered = {"de": [sample(0, HOSTILE, HOSTILE + ENGLISH, 0.0)]}
+    write_run(folder / "c", "zh:mean", answered)  # beside the baseline, which "b" has not
+    path = write_run(folder / "b", "de:zero", answered)
 
     def edit(document):
         record = document["config"]["lsn"]
