@@ -60,6 +60,9 @@ def test_the_same_folder_gives_the_same_numbers(sweep: Path, chosen: dict[str, A
     frame = compare("sweep", **chosen).to_frame()
     assert len(frame) == len(numbers) > 5
     assert plain(frame.to_dict("records")) == numbers
+    controls = {f"random{number}-de:zero" for number in (1, 2)}
+    assert (set(frame.condition) == {"none", "de:zero", *controls}) == bool(chosen)
+    assert (set(frame.language) == {"de", "zh"}) == bool(chosen)
 
 
 @pytest.mark.filterwarnings("ignore::lsn_eval.plotting.lettering.PlotWarning")
