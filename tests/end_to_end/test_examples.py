@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -60,26 +59,22 @@ def test_from_text_to_number(tmp_path, small_lm_eval):
     assert control["lsn_demo_ppl_de"] < 1.1 * none["lsn_demo_ppl_de"]
 
 
-def notebook_cells() -> list[dict[str, Any]]:
-    return json.loads((EXAMPLES / "notebook.ipynb").read_text("utf-8"))["cells"]
+NOTEBOOK = json.loads((EXAMPLES / "notebook.ipynb").read_text("utf-8"))
 
 
 def test_the_notebook_is_a_valid_one_without_outputs():
-    notebook = json.loads((EXAMPLES / "notebook.ipynb").read_text("utf-8"))
-    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
-    assert set(notebook) == {"cells", "metadata", "nbformat", "nbformat_minor"}
-    ids = [cell["id"] for cell in notebook["cells"]]
-    assert len(set(ids)) == len(ids)
-    assert all(re.fullmatch(r"[\w-]{1,64}", name) for name in ids)
-    for cell in notebook["cells"]:
-        fields = {"cell_type", "id", "metadata", "source"}
-        if cell["cell_type"] == "code":
-            fields |= {"execution_count", "outputs"}
-            assert (cell["outputs"], cell["execution_count"]) == ([], None)
-        else:
-            assert cell["cell_type"] == "markdown"
-        assert set(cell) == fields
-        assert all(isinstance(line, str) for line in cell["source"])
+    assert set(NOTEBOOK) == {"cells", "metadata", "nbformat", "nbformat_minor"}
+    assert (NOTEBOOK["nbformat"], NOTEBOOK["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in NOTEBOOK["cells"]}) == len(NOTEBOOK["cells"])
+    for cell in NOTEBOOK["cells"]:
+        of_code = {"execution_count": None, "outputs": []} if cell["cell_type"] == "code" else {}
+        source = cell["source"]
+        assert all(isinstance(line, str) for line in source)
+        common = {"cell_type", "id", "metadata", "source"}
+        assert cell.keys() >= common
+        assert {name: cell[name] for name in cell.keys() - common} == of_code
+        assert re.fullmatch(r"[\w-]{1,64}", cell["id"])
+        assert cell["cell_type"] in ("code", "markdown")
 
 
 SHOWING = """
@@ -99,7 +94,8 @@ assert result.passed
 def test_the_notebook_runs_from_texts_to_a_verdict(tmp_path, small_lm_eval):
     """Every cell in order, and what it ends in shown as a notebook does."""
     (tmp_path / "texts").symlink_to(EXAMPLES / "texts")
-    source = ["".join(cell["source"]) for cell in notebook_cells() if cell["cell_type"] == "code"]
+    code = [cell["source"] for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
+    source = ["".join(lines) for lines in code]
     (tmp_path / "cells.json").write_text(json.dumps([*source, SHOWING]))
     shown = subprocess.run(
         [sys.executable, "-c", RUN_CELLS], check=False, capture_output=True, text=True,
