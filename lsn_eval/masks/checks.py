@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lsn_eval.errors import MaskError
 from lsn_eval.masks.content import MaskContent
-from lsn_eval.masks.names import CONTROL_NAME, LANGUAGE_NAME, STATISTICS
+from lsn_eval.masks.names import CONTROL_NAME, STATISTICS, check_language_names
 from lsn_eval.models.hookpoints import HOOKPOINTS, ModelHookpoints
 from lsn_eval.models.layout import ModelLayout, Place
 from lsn_eval.storage.shipped import DEMO_MODEL, demo_model_dir
@@ -23,14 +23,7 @@ def check_mask(mask: MaskContent) -> None:
     """Hold everything a mask says against everything else it says; raises MaskError."""
     if not mask.languages:
         raise MaskError("a mask without languages was given; it needs at least one")
-    for language in mask.languages:
-        if not LANGUAGE_NAME.fullmatch(language) or language == "none":
-            raise MaskError(
-                f"{language!r} is no language name; letters, digits, '_', '-' and '.' are "
-                "expected, beginning with a letter (and not 'none')"
-            )
-        if CONTROL_NAME.fullmatch(language):
-            raise MaskError(f"{language!r} is the name of a control, not of a language")
+    check_language_names(mask.languages, MaskError)
     if len(set(mask.languages)) != len(mask.languages):
         raise MaskError(f"a language is named twice: {', '.join(mask.languages)}")
     if len(set(mask.model.layers)) != len(mask.model.layers) or not mask.model.layers:

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from lsn_eval.errors import LsnError
 
 LANGUAGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 CONTROL_NAME = re.compile(r"random([1-9][0-9]*)-(.+)")
 STATISTICS = ("mean", "median", "p10", "p90", "max")
 """Statistics of a neuron in its language that a mask can store and a condition can write."""
+
+
+def check_language_names(languages: Iterable[str], error: type[LsnError]) -> None:
+    """Raise `error` where one cannot be the name of a language, or means something else."""
+    for language in languages:
+        if not LANGUAGE_NAME.fullmatch(language) or language == "none":
+            raise error(
+                f"{language!r} is no language name; a name such as de or zh-Hant was expected: "
+                "letters, digits, '_', '-' and '.', beginning with a letter (and not 'none')"
+            )
+        if CONTROL_NAME.fullmatch(language):
+            raise error(f"{language!r} is the name of a control, not of a language")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from torch import nn
 from tqdm import tqdm
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.masks.names import LANGUAGE_NAME
+from lsn_eval.masks.names import check_language_names
 from lsn_eval.models.loading import load_model
 from lsn_eval.models.weights import weights_fingerprint
 from lsn_eval.recording.checkpoints import ARGUMENTS, Checkpoints, unfinished_folder
@@ -38,7 +38,7 @@ from lsn_eval.recording.settings import RecordingSettings
 from lsn_eval.recording.texts import Document, opened, token_array
 from lsn_eval.recording.tokenizing import Encoding
 from lsn_eval.statistics import ActivationStats
-from lsn_eval.storage.whole_files import full_disk_reported, refuse_to_replace
+from lsn_eval.storage.whole_files import check_place, full_disk_reported, refuse_to_replace
 from lsn_eval.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -142,27 +142,21 @@ def _prepared(
     settings = replace(settings or RecordingSettings(), **fields)
     if not isinstance(texts, Mapping) or not texts:
         raise RecordingError("no texts were given; give those of at least one language")
-    for language in texts:
-        if not LANGUAGE_NAME.fullmatch(language) or language == "none":
-            raise RecordingError(
-                f"language {language!r}: a name such as de or zh-Hant was expected"
-            )
+    check_language_names(texts, RecordingError)
     texts = {
         language: opened(given, column=column, line_ends=settings.pack)
         for language, given in texts.items()
     }
+    if out is None and resume:
+        raise RecordingError("resume needs the file that the recording was started for")
+    if out is None and Processes.launched().count > 1:
+        raise RecordingError("several processes need a file to write; give out=...")
     with ExitStack() as stack:
         if out is None:
-            if resume:
-                raise RecordingError("resume needs the file that the recording was started for")
-            if Processes.launched().count > 1:
-                raise RecordingError("several processes need a file to write; give out=...")
             folder = tempfile.TemporaryDirectory(prefix="lsn_eval-", ignore_cleanup_errors=True)
-            target = Path(stack.enter_context(folder)) / "stats.safetensors"
-        else:
-            target = Path(out)
-        if not target.parent.is_dir():
-            raise RecordingError(f"the folder {target.parent} does not exist; create it first")
+            out = Path(stack.enter_context(folder)) / "stats.safetensors"
+        target = Path(out)
+        check_place(target, RecordingError)
         if resume and target.exists() and not unfinished_folder(target).exists():
             raise RecordingError(
                 f"{target} is finished, there is nothing to resume; to record anew, give another "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lsn_eval.errors import StatisticsError
-from lsn_eval.masks.names import LANGUAGE_NAME
+from lsn_eval.masks.names import check_language_names
 from lsn_eval.models.hookpoints import HOOKPOINTS
 from lsn_eval.statistics.content import STATISTIC_DTYPES, StatisticsContent
 
@@ -40,11 +40,7 @@ def _check_names(stats: StatisticsContent) -> None:
         raise StatisticsError(
             f"languages {list(stats.languages)}: at least one, each once, was expected"
         )
-    for language in stats.languages:
-        if not LANGUAGE_NAME.fullmatch(language) or language == "none":
-            raise StatisticsError(
-                f"language {language!r}: a name such as de or zh-Hant was expected"
-            )
+    check_language_names(stats.languages, StatisticsError)
     if set(stats.tokens) != set(stats.languages) or min(stats.tokens.values()) < 0:
         raise StatisticsError(
             f"tokens {dict(stats.tokens)}: a number for each of {', '.join(stats.languages)} was "

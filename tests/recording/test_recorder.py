@@ -369,6 +369,7 @@ def test_a_full_disk_is_said(tmp_path: Path, options: dict[str, Any]) -> None:
         ({"model": "no/such/model"}, "cannot be loaded"),
         ({"texts": {"none": ["a"]}}, "a name such as"),
         ({"texts": {"a/b": ["a"]}}, "a name such as"),
+        ({"texts": {"random1-de": ["a"]}}, "the name of a control, not of a language"),
         ({"texts": {"de": []}}, "texts of de are empty"),
         ({"texts": {"de": TEXTS["de"], "fr": TEXTS["de"]}}, "recorded from the same texts"),
         ({"tokenizer": None}, "texts need a tokenizer"),
