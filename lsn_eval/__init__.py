@@ -26,47 +26,29 @@ _EXPORTS = {
     "sweep": "lsn_eval.sweeping",
 }
 
-__all__ = [
-    "ActivationStats",
-    "Condition",
-    "InterventionReport",
-    "LsnError",
-    "NeuronMask",
-    "__version__",
-    "check",
-    "compare",
-    "identify",
-    "intervene",
-    "language_metrics",
-    "load_model",
-    "plot",
-    "read_results",
-    "record",
-    "report",
-    "sweep",
-]
+__all__ = list(_EXPORTS)
 
 TYPE_CHECKING = False  # read by type checkers; `typing` would double the cost of starting up
 if TYPE_CHECKING:
     from typing import Any
 
-    from lsn_eval.checking import check
-    from lsn_eval.comparing import compare
-    from lsn_eval.conditions import Condition
-    from lsn_eval.errors import LsnError
-    from lsn_eval.identification import identify
-    from lsn_eval.interventions.intervention import intervene
-    from lsn_eval.interventions.report import InterventionReport
-    from lsn_eval.language_scores import language_metrics
-    from lsn_eval.masks.mask import NeuronMask
-    from lsn_eval.models.loading import load_model
-    from lsn_eval.plotting import plot
-    from lsn_eval.recording import record
-    from lsn_eval.reporting import report
-    from lsn_eval.results import read_results
-    from lsn_eval.statistics import ActivationStats
-    from lsn_eval.sweeping import sweep
-    from lsn_eval.version import __version__
+    from lsn_eval.checking import check as check
+    from lsn_eval.comparing import compare as compare
+    from lsn_eval.conditions import Condition as Condition
+    from lsn_eval.errors import LsnError as LsnError
+    from lsn_eval.identification import identify as identify
+    from lsn_eval.interventions.intervention import intervene as intervene
+    from lsn_eval.interventions.report import InterventionReport as InterventionReport
+    from lsn_eval.language_scores import language_metrics as language_metrics
+    from lsn_eval.masks.mask import NeuronMask as NeuronMask
+    from lsn_eval.models.loading import load_model as load_model
+    from lsn_eval.plotting import plot as plot
+    from lsn_eval.recording import record as record
+    from lsn_eval.reporting import report as report
+    from lsn_eval.results import read_results as read_results
+    from lsn_eval.statistics import ActivationStats as ActivationStats
+    from lsn_eval.sweeping import sweep as sweep
+    from lsn_eval.version import __version__ as __version__
 
 
 def __getattr__(name: str) -> "Any":

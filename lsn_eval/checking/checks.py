@@ -32,7 +32,7 @@ _MISSING = {2: Verdict.MISSING_CONDITION, 3: Verdict.MISSING_TASK, 4: Verdict.MI
 
 def check(
     results: Paths | Iterable[Row],
-    baseline: str | PathLike[str] | Baseline,
+    baseline: str | PathLike[str],
     *,
     allow: Iterable[str] = (),
     update: bool = False,
@@ -45,7 +45,6 @@ def check(
 
     Args:
         results: results files of lm-eval or folders of them, or rows of `read_results`.
-        baseline: the file, or what was read from it.
         allow: names of settings (`lsn_eval.results.settings`) that may have changed.
         update: first accept the results, by writing them to the baseline file.
         tolerance: of numbers new to it, with `update`: see `Tolerance.parse`.
@@ -61,28 +60,17 @@ def check(
             "--tolerance says what --update writes; without it the baseline's own tolerances hold. "
             "Add --update, or edit the file"
         )
+    path, metrics = Path(baseline), chosen.get("metric")
     wanted = None if tolerance is None else Tolerance.parse(tolerance)
-    metrics = chosen.get("metric")
     choice = Choice.named(**chosen | {"metric": metrics or ALL})
-    if isinstance(baseline, Baseline):
-        if update:
-            raise BaselineError("update writes a file; the path of the baseline was expected")
-        rows, written = read_results(results), []
-    else:
-        if update:
-            check_place(Path(baseline), BaselineError)
-        rows = read_results(results)
-        written = _updated(Path(baseline), rows, choice, wanted, metrics) if update else []
-        baseline = read_baseline(Path(baseline))
-    notes = [*_notes(rows), *written, *baseline.notes, *changed_versions(rows, baseline)]
-    checked = _Check(rows, baseline, choice, tuple(allow))
-    findings = [
-        *checked.changed(),
-        *checked.moved(),
-        *checked.missing(),
-        *checked.new(),
-        *checked.gates(),
-    ]
+    if update:
+        check_place(path, BaselineError)
+    rows = read_results(results)
+    notes = [*_notes(rows), *(_updated(path, rows, choice, wanted, metrics) if update else ())]
+    committed = read_baseline(path)
+    notes += [*committed.notes, *changed_versions(rows, committed)]
+    of = _Check(rows, committed, choice, tuple(allow))
+    findings = [*of.changed(), *of.moved(), *of.missing(), *of.new(), *of.gates()]
     return CheckResult(tuple(sorted(findings, key=lambda x: not x.failing)), tuple(notes))
 
 

@@ -49,10 +49,7 @@ def heatmap(
 
     Example: lsn-eval plot heatmap sweep --metric bits_per_byte --label de=Deutsch --out bits.pdf
     """
-    _draw(
-        "heatmap", results, out, label, mask=mask, test=test, task=task, metric=metric,
-        model=model, condition=condition, language=language,
-    )  # fmt: skip
+    _draw("heatmap", **locals())
 
 
 @app.command()
@@ -82,10 +79,7 @@ def dose(
 
     Example: lsn-eval plot dose doses --out doses.png
     """
-    _draw(
-        "dose", results, out, label, by=by, change=change, mask=mask, test=test, task=task,
-        metric=metric, model=model, condition=condition, language=language,
-    )  # fmt: skip
+    _draw("dose", **locals())
 
 
 @app.command()
@@ -109,10 +103,7 @@ def bars(
 
     Example: lsn-eval plot bars answers --condition de:zero --metric repetition --out de.svg
     """
-    _draw(
-        "bars", results, out, label, mask=mask, test=test, task=task, metric=metric,
-        model=model, condition=condition, language=language,
-    )  # fmt: skip
+    _draw("bars", **locals())
 
 
 @app.command()
@@ -134,7 +125,7 @@ def overlap(mask: options.MaskName, out: Out, label: Labels = None) -> None:
 
 
 def _draw(kind: str, results: Any, out: Path, label: Sequence[str] | None, **named: Any) -> None:
-    """Write the figure of results, or of a mask; what is to be known of it is printed."""
+    """Write the figure; what is to be known of it is printed."""
     import warnings
 
     from lsn_eval.plotting import plot

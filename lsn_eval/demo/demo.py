@@ -15,7 +15,6 @@ from pathlib import Path
 from lsn_eval.comparing import Comparison, compare
 from lsn_eval.demo.verdict import DemoVerdict
 from lsn_eval.errors import LsnError
-from lsn_eval.results import read_results
 from lsn_eval.storage.folder_lock import LOCK, only_writer
 from lsn_eval.storage.whole_files import whole_file
 from lsn_eval.sweeping.folder import ARGUMENTS, refuse_file, stored_arguments
@@ -44,8 +43,7 @@ def run_demo(out: Path, *, controls: int = 5, quick: bool = False) -> DemoVerdic
         LsnError: a condition could not be evaluated, or `results` is of another sweep.
     """
     from lsn_eval.plotting import heat_map, save_figure
-    from lsn_eval.reporting import ReportOptions, write_report
-    from lsn_eval.results.choosing import Choice
+    from lsn_eval.reporting import report
     from lsn_eval.sweeping.running import run_sweep
 
     results = out / "results"
@@ -68,14 +66,13 @@ def run_demo(out: Path, *, controls: int = 5, quick: bool = False) -> DemoVerdic
         reasons = "; ".join(f"{name}: {reason}" for name, reason in outcome.failed.items())
         raise LsnError(f"conditions of the demo failed: {reasons}")
 
-    comparison = compare(read_results([results]))
+    comparison = compare(results)
     verdict = DemoVerdict(next(p for p in comparison.panels if (p.family, p.metric) == MATRIX))
     with whole_file(out / MATRIX_FILE, LsnError) as file:
         file.write((json.dumps(verdict.to_json(), indent=2) + "\n").encode())
     save_figure(heat_map(verdict.panel, draws=comparison.draws), out / HEAT_MAP)
     metrics = ("token_perplexity", *(() if quick else ("lsn_language_accuracy",)))
-    choice = Choice(metrics=metrics)
-    write_report([results], out / REPORT, ReportOptions(choice=choice))
+    report(results, out / REPORT, metric=metrics)
     print(f"\n{_QUICKLY if quick else ''}{demo_text(comparison, verdict)}")
     print(f"Results files, {MATRIX_FILE}, {HEAT_MAP} and {REPORT} are in {out}")
     return verdict

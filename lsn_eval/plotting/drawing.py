@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -16,7 +16,6 @@ from lsn_eval.errors import LsnError
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.plotting.bars import bars
 from lsn_eval.plotting.dose_curves import dose_curves
-from lsn_eval.plotting.doses import By
 from lsn_eval.plotting.heat_map import heat_map
 from lsn_eval.plotting.lettering import PlotWarning
 from lsn_eval.plotting.mask_figures import layer_map, overlap_map
@@ -55,14 +54,12 @@ def plot(
         plot("layers", "demo/planted", "layers.png")
 
     Args:
-        kind: the figure.
         given: results files, folders, rows or a comparison; or a mask, its file or its name.
         out: a file to write it to as well: .png, .svg or .pdf.
         labels: what languages are called, by code.
-        mask: draw the mask whose digest starts so.
-        test: read the samples for intervals; a comparison has them already.
-        by: of `dose`, what the dose is: scale, value, added or neurons.
-        change: of `dose`, draw the change instead of the value.
+        mask: of the mask whose digest starts so.
+        test: read the samples for intervals; a comparison has read them.
+        by, change: see `dose_curves`.
         chosen: names or patterns of the `task`, `metric`, `model`, `condition` and `language` to
             draw, one or several; without a metric the first, of `bars` language accuracy.
 
@@ -72,79 +69,55 @@ def plot(
     Raises:
         LsnError: nothing, or more than one thing, is what was asked for.
     """
-    if kind not in (*OF_RESULTS, *OF_MASKS):
-        known = ", ".join((*OF_RESULTS, *OF_MASKS))
-        raise LsnError(f"figure {kind!r} is not known; there are {known}")
     if out is not None:
         check_target(out)  # before the work
-    if kind in OF_MASKS:
-        if chosen or isinstance(given, Comparison):
-            raise LsnError(f"{kind} is a figure of a mask; a mask, its file or name was expected")
+    if kind != "dose" and (by or change):
+        raise LsnError(f"by and change are of the figure 'dose', not of {kind!r}")
+    if kind in OF_MASKS and not chosen and not isinstance(given, Comparison):
         loaded = NeuronMask.load(given)  # type: ignore[arg-type]
         figure = OF_MASKS[kind](loaded, _labels(labels, loaded.languages))
-    elif isinstance(given, NeuronMask):
-        raise LsnError(f"{kind} is a figure of results, and a mask was given")
+    elif kind in OF_RESULTS and not isinstance(given, NeuronMask):
+        options: dict[str, Any] = {"by": by, "change": change} if kind == "dose" else {}
+        choice = Choice.named(**chosen)
+        comparison, there = _compared(kind, given, choice, mask, test)
+        panels = _one_of(comparison.panels, f"{choice}{mask or ''}" != "", kind != "dose")
+        languages = {row.language for row in there} | {own_language(row.condition) for row in there}
+        options["labels"] = _labels(labels, filter(None, languages))
+        shown = panels if kind == "dose" else panels[0]
+        figure = OF_RESULTS[kind](shown, draws=comparison.draws, **options)
+        # Who compared knows what else there is.
+        also = () if isinstance(given, Comparison) else _also(there, panels[0])
+        for note in (*comparison.notes, *remarks(panels), *also):
+            warnings.warn(note, PlotWarning, stacklevel=2)
     else:
-        figure = _of_results(kind, given, labels, mask, test, Choice.named(**chosen), by, change)
+        raise LsnError(
+            f"figure {kind!r} of a {type(given).__name__}: one of {', '.join(OF_RESULTS)} of "
+            f"results, or of {', '.join(OF_MASKS)} of a mask was expected"
+        )
     if out is not None:
         save_figure(figure, out)
     return figure
 
 
-def _of_results(
-    kind: str,
-    given: Paths | Iterable[Row] | Comparison,
-    labels: Mapping[str, str] | None,
-    mask: str | None,
-    test: bool,
-    choice: Choice,
-    by: str | None,
-    change: bool,
-) -> Figure:
-    if by not in (None, *get_args(By)):
-        raise LsnError(f"--by {by}: one of {', '.join(get_args(By))} was expected")
+def _compared(
+    kind: str, given: Any, choice: Choice, mask: str | None, test: bool
+) -> tuple[Comparison, Sequence[Row]]:
+    """The comparison of what is meant, and the rows that there are."""
     there = given.rows if isinstance(given, Comparison) else read_results(given)
     rows: Sequence[Row] = choice.rows(there)
     if kind == "bars" and not choice.metrics:
         rows = _for_bars(replace(choice, metrics=(ALL,)).rows(there))
     rows = rows if mask is None else _of_mask(rows, mask)
-    languages = {row.language for row in there} | {own_language(row.condition) for row in there}
-    named = _labels(labels, filter(None, languages))
-    if isinstance(given, Comparison):
-        comparison, panels = given, _part(given, rows, choice)
-    else:
-        comparison = compare(rows, test=test, beside=there)
-        panels = list(comparison.panels)
-    together = kind == "dose"
-    panels = _one_of(panels, f"{choice}{mask or ''}" != "", masks_apart=not together)
-    options: dict[str, Any] = {"by": by, "change": change} if together else {}
-    figure = OF_RESULTS[kind](
-        panels if together else panels[0], labels=named, draws=comparison.draws, **options
-    )
-    # Who compared knows what else there is.
-    also = [] if comparison is given else _also(there, panels[0])
-    for note in (*comparison.notes, *remarks(panels), *also):
-        warnings.warn(note, PlotWarning, stacklevel=3)
-    return figure
-
-
-def _part(comparison: Comparison, rows: Sequence[Row], choice: Choice) -> list[Panel]:
-    """The panels that hold one of the rows; what a panel holds was chosen when comparing."""
+    if not isinstance(given, Comparison):
+        return compare(rows, test=test, beside=there), there
     if choice.conditions or choice.languages:
         raise LsnError(
             "a comparison is drawn with all its conditions and languages; choose them before: "
             "compare(results, condition=..., language=...)"
         )
-    meant = {(row.file, row.task, row.name) for row in rows if row.condition != NO_CONDITION}
-    meant = meant or {(row.file, row.task, row.name) for row in rows}
-    panels = [
-        panel
-        for panel in comparison.panels
-        if any((x.row.file, x.row.task, x.row.name) in meant for x in panel.changes.values())
-    ]
-    if not panels:
-        raise LsnError(f"no finite number in the comparison is meant by {choice}")
-    return panels
+    meant = {(row.model, row.family, row.name, row.mask) for row in rows}
+    panels = (x for x in given.panels if (x.model, x.family, x.metric, x.mask) in meant)
+    return replace(given, panels=tuple(panels)), there
 
 
 def _also(rows: Iterable[Row], panel: Panel) -> list[str]:
@@ -154,16 +127,13 @@ def _also(rows: Iterable[Row], panel: Panel) -> list[str]:
     return [f"drawn is {panel.title}; there are also {listed(others)}"] if others else []
 
 
-def _labels(names: Mapping[str, str] | None, languages: Iterable[str]) -> dict[str, str]:
+def _labels(names: Mapping[str, str] | None, languages: Iterable[str]) -> Mapping[str, str]:
     """Names by code, of languages that are in the data."""
     there = sorted(set(languages))
-    for code in names or {}:
-        if code not in there:
-            raise LsnError(
-                f"--label names {code}, which is not in the data; there are "
-                f"{', '.join(there) or 'no languages'}"
-            )
-    return dict(names or {})
+    if absent := [code for code in names or {} if code not in there]:
+        known = ", ".join(there) or "no languages"
+        raise LsnError(f"--label names {absent[0]}, which is not in the data; there are {known}")
+    return names or {}
 
 
 def _of_mask(rows: Sequence[Row], mask: str) -> list[Row]:
@@ -175,7 +145,7 @@ def _of_mask(rows: Sequence[Row], mask: str) -> list[Row]:
     return [r for r in rows if r.mask.startswith(start) or r.condition == NO_CONDITION]
 
 
-def _one_of(panels: Sequence[Panel], asked: bool, *, masks_apart: bool) -> list[Panel]:
+def _one_of(panels: Sequence[Panel], asked: bool, masks_apart: bool) -> list[Panel]:
     """The first panel, and with `masks_apart=False` those that differ from it in the mask alone.
 
     Raises:
@@ -186,6 +156,8 @@ def _one_of(panels: Sequence[Panel], asked: bool, *, masks_apart: bool) -> list[
         digest = (panel.mask,) if masks_apart else ()
         return (panel.model, panel.dtype, panel.family, panel.metric, *digest)
 
+    if not panels:
+        raise LsnError("nothing in the comparison is meant by that")
     if asked and len({key(panel) for panel in panels}) > 1:
         titles = "\n".join(f"  {panel.title}" for panel in panels)
         raise LsnError(

@@ -6,6 +6,6 @@ Needs neither torch nor lm_eval.
 """
 
 from lsn_eval.reporting.errors import ReportError
-from lsn_eval.reporting.page import ReportOptions, Written, report, write_report
+from lsn_eval.reporting.page import ReportOptions, Written, report
 
-__all__ = ["ReportError", "ReportOptions", "Written", "report", "write_report"]
+__all__ = ["ReportError", "ReportOptions", "Written", "report"]

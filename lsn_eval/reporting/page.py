@@ -1,4 +1,4 @@
-"""`write_report`: everything put into one HTML file."""
+"""`report`: everything put into one HTML file."""
 
 from __future__ import annotations
 
@@ -93,38 +93,20 @@ def report(
     allow: Iterable[str] = (),
     **chosen: str | Iterable[str] | None,
 ) -> Written:
-    """Write one HTML file about results, as `lsn-eval report` does.
-
-        report("sweep", "report.html")
-
-    Args:
-        results: results files of lm-eval, or folders of them.
-        out: the file to write.
-        samples, all_controls, allow: see `ReportOptions`.
-        chosen: names or patterns of the `task`, `metric`, `model`, `condition` and `language` to
-            report, one or several.
-
-    Raises:
-        LsnError: see `write_report`.
-    """
-    options = ReportOptions(
-        choice=Choice.named(**chosen), samples=samples, all_controls=all_controls,
-        allow=tuple(allow),
-    )  # fmt: skip
-    return write_report(paths_of(results), Path(out), options)
-
-
-def write_report(
-    paths: Sequence[Path], out: Path, options: ReportOptions = ReportOptions()
-) -> Written:
     """Write one HTML file about results files and folders of them.
 
-    Equal results and options give an equal file, whatever its name.
+    Equal results and options (`ReportOptions`) give an equal file, whatever its name. `chosen` are
+    names or patterns of the `task`, `metric`, `model`, `condition` and `language` to report.
 
     Raises:
         LsnError: a path that is no results, results without a usable number, or a file that
             cannot be written. Nothing is left behind then.
     """
+    options = ReportOptions(
+        choice=Choice.named(**chosen), samples=samples, all_controls=all_controls,
+        allow=tuple(allow),
+    )  # fmt: skip
+    paths, out = paths_of(results), Path(out)
     _check(paths, out, options)
     everything = read_runs(with_results(paths))
     if same := [run.path for run in everything if run.path.resolve() == out.resolve()]:

@@ -43,11 +43,7 @@ class Choice:
 
     @classmethod
     def named(cls, **asked: str | Iterable[str] | None) -> Choice:
-        """By `task`, `metric`, `model`, `condition` and `language`: a text each, or several.
-
-        Raises:
-            LsnError: another name.
-        """
+        """By `task`, `metric`, `model`, `condition` and `language`: a text each, or several."""
         if unknown := sorted(asked.keys() - _NAMES.keys()):
             raise LsnError(
                 f"numbers are chosen by {', '.join(_NAMES)}, not by {', '.join(unknown)}"

@@ -53,26 +53,24 @@ def _objects(by_name: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
     from lsn_eval.masks.mask import NeuronMask
     from lsn_eval.sweeping.settings import SweepError
 
-    objects: dict[str, Any] = {}
     for name in ("model", "mask"):
         if isinstance(by_name.get(name), os.PathLike):
             by_name[name] = os.fspath(by_name[name])
+    objects: dict[str, Any] = {}
     model: Any = by_name.get("model")
     mask = by_name.get("mask")
-    if hasattr(model, "config"):
-        if tokenizer is None:
-            raise SweepError("a loaded model was given without its tokenizer; give tokenizer=...")
+    if hasattr(model, "config") != (tokenizer is not None):
+        raise SweepError(
+            "a loaded model and its tokenizer go together: model=model, tokenizer=tokenizer; of a "
+            "model by name, name another tokenizer in model_args={'tokenizer': NAME}"
+        )
+    if tokenizer is not None:
         if fixed := [name for name in ("dtype", "device") if by_name.get(name) is not None]:
             raise SweepError(f"a loaded model has its {' and '.join(fixed)}; leave that out")
         # A copy, for lm-eval sets what it pads with.
         objects |= {"pretrained": model, "tokenizer": copy.deepcopy(tokenizer)}
-        by_name["device"] = str(model.device)
-        by_name["model"] = getattr(model.config, "_name_or_path", None) or "in memory"
-    elif tokenizer is not None:
-        raise SweepError(
-            "a tokenizer goes with a loaded model; of a model by name, name it in "
-            "model_args={'tokenizer': NAME}"
-        )
+        name = getattr(model.config, "_name_or_path", None) or "in memory"
+        by_name |= {"model": name, "device": str(model.device)}
     if isinstance(mask, NeuronMask):
         objects["mask"] = mask
         by_name["mask"] = f"sha256-{mask.digest[:12]}"

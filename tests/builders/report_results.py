@@ -12,7 +12,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from lsn_eval.cli import app
-from lsn_eval.reporting import ReportOptions, write_report
+from lsn_eval.reporting import report as write_report
 
 DIGEST = "ab" * 32
 LANGUAGES = ("de", "zh")
@@ -164,7 +164,7 @@ class Outline(HTMLParser):
 def report(folder: Path, out: Path | None = None, **options: Any) -> str:
     """The page about the results in a folder, written into it unless `out` says where."""
     out = out or folder / "report.html"
-    write_report([folder], out, ReportOptions(**options))
+    write_report([folder], out, **options)
     return out.read_text("utf-8")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from builders.report_results import GERMAN, sample, write_run, write_sweep
 
-from lsn_eval.reporting import write_report
+from lsn_eval.reporting import report as write_report
 
 api = pytest.importorskip(
     "playwright.sync_api", reason="the browser tests need the playwright package"

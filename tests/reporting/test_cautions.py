@@ -20,8 +20,7 @@ from builders.report_results import (
 from builders.results_files import edited
 
 from lsn_eval.errors import LsnError
-from lsn_eval.reporting import ReportOptions, write_report
-from lsn_eval.results.choosing import Choice
+from lsn_eval.reporting import report as write_report
 
 
 def test_no_warning_where_there_is_none(tmp_path):
@@ -34,7 +33,7 @@ def test_no_warning_where_there_is_none(tmp_path):
 
 
 def cautions(folder: Path, **options) -> dict[str, str]:
-    written = write_report([folder], folder / "r.html", ReportOptions(**options))
+    written = write_report([folder], folder / "r.html", **options)
     return {caution.title: caution.text for caution in written.cautions}
 
 
@@ -59,7 +58,7 @@ def test_a_metric_that_is_left_out_can_tell_that_it_was_no_no_op(tmp_path):
             tmp_path / condition, condition, {"de": [sample(0, "p", GERMAN, 1.0)]},
             perplexities={"de": perplexity}, samples=False,
         )  # fmt: skip
-    assert "Likely no-op" not in cautions(tmp_path, choice=Choice(metrics=("accuracy",)))
+    assert "Likely no-op" not in cautions(tmp_path, metric="accuracy")
 
 
 def test_warnings_stand_above_the_numbers(tmp_path):

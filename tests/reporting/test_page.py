@@ -28,7 +28,8 @@ from builders.results_files import edited
 from lsn_eval.errors import LsnError
 from lsn_eval.masks.files import find_mask
 from lsn_eval.masks.mask import NeuronMask
-from lsn_eval.reporting import ReportError, write_report
+from lsn_eval.reporting import ReportError
+from lsn_eval.reporting import report as write_report
 from lsn_eval.reporting.rendering import sort_value
 from lsn_eval.tables import Cell
 
@@ -216,9 +217,9 @@ def test_odd_values_are_shown_and_break_nothing(tmp_path, odd):
 
 def test_another_process_writes_the_same_without_torch_and_lm_eval(sweep, page, tmp_path):
     code = (  # with another hash seed
-        "import sys; from pathlib import Path; from lsn_eval.reporting import write_report\n"
+        "import sys; from lsn_eval.reporting import report\n"
         "assert 'jinja2' not in sys.modules and 'matplotlib' not in sys.modules\n"
-        "write_report([Path(sys.argv[1])], Path(sys.argv[2]))\n"
+        "report(sys.argv[1], sys.argv[2])\n"
         "heavy = {'torch', 'lm_eval', 'transformers', 'datasets'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

@@ -194,7 +194,7 @@ def test_a_loaded_model_gives_the_numbers_of_one_by_name(tmp_path):
     with pytest.raises(SweepError, match="model_files was"):
         sweep(tmp_path / "objects", **objects, **common)
     for wrong, said in (
-        ({"tokenizer": None}, "without its tokenizer"),
+        ({"tokenizer": None}, "go together"),
         ({"dtype": "float32"}, "has its dtype; leave that out"),
         ({"settings": settings(conditions=CONDITIONS)}, "give one"),
     ):
