@@ -1,4 +1,5 @@
-"""`lsn_hf` with encoder-decoders: under a condition in the encoder, in the decoder, and in both."""
+"""`lsn_hf` with encoder-decoders, under a condition in the encoder, in the decoder and in both; and
+conditions that share their batches, or cannot."""
 
 from __future__ import annotations
 
@@ -28,14 +29,17 @@ ANSWERS = [
 STACKS = ("encoder", "decoder", "")
 
 
-@pytest.fixture(scope="module", params=["mt5", "m2m_100"])
-def checkpoint(request, tmp_path_factory, tokenizer):
-    folder = tmp_path_factory.mktemp(request.param)
-    model, tokenizer = tiny_model(request.param), copy.deepcopy(tokenizer)
+def saved(folder, name, tokenizer) -> str:
+    model, tokenizer = tiny_model(name), copy.deepcopy(tokenizer)
     tokenizer.pad_token = tokenizer.convert_ids_to_tokens(model.config.pad_token_id)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return request.param, str(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module", params=["mt5", "m2m_100"])
+def checkpoint(request, tmp_path_factory, tokenizer):
+    return request.param, saved(tmp_path_factory.mktemp(request.param), request.param, tokenizer)
 
 
 def load(folder, mask=None, condition=None, kind=LsnHF, **options):
@@ -95,3 +99,31 @@ def test_a_whole_evaluation(checkpoint):
     seen = results["config"]["lsn"]["seen"]["hookpoints"]["mlp.act"]
     assert seen["values_changed"] > 0
     assert 0 <= results["results"]["tiny_choice"]["acc,none"] <= 1
+
+
+def answers_in_turn(folder, mask, rows, conditions=("none", "de:+2", "de:-1")):
+    lm = load(folder, mask, "none")
+    answers = []
+    for number, condition in enumerate(conditions, 1):
+        lm.set_condition(condition)
+        lm.stack(conditions[number:], rows)
+        answers.append((lm.generate_until(ANSWERS), lm.get_model_info()["lsn"]["seen"]))
+    return answers
+
+
+def test_conditions_that_share_a_batch_answer_as_alone(checkpoint, caplog):
+    name, folder = checkpoint
+    mask = mask_at(tiny_model(name), ["mlp.act", "attn.q", "cross.v"])
+    alone = answers_in_turn(folder, mask, 0)
+    assert answers_in_turn(folder, mask, 64) == alone
+    assert "at once failed" not in caplog.text
+    assert len({str(answers) for answers, _ in alone}) == 3
+
+
+def test_what_cannot_share_a_batch_says_so_and_answers_alone(tokenizer, tmp_path, caplog):
+    """OPT's MLP sees [token, neuron]: rows cannot be told apart there."""
+    folder, mask = saved(tmp_path, "opt", tokenizer), mask_at(tiny_model("opt"), ["mlp.act"])
+    alone = answers_in_turn(folder, mask, 0)
+    assert "at once failed" not in caplog.text
+    assert answers_in_turn(folder, mask, 64) == alone
+    assert "cannot generate for several conditions at once; give --stack 0" in caplog.text
