@@ -135,6 +135,7 @@ _LLAMA = Stack(
     attention=_SELF,
 )
 _UNGATED_LLAMA = replace(_LLAMA, gate=None)
+_HYBRID = replace(_LLAMA, sometimes=("attn.q", "attn.k", "attn.v", "attn.o"))
 _PHI = Stack(
     layers=_MODEL,
     act="mlp.activation_fn",
@@ -215,6 +216,15 @@ _BERT = Stack(
     attention=Attention.named("attention.{}", "self.query self.key self.value output.dense"),
 )
 _ROBERTA = replace(_BERT, layers=("roberta.encoder.layer", "encoder.layer"))
+_DISTILBERT = Stack(
+    name="encoder",
+    layers=("distilbert.transformer.layer", "transformer.layer"),
+    act="ffn.activation",
+    gate=None,
+    up="ffn.lin1",
+    down="ffn.lin2",
+    attention=Attention.named("attention.{}", "q_lin k_lin v_lin out_lin"),
+)
 _DEBERTA = replace(
     _BERT,
     layers=("deberta.encoder.layer", "encoder.layer"),
@@ -262,14 +272,23 @@ _T5 = (*_t5(gated=False), *_t5(gated=True))  # one type, and its config says whi
 
 FAMILIES: Mapping[str, Family] = {
     "apertus": (_UNGATED_LLAMA,),
+    "arcee": (_UNGATED_LLAMA,),
     "bart": _BART,
     "bert": (_BERT,),
+    "biogpt": (replace(_XGLM, layers=("biogpt.layers", "layers")),),
+    "blenderbot": _BART,
     "bloom": (replace(_FALCON, act="mlp.gelu_impl"),),
+    "camembert": (_ROBERTA,),
     "cohere": (_LLAMA,),
     "cohere2": (_LLAMA,),
+    "cwm": (_LLAMA,),
+    "data2vec-text": (replace(_BERT, layers=("data2vec_text.encoder.layer", "encoder.layer")),),
     "deberta-v2": (_DEBERTA,),
+    "distilbert": (_DISTILBERT,),
     "electra": (replace(_BERT, layers=("electra.encoder.layer", "encoder.layer")),),
+    "ernie": (replace(_BERT, layers=("ernie.encoder.layer", "encoder.layer")),),
     "ernie4_5": (_LLAMA,),
+    "eurobert": (replace(_LLAMA, name="encoder"),),
     "exaone4": (_LLAMA,),
     "falcon": (_FALCON,),
     "falcon_h1": (_FALCON_H1,),
@@ -278,6 +297,7 @@ FAMILIES: Mapping[str, Family] = {
     "gemma3": (_LLAMA,),
     "gemma3_text": (_LLAMA,),
     "gemma3n_text": (_LLAMA,),
+    "glm": (_FUSED_GATE,),
     "glm4": (_FUSED_GATE,),
     "gpt2": (_GPT2,),  # mGPT is a GPT-2
     "gpt_bigcode": (
@@ -285,36 +305,66 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "gpt_neo": (_GPT_NEO,),
     "gpt_neox": (_GPT_NEOX,),
+    "gpt_neox_japanese": (replace(_GPT_NEOX, layers=("gpt_neox_japanese.layers", "layers")),),
     "gptj": (_GPTJ,),
     "granite": (_LLAMA,),
     "helium": (_LLAMA,),
     "hunyuan_v1_dense": (_LLAMA,),
+    "jais2": (_UNGATED_LLAMA,),
     "llama": (_LLAMA,),
     "m2m_100": _BART,  # NLLB is one
+    "marian": _BART,
     "mbart": _BART,
+    "megatron-bert": (_BERT,),
     "ministral": (_LLAMA,),
     "ministral3": (_LLAMA,),
     "mistral": (_LLAMA,),
     "modernbert": (_MODERNBERT,),
+    "modernbert-decoder": (
+        replace(
+            _MODERNBERT,
+            name="decoder",
+            attention=Attention.named("attn.{}", "q_proj k_proj v_proj Wo"),
+        ),
+    ),
     "mpt": (_MPT,),
     "mt5": _T5,
+    "nanochat": (replace(_PHI, attention=_SELF),),
     "nemotron": (_UNGATED_LLAMA,),
     "olmo": (_LLAMA,),
     "olmo2": (_LLAMA,),
     "olmo3": (_LLAMA,),
+    "olmo_hybrid": (_HYBRID,),
     "opt": (replace(_XGLM, layers=("model.decoder.layers", "decoder.layers")),),
+    "pegasus": _BART,
+    "persimmon": (
+        replace(
+            _GPT_NEOX,
+            layers=_MODEL,
+            attention=Attention.fused("self_attn.query_key_value", "self_attn.dense", "head"),
+        ),
+    ),
     "phi": (_PHI,),
     "phi3": (
         replace(_FUSED_GATE, attention=Attention.fused("self_attn.qkv_proj", "self_attn.o_proj")),
     ),
+    "plbart": _BART,
     "qwen2": (_LLAMA,),
     "qwen3": (_LLAMA,),
+    "qwen3_5_text": (
+        replace(
+            _HYBRID, attention=replace(_SELF, q=Part("self_attn.q_proj", 0, of=2, layout="head"))
+        ),
+    ),
+    "rembert": (replace(_BERT, layers=("rembert.encoder.layer", "encoder.layer")),),
     "roberta": (_ROBERTA,),
+    "seed_oss": (_LLAMA,),
     "smollm3": (_LLAMA,),
     "stablelm": (_LLAMA,),
     "starcoder2": (replace(_GPT2, layers=_MODEL, attention=_SELF),),
     "t5": _T5,
     "umt5": _T5,
+    "vaultgemma": (_LLAMA,),
     "xglm": (_XGLM,),
     "xlm-roberta": (_ROBERTA,),
     "xlm-roberta-xl": (_ROBERTA,),
