@@ -14,7 +14,7 @@ This module imports no torch: masks and checks use its names alone.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
@@ -182,7 +182,11 @@ def resolve(model: nn.Module) -> ModelHookpoints:
         )
     if model_type not in FAMILIES:
         raise HookpointError(_missing_row(model, model_type))
-    stacks = _stacks(model, model_type, FAMILIES[model_type])
+    return _resolved(model, model_type, FAMILIES[model_type])
+
+
+def _resolved(model: nn.Module, model_type: str, family: Family) -> ModelHookpoints:
+    stacks = _stacks(model, model_type, family)
     text_config = model.config.get_text_config()  # type: ignore[union-attr,operator]
     heads = getattr(text_config, "num_attention_heads", 1)
 
@@ -291,7 +295,8 @@ def _shape(linear: nn.Module, name: str) -> tuple[int, int]:
 
 
 def _missing_row(model: nn.Module, model_type: str) -> str:
-    """An error text with a row to fill in, its layers path found by structure where possible."""
+    """An error text with the row to add: one of another type whose names and shapes fit, or one
+    to fill in, its layers path found by structure where possible."""
     stacks = [
         (name, list(module.children()))
         for name, module in model.named_modules()
@@ -299,11 +304,37 @@ def _missing_row(model: nn.Module, model_type: str) -> str:
     ]
     path, layers = max(stacks, key=lambda stack: len(stack[1]), default=("PATH.OF.LAYERS", []))
     inside = [name for name, _ in layers[0].named_modules() if name] if layers else []
+    fitting = _fitting_row(model, model_type, path)
     return (
         f"architecture {model_type!r} is not supported; supported are "
         f"{', '.join(FAMILIES)}. To add it, put a row into FAMILIES in "
         "lsn_eval/models/families.py:\n"
-        f'    "{model_type}": (Stack(layers=("{path}",), act=..., gate=... or None, up=..., '
-        "down=..., attention=Attention(q=..., k=..., v=..., o=...)),)\n"
+        f'    "{model_type}": {fitting or _EMPTY_ROW.format(path)}\n'
         f"where each name is one of the modules of a layer: {', '.join(inside) or 'none found'}"
+        + (
+            ". This row fits by names and shapes; what is computed was not looked at"
+            * bool(fitting)
+        )
     )
+
+
+_EMPTY_ROW = (
+    '(Stack(layers=("{}",), act=..., gate=... or None, up=..., down=..., '
+    "attention=Attention(q=..., k=..., v=..., o=...)),)"
+)
+
+
+def _fitting_row(model: nn.Module, model_type: str, path: str) -> Family | None:
+    """The row of another type that finds most sites in this model, its layers here or at `path`."""
+    rows = list(dict.fromkeys(FAMILIES.values()))
+    rows += [(replace(row[0], layers=(path,)),) for row in rows if len(row) == 1]
+    best, most = None, 0
+    for row in rows:
+        try:
+            found = _resolved(model, model_type, row)
+        except HookpointError:
+            continue
+        sites = sum(map(len, found.sites.values()))
+        if sites > most:
+            best, most = row, sites
+    return best

@@ -315,29 +315,6 @@ def test_dead_neurons_are_warned_about_and_recorded(caplog):
     assert 0 < report.changed < report.overwritten
 
 
-def test_what_is_written_does_not_depend_on_batch_padding_or_order(family):
-    if family == "gemma3":
-        pytest.skip("its attention mask needs token types; gemma3_text is the same decoder")
-    model = tiny_model(family)
-    mask = tiny_mask(model)
-    lengths = [4, 9, 6]
-    alone = []
-    with intervene(model, mask, "de:zero/random2-vi:mean"):
-        for row, length in zip(TOKENS, lengths, strict=True):
-            alone.append(hidden_states(model, row[None, :length])[-1][0])
-        padded = torch.full((3, 9), 256)
-        attention = torch.zeros(3, 9, dtype=torch.long)
-        for number, length in enumerate(lengths):
-            padded[number, :length] = TOKENS[number, :length]
-            attention[number, :length] = 1
-        order = [2, 0, 1]
-        with torch.no_grad():
-            logits = model(input_ids=padded[order], attention_mask=attention[order]).logits
-    for position, number in enumerate(order):
-        got = logits[position, : lengths[number]]
-        torch.testing.assert_close(got, alone[number], rtol=1e-4, atol=1e-4)
-
-
 @pytest.mark.parametrize(
     ("mask_model", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from builders.reference import REFERENCE, needs_reference
 from torch import nn
 
 from lsn_eval import NeuronMask, intervene
+from lsn_eval.errors import InterventionError
 from lsn_eval.masks.imports import import_rucaibox
 from lsn_eval.models.hookpoints import Site, resolve
 
@@ -231,3 +233,31 @@ def test_released_masks_are_written_to_models_of_their_shape(name, language, con
         model(torch.tensor([[3, 4, 5]]))
     assert report.neurons == mask.count(language)
     assert report.changed == report.overwritten == 3 * report.neurons
+
+
+@pytest.mark.parametrize("stack", ["encoder", "decoder"])
+@pytest.mark.parametrize("name", ["bart", "bert", "opt", "phi3", "t5:gated"])
+def test_a_layer_that_goes_round_its_activation_module_is_refused(name, stack):
+    """In either stack, with rows or without: past the module, or without what was written."""
+    model = tiny_model(name)
+    place = stack if ARCHITECTURES[name].kind == "encoder-decoder" else ""
+    mask = mask_at(model, ["mlp.act"], place)
+    site = resolve(model).site(*mask.places("de")[-1])
+    path, _, attribute = site.module_name.rpartition(".")
+    parent, act = model.get_submodule(path), site.module
+    with (
+        pytest.raises(InterventionError, match="does not arrive at"),
+        intervene(model, mask, "de:+1"),
+    ):
+        handle = act.register_forward_hook(lambda module, args, output: module.forward(*args))
+        try:
+            outputs(model, name)
+        finally:
+            handle.remove()
+    with (
+        pytest.raises(InterventionError, match=f"ran and {re.escape(site.module_name)} did not"),
+        intervene(model, mask, "de:+1"),
+    ):
+        delattr(parent, attribute)
+        setattr(parent, attribute, act.forward)
+        outputs(model, name)

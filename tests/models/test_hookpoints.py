@@ -9,23 +9,33 @@ from builders.architectures import HIDDEN, tiny_config, tiny_model
 from torch import nn
 
 from lsn_eval.errors import HookpointError
-from lsn_eval.models.families import REFUSED
+from lsn_eval.models.families import FAMILIES, REFUSED
 from lsn_eval.models.hookpoints import resolve, unwrap
 
 
-def test_unknown_architecture_is_an_error_that_holds_the_row_to_add():
-    from transformers import OPTConfig, OPTForCausalLM
-
-    model = OPTForCausalLM(
-        OPTConfig(
-            hidden_size=16, ffn_dim=32, num_hidden_layers=2, num_attention_heads=2, vocab_size=50,
-            word_embed_proj_dim=16,
-        )
-    )  # fmt: skip
-    model.config.model_type = "opt-of-mine"
+@pytest.mark.parametrize("name", ["llama", "apertus", "opt", "falcon", "bart", "t5:gated"])
+def test_unknown_architecture_is_an_error_that_holds_the_row_to_add(name):
+    """That of a type that is built alike, where there is one."""
+    model = tiny_model(name)
+    model.config.model_type = "of-mine"
     with pytest.raises(HookpointError) as caught:
         resolve(model)
-    for words in ('"opt-of-mine": (Stack(layers=("model.decoder.layers",)', "fc1", "llama"):
+    assert f'"of-mine": {FAMILIES[name.partition(":")[0]]}\n' in str(caught.value)
+
+
+def test_a_row_is_found_where_only_the_path_of_the_layers_is_another():
+    model = tiny_model("bert")
+    model.mine, model.config.model_type = model.bert, "of-mine"
+    del model.bert
+    with pytest.raises(HookpointError, match=r"layers=\('mine.encoder.layer',\), act='intermed"):
+        resolve(model)
+
+
+def test_a_row_to_fill_in_and_what_is_no_model():
+    config = transformers.CTRLConfig(n_embd=8, n_layer=2, n_head=2, dff=16, vocab_size=9)
+    with pytest.raises(HookpointError) as caught:
+        resolve(transformers.CTRLLMHeadModel(config))
+    for words in ('"ctrl": (Stack(layers=("transformer.h",), act=...', "multi_head_attention.Wq"):
         assert words in str(caught.value)
     with pytest.raises(HookpointError, match=r"config\.model_type was expected, not Linear"):
         resolve(nn.Linear(2, 2))
