@@ -24,6 +24,8 @@ _TWO_LETTERS = (
 (`cmn`, `arb`, `pes`, `zsm`, ...)."""
 
 _ISO_639_1 = dict(pair.split(":") for pair in _TWO_LETTERS.split())
+ISO_639_1 = frozenset(_ISO_639_1.values()) | frozenset(["ae", "bh", "bm", "cr", "cu", "ii"])
+"""Every code of two letters; the last six are of no label of a model."""
 _OLD = {"iw": "he", "in": "id", "ji": "yi"}  # withdrawn ISO 639-1 codes
 _WIKIPEDIA = {"als": "gsw"}  # lid.176's `als` is the Alemannic Wikipedia, not Tosk Albanian
 

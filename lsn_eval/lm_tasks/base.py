@@ -30,8 +30,9 @@ class LsnTask(ConfigurableTask):
         return dict(self.config.metadata or {})
 
     def local(self, root: Path, **settings: Any) -> dict[str, datasets.Dataset]:
-        """The splits from files below `root`; `settings` are the YAML's `dataset_kwargs`."""
-        raise NotImplementedError
+        """The splits from files below `root`; `settings` are the YAML's `dataset_kwargs`. A task
+        whose data is not from outside has the same splits everywhere."""
+        return self.hub(**settings)
 
     def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
         """The splits from the Hub."""

@@ -7,7 +7,8 @@ sacrebleu's signatures go into the task's metadata, and so into the results file
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,24 +54,19 @@ class FloresTask(LsnTask):
         self.tokenizer = tokenizer_for(self.target.script, self.metadata.get("bleu_tok"))
         super().download({})
 
-    def _splits(self) -> list[str]:
-        return ["devtest"] + (["dev"] if self.fewshot_cfg.split == "dev" else [])
-
     def local(self, root: Path, **settings: Any) -> dict[str, datasets.Dataset]:
         """Sentences of the official release, `flores200_dataset/devtest/deu_Latn.devtest`."""
-        return {
-            split: self._rows(
-                read_sentences(root, self.source, split), read_sentences(root, self.target, split)
-            )
-            for split in self._splits()
-        }
+        return self._splits(partial(read_sentences, root))
 
     def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
         """Sentences of FLORES+, which is gated: accept its terms, and log in."""
-        return {
-            split: self._rows(hub_sentences(self.source, split), hub_sentences(self.target, split))
-            for split in self._splits()
-        }
+        return self._splits(hub_sentences)
+
+    def _splits(
+        self, read: Callable[[Language, str], dict[str, str]]
+    ) -> dict[str, datasets.Dataset]:
+        splits = ["devtest"] + (["dev"] if self.fewshot_cfg.split == "dev" else [])
+        return {x: self._rows(read(self.source, x), read(self.target, x)) for x in splits}
 
     def _rows(self, source: dict[str, str], target: dict[str, str]) -> datasets.Dataset:
         if list(source) != list(target):
@@ -78,16 +74,14 @@ class FloresTask(LsnTask):
                 f"{self.source.name} has {len(source)} sentences and {self.target.name} "
                 f"{len(target)}, or they are not the same ones: take both from the same release"
             )
+        languages = {
+            "source_language": self.source.name,
+            "target_language": self.target.name,
+            "article": "an" if self.source.name[0] in "AEIOU" else "a",
+        }
         return datasets.Dataset.from_list(
             [
-                {
-                    "id": number,
-                    "source": sentence,
-                    "target": target[number],
-                    "source_language": self.source.name,
-                    "target_language": self.target.name,
-                    "article": "an" if self.source.name[0] in "AEIOU" else "a",
-                }
+                {"id": number, "source": sentence, "target": target[number], **languages}
                 for number, sentence in source.items()
             ]
         )
@@ -145,10 +139,8 @@ def language(code: str, names: dict[str, str]) -> Language:
     Raises:
         LocalDataError: neither is known.
     """
-    if code in LANGUAGES:
-        return LANGUAGES[code]
     for known in LANGUAGES.values():
-        if code in (known.flores, known.flores_plus):
+        if code in (known.iso, known.flores, known.flores_plus):
             return known
     if code in names and "_" in code:
         return Language(code, str(names[code]), code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import datasets
@@ -57,10 +56,6 @@ class StartTokenTask(LanguageTask):
 class FreeGenerationTask(StartTokenTask):
     """Text from nothing but the start token, one document a seed."""
 
-    def local(self, root: Path, **settings: Any) -> dict[str, datasets.Dataset]:
-        """Needs no data."""
-        return self.hub(**settings)
-
     def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
         """Seeds from 1 to `seeds`."""
         rows = [{"seed": seed} for seed in range(1, int(settings["seeds"]) + 1)]
@@ -71,10 +66,8 @@ class FreeGenerationTask(StartTokenTask):
         request = super().construct_requests(doc, ctx, **kwargs)
         context, options = request.arguments
         until = options.get("until") or []
-        options["until"] = [
-            *([until] if isinstance(until, str) else until),
-            seed_marker(doc["seed"]),
-        ]
+        stops = [until] if isinstance(until, str) else until
+        options["until"] = [*stops, seed_marker(doc["seed"])]
         if self.metadata.get(REQUEST_SEED):
             options["seed"] = doc["seed"]
         request.arguments = (context, options)
@@ -84,17 +77,10 @@ class FreeGenerationTask(StartTokenTask):
 class PromptedGenerationTask(LanguageTask):
     """Openings of sentences in the language, from the YAML, for the model to go on with."""
 
-    def local(self, root: Path, **settings: Any) -> dict[str, datasets.Dataset]:
-        """The openings are part of the task."""
-        return self.hub(**settings)
-
     def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
-        """One document an opening."""
-        return {
-            "test": datasets.Dataset.from_list(
-                [{"prompt": prompt} for prompt in settings["prompts"]]
-            )
-        }
+        """One document an opening; they are part of the task."""
+        rows = [{"prompt": prompt} for prompt in settings["prompts"]]
+        return {"test": datasets.Dataset.from_list(rows)}
 
 
 def start_text(arguments: dict[str, Any]) -> str:
@@ -107,11 +93,8 @@ def start_text(arguments: dict[str, Any]) -> str:
         return str(arguments[START_TEXT])
     name = arguments.get("tokenizer") or arguments.get("pretrained")
     remedy = f"""give it by --metadata '{{"{START_TEXT}": "<s>"}}'"""
-    tokenizer = (
-        name
-        if isinstance(name, transformers.PreTrainedTokenizerBase)
-        else model_tokenizer(arguments)
-    )
+    given = isinstance(name, transformers.PreTrainedTokenizerBase)
+    tokenizer = name if given else model_tokenizer(arguments)
     if tokenizer is None:
         raise StartTokenError(
             "generation starts from the tokenizer's BOS or end-of-text token, and the model "

@@ -60,14 +60,14 @@ def language_accuracy(
 
 def _register() -> None:
     """Leave a name that is taken: by an entry point through which this module is being loaded."""
-    if RATIO not in aggregation_registry:
-        aggregation_registry.register(RATIO)(ratio)
-    if METRIC not in metric_registry:
-        metric_registry.register(METRIC)(language_accuracy)
-    if METRIC not in metric_agg_registry:
-        metric_agg_registry.register(METRIC, target=aggregation_registry.get("mean"))
-    if METRIC not in higher_is_better_registry:
-        higher_is_better_registry.register(METRIC, target=True)
+    for registry, name, target in (
+        (aggregation_registry, RATIO, ratio),
+        (metric_registry, METRIC, language_accuracy),
+        (metric_agg_registry, METRIC, aggregation_registry.get("mean")),
+        (higher_is_better_registry, METRIC, True),
+    ):
+        if name not in registry:
+            registry.register(name, target=target)
 
 
 _register()

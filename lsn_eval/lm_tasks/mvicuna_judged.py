@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,7 @@ log = logging.getLogger(__name__)
 
 PREFIX = "judge_"
 DEFAULT_FOLDER = "lsn_judge"
-_SETTINGS = (
-    "model", "base_url", "parameters", "attempts", "concurrency", "timeout", "retries",
-    "first_delay",
-)  # fmt: skip
+_SETTINGS = tuple(field.name for field in fields(JudgeSettings))
 _OTHERS = ("spool", "price_input", "price_output")
 
 
@@ -130,24 +129,12 @@ class MVicunaJudgedTask(MVicunaTask):
         if "bypass" in self._metric_fn_list:
             return metrics
         grade = self._grades[doc["question"], _only(results[0])].grade
-        return metrics | {
-            "judge_grade": grade,
-            "judge_grade_low": grade,
-            "judge_grade_high": grade,
-            "judge_judged": int(grade is not None),
-            "judge_unjudged": int(grade is None),
-        }
+        counts = {"judge_judged": int(grade is not None), "judge_unjudged": int(grade is None)}
+        return metrics | dict.fromkeys(AGGREGATIONS, grade) | counts
 
     def aggregation(self) -> dict[str, Callable[[Sequence[Any]], float]]:
-        """Grades are averaged over judged answers; counts are sums."""
-        return {
-            **super().aggregation(),
-            "judge_grade": judged_mean,
-            "judge_grade_low": judged_low,
-            "judge_grade_high": judged_high,
-            "judge_judged": total,
-            "judge_unjudged": total,
-        }
+        """`AGGREGATIONS` beside those of `MVicunaTask`."""
+        return {**super().aggregation(), **AGGREGATIONS}
 
     def higher_is_better(self) -> dict[str, bool]:
         """A better answer has the higher grade."""
@@ -170,16 +157,16 @@ def judged_mean(grades: Sequence[int | None]) -> float:
     return sum(judged) / len(judged) if judged else float("nan")
 
 
-def judged_low(grades: Sequence[int | None]) -> float:
-    """The lower end of the mean's 95 % bootstrap interval."""
-    return (mean_interval(_judged(grades)) or (float("nan"),))[0]
+def interval_end(grades: Sequence[int | None], *, end: int) -> float:
+    """The lower (0) or upper (-1) end of the mean's 95 % bootstrap interval."""
+    return (mean_interval(_judged(grades)) or (float("nan"),))[end]
 
 
-def judged_high(grades: Sequence[int | None]) -> float:
-    """The upper end of the mean's 95 % bootstrap interval."""
-    return (mean_interval(_judged(grades)) or (float("nan"),))[-1]
-
-
-def total(counts: Sequence[int]) -> int:
-    """How many."""
-    return sum(counts)
+AGGREGATIONS: dict[str, Callable[[Sequence[Any]], float]] = {
+    "judge_grade": judged_mean,
+    "judge_grade_low": partial(interval_end, end=0),
+    "judge_grade_high": partial(interval_end, end=-1),
+    "judge_judged": sum,
+    "judge_unjudged": sum,
+}
+"""Grades are averaged over judged answers; counts are sums."""

@@ -12,6 +12,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
+import datasets
 import lm_eval
 import yaml
 
@@ -41,7 +42,7 @@ _Loader.add_constructor("!function", lambda loader, node: _Function(loader.const
 def upstream_config(family: str, task: str) -> dict[str, Any]:
     """lm-eval's definition of `task`, from `lm_eval/tasks/FAMILY/TASK.yaml` and what it includes.
 
-    Values that name a Python function are strings `module.function`; see `functions_in`.
+    Values that name a Python function are a `_Function`, which is not imported.
 
     Raises:
         UpstreamError: there is no such file, or it defines another task.
@@ -54,11 +55,6 @@ def upstream_config(family: str, task: str) -> dict[str, Any]:
             + _what_to_do()
         )
     return config
-
-
-def functions_in(config: dict[str, Any]) -> list[str]:
-    """Names of the settings that hold a function which was not imported."""
-    return sorted(name for name, value in config.items() if isinstance(value, _Function))
 
 
 def upstream_languages(family: str) -> list[str]:
@@ -114,12 +110,16 @@ class UpstreamTask(LsnTask):
             )
         theirs = upstream_config(self.FAMILY, f"{self.FAMILY}_{self.language}")
         merged = self.merge(theirs, ours)
-        if unresolved := functions_in(merged):
+        if unresolved := sorted(name for name, x in merged.items() if isinstance(x, _Function)):
             raise UpstreamError(
                 f"lm-eval's {theirs['task']} has functions under {', '.join(unresolved)}, which "
                 f"lsn_eval does not stand in for; {_what_to_do()}"
             )
         super().__init__(config=merged)
+
+    def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
+        """What lm-eval's own task loads."""
+        return dict(datasets.load_dataset(self.config.dataset_path, self.config.dataset_name))
 
     def merge(self, theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
         """lm-eval's definition with ours over it; a subclass may change what cannot be kept."""

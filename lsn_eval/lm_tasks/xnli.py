@@ -50,14 +50,15 @@ class XnliTask(UpstreamTask):
             ["XNLI-1.0/xnli.dev.tsv", f"xnli/{language}.validation.jsonl"],
             _WHERE.format(archive="XNLI-1.0.zip"),
         )
-        rows = _json_rows(validation) if _is_json(validation) else dev_rows(validation, language)
+        is_json = validation.suffix == ".jsonl"
+        rows = _json_rows(validation) if is_json else dev_rows(validation, language)
         try:
             training = self._training_file(root)
         except LocalDataError:
             # Needed for few-shot examples alone; `fewshot_context` says so when they are asked for.
             examples = []
         else:
-            examples = _json_rows(training) if _is_json(training) else training_rows(training)
+            examples = (_json_rows if training.suffix == ".jsonl" else training_rows)(training)
         return {"validation": _dataset(rows), "train": _dataset(examples)}
 
     def _training_file(self, root: Path) -> Path:
@@ -69,11 +70,6 @@ class XnliTask(UpstreamTask):
             ],
             "few-shot examples come from it; " + _WHERE.format(archive="XNLI-MT-1.0.zip"),
         )
-
-    def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
-        """What lm-eval's own task loads."""
-        loaded = datasets.load_dataset(self.config.dataset_path, self.config.dataset_name)
-        return dict(loaded)
 
     def fewshot_context(self, doc: dict[str, Any], num_fewshot: int, *args: Any, **kwargs: Any):  # type: ignore[no-untyped-def]
         """As lm-eval's; an error that names the training file where it is needed and not there."""
@@ -164,10 +160,6 @@ def _label(value: Any, where: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(LABELS):
         return value
     raise LocalDataError(f"{where}: label {value!r} is none of {', '.join(LABELS)} (0, 1, 2)")
-
-
-def _is_json(path: Path) -> bool:
-    return path.suffix == ".jsonl"
 
 
 def _dataset(rows: list[dict[str, Any]]) -> datasets.Dataset:

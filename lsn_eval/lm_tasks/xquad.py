@@ -72,12 +72,7 @@ class XquadTask(UpstreamTask):
             raise LocalDataError(f"{error}; {_WHERE}") from error
         if not rows:
             raise LocalDataError(f"{path} holds no questions; {_WHERE}")
-        columns = {name: [row[name] for row in rows] for name in _FEATURES}
-        return {"validation": datasets.Dataset.from_dict(columns, features=_FEATURES)}
-
-    def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
-        """What lm-eval's own task loads."""
-        return dict(datasets.load_dataset(self.config.dataset_path, self.config.dataset_name))
+        return {"validation": datasets.Dataset.from_list(rows, features=_FEATURES)}
 
 
 def more_metrics(language: str) -> list[str]:

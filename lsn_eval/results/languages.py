@@ -7,17 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# ISO 639-1; the end of a task's name counts as a language only if it is one of these.
-_CODES = (
-    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv "
-    "cy da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr "
-    "ht hu hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw "
-    "ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv "
-    "ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr "
-    "ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi "
-    "yo za zh zu"
-)
-_KNOWN = frozenset(_CODES.split())
+from lsn_eval.language_scores.codes import ISO_639_1
+
 _OTHERWISE = re.compile(
     r"^(agieval_(lsat_ar|jec_qa_ca)|arc_challenge_mt|csatqa_li|evalita-mp_(te|sa)|mmmlu_.*|pisa_ch"
     r"|xnli_eu_mt|zhoblimp_.*)$"
@@ -40,7 +31,7 @@ def language_of(task: str, config: Mapping[str, Any]) -> str | None:
     if scripted:
         return scripted[1]
     code = task.rpartition("_")[2]
-    return code if code != task and code in _KNOWN and not _OTHERWISE.search(task) else None
+    return code if code != task and code in ISO_639_1 and not _OTHERWISE.search(task) else None
 
 
 @functools.lru_cache(maxsize=1 << 16)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
+from builders.results_files import write_document
 from lsn_eval.cli import app
 from lsn_eval.reporting import report as write_report
 
@@ -50,63 +50,35 @@ def write_run(
     **config: Any,
 ) -> Path:
     """One results file: `accuracy` of the answers by language, and perplexities without samples."""
-    none = condition == "none"
     results: dict[str, Any] = {}
     configs: dict[str, Any] = {}
 
-    def add(task: str, language: str, metric: str, value: float, **config: Any) -> None:
+    def add(task: str, metric: str, value: float, **config: Any) -> None:
         results[task] = {"alias": task, f"{metric},none": value}
-        spoken = {"language": language}
-        configs[task] = {"task": task, "dataset_kwargs": spoken, "num_fewshot": 0, **config}
+        configs[task] = {"num_fewshot": 0, **config}
 
     for language, logged in (answers or {}).items():
         mean = sum(entry["accuracy"] for entry in logged) / len(logged)
         kwargs = {"generation_kwargs": {"max_gen_toks": 32}}
-        add(f"ask_{language}", language, "accuracy", mean, output_type="generate_until", **kwargs)
+        add(f"ask_{language}", "accuracy", mean, output_type="generate_until", **kwargs)
     for language, value in (perplexities or {}).items():
-        add(f"read_{language}", language, "token_perplexity", value)
-    written = {"neurons": 7, "calls": 24, "values_overwritten": 1234, "values_changed": 1200}
-    record = {
-        "version": "0.1.0", "condition": condition, "answered_from_cache": False,
-        "model": {"name": "small", "type": "llama", "dtype": "float32"},
-        "mask": {
-            "name": "m.safetensors", "digest": DIGEST, "method": "lape",
-            "languages": list(LANGUAGES), "model": "small",
-        },
-        "neurons_per_layer": {} if none else {"mlp.act": {"0": 3, "1": 4}},
-        "seen": {} if none else {
-            "hookpoints": {"mlp.act": written}, "unchanged": list(unchanged), "overlaps": {},
-            "empty": [],
-        },
-    }  # fmt: skip
+        add(f"read_{language}", "token_perplexity", value)
+    of_tasks = {f"ask_{language}": logged for language, logged in (answers or {}).items()}
     everything = {
-        "model": "lsn_hf",
         "model_args": {"pretrained": "small", "mask": "m.safetensors", "condition": condition},
-        "model_num_parameters": 1000, "model_dtype": "torch.float32", "model_revision": "main",
-        "model_sha": "", "lsn": record, "batch_size": "4", "device": "cpu", "limit": None,
-        "gen_kwargs": {}, "random_seed": 0, "numpy_seed": 1234, "torch_seed": 1234,
-        "fewshot_seed": 1234,
+        "model_num_parameters": 1000, "model_revision": "main", "model_sha": "", "batch_size": "4",
+        "device": "cpu", "limit": None, "random_seed": 0, "numpy_seed": 1234, "torch_seed": 1234,
     }  # fmt: skip
-    effective = {f"ask_{language}": len(logged) for language, logged in (answers or {}).items()}
-    document = {
-        "results": results, "configs": configs, "config": {**everything, **config},
-        "versions": dict.fromkeys(results, 1.0), "n-shot": dict.fromkeys(results, 0),
-        "n-samples": {
-            task: {"original": 20, "effective": effective.get(task, 20)} for task in results
-        },
-        "higher_is_better": {
-            task: {"accuracy": True, "token_perplexity": False} for task in results
-        },
-        "group_subtasks": {}, "date": 1_700_000_000.0, "lm_eval_version": "0.4.13",
-        "transformers_version": "5.0", "system_instruction": None,
-    }  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "results_2026-01-01.json"
-    path.write_text(json.dumps(document), "utf-8")
-    for language, logged in (answers or {}).items() if samples else ():
-        lines = "".join(json.dumps(entry) + "\n" for entry in logged)
-        (folder / f"samples_ask_{language}_2026-01-01.jsonl").write_text(lines, "utf-8")
-    return path
+    written = {"neurons": 7, "calls": 24, "values_overwritten": 1234, "values_changed": 1200}
+    return write_document(
+        folder, results, condition=condition, configs=configs, config={**everything, **config},
+        documents={task: len(logged) for task, logged in of_tasks.items()}, of=20,
+        higher_is_better={"accuracy": True, "token_perplexity": False},
+        samples=of_tasks if samples else None, date=1_700_000_000.0, stamp="2026-01-01",
+        model="small", digest=DIGEST, neurons=(3, 4), hookpoints={"mlp.act": written},
+        mask={"name": "m.safetensors", "method": "lape", "languages": list(LANGUAGES)},
+        unchanged=unchanged,
+    )  # fmt: skip
 
 
 SWEEP = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from builders.results_files import lsn_record
+from builders.results_files import write_document
 from lsn_eval.comparing import Comparison, Draws, Panel, compare
 from lsn_eval.results import read_results
 
@@ -40,77 +39,41 @@ def write_run(
     *,
     values: Mapping[str, float] | None = None,
     samples: bool = True,
-    date: float = 1.0,
     model: str = "org/model",
-    dtype: str = "float32",
-    edit: Callable[[dict[str, Any]], None] | None = None,
     edit_sample: Callable[[str, dict[str, Any]], None] | None = None,
     configs: Mapping[str, Any] | None = None,
-    **record: Any,
+    **given: Any,
 ) -> Path:
     """A results file with samples: `tasks` holds items, one a document, by task and metric.
 
-    `condition=None` is a run of plain `hf`; `values` replaces what the items give, by metric.
+    `values` replaces what the items give, by metric; `configs` are of every task; `given` is for
+    `write_document`.
     """
-    config: dict[str, Any] = {
-        "model": "hf" if condition is None else "lsn_hf",
-        "model_args": {"pretrained": model, "dtype": dtype},
-        "model_dtype": f"torch.{dtype}",
-        "fewshot_seed": 1234,
-        "gen_kwargs": {},
-    }
-    if condition is not None:
-        config["lsn"] = lsn_record(condition, model=model, dtype=dtype, **record)
-    results, n_samples = {}, {}
+    results, logged = {}, {}
     for task, metrics in tasks.items():
         told = values or {}
         numbers = {x: told[x] if x in told else aggregate(x, metrics[x]) for x in metrics}
         results[task] = {"alias": task, **{f"{name},none": x for name, x in numbers.items()}}
-        size = len(next(iter(metrics.values())))
-        n_samples[task] = {"original": size, "effective": size}
-    document = {
-        "results": results,
-        "group_subtasks": {},
-        "configs": {
-            task: {
-                "task": task,
-                "dataset_kwargs": {"language": task.rpartition("_")[2]},
-                "metric_list": [{"metric": metric} for metric in metrics],
-                **(configs or {}),
-            }
-            for task, metrics in tasks.items()
-        },
-        "versions": dict.fromkeys(tasks, 1.0),
-        "n-shot": dict.fromkeys(tasks, 0),
-        "higher_is_better": {},
-        "n-samples": n_samples,
-        "config": config,
-        "date": date,
-        "lm_eval_version": "0.4.13",
-        "transformers_version": "4.57",
-        "tokenizer_eos_token": ["</s>", "2"],
-        "max_length": 2048,
-    }
-    if edit:
-        edit(document)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"results_{date}.json"
-    path.write_text(json.dumps(document))
-    for task, metrics in tasks.items() if samples else ():
-        lines = []
-        for number in range(n_samples[task]["effective"]):
-            sample: dict[str, Any] = {
+        logged[task] = [
+            {
                 "doc_id": number, "filter": "none", "metrics": list(metrics),
                 "doc_hash": sha(f"{task} {number}"), "prompt_hash": sha(f"prompt {number}"),
                 "target_hash": sha("target"), "arguments": {"gen_args_0": {"arg_0": "text"}},
-                "resps": [[str([items[number] for items in metrics.values()])]],
-                **{metric: items[number] for metric, items in metrics.items()},
-            }  # fmt: skip
-            if edit_sample:
-                edit_sample(task, sample)
-            lines.append(json.dumps(sample) + "\n")
-        (folder / f"samples_{task}_{date}.jsonl").write_text("".join(lines))
-    return path
+                "resps": [[str(list(items))]], **dict(zip(metrics, items, strict=True)),
+            }
+            for number, items in enumerate(zip(*metrics.values(), strict=True))
+        ]  # fmt: skip
+        for sample in logged[task] if edit_sample else ():
+            edit_sample(task, sample)
+    listed = {
+        task: {"metric_list": [{"metric": metric} for metric in metrics], **(configs or {})}
+        for task, metrics in tasks.items()
+    }
+    return write_document(
+        folder, results, condition=condition, configs=listed, model=model,
+        documents={task: len(of) for task, of in logged.items()},
+        samples=logged if samples else None, **given,
+    )  # fmt: skip
 
 
 def write_sweep(

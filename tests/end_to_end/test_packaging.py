@@ -74,23 +74,17 @@ def test_every_dependency_is_pinned_once() -> None:
 
 
 @pytest.mark.install
-def test_wheel_holds_the_package_its_data_and_the_start_up_file(wheel: Path) -> None:
-    names = {name for name in contents(wheel) if ".dist-info/" not in name}
-    assert names == expected_files()
-
-
-@pytest.mark.install
-def test_wheel_declares_the_entry_points_and_the_command(wheel: Path) -> None:
-    text = next(b for n, b in contents(wheel).items() if n.endswith("entry_points.txt")).decode()
+def test_wheel_holds_the_package_its_data_the_start_up_file_and_what_is_declared(
+    wheel: Path,
+) -> None:
+    assert wheel.name == f"lsn_eval-{lsn_eval.__version__}-py3-none-any.whl"
+    held = contents(wheel)
+    assert {name for name in held if ".dist-info/" not in name} == expected_files()
+    text = next(b for n, b in held.items() if n.endswith("entry_points.txt")).decode()
     assert "lsn-eval = lsn_eval.cli:main" in text
     for component in plugin.COMPONENTS:
         assert f"[{component.group}]" in text
         assert f"{component.name} = {component.target}" in text
-
-
-@pytest.mark.install
-def test_wheel_version_is_the_packages(wheel: Path) -> None:
-    assert wheel.name == f"lsn_eval-{lsn_eval.__version__}-py3-none-any.whl"
 
 
 @pytest.mark.install
@@ -123,13 +117,8 @@ def test_unpacked_wheel_finds_its_own_data_and_the_package_masks(
         [sys.executable, "-c", program], env=env, cwd=tmp_path, capture_output=True, text=True
     )
     package = tmp_path / "lsn_eval"
-    assert done.stdout.splitlines() == [
-        str(package / place)
-        for place in (
-            *("masks/__init__.py", "data/tasks", "data/masks", "data/demo_model"),
-            "data/tasks",
-        )
-    ], done.stderr
+    places = ["masks/__init__.py", "data/tasks", "data/masks", "data/demo_model", "data/tasks"]
+    assert done.stdout.splitlines() == [str(package / place) for place in places], done.stderr
 
 
 def test_checkout_finds_its_data_beside_the_package() -> None:

@@ -79,6 +79,7 @@ class Canned:
         ("lsn_flores_fr_en", "fr", "13a"),
     ],
 )
+@pytest.mark.slow
 def test_real_sentences_through_lm_eval_give_sacrebleus_own_figures(
     name, other, tokenizer, tmp_path
 ):
@@ -101,10 +102,8 @@ def test_real_sentences_through_lm_eval_give_sacrebleus_own_figures(
     assert found["results"][name]["bleu,none"] == bleu
     assert found["results"][name]["chrf++,none"] == chrf
     signature = found["configs"][name]["metadata"]["sacrebleu"]["bleu"]
-    assert (
-        signature
-        == f"nrefs:1|case:mixed|eff:no|tok:{tokenizer}|smooth:exp|version:{sacrebleu.__version__}"
-    )
+    version = sacrebleu.__version__
+    assert signature == f"nrefs:1|case:mixed|eff:no|tok:{tokenizer}|smooth:exp|version:{version}"
     json.dumps(found["configs"][name]["metadata"])
 
 
@@ -155,6 +154,7 @@ def test_examples_are_the_first_of_dev(made_up):
     )
 
 
+@pytest.mark.slow
 def test_a_few_shot_run_to_a_number(made_up):
     found = evaluate(
         ["lsn_flores_fewshot_en_de"], manager(made_up), limit=2, num_fewshot=3,
@@ -226,6 +226,7 @@ def test_what_cannot_be_loaded_says_why(made_up, name, metadata, message):
         load(made_up, name, **metadata)
 
 
+@pytest.mark.slow
 def test_files_of_different_releases_are_refused(tmp_path):
     write_release(tmp_path, {"eng_Latn": ENGLISH, "deu_Latn": GERMAN[:4]})
     with pytest.raises(LocalDataError, match="5 sentences and German 4"):
@@ -275,6 +276,7 @@ def test_flores_plus_as_json_lines_and_from_the_hub(tmp_path, made_up, monkeypat
         load_task("lsn_flores_en_zh")
 
 
+@pytest.mark.slow
 def test_groups_average_chrf_over_pairs_and_bleu_over_none(made_up, tmp_path):
     tasks = manager(made_up)
     others = set(LANGUAGES) - {"en"}

@@ -12,6 +12,7 @@ from lm_eval.tasks import TaskManager
 
 from lsn_eval.harness.lsn_hf import LsnHF
 from lsn_eval.harness.seeded_generation import SeededGeneration, seed_marker, take_seed
+from lsn_eval.language_scores import language_metrics
 from lsn_eval.lm_tasks.langacc import StartTokenError, start_text
 from lsn_eval.storage.shipped import demo_model_dir
 
@@ -102,13 +103,8 @@ def test_a_seed_leaves_the_global_generator_as_it_was(seeded):
 
 def test_a_seed_among_the_arguments_counts_as_well(seeded):
     def generate(**options):
-        arguments = {
-            "until": [],
-            "max_gen_toks": 12,
-            "do_sample": True,
-            "temperature": 0.8,
-            **options,
-        }
+        sampled = {"until": [], "max_gen_toks": 12, "do_sample": True, "temperature": 0.8}
+        arguments = sampled | options
         request = Instance("generate_until", {}, ("<|endoftext|>", arguments), 0)
         return seeded.generate_until([request])
 
@@ -178,22 +174,13 @@ def test_prompted_generation_is_greedy_from_openings_in_the_language():
     assert texts(again, name) == texts(found, name)
 
 
-def test_every_task_loads_without_model_or_data():
+def test_every_language_has_a_hundred_seeds_and_openings_that_are_identified_as_it():
+    """Written here: a slip in a list of 14 languages would move every figure."""
     tasks = task_manager("langacc").load(["lsn_langacc", "lsn_langacc_prompted"])["tasks"]
     languages = ["ar", "de", "en", "es", "fr", "id", "it", "ja", "nl", "pt", "ru", "tr", "vi", "zh"]
-    assert sorted(tasks) == sorted(
-        [f"lsn_langacc_{it}" for it in languages]
-        + [f"lsn_langacc_prompted_{it}" for it in languages]
-    )
-    for name, task in tasks.items():
-        assert task.language == name[-2:]
-        assert len(task.eval_docs) == (8 if "prompted" in name else 100)
-
-
-def test_openings_are_identified_as_their_language():
-    """Written here: a slip in a list of 14 languages would move every figure."""
-    from lsn_eval.language_scores import language_metrics
-
-    for task in task_manager("langacc").load(["lsn_langacc_prompted"])["tasks"].values():
-        joined = ". ".join(doc["prompt"] for doc in task.eval_docs)
-        assert language_metrics([joined], task.language)["accuracy"] == 1.0, task.language
+    assert len(tasks) == 2 * len(languages)
+    for language in languages:
+        free, prompted = (tasks[f"lsn_langacc_{kind}{language}"] for kind in ("", "prompted_"))
+        assert (len(free.eval_docs), len(prompted.eval_docs)) == (100, 8)
+        joined = ". ".join(doc["prompt"] for doc in prompted.eval_docs)
+        assert language_metrics([joined], language)["accuracy"] == 1.0, language

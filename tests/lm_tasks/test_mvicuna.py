@@ -18,6 +18,8 @@ from lsn_eval.lm_tasks.language_accuracy import language_accuracy, ratio
 from lsn_eval.lm_tasks.local_data import LocalDataError
 from lsn_eval.storage.shipped import demo_model_dir
 
+pytestmark = pytest.mark.slow
+
 TASKS = Path(__file__).resolve().parents[2] / "tasks" / "mvicuna"
 ARGUMENTS = {"pretrained": str(demo_model_dir()), "device": "cpu"}
 METRICS = [
@@ -54,16 +56,15 @@ def test_real_questions_run_on_a_plain_model_and_log_every_sample():
         texts = [sample["resps"][0][0] for sample in found["samples"][name]]
         measured = language_metrics(texts, language=name[-2:])
         measured["lsn_language_accuracy"] = measured["accuracy"]
+        scored, logged = found["results"][name], found["samples"][name]
         # Chinese has no white space between words, and so no ratio of stop words.
         assert (measured["stopword_ratio"] is None) == (name == "lsn_mvicuna_zh")
         for metric in METRICS:
             if measured[metric] is None:
-                assert f"{metric},none" not in found["results"][name]
+                assert f"{metric},none" not in scored
                 continue
-            assert found["results"][name][f"{metric},none"] == pytest.approx(measured[metric]), (
-                metric
-            )
-            assert all(metric in sample for sample in found["samples"][name])
+            assert scored[f"{metric},none"] == pytest.approx(measured[metric]), metric
+            assert all(metric in sample for sample in logged)
         metadata = found["configs"][name]["metadata"]
         assert metadata["language_identifier"] == measured["lid"]
         assert metadata["stopword_list"] == measured["stopword_list"]
@@ -82,34 +83,25 @@ def test_prompts_are_those_of_the_published_generations(language):
     }  # fmt: skip
 
 
-def test_every_yaml_is_what_the_generator_writes_and_loads(tmp_path):
-    names = sorted(path.stem for path in TASKS.glob("lsn_mvicuna_??.yaml"))
-    write_files(tmp_path, {f"mvicuna/{name[-2:]}.txt": "Frage 1?\n\nFrage 2?" for name in names})
-    loaded = manager(data_root=str(tmp_path)).load(["lsn_mvicuna"])
-    assert sorted(loaded["tasks"]) == names
-    assert len(names) == 9
-    for name, task in loaded["tasks"].items():
-        assert task.language == name[-2:]
-        assert [doc["question"] for doc in task.eval_docs] == ["Frage 1?", "Frage 2?"]
-
-
 def test_group_is_the_mean_over_languages_whatever_their_size(tmp_path):
     for language in ["de", "en", "es", "fr", "id", "ja", "tr", "vi", "zh"]:
         questions = "Frage?\n" * (3 if language == "de" else 1)
         write_files(tmp_path, {f"mvicuna/{language}.txt": questions})
     found = evaluate(["lsn_mvicuna"], manager(data_root=str(tmp_path)), model="dummy")
     each = [
-        found["results"][f"{name}"]["lsn_language_accuracy,none"]
+        found["results"][name]["lsn_language_accuracy,none"]
         for name in found["group_subtasks"]["lsn_mvicuna"]
     ]
     group = found["results"]["lsn_mvicuna"]["lsn_language_accuracy,none"]
     assert group == pytest.approx(sum(each) / 9)
 
 
-def test_json_lines_serve_as_well(tmp_path):
+def test_a_line_is_a_question_and_json_lines_serve_as_well(tmp_path):
+    write_files(tmp_path, {"mvicuna/tr.txt": "Soru 1?\n\nSoru 2?"})
+    assert [doc["question"] for doc in load(tmp_path, "tr").eval_docs] == ["Soru 1?", "Soru 2?"]
     write_files(tmp_path, {"mvicuna/de.jsonl": '{"question": "Wie?"}\n'})
-    task = load(tmp_path)
-    assert task.doc_to_text(task.eval_docs[0]) == "Q: Wie? Bitte antworte auf Deutsch\nA:"
+    (doc,) = (task := load(tmp_path)).eval_docs
+    assert task.doc_to_text(doc) == "Q: Wie? Bitte antworte auf Deutsch\nA:"
 
 
 def test_a_missing_file_says_where_it_was_looked_for_and_where_to_get_it(tmp_path):

@@ -23,6 +23,8 @@ from lsn_eval.lm_tasks.local_data import LocalDataError
 from lsn_eval.lm_tasks.mvicuna_judged import judge_options
 from lsn_eval.storage import shipped
 
+pytestmark = pytest.mark.slow
+
 QUESTIONS = ["Was ist Zeit?", "Wer war Ada?", "Wie fliegt ein Vogel?", "Was ist Brot?"]
 
 

@@ -12,6 +12,7 @@ from builders.our_tasks import task_manager, write_files
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from lsn_eval.lm_tasks import definitions
+from lsn_eval.lm_tasks.base import LsnTask
 from lsn_eval.lm_tasks.evaluated_languages import LANGUAGES
 from lsn_eval.lm_tasks.upstream import upstream_languages
 from lsn_eval.storage.shipped import tasks_dir
@@ -89,6 +90,8 @@ def test_every_task_loads_from_local_data(family, data_root, tmp_path, monkeypat
     tasks = manager.load(names)["tasks"]
     assert set(tasks) == set(names)
     for task in tasks.values():
+        if (language := getattr(task, "language", None)) is not None:
+            assert task.config.task.endswith(f"_{language}")
         task.build_all_requests(limit=1)
         assert task.instances
         assert task.higher_is_better()
@@ -103,12 +106,8 @@ def test_every_definition_loads_with_its_functions_and_every_group_has_its_membe
             assert set(config["task"]) <= set(index)
             continue
         assert config["metadata"]["version"]
-        if "class" in config:
-            from lsn_eval.lm_tasks.base import LsnTask
-
-            assert issubclass(config["class"], LsnTask)
-        else:
-            assert callable(config["custom_dataset"])
+        made = config.get("class")
+        assert issubclass(made, LsnTask) if made else callable(config["custom_dataset"])
 
 
 def test_language_codes_that_yaml_takes_for_something_else_stay_codes():

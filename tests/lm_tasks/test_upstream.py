@@ -330,6 +330,7 @@ class Answers(LM):
     loglikelihood_rolling = loglikelihood
 
 
+@pytest.mark.slow
 def test_right_and_half_right_answers_score_as_in_lm_evals_own_task(root, hub):
     for name, exact, harmonic in (
         ("xquad_de", 3 / 5, (1 + 1 + 2 / 3 + 0 + 1) / 5),
@@ -374,6 +375,7 @@ def test_a_missing_file_is_an_error_that_says_what_was_looked_for(family, tmp_pa
         manager(family.name, tmp_path).load([f"lsn_{family.name}_de"])
 
 
+@pytest.mark.slow
 def test_a_changed_layout_upstream_is_an_error_that_says_what_to_do(tmp_path, monkeypatch):
     class Renamed(UpstreamTask):
         FAMILY = "xnlj"

@@ -157,7 +157,7 @@ def test_the_hub_is_streamed_and_gives_what_its_files_give(root, monkeypatch):
 
     def load_dataset(name, config, *, split, streaming):
         asked.append((name, config, split, streaming))
-        return iter(articles("zh"))
+        return datasets.Dataset.from_list(articles("zh")).to_iterable_dataset()
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     streamed = wikippl.chosen(wikippl.hub_articles("zh"))
@@ -208,7 +208,10 @@ def test_rolling_figures_equal_a_plain_loop_and_upstreams_metric(root):
         "doc_to_target": "{{page}}",
         "metric_list": [{"metric": "byte_perplexity"}, {"metric": "bits_per_byte"}],
     }
-    theirs = simple_evaluate(lm, tasks=[ConfigurableTask(config=upstream)], bootstrap_iters=0)
+    theirs = simple_evaluate(
+        lm, tasks=[ConfigurableTask(config=upstream)], task_manager=task_manager("wikippl"),
+        bootstrap_iters=0,
+    )  # fmt: skip
     for metric in ("byte_perplexity,none", "bits_per_byte,none"):
         assert own[metric] == theirs["results"]["upstream"][metric]
 

@@ -74,7 +74,7 @@ def test_controls_of_several_terms_come_in_any_order():
     [
         ("none", None),
         ("de:zero", None),
-        ("random3-de:zero", "de:zero"),
+        ("random12-de:zero", "de:zero"),
         ("random3-de:zero/random3-zh:mean", "de:zero/zh:mean"),
         ("random3-de:zero/random4-zh:mean", None),
         ("random3-de:zero/zh:mean", None),
