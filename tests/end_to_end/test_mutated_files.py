@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fuzz_files
+import fuzz_readers
 import pytest
 
 from lsn_eval.version import __version__
@@ -18,11 +19,11 @@ def test_mutated_files_are_refused_or_read_as_they_stand(tmp_path, seed):
 
 def test_a_reader_that_takes_what_is_not_there_is_caught(tmp_path):
     """The second reading is no formality: a reader that loses a character is found out."""
-    (sound,) = (reader for reader in fuzz_files.readers() if reader.name == "texts.txt")
+    (sound,) = (reader for reader in fuzz_readers.readers() if reader.name == "texts.txt")
     path = tmp_path / "texts.txt"
     path.write_bytes(sound.content)
     assert fuzz_files.outcome(sound, path) == "accepted"
-    careless = fuzz_files.Reader(
+    careless = fuzz_readers.Reader(
         sound.name,
         sound.suffix,
         sound.content,

@@ -208,7 +208,8 @@ def test_articles_are_the_held_out_ones_of_the_stream(tmp_path, monkeypatch):
     from lsn_eval.lm_tasks import wikippl
 
     rows = [{"id": str(n), "text": f"{n}\u2028" + "word " * 200} for n in range(60)]
-    monkeypatch.setattr(datasets, "load_dataset", lambda *args, **kwargs: iter(rows))
+    stream = datasets.Dataset.from_list(rows).to_iterable_dataset()
+    monkeypatch.setattr(datasets, "load_dataset", lambda *args, **kwargs: stream)
     arguments = ["--data-root", str(tmp_path), "wikipedia", "--languages", "de"]
     assert fetch_data.main(arguments) == 0
     from_files = wikippl.chosen(wikippl.local_articles(tmp_path, "de"))

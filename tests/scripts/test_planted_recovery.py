@@ -13,6 +13,8 @@ from lsn_eval.identification import identify
 from lsn_eval.recording import record
 from lsn_eval.storage.shipped import demo_model_dir
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
