@@ -8,8 +8,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import functools
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +48,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = first_cases.values()
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_runtest_setup() -> None:
+    """What lm-eval writes of the machine takes ten programs, `pip list` among them: they are run
+    once a process, not once an evaluation."""
+    module = sys.modules.get("torch.utils.collect_env")
+    if module is not None and not hasattr(module.get_env_info, "cache_info"):
+        module.get_env_info = functools.cache(module.get_env_info)
 
 
 @pytest.fixture(params=FAMILIES)

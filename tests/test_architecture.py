@@ -7,6 +7,7 @@ say what it takes is a name that it depends on.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -60,6 +61,7 @@ def room(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
+@functools.cache
 def imports(path: Path) -> set[str]:
     """Modules that a file imports anywhere in it."""
     names = set()

@@ -30,6 +30,7 @@ def test_every_command_has_help_with_an_example(words):
     assert "Example" in shown
 
 
+@pytest.mark.slow
 def test_the_documentation_of_the_commands_is_up_to_date():
     written = (ROOT / "docs" / "commands.md").read_text("utf-8")
     assert written == write_command_docs.document(), "run: python scripts/write_command_docs.py"
@@ -49,6 +50,7 @@ def test_help_is_quick_and_needs_neither_torch_nor_lm_eval():
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_mask_info_prints_the_shipped_mask():
     result = run("mask", "info", "demo/planted")
     assert result.exit_code == 0

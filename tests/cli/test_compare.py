@@ -179,6 +179,7 @@ def sweep(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.slow
 def test_formats_by_name_and_by_suffix(sweep, tmp_path, name):
     suffix = {"terminal": "txt", "markdown": "md", "latex": "tex"}.get(name, name)
     out = tmp_path / f"table.{suffix}"
@@ -195,6 +196,7 @@ def test_formats_by_name_and_by_suffix(sweep, tmp_path, name):
         assert printed.count(r"\toprule") == 2
 
 
+@pytest.mark.slow
 def test_views_follow_the_options(sweep):
     shown = run(
         sweep, *QUICK, "--show", "value,ppxc", "--show", "ratio", "--all-controls", "--intervals"
@@ -246,6 +248,7 @@ def test_a_real_sweep_equals_loops_over_its_samples(finished_demo):
     assert own["controls"] == "1"
 
 
+@pytest.mark.slow
 def test_tasks_are_chosen_by_name_pattern_or_family(sweep):
     assert "  de  " not in run(sweep, *QUICK, "--task", "ppl_en", "--task", "ppl_z*").split("\n")[2]
     assert run(sweep, *QUICK, "--task", "ppl_*") == run(sweep, *QUICK)
@@ -312,6 +315,7 @@ def test_warnings_reach_the_reader_of_a_file_and_of_the_screen(tmp_path):
     assert "likely no-op" in (tmp_path / "table.csv").read_text()
 
 
+@pytest.mark.slow
 def test_the_leaderboard_is_a_table_of_models(sweep, tmp_path):
     write_sweep(tmp_path, model="org/other", documents=40)
     text = run(sweep, tmp_path, *QUICK, "--by", "model")
@@ -338,6 +342,7 @@ def test_a_thousand_files_take_seconds(tmp_path, samples):
     assert comparison.tested == samples
 
 
+@pytest.mark.slow
 def test_the_command_starts_without_torch_and_without_sacrebleu(sweep):
     code = (
         "import sys\nfrom lsn_eval.cli import app\n"
@@ -353,6 +358,7 @@ def test_the_command_starts_without_torch_and_without_sacrebleu(sweep):
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_docs_work(tmp_path, monkeypatch):
     write_sweep(tmp_path / "sweep", metric="byte_perplexity")
     monkeypatch.chdir(tmp_path)

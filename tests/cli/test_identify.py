@@ -42,6 +42,7 @@ def stats_file(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_identify_writes_a_mask_and_prints_a_table_or_json(stats_file, tmp_path):
     out = tmp_path / "lape.safetensors"
     result = run("identify", stats_file, "--method", "lape", "--top-rate", 0.03, "--out", out)
@@ -114,6 +115,7 @@ def test_output_folder_is_checked_before_any_work(tmp_path):
     assert "create it first" in run("identify", "no file", "--out", out, fails_with=LsnError)
 
 
+@pytest.mark.slow
 def test_parameter_variation_needs_no_statistics(tmp_path):
     from builders.architectures import tiny_model
     from builders.tuned import PLANTED, tune
@@ -186,6 +188,7 @@ def test_swept_names_keep_dots(tmp_path):
     assert path.name == "llama-3.1.top_rate-0.02.safetensors"
 
 
+@pytest.mark.slow
 def test_diff_and_random(stats_file, tmp_path):
     lape, other = tmp_path / "lape.safetensors", tmp_path / "random.safetensors"
     run("identify", stats_file, "--top-rate", "0.03", "--out", lape)

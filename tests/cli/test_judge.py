@@ -88,6 +88,7 @@ def test_a_spool_file_holds_what_was_put_in(tmp_path):
     assert load_saved(half)[0].answers == (Answer("0", "q", "half ?"),)
 
 
+@pytest.mark.slow
 def test_grades_of_two_runs_with_both_signatures(tmp_path):
     one = run_of(tmp_path / "one", "none", ["gut", "gut", "gut"])
     two = run_of(tmp_path / "two", "de:zero", ["gut", "bad", "worse"])
@@ -128,6 +129,7 @@ def test_grades_of_two_runs_with_both_signatures(tmp_path):
         assert file.is_dir() or KEY.encode() not in file.read_bytes()
 
 
+@pytest.mark.slow
 def test_pairwise(tmp_path):
     one = run_of(tmp_path / "one", "none", ["good 0", "good 1", "same", "good 3"])
     two = run_of(tmp_path / "two", "de:zero", ["bad 0", "bad 1", "same", "bad 3"])
@@ -238,6 +240,7 @@ def test_without_the_package_or_a_key_there_is_a_message_and_no_file(runs, monke
         monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
+@pytest.mark.slow
 def test_a_judge_that_breaks_off_leaves_no_partial_file_and_goes_on_later(runs):
     with ScriptedServer(
         lambda n, body: "Grade: 4" if n < 1 else ("status", 401)
@@ -276,6 +279,7 @@ def test_a_prompt_stands_for_a_question_that_the_document_lacks(tmp_path):
     assert saved.signature is None
 
 
+@pytest.mark.slow
 def test_neither_the_commands_nor_the_judge_import_openai_before_they_ask():
     code = (
         "import sys, lsn_eval.cli, lsn_eval.judge, lsn_eval.judge.report\n"

@@ -50,6 +50,7 @@ def message(result):
 @pytest.mark.parametrize(
     ("figure", "suffix"), [("heatmap", "png"), ("dose", "svg"), ("bars", "pdf")]
 )
+@pytest.mark.slow
 def test_figures_of_results(results, tmp_path, figure, suffix):
     out = tmp_path / f"figure.{suffix}"
     result = run(figure, results, "--out", out, "--label", "de=Deutsch")
@@ -59,6 +60,7 @@ def test_figures_of_results(results, tmp_path, figure, suffix):
 
 
 @pytest.mark.parametrize("figure", ["layers", "overlap"])
+@pytest.mark.slow
 def test_figures_of_masks(tmp_path, figure):
     first, second = tmp_path / "a.svg", tmp_path / "b.svg"
     for out in (first, second):
@@ -69,6 +71,7 @@ def test_figures_of_masks(tmp_path, figure):
     assert plain.read_bytes() != first.read_bytes()
 
 
+@pytest.mark.slow
 def test_mask_figures_name_languages_and_count():
     mask = NeuronMask.load("demo/planted")
     layers, overlap = layer_map(mask, {"de": "Deutsch"}), overlap_map(mask, {"de": "Deutsch"})
@@ -107,6 +110,7 @@ def test_errors_say_what_was_expected(results, tmp_path, monkeypatch, figure, ar
     assert not list(tmp_path.glob("*.png"))
 
 
+@pytest.mark.slow
 def test_bars_take_a_linear_metric_by_themselves(results, tmp_path):
     result = run("bars", results, "--out", tmp_path / "a.png")
     assert "drawn is acc of ask_*" in result.output
@@ -116,6 +120,7 @@ def test_bars_take_a_linear_metric_by_themselves(results, tmp_path):
     assert "drawn is" not in message(result), "nothing was drawn"
 
 
+@pytest.mark.slow
 def test_a_condition_may_be_about_a_language_without_texts(results, tmp_path):
     path = results / "de_zero" / "results_1.json"
     path.write_text(path.read_text().replace('"de:zero"', '"fr:zero"'), encoding="utf-8")
@@ -123,6 +128,7 @@ def test_a_condition_may_be_about_a_language_without_texts(results, tmp_path):
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.slow
 def test_samples_that_cannot_be_read_are_said_and_marked(results, tmp_path):
     cut = results / "de_zero" / "samples_ppl_de_1.jsonl"
     cut.write_text('{"doc_id": 0, "do', encoding="utf-8")
@@ -134,6 +140,7 @@ def test_samples_that_cannot_be_read_are_said_and_marked(results, tmp_path):
     ).output  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_name_that_cannot_be_written_is_said_in_a_line(results, tmp_path):
     result = run("heatmap", results, "--out", tmp_path / "a.png", "--label", "de=\U0001e6c0")
     assert result.exit_code == 0
@@ -154,6 +161,7 @@ def test_a_name_that_cannot_be_written_is_said_in_a_line(results, tmp_path):
         (("--condition", "de:x*", "--language", "de", "--mask", "ab", "--metric", "acc"), "acc of"),
     ],
 )
+@pytest.mark.slow
 def test_which_panel_is_meant(results, tmp_path, arguments, drawn):
     other = results / "other" / "results_1.json"
     other.parent.mkdir()
@@ -171,6 +179,7 @@ def test_which_panel_is_meant(results, tmp_path, arguments, drawn):
     assert not (tmp_path / "b.png").exists()
 
 
+@pytest.mark.slow
 def test_conditions_and_languages_are_chosen_as_everywhere(results, tmp_path):
     for name, extra in (("all", ()), ("few", ("--condition", "de:x0.5", "--language", "de"))):
         assert run("bars", results, "--out", tmp_path / f"{name}.svg", *extra).exit_code == 0
@@ -182,6 +191,7 @@ def test_conditions_and_languages_are_chosen_as_everywhere(results, tmp_path):
     assert (tmp_path / "old.svg").read_bytes() == (tmp_path / "few.svg").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_command_line_loads_matplotlib_only_to_draw():
     code = (
         "import sys; from lsn_eval.cli import plot\n"

@@ -23,6 +23,8 @@ from lsn_eval.recording import estimate_recording
 from lsn_eval.recording.checkpoints import unfinished_folder
 from lsn_eval.statistics import ActivationStats
 
+pytestmark = pytest.mark.slow
+
 app = typer.Typer()
 app.command("record")(record)
 app.add_typer(stats_commands.app, name="stats")

@@ -21,6 +21,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_options_come_from_a_file_and_what_is_typed_wins(tmp_path):
     path = written(
         tmp_path,

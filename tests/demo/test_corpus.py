@@ -26,6 +26,7 @@ def test_held_out_documents_are_those_that_ship(language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.slow
 def test_training_recording_and_held_out_text_share_no_pair(language):
     held_out = {document.pair for document in demo_corpus.held_out_documents(language)}
     recorded = {document.pair for document in demo_corpus.recording_documents(language, 300, 1)}

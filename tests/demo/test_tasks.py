@@ -15,6 +15,8 @@ from lsn_eval.language_scores import score_text
 from lsn_eval.lm_tasks.langacc import StartTokenError
 from lsn_eval.storage.shipped import tasks_dir
 
+pytestmark = pytest.mark.slow
+
 TASKS = tasks_dir() / "demo"
 LANGUAGES = ("ar", "de", "en", "nl", "ru", "zh")
 ARGUMENTS = {"pretrained": "lsn_demo", "mask": "demo/planted", "dtype": "float32", "device": "cpu"}

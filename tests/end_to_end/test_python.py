@@ -66,6 +66,7 @@ def test_the_same_folder_gives_the_same_numbers(sweep: Path, chosen: dict[str, A
 
 
 @pytest.mark.filterwarnings("ignore::lsn_eval.plotting.lettering.PlotWarning")
+@pytest.mark.slow
 def test_five_lines_go_from_results_to_a_frame_and_a_heat_map(sweep: Path) -> None:
     """The figure is the command's to the last byte, from paths, from rows and from a comparison."""
     (lines,) = (block for block in BLOCKS if "to_frame()\nfigure" in block)
@@ -80,6 +81,7 @@ def test_five_lines_go_from_results_to_a_frame_and_a_heat_map(sweep: Path) -> No
         assert Path("called.svg").read_bytes() == Path("typed.svg").read_bytes()
 
 
+@pytest.mark.slow
 def test_check_and_report_say_what_the_commands_say(sweep: Path, capsys) -> None:
     baseline = sweep.parent / "baseline.json"
     assert check(sweep, baseline, update=True).passed

@@ -47,6 +47,7 @@ def load(folder, mask=None, condition=None, kind=LsnHF, **options):
     return kind(folder, device="cpu", batch_size=3, **given, **options)
 
 
+@pytest.mark.slow
 def test_choices_and_answers_are_those_of_the_model_under_the_condition(checkpoint):
     name, folder = checkpoint
     model = tiny_model(name)
@@ -82,6 +83,7 @@ def test_choices_and_answers_are_those_of_the_model_under_the_condition(checkpoi
         )
 
 
+@pytest.mark.slow
 def test_a_whole_evaluation(checkpoint):
     name, folder = checkpoint
     task = {

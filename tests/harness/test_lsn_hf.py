@@ -79,6 +79,7 @@ def load(checkpoint, mask=None, condition=None, **kwargs) -> LsnHF:
     return LsnHF(checkpoint, mask=mask, condition=condition, **options)
 
 
+@pytest.mark.slow
 def test_none_and_an_empty_mask_give_the_numbers_of_hf_bit_for_bit(checkpoint, mask_file, tmp_path):
     expected = answers(HFLM(checkpoint, device="cpu", batch_size=3))
     empty = NeuronMask({"de": {}}, model=tiny_mask(tiny_model("llama")).model)

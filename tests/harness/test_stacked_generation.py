@@ -122,6 +122,7 @@ def test_answers_and_records_equal_separate_runs(lm, batches, asked, batch_size)
         assert bool(seen) == (condition != "none")
 
 
+@pytest.mark.slow
 def test_the_random_numbers_afterwards_are_those_of_separate_runs(lm):
     lm.batch_size_per_gpu = 2
     states = []
@@ -141,6 +142,7 @@ def test_the_random_numbers_afterwards_are_those_of_separate_runs(lm):
     ],
     ids=["without a seed", "beams", "sampled beams"],
 )
+@pytest.mark.slow
 def test_what_cannot_be_exact_is_not_stacked(lm, batches, caplog, options):
     lm.batch_size_per_gpu = 1
     asked = requests({**GREEDY, **options}, TEXTS[:2])
@@ -163,6 +165,7 @@ def test_what_transformers_refuses_is_refused_in_a_stack_too(lm, rows):
         lm.generate_until(requests({**GREEDY, "penalty_alpha": 0.6, "top_k": 4}, TEXTS[:1]))
 
 
+@pytest.mark.slow
 def test_each_condition_is_cut_where_its_own_batch_ends(lm):
     """Tokens, not texts: a later stop string must not matter to a batch that has ended."""
     lm.batch_size_per_gpu = 2
@@ -388,6 +391,7 @@ def test_answers_of_conditions_that_will_not_follow_are_dropped(monkeypatch):
 
 
 @needs_stacks
+@pytest.mark.slow
 def test_stacks_are_as_large_as_is_allowed(lm, batches):
     lm.batch_size_per_gpu = 2
     swept(lm, requests(GREEDY, TEXTS[:2]), 5)
@@ -529,6 +533,7 @@ def settings(folder: str, **given) -> SweepSettings:
     })  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_sweep_gives_the_same_files_with_and_without_stacks(tasks, tmp_path, batches):
     for name, stack, largest in (("off", 0, 3), ("on", None, 15)):
         batches.clear()
@@ -546,6 +551,7 @@ def test_a_sweep_gives_the_same_files_with_and_without_stacks(tasks, tmp_path, b
 
 
 @needs_stacks
+@pytest.mark.slow
 def test_only_conditions_still_to_be_run_are_stacked(tasks, tmp_path, batches):
     given = {"tasks": ("stack_greedy",), "limit": 3}
     run_sweep(settings(tasks, conditions=CONDITIONS[1:3], **given), tmp_path, progress=False)
@@ -567,6 +573,7 @@ def alone(tasks, tmp_path_factory) -> dict:
     ("error", "finished"),
     [(RuntimeError("the disk is full"), CONDITIONS[2:4]), (KeyboardInterrupt(), ())],
 )
+@pytest.mark.slow
 def test_answers_ahead_are_not_results(tasks, tmp_path, monkeypatch, error, finished, alone):
     evaluate = Evaluation.evaluate
 

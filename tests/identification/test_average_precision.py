@@ -31,6 +31,7 @@ def labels(texts, languages, seed=0):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 @pytest.mark.parametrize("distinct", [1, 2, 5, 40, None])
+@pytest.mark.slow
 def test_equals_scikit_learn_with_ties(dtype, distinct):
     generator = np.random.RandomState(1)
     responses = generator.normal(size=(90, 300)).astype(dtype)
@@ -43,6 +44,7 @@ def test_equals_scikit_learn_with_ties(dtype, distinct):
     np.testing.assert_allclose(found, reference(responses, positives), atol=1e-12, rtol=0)
 
 
+@pytest.mark.slow
 def test_zeros_of_both_signs_tie_and_extremes_order():
     values = np.array([0.0, -0.0, 6e-8, -6e-8, 65504, -65504, np.inf, -np.inf, 1], np.float16)
     generator = np.random.RandomState(2)

@@ -85,6 +85,7 @@ def published_counts():
 
 
 @needs_reference
+@pytest.mark.slow
 def test_published_counts_give_the_published_figures():
     counts, tokens = published_counts()
     mask = identify(ActivationStats.from_counts(counts, tokens, ["en", "de", "tr"]))

@@ -77,6 +77,7 @@ def same(left: list[torch.Tensor], right: list[torch.Tensor]) -> bool:
     ("dtype", "attention"), [(torch.float32, "eager"), (torch.bfloat16, "sdpa")]
 )
 @pytest.mark.parametrize("name", EVERY)
+@pytest.mark.slow
 def test_every_write_equals_a_forward_written_by_hand(name, dtype, attention):
     try:
         model = tiny_model(name, dtype, attention)
@@ -150,6 +151,7 @@ def generated(model: nn.Module, name: str, prompts: list[list[int]], **options: 
 
 
 @pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.slow
 def test_generation_is_the_same_by_hand_without_cache_padded_and_in_batches(name):
     model = tiny_model(name)
     prompts = [

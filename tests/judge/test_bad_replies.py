@@ -78,6 +78,7 @@ def test_a_reply_without_end_is_not_read_to_the_end(tmp_path, status):
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.slow
 def test_a_packed_reply_is_not_unpacked(tmp_path):
     packed = gzip.compress(completion("Grade: 7" + " " * 50_000_000))
     headers = {"Content-Encoding": "gzip"}
@@ -89,6 +90,7 @@ def test_a_packed_reply_is_not_unpacked(tmp_path):
     [(HEAD + b"\r\n", b" "), (HEAD, b"X: y\r\n"), (b"", b"HTTP/1.1 100 \r\n\r\n")],
     ids=["body", "headers", "continue"],
 )
+@pytest.mark.slow
 def test_a_slow_drip_ends(tmp_path, head, piece):
     timeout = 0.6  # of silence: much longer than a pause, however slow the machine is
     began = time.monotonic()

@@ -97,6 +97,7 @@ def test_a_stack_alone_has_plain_numbers():
         assert found.site("mlp.act", "1").module_name.startswith(path)
 
 
+@pytest.mark.slow
 def test_wrapped_models_are_looked_into():
     model = tiny_model("llama")
     assert unwrap(nn.DataParallel(model)) is model

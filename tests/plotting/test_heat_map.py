@@ -64,6 +64,7 @@ def test_controls_are_those_on_the_rows_own_language():
     assert [label.get_text() for label in side.get_yticklabels()] == ["of 3", "–", "–"]
 
 
+@pytest.mark.slow
 def test_a_condition_about_several_languages_has_no_count_of_controls():
     both = "de:zero/zh:zero"
     values = {"none": {"de": 5.0}, "de:zero": {"de": 9.0}, both: {"de": 9.0}}
@@ -125,6 +126,7 @@ def test_everything_stays_inside_the_figure(rows, columns, tmp_path):
     assert len(main.texts) == (rows * columns if rows * columns <= 1800 else 0)
 
 
+@pytest.mark.slow
 def test_odd_panels_are_drawn():
     long = "/".join(f"{code}:x0.123456" for code in ("de", "en", "zh", "ru", "nl", "ar"))
     made = panel(

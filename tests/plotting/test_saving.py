@@ -32,6 +32,7 @@ def made(name="made", factor=2.0):
     ("suffix", "start"),
     [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")],
 )
+@pytest.mark.slow
 def test_files_hold_no_date_and_do_not_depend_on_the_process(tmp_path, suffix, start):
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"
@@ -97,6 +98,7 @@ def test_texts_from_the_data_cannot_leave_the_drawing(draw):
     assert used <= set(ids(text))
 
 
+@pytest.mark.slow
 def test_ids_of_several_figures_in_a_page_do_not_meet():
     one, other = figure_svg(heat_map(made())), figure_svg(heat_map(made(factor=3.0)))
     assert len(ids(one)) > 20

@@ -47,6 +47,7 @@ def test_equals_a_plain_loop_on_every_family(family: str, tokenizer) -> None:
         ("bart", ["cross.q", "cross.v"]),  # in the decoder alone
     ],
 )
+@pytest.mark.slow
 def test_equals_a_plain_loop_where_there_are_other_stacks(name, hookpoints, tokenizer) -> None:
     model = tiny_model(name)
     stats = record(model, tokenizer, TEXTS, hookpoints=hookpoints, length=32, batch_size=4)
@@ -70,6 +71,7 @@ def test_equals_a_plain_loop_in_half_precision(model_type: str, dtype, tokenizer
     assert_equals_loop(stats, "de", loop, 1e-6)  # sums are in higher precision
 
 
+@pytest.mark.slow
 def test_counts_are_exact_and_alone(tokenizer) -> None:
     """And the head does not run, as logits are not needed."""
     model = tiny_model("llama")
@@ -93,6 +95,7 @@ def test_counts_are_exact_and_alone(tokenizer) -> None:
         ("gpt2", ["mlp.up", "mlp.down", "attn.q", "attn.k", "attn.v", "attn.o"]),
     ],
 )
+@pytest.mark.slow
 def test_groups_of_hookpoints_are_what_the_model_has(family, linear, tokenizer) -> None:
     options: dict[str, Any] = {"length": 16, "pack": False, "per_text": True, "batch_size": 4}
     stats = record(tiny_model(family), tokenizer, TEXTS, hookpoints="linear", **options)
@@ -121,6 +124,7 @@ def test_quantiles_of_more_tokens_than_the_sample(tokenizer) -> None:
 
 
 @pytest.mark.parametrize("model_type", ["llama", "bloom", "gpt2", "gemma2"])
+@pytest.mark.slow
 def test_padding_does_not_leak(model_type: str, tokenizer) -> None:
     model = tiny_model(model_type)
     texts = {"de": [text[: 3 + 5 * (n % 5)] for n, text in enumerate(TEXTS["de"])]}
@@ -241,6 +245,7 @@ def test_held_out_documents(tokenizer) -> None:
 # The model -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_model_is_as_it_was(family: str, tokenizer) -> None:
     model = tiny_model(family).train()
     ids = torch.tensor([[1, 2, 3, 4]])
@@ -313,6 +318,7 @@ def test_a_stop_for_good_leaves_nothing_in_the_way(tmp_path: Path, tokenizer) ->
         assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_finished_recording_is_replaced_on_request_alone(tmp_path: Path, tokenizer) -> None:
     out = tmp_path / "stats"
     model = tiny_model("llama")
@@ -383,6 +389,7 @@ def test_what_cannot_be_recorded(options: dict[str, Any], message: str, tokenize
         record(**(usual | options))
 
 
+@pytest.mark.slow
 def test_names_and_paths_are_the_same_as_objects(tmp_path: Path) -> None:
     """A model by name and a file, a glob and a list equal what they stand for, also to the further
     passes for thresholds."""

@@ -28,6 +28,7 @@ from lsn_eval.statistics import ActivationStats
     [(True, TEXTS, 3), (False, TEXTS, 3), (True, {"de": TEXTS["de"][:3]}, 4)],
     ids=["packed", "a text a row", "more shards than batches"],
 )
+@pytest.mark.slow
 def test_shards_add_up_to_one_run(tokenizer, pack: bool, texts: dict[str, Any], count: int) -> None:
     model = tiny_model("llama")
     options: dict[str, Any] = {
@@ -114,6 +115,7 @@ def test_resuming_gives_the_same_bits(tmp_path: Path, tokenizer, pack: bool, sto
         out.unlink()
 
 
+@pytest.mark.slow
 def test_what_resuming_refuses(tmp_path: Path, tokenizer) -> None:
     model = tiny_model("llama")
     out = tmp_path / "stats"
@@ -150,6 +152,7 @@ def test_what_resuming_refuses(tmp_path: Path, tokenizer) -> None:
 
 
 @pytest.mark.parametrize("change", ["shortened", "changed"])
+@pytest.mark.slow
 def test_texts_are_the_same_as_far_as_batches_were_run(
     tmp_path: Path, tokenizer, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +185,7 @@ def test_texts_are_the_same_as_far_as_batches_were_run(
         ("sample.mlp.act", b"", "has lost what was recorded"),
     ],
 )
+@pytest.mark.slow
 def test_a_damaged_folder_is_not_gone_on_from(
     tmp_path: Path, tokenizer, file: str, content: bytes | None, message: str
 ) -> None:

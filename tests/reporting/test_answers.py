@@ -43,6 +43,7 @@ def write(folder: Path, **answers: list[str]) -> Path:
 # What is shown
 
 
+@pytest.mark.slow
 def test_each_answer_stands_beside_the_baseline_s_with_its_language(page):
     documents = page.split('<details class="document"')[1:]
     assert len(documents) == 2 * 8
@@ -214,6 +215,7 @@ def test_without_samples_the_page_says_so(tmp_path):
     assert "neither intervals nor tests" in page
 
 
+@pytest.mark.slow
 def test_the_number_of_documents_can_be_chosen(sweep):
     assert report(sweep, samples=1).count('class="document"') == 2
     assert [browsed(sweep, most=0).tasks, "--samples 0" in report(sweep, samples=0)] == [[], True]
@@ -239,6 +241,7 @@ def test_samples_that_cannot_be_read_are_named(tmp_path, content):
     assert task.documents[0].lacking == ["de:zero"]
 
 
+@pytest.mark.slow
 def test_huge_answers_take_little_memory(tmp_path):
     logged = [sample(n, "p" * 3_000_000, "wort " * 600_000, 1.0) for n in range(8)]
     write_run(tmp_path, "none", {"de": logged})

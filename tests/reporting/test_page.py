@@ -70,6 +70,7 @@ def alts(page: str) -> list[str]:
     return [attributes["alt"] for tag, attributes in Outline(page).elements if tag == "img"]
 
 
+@pytest.mark.slow
 def test_doses_and_the_layers_of_the_mask_are_drawn(tmp_path):
     mask = tmp_path / "m.safetensors"
     shutil.copy(find_mask("demo/planted"), mask)
@@ -120,6 +121,7 @@ def test_tables_and_figures_have_words_in_the_page(outline, page):
     assert not re.search(r'title="[^"]*after', page)
 
 
+@pytest.mark.slow
 def test_controls_are_collapsed_and_can_be_shown(sweep, outline):
     assert re.search(r"\b2 controls\b", outline.text)
     assert "1 further control left out" in outline.text
@@ -215,6 +217,7 @@ def test_odd_values_are_shown_and_break_nothing(tmp_path, odd):
 # The file
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_without_torch_and_lm_eval(sweep, page, tmp_path):
     code = (  # with another hash seed
         "import sys; from lsn_eval.reporting import report\n"
@@ -228,6 +231,7 @@ def test_another_process_writes_the_same_without_torch_and_lm_eval(sweep, page, 
     assert f"lsn-eval report {sweep} --out report.html" in page
 
 
+@pytest.mark.slow
 def test_a_thousand_files_fit(tmp_path):
     conditions = ["none", "de:zero", "zh:zero"]
     conditions += [f"random{n}-{code}:zero" for n in range(1, 499) for code in ("de", "zh")]
@@ -244,6 +248,7 @@ def test_a_thousand_files_fit(tmp_path):
     assert "994 further controls left out" in page
 
 
+@pytest.mark.slow
 def test_long_tables_are_cut_and_counted(tmp_path):
     for number in range(300):
         condition = "none" if number == 0 else f"de:x0.{number:03}"
@@ -261,6 +266,7 @@ def test_long_tables_are_cut_and_counted(tmp_path):
 # The command
 
 
+@pytest.mark.slow
 def test_the_command_writes_and_says_what_and_prints_warnings(sweep, tmp_path):
     result = run(sweep, "--out", tmp_path / "r.html", "--samples", 2)
     assert result.exit_code == 0, result.output

@@ -132,6 +132,7 @@ def test_no_secret_reaches_the_page(tmp_path):
     assert page.count("cat &gt; again.json") == 3
 
 
+@pytest.mark.slow
 def test_commands_are_counted_and_those_of_controls_stand_last(tmp_path):
     conditions = ["none", *(f"random{n}-de:zero" for n in range(1, 250)), "de:zero"]
     for number, condition in enumerate(conditions):

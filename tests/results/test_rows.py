@@ -156,6 +156,7 @@ def test_no_file_and_no_path_are_errors(tmp_path):
         read_results([tmp_path / "absent"])
 
 
+@pytest.mark.slow
 def test_a_thousand_files_take_seconds(tmp_path):
     languages = ("de", "en", "zh", "ru", "ar", "nl")
     results = {ppl(code): task_results(token_perplexity=3.0, acc=0.5) for code in languages}

@@ -42,6 +42,7 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
         only_writer(tmp_path / "out", LsnError).__enter__()
 
 
+@pytest.mark.slow
 def test_processes_that_take_turns_lose_no_step(tmp_path):
     """The holder removes the lock's file: whoever opened it before must not take it for the lock."""
     program = """
