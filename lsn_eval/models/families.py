@@ -44,8 +44,9 @@ class Part:
         first = attended if self.of == 3 else width // self.of
         rest = (width - first) // (self.of - 1)
         sizes = [first, *[rest] * (self.of - 1)]
-        groups = 1 if self.layout == "block" else rest * heads // first
-        if rest < 1 or groups < 1 or sum(sizes) != width or any(size % groups for size in sizes):
+        groups, uneven = (1, 0) if self.layout == "block" else divmod(rest * heads, first)
+        even = not uneven and groups and heads % groups == 0 and (self.of == 3 or first == rest)
+        if rest < 1 or sum(sizes) != width or not even:
             raise HookpointError(
                 f"{self.module} has {width} outputs, which do not split into {self.of} parts, the "
                 f"first {first} wide{f', over {heads} heads' if self.layout == 'head' else ''}: "

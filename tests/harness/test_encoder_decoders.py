@@ -83,6 +83,18 @@ def test_choices_and_answers_are_those_of_the_model_under_the_condition(checkpoi
         )
 
 
+def test_a_rolling_loglikelihood_is_the_decoders_after_one_token_of_the_encoder(checkpoint):
+    name, folder = checkpoint
+    model, mask = tiny_model(name), mask_at(tiny_model(name), ["mlp.act"], "decoder")
+    lm = load(folder, mask, "de:+2")
+    asked = [Instance("loglikelihood_rolling", {}, (text,), 0) for text in TEXTS]
+    for text, got in zip(TEXTS, lm.loglikelihood_rolling(asked), strict=True):
+        ids, labels = torch.tensor([[lm.prefix_token_id]]), torch.tensor([lm.tok_encode(text)])
+        with torch.no_grad(), intervene(model, mask, "de:+2"):
+            logits = model(input_ids=ids, labels=labels).logits.log_softmax(-1)
+        assert got == pytest.approx(logits[0].gather(1, labels[0, :, None]).sum().item(), rel=1e-4)
+
+
 @pytest.mark.slow
 def test_a_whole_evaluation(checkpoint):
     name, folder = checkpoint

@@ -9,7 +9,7 @@ from builders.architectures import HIDDEN, tiny_config, tiny_model
 from torch import nn
 
 from lsn_eval.errors import HookpointError
-from lsn_eval.models.families import FAMILIES, REFUSED
+from lsn_eval.models.families import FAMILIES, REFUSED, Part
 from lsn_eval.models.hookpoints import resolve, unwrap
 
 
@@ -62,6 +62,20 @@ def test_a_row_that_does_not_fit_the_loaded_model_is_an_error():
     model.model.layers[1].mlp.act_fn = model.model.layers[0].mlp.act_fn
     with pytest.raises(HookpointError, match="layers 0 and 1 share the module"):
         resolve(model)
+
+
+@pytest.mark.parametrize(
+    ("part", "width", "attended"),
+    [
+        (Part("qkv", 1), 65, 32),
+        (Part("qkv", 1), 32, 32),
+        (Part("qkv", 1, layout="head"), 60, 32),
+        (Part("up", 0, of=2), 65, 32),
+    ],
+)
+def test_a_fused_layer_that_does_not_split_as_its_row_says_is_an_error(part, width, attended):
+    with pytest.raises(HookpointError, match=f"has {width} outputs, which do not split into"):
+        part.columns(width, attended, heads=4)
 
 
 def test_unknown_hookpoint_and_layer_are_errors_that_list_what_there_is():
