@@ -24,20 +24,16 @@ from lm_eval.models.huggingface import HFLM, stop_sequences_criteria
 
 from lsn_eval.conditions import UNSET, Condition, Unset, plan
 from lsn_eval.errors import ConditionError, LsnError
-from lsn_eval.harness.response_cache import (
-    RECORD_KEY,
-    model_files,
-    table_name,
-    tokenizer_digest,
-    use_table,
-)
+from lsn_eval.harness.identity import model_files, model_name, tokenizer_digest
+from lsn_eval.harness.response_cache import RECORD_KEY, table_name, use_table
 from lsn_eval.harness.seeded_generation import SeededGeneration
 from lsn_eval.harness.stacked_generation import StackedGeneration
 from lsn_eval.interventions.intervention import Intervention
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.weights import weights_fingerprint
 from lsn_eval.results.signatures import signature
-from lsn_eval.storage.shipped import DEMO_MODEL, demo_model_dir, model_place
+from lsn_eval.storage.masked_secrets import masked, secret_texts, without
+from lsn_eval.storage.shipped import DEMO_MODEL, model_place
 from lsn_eval.version import __version__
 
 # Below lm-eval's own logger, so that its command shows the signature beside its table.
@@ -88,8 +84,22 @@ class LsnHF(SeededGeneration, HFLM):
         }
         try:
             super().__init__(pretrained, **kwargs)
-        except OSError as error:  # what transformers says of a model that is not there
-            raise LsnError(f"pretrained={pretrained} cannot be loaded: {error}") from error
+        except LsnError:
+            raise
+        except Exception as error:  # of transformers, PyTorch or lm-eval, about an argument
+            reason = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+            given = ",".join(f"{name}={value}" for name, value in masked(kwargs).items())
+            raise LsnError(
+                f"pretrained={self._arguments['pretrained']} cannot be loaded"
+                f"{f' with {given}' if given else ''}: "
+                + without(f"{reason}{error}", secret_texts(kwargs))
+            ) from error
+        tokens = self.model.config.get_text_config().vocab_size
+        if kwargs.get("prefix_token_id") is not None and self.prefix_token_id not in range(tokens):
+            raise LsnError(
+                f"prefix_token_id is {self.prefix_token_id!r}, and this model has tokens 0 to "
+                f"{tokens - 1}"
+            )
         accelerator = getattr(self, "accelerator", None)
         if accelerator is not None and self.world_size == 1:
             # `hf` deals documents out where there are several GPUs; elsewhere all take all.
@@ -191,6 +201,17 @@ class LsnHF(SeededGeneration, HFLM):
         with self._active():
             return super()._model_generate(context, max_length, stop, **options)
 
+    def _detect_batch_size(self, *args: Any, **kwargs: Any) -> int:
+        """As `hf`; what the search for a batch size runs through is not part of what was seen."""
+        calls, intervention = self._model_calls, self._intervention
+        counts = intervention.counts() if intervention else []
+        size = super()._detect_batch_size(*args, **kwargs)
+        self._model_calls = calls
+        if intervention:
+            intervention.reset_counts()
+            intervention.add_counts(counts)
+        return int(size)
+
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """As `hf`; an answer longer than the context is an error that a user can read."""
         try:
@@ -266,7 +287,7 @@ class LsnHF(SeededGeneration, HFLM):
             "version": __version__,
             "condition": str(self._condition),
             "model": {
-                "name": self._model_name(),
+                "name": model_name(self._arguments, self.model),
                 "type": self.model.config.model_type,
                 "dtype": str(self.model.dtype).removeprefix("torch."),
             },
@@ -302,16 +323,6 @@ class LsnHF(SeededGeneration, HFLM):
             seen["unchanged"] = [site for site in seen["unchanged"] if site in other["unchanged"]]
         seen["unchanged"] = seen["unchanged"] or earlier.get("unchanged", [])
         return seen
-
-    def _model_name(self) -> str:
-        """With an adapter the model is another, and the signature has to say so."""
-        name = str(self._arguments["pretrained"])
-        if name == str(demo_model_dir()):
-            name = DEMO_MODEL
-        elif name == "in memory":
-            name = self.model.config._name_or_path or name
-        adapters = (self._arguments.get(kind) for kind in ("peft", "delta"))
-        return "+".join([name, *(str(adapter) for adapter in adapters if adapter)])
 
 
 _NOT_IDENTITY = frozenset({"batch_size", "max_batch_size", "device"})

@@ -89,6 +89,11 @@ class Intervention:
             counts.setdefault(hookpoint, {})[layer] = int(write.indices.size)
         return counts
 
+    def counts(self) -> list[SiteCounts]:
+        """What was counted until now, site by site."""
+        sites = self.report.sites
+        return [SiteCounts(site.calls, site.overwritten, site.changed) for site in sites]
+
     def add_counts(self, counts: Sequence[SiteCounts]) -> None:
         """Add to the report what hooks elsewhere counted for this condition, site by site."""
         for site, seen in zip(self.report.sites, counts, strict=True):

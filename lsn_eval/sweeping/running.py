@@ -117,7 +117,7 @@ def _shared_arguments(
     import torch
     import transformers
 
-    from lsn_eval.harness.response_cache import model_files
+    from lsn_eval.harness.identity import model_files
     from lsn_eval.lm_tasks.local_data import ENVIRONMENT, refuse_secrets
     from lsn_eval.version import __version__
 

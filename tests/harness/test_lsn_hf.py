@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import shutil
 import sqlite3
+from types import SimpleNamespace
 
 import lm_eval
 import pytest
@@ -175,6 +177,50 @@ def test_a_missing_model_is_an_error():
         LsnHF(condition="none")
     with pytest.raises(LsnError, match="pretrained=/no/such/model cannot be loaded"):
         LsnHF("/no/such/model", condition="none", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"no_such_argument": 1}, "with no_such_argument=1,.*unexpected keyword argument"),
+        ({"load_in_8bit": True}, "with load_in_8bit=True"),
+        ({"subfolder": "nowhere"}, "with subfolder=nowhere"),
+        ({"backend": "seq2seq"}, "with backend=seq2seq"),
+        ({"dtype": "float7"}, "with dtype=float7"),
+        ({"token": "hf_" + "s" * 30, "load_in_4bit": True}, r"with token=\*\*\*,load_in_4bit=True"),
+        ({"prefix_token_id": 300}, "prefix_token_id is 300, and this model has tokens 0 to 256"),
+        ({"prefix_token_id": "5"}, "prefix_token_id is '5', and this model has tokens 0 to 256"),
+    ],
+)
+def test_what_a_model_is_not_loaded_with_is_one_message(checkpoint, arguments, message):
+    with pytest.raises(LsnError, match=message) as raised:
+        LsnHF(checkpoint, condition="none", **arguments, device="cpu")
+    assert "ssss" not in str(raised.value)
+
+
+def test_the_search_for_a_batch_size_is_not_part_of_what_was_seen(checkpoint, mask_file):
+    def seen(batch_size) -> dict:
+        lm = load(checkpoint, mask_file, "de:2", batch_size=batch_size, max_batch_size=4)
+        lm.loglikelihood_rolling(requests("loglikelihood_rolling"))
+        lm.generate_until(requests("generate_until"))
+        return lm.get_model_info()["lsn"]["seen"]["hookpoints"]["mlp.act"]
+
+    assert seen("auto") == seen(4)
+
+
+def test_a_signature_says_what_makes_another_model_of_one(checkpoint, tmp_path):
+    shutil.copytree(checkpoint, tmp_path / "inner")
+    arguments = {"subfolder": "inner", "revision": "abc123"}
+    name = LsnHF(str(tmp_path), condition="none", device="cpu", **arguments).get_model_info()
+    assert name["lsn"]["model"]["name"] == f"{tmp_path}/inner@abc123"
+    plain = load(checkpoint, revision="main")
+    assert plain.get_model_info()["lsn"]["model"]["name"] == checkpoint
+    # As transformers and peft leave them on a model in memory.
+    plain.model.config.quantization_config = SimpleNamespace(quant_method="torchao")
+    plain.model.peft_config = {"german": object()}
+    said = plain.get_model_info()["lsn"]
+    assert said["model"]["name"] == f"{checkpoint}+german(torchao)"
+    assert said["signature"].startswith(f"model:{checkpoint}+german(torchao)|")
 
 
 def test_an_answer_longer_than_the_context_is_an_error(checkpoint):
