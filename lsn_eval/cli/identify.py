@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lsn_eval.cli.options import AsJson, Force, MaskOut, check_new, several
+from lsn_eval.cli.options import AsJson, Force, MaskOut, check_new, pairs, several
 
 if TYPE_CHECKING:
     from lsn_eval.masks.mask import NeuronMask
@@ -84,12 +84,14 @@ def identify(
     Example: lsn-eval identify stats.safetensors --sweep top_rate=0.01..0.10 --out lape.safetensors
     """
     given: dict[str, Any] = dict(locals())
-    from lsn_eval.identification import METHODS, method_parameters
+    from lsn_eval.identification import METHODS, IdentificationError, method_parameters
     from lsn_eval.identification import identify as identify_neurons
     from lsn_eval.identification.grids import parse_sweep, swept_path
     from lsn_eval.statistics import ActivationStats
 
-    given["tuned"] = _tuned(tuned) if tuned else None
+    if tuned:
+        form = "LANGUAGE=CHECKPOINT", "de=checkpoints/german"
+        given["tuned"] = pairs(tuned, "--tuned", *form, IdentificationError)
     given["hookpoint"] = _hookpoint(method, hookpoint)
     known = {name for each in METHODS for name in method_parameters(each)}
     parameters = {k: value for k, value in given.items() if k in known and value is not None}
@@ -128,21 +130,6 @@ def _hookpoint(method: str, names: list[str] | None) -> str | list[str] | None:
             "identify them one by one, or use average_precision"
         )
     return names
-
-
-def _tuned(entries: list[str]) -> dict[str, str]:
-    from lsn_eval.identification import IdentificationError
-
-    found: dict[str, str] = {}
-    for entry in entries:
-        language, equals, checkpoint = entry.partition("=")
-        if not (language and equals and checkpoint) or language in found:
-            raise IdentificationError(
-                f"--tuned {entry!r}: LANGUAGE=CHECKPOINT was expected, each language once, e.g. "
-                "--tuned de=checkpoints/german"
-            )
-        found[language] = checkpoint
-    return found
 
 
 def _describe(mask: NeuronMask, path: Path) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from lsn_eval.errors import LsnError
+
 _BEFORE_PAIR = re.compile(r",\s*(?=[^=,]+=)")
 
 
@@ -31,6 +33,34 @@ def several(help: str, *names: str, pairs: bool = False, **others: Any) -> Any:
     return typer.Option(
         *names, help=f"{help}; repeat, or use commas.", callback=taken_apart, **others
     )
+
+
+def pairs(
+    entries: list[str] | None,
+    option: str,
+    form: str,
+    example: str,
+    error: type[LsnError] = LsnError,
+    remedy: str = "give one",
+) -> dict[str, str]:
+    """Values by name, of entries `NAME=VALUE`.
+
+    Args:
+        form: how an entry looks, `CODE=NAME`; `example` is one.
+        remedy: for a name that stands there twice.
+
+    Raises:
+        LsnError: an entry that looks otherwise, or a name with two values.
+    """
+    values: dict[str, str] = {}
+    for entry in entries or ():
+        name, equals, value = (part.strip() for part in entry.partition("="))
+        if not (name and equals and value):
+            raise error(f"{option} {entry!r}: {form} was expected, for instance {example}")
+        if name in values:
+            raise error(f"{option} names {name} twice, {values[name]} and {value}; {remedy}")
+        values[name] = value
+    return values
 
 
 _SEVERAL = "name or pattern; repeat, or use commas."
@@ -94,7 +124,6 @@ ModelType = Annotated[
 def check_new(out: Path, force: bool) -> None:
     """Raise where `out` cannot be written, or holds what `--force` alone replaces; to be asked
     before the work."""
-    from lsn_eval.errors import LsnError
     from lsn_eval.storage.whole_files import check_place, refuse_to_replace
 
     check_place(out, LsnError)

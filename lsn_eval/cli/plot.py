@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lsn_eval.cli import options
-from lsn_eval.errors import LsnError
 from lsn_eval.visible_text import one_line
 
 app = typer.Typer(
@@ -124,31 +122,20 @@ def overlap(mask: options.MaskName, out: Out, label: Labels = None) -> None:
     _draw("overlap", mask, out, label)
 
 
-def _draw(kind: str, results: Any, out: Path, label: Sequence[str] | None, **named: Any) -> None:
+def _draw(kind: str, results: Any, out: Path, label: list[str] | None, **named: Any) -> None:
     """Write the figure; what is to be known of it is printed."""
     import warnings
 
     from lsn_eval.plotting import plot
     from lsn_eval.plotting.lettering import PlotWarning
 
+    labels = options.pairs(label, "--label", "CODE=NAME", "de=Deutsch")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PlotWarning)
-        plot(kind, results, out, labels=_labels(label or ()), **named)
+        plot(kind, results, out, labels=labels, **named)
     print(f"written to {out}")
     for told in caught:
         if issubclass(told.category, PlotWarning):
             print(f"note: {one_line(str(told.message))}", file=sys.stderr)
         else:
             warnings.warn_explicit(told.message, told.category, told.filename, told.lineno)
-
-
-def _labels(texts: Sequence[str]) -> dict[str, str]:
-    """Names by code."""
-    names: dict[str, str] = {}
-    for text in texts:
-        code, equals, name = (part.strip() for part in text.partition("="))
-        if not (code and equals and name):
-            raise LsnError(f"--label {text}: CODE=NAME was expected, for instance de=Deutsch")
-        if names.setdefault(code, name) != name:
-            raise LsnError(f"--label gives {code} two names, {names[code]} and {name}; give one")
-    return names

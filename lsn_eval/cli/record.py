@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lsn_eval.cli.options import AsJson, several
+from lsn_eval.cli.options import AsJson, Force, pairs, several
 from lsn_eval.errors import RecordingError
 
 LONGEST_NUMBER = 15
@@ -108,9 +108,7 @@ def record(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a recording that was stopped.")
     ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write over a finished recording at --out.")
-    ] = False,
+    force: Force = False,
     checkpoint_seconds: Annotated[
         float, typer.Option(help="Seconds between states to resume from.", min=0)
     ] = 60,
@@ -162,7 +160,7 @@ def record(
     settings = RecordingSettings(
         **{field.name: chosen[field.name] for field in fields(RecordingSettings)}
     )
-    corpora = _corpora(texts or [], dataset, dataset_split, languages, text_column, pack)
+    corpora = _corpora(texts, dataset, dataset_split, languages, text_column, pack)
     loaded, loaded_tokenizer = load_model(
         model, tokenizer, revision=revision, dtype=dtype, device=device
     )
@@ -252,7 +250,7 @@ def parse_shard(text: str | None) -> tuple[int, int]:
 
 
 def _corpora(
-    texts: list[str],
+    texts: list[str] | None,
     dataset: str | None,
     split: str,
     languages: list[str] | None,
@@ -262,18 +260,13 @@ def _corpora(
     """What to record, by language in the order given."""
     from lsn_eval.recording.texts import DatasetTexts, opened
 
-    corpora: dict[str, Any] = {}
-    for entry in texts:
-        language, equals, source = entry.partition("=")
-        if not (language and equals and source):
-            raise RecordingError(
-                f"--texts {entry!r}: LANG=PATH was expected, such as de=german.txt"
-            )
-        if language in corpora:
-            raise RecordingError(
-                f"--texts names {language} twice; put its files into a folder, or give a glob"
-            )
-        corpora[language] = opened(source, column=column, line_ends=pack)
+    form = "LANG=PATH", "de=german.txt"
+    remedy = "put its files into a folder, or give a glob"
+    files = pairs(texts, "--texts", *form, RecordingError, remedy)
+    corpora: dict[str, Any] = {
+        language: opened(source, column=column, line_ends=pack)
+        for language, source in files.items()
+    }
     if (dataset is None) != (languages is None):
         raise RecordingError(
             "--dataset and --languages go together: --dataset NAME --languages de,fr"

@@ -23,6 +23,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -34,15 +35,6 @@ log = logging.getLogger(__name__)
 
 TASK_HOST = "lm_eval.tasks"
 _TASK_INDEX = "lm_eval.tasks._index"  # imported by it; were it gone, we should hear of it
-
-
-@dataclass(frozen=True)
-class Component:
-    """One thing lm_eval looks up by name: an entry point of `group`, `name = target`."""
-
-    group: str
-    name: str
-    target: str
 
 
 @dataclass(frozen=True)
@@ -60,19 +52,15 @@ class _Host:
 
 HOSTS = {
     "lm_eval.models": _Host("lm_eval.models", "model_registry"),
-    "lm_eval.filters": _Host("lm_eval.filters", "filter_registry"),
     "lm_eval.metrics": _Host("lm_eval.api.metrics", "metric_registry", by_decorator=True),
     "lm_eval.aggregations": _Host("lm_eval.api.metrics", "aggregation_registry", by_decorator=True),
 }
 
+_ACCURACY = "lsn_eval.lm_tasks.language_accuracy"
 COMPONENTS = (
-    Component("lm_eval.models", "lsn_hf", "lsn_eval.harness.lsn_hf:LsnHF"),
-    Component(
-        "lm_eval.metrics",
-        "lsn_language_accuracy",
-        "lsn_eval.lm_tasks.language_accuracy:language_accuracy",
-    ),
-    Component("lm_eval.aggregations", "lsn_ratio", "lsn_eval.lm_tasks.language_accuracy:ratio"),
+    EntryPoint("lsn_hf", "lsn_eval.harness.lsn_hf:LsnHF", "lm_eval.models"),
+    EntryPoint("lsn_language_accuracy", f"{_ACCURACY}:language_accuracy", "lm_eval.metrics"),
+    EntryPoint("lsn_ratio", f"{_ACCURACY}:ratio", "lm_eval.aggregations"),
 )
 """Kept equal to the entry points in `pyproject.toml` by a test."""
 
@@ -102,12 +90,12 @@ def attach(host: str) -> None:
             _add_component(component)
 
 
-def _add_component(component: Component) -> None:
+def _add_component(component: EntryPoint) -> None:
     host = HOSTS[component.group]
     registry = getattr(importlib.import_module("lm_eval.api.registry"), host.registry)
     if component.name in registry:
         present = _path_of(dict(registry.items())[component.name])
-        if present != component.target:
+        if present != component.value:
             log.warning(
                 "lm_eval's %s %r is %s; lsn_eval's is not used. Uninstall one of the two packages.",
                 component.group,
@@ -115,17 +103,17 @@ def _add_component(component: Component) -> None:
                 present,
             )
     elif host.by_decorator:
-        importlib.import_module(component.target.partition(":")[0])
+        importlib.import_module(component.module)
     else:
-        registry.register(component.name, target=component.target)
+        registry.register(component.name, target=component.value)
 
 
 def _path_of(entry: Any) -> str:
     """`module:object` of what a registry holds: that string, an entry point, or the object."""
     if isinstance(entry, str):
         return entry
-    if hasattr(entry, "value") and hasattr(entry, "load"):  # importlib.metadata.EntryPoint
-        return str(entry.value)
+    if isinstance(entry, EntryPoint):
+        return entry.value
     return f"{getattr(entry, '__module__', '?')}:{getattr(entry, '__qualname__', entry)}"
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from click.testing import Result
-from typer.testing import CliRunner
+import pytest
 
-from lsn_eval.cli import app
+from builders.commands import Result, invoke
+from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.settings import SweepSettings
 
 
@@ -38,11 +40,31 @@ def written(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
     return conditions
 
 
+@contextmanager
+def breaking(error: BaseException, *names: str, finished: bool = False) -> Iterator[None]:
+    """Within the block, evaluating these conditions ends in `error`: with half a file written, or
+    with all of them."""
+    evaluate = Evaluation.evaluate
+
+    def broken(self: Evaluation, condition: Any, folder: Path, **given: Any) -> Any:
+        breaks = str(condition) in names
+        if breaks and not finished:
+            (folder / "half").write_text("")
+            raise error
+        done = evaluate(self, condition, folder, **given)
+        if breaks:
+            raise error
+        return done
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Evaluation, "evaluate", broken)
+        yield
+
+
 def command(*arguments: object) -> Result:
     """`lsn-eval sweep`, in process; what is given twice counts the second time."""
     usual = (
         "--model", "lsn_demo", "--mask", "demo/planted", "--tasks", "lsn_demo_ppl_de",
         "--dtype", "float32", "--device", "cpu", "--limit", "2",
     )  # fmt: skip
-    every = ["sweep", *usual, *map(str, arguments)]
-    return CliRunner().invoke(app, every, env={"COLUMNS": "200"})
+    return invoke("sweep", *usual, *arguments, COLUMNS="200")

@@ -8,31 +8,14 @@ from typing import Annotated
 
 import pytest
 import typer
+from builders.commands import printed, refused
 from builders.planted import LANGUAGES, planted_statistics
 from typer.testing import CliRunner
 
-from lsn_eval.cli import identify as identify_module
-from lsn_eval.cli import mask as mask_module
 from lsn_eval.cli.options import several
-from lsn_eval.errors import LsnError, MaskError
 from lsn_eval.identification import IdentificationError
 from lsn_eval.identification.grids import parse_sweep, swept_path
 from lsn_eval.masks.mask import NeuronMask
-
-app = typer.Typer()
-app.command("identify")(identify_module.identify)
-app.command("diff")(mask_module.diff)
-app.command("random")(mask_module.random_)
-
-
-def run(*arguments, fails_with=None):
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if fails_with is None:
-        assert result.exit_code == 0, (result.output, result.exception)
-    else:
-        assert isinstance(result.exception, fails_with), result.output
-        return str(result.exception)
-    return result
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +28,18 @@ def stats_file(tmp_path_factory):
 @pytest.mark.slow
 def test_identify_writes_a_mask_and_prints_a_table_or_json(stats_file, tmp_path):
     out = tmp_path / "lape.safetensors"
-    result = run("identify", stats_file, "--method", "lape", "--top-rate", 0.03, "--out", out)
+    said = printed("identify", stats_file, "--method", "lape", "--top-rate", 0.03, "--out", out)
     mask = NeuronMask.load(out)
     planted = planted_statistics()[1]
     assert {name: mask.neurons(name).tolist() for name in mask.languages} == planted
     assert mask.statistics("de") == ("mean", "median", "p10", "p90", "max")
     assert mask.provenance["command"].startswith("lsn-eval")
-    row = next(line for line in result.stdout.splitlines() if line.startswith("| de"))
+    row = next(line for line in said.splitlines() if line.startswith("| de"))
     assert [cell.strip() for cell in row.split("|")][2] == "10"
-    assert str(out) in result.stdout
-    assert "warning" not in result.output
-    result = run("identify", stats_file, "--top-rate", "0.03", "--out", out, "--json", "--force")
-    (described,) = json.loads(result.stdout)["masks"]
+    assert str(out) in said
+    assert "warning" not in said
+    said = printed("identify", stats_file, "--top-rate", "0.03", "--out", out, "--json", "--force")
+    (described,) = json.loads(said)["masks"]
     assert described["neurons"] == dict.fromkeys(LANGUAGES, 10)
     assert described["controls"] == dict.fromkeys(LANGUAGES, 20)
     assert described["without_neurons"] == []
@@ -65,7 +48,7 @@ def test_identify_writes_a_mask_and_prints_a_table_or_json(stats_file, tmp_path)
 
 def test_a_language_left_without_neurons_is_reported(stats_file, tmp_path):
     out = tmp_path / "few.safetensors"
-    result = run("identify", stats_file, "--top-rate", "0.001", "--out", out)
+    said = printed("identify", stats_file, "--top-rate", "0.001", "--out", out)
     mask = NeuronMask.load(out)
     without = [name for name in LANGUAGES if not mask.count(name)]
     assert mask.languages == LANGUAGES
@@ -74,18 +57,20 @@ def test_a_language_left_without_neurons_is_reported(stats_file, tmp_path):
     assert set(without) <= set(few)
     for name, remedy in few.items():
         count = f"only {mask.count(name)} neuron" if mask.count(name) else "no neurons"
-        assert re.search(f"warning: {count}s? for {name}: {remedy}", result.output)
+        assert re.search(f"warning: {count}s? for {name}: {remedy}", said)
 
 
 def test_controls_can_be_left_out(stats_file, tmp_path):
     out = tmp_path / "bare.safetensors"
-    run("identify", stats_file, "--out", out, "--controls", "0")
+    printed("identify", stats_file, "--out", out, "--controls", "0")
     assert NeuronMask.load(out).controls("de") == ()
 
 
 def test_sweep_writes_one_mask_a_rate(stats_file, tmp_path):
     out = tmp_path / "lape.safetensors"
-    run("identify", stats_file, "--sweep", "top_rate=0.01..0.03", "--out", out, "--controls", "1")
+    printed(
+        "identify", stats_file, "--sweep", "top_rate=0.01..0.03", "--out", out, "--controls", "1"
+    )
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [f"lape.top_rate-{rate}.safetensors" for rate in ("0.01", "0.02", "0.03")]
     masks = [NeuronMask.load(tmp_path / name) for name in names]
@@ -100,19 +85,18 @@ def test_sweep_writes_one_mask_a_rate(stats_file, tmp_path):
         (("--tuned", "de"), "LANGUAGE=CHECKPOINT"),
         (("--tuned", "=x"), "LANGUAGE=CHECKPOINT"),
         (("--tuned", "de="), "LANGUAGE=CHECKPOINT"),
-        (("--tuned", "de=x", "--tuned", "de=y"), "each language once"),
+        (("--tuned", "de=x", "--tuned", "de=y"), "names de twice, x and y; give one"),
         (("--method", "random", "--top-rate", "1", "--controls", "1"), "--controls 0"),
     ],
 )
 def test_arguments_that_do_not_fit(stats_file, tmp_path, arguments, message):
     out = tmp_path / "x.safetensors"
-    said = run("identify", stats_file, *arguments, "--out", out, fails_with=IdentificationError)
-    assert message in said
+    assert message in refused("identify", stats_file, *arguments, "--out", out)
 
 
 def test_output_folder_is_checked_before_any_work(tmp_path):
     out = tmp_path / "a" / "b.safetensors"
-    assert "create it first" in run("identify", "no file", "--out", out, fails_with=LsnError)
+    assert "create it first" in refused("identify", "no file", "--out", out)
 
 
 @pytest.mark.slow
@@ -124,7 +108,7 @@ def test_parameter_variation_needs_no_statistics(tmp_path):
     before.save_pretrained(tmp_path / "before")
     for name, neurons in PLANTED.items():
         tune(before, neurons).save_pretrained(tmp_path / name)
-    run(
+    printed(
         "identify", "--method", "parameter_variation", "--before", tmp_path / "before",
         "--tuned", f"de={tmp_path / 'de'}", "--tuned", f"fr={tmp_path / 'fr'}",
         "--top-rate", "0.1", "--out", tmp_path / "pv.safetensors",
@@ -191,21 +175,21 @@ def test_swept_names_keep_dots(tmp_path):
 @pytest.mark.slow
 def test_diff_and_random(stats_file, tmp_path):
     lape, other = tmp_path / "lape.safetensors", tmp_path / "random.safetensors"
-    run("identify", stats_file, "--top-rate", "0.03", "--out", lape)
-    run("random", "--like", lape, "--seed", "4", "--out", other)
-    document = json.loads(run("diff", lape, other, "--json").stdout)
+    printed("identify", stats_file, "--top-rate", "0.03", "--out", lape)
+    printed("mask", "random", "--like", lape, "--seed", "4", "--out", other)
+    document = json.loads(printed("mask", "diff", lape, other, "--json"))
     assert [entry["shared"] for entry in document["languages"]] == [0, 0, 0]
     assert document["A"]["method"] == "lape"
-    table = run("diff", lape, other).stdout
+    table = printed("mask", "diff", lape, other)
     row = next(line for line in table.splitlines() if line.startswith("| de"))
     assert row.split("|")[2].strip() == "all"
     assert [cell.strip() for cell in row.split("|")[3:-1]] == ["10", "10", "10", "10", "0", "0.000"]
-    assert "the same neurons" in run("diff", lape, lape).stdout
+    assert "the same neurons" in printed("mask", "diff", lape, lape)
     assert NeuronMask.load(other).statistics("de") != ()
     new = tmp_path / "new.safetensors"
-    message = run("random", "--like", lape, "--layers", "3", "--out", new, fails_with=MaskError)
-    assert "--like takes" in message
-    assert "--like MASK, or" in run("random", "--out", new, fails_with=MaskError)
+    like = ("--like", lape, "--layers", "3")
+    assert "--like takes" in refused("mask", "random", *like, "--out", new)
+    assert "--like MASK, or" in refused("mask", "random", "--out", new)
 
 
 @pytest.mark.parametrize(
@@ -217,13 +201,13 @@ def test_lists_are_repeated_or_written_with_commas_and_masks_replaced_on_demand(
     out = tmp_path / "m.safetensors"
     given = [word for text in languages for word in ("--languages", text)]
     given += ["--layers", 2, "--width", 100, "--out", out]
-    run("random", *given)
+    printed("mask", "random", *given)
     written = out.read_bytes()
     assert NeuronMask.load(out).languages == ("de", "fr", "nl")
     again = *given, "--seed", 2
-    assert "--force (force=True) to write over it" in run("random", *again, fails_with=LsnError)
+    assert "--force (force=True) to write over it" in refused("mask", "random", *again)
     assert out.read_bytes() == written
-    run("random", *again, "--force")
+    printed("mask", "random", *again, "--force")
     assert out.read_bytes() != written
 
 
@@ -244,8 +228,8 @@ def test_a_comma_in_the_value_of_a_pair_is_part_of_it_and_an_empty_entry_is_refu
 def test_masks_without_a_hookpoint_in_common(tmp_path):
     paths = [tmp_path / f"{at}.safetensors" for at in ("mlp.act", "mlp.up")]
     for path in paths:
-        run("random", "--languages", "de,fr", "--layers", "2", "--width", "100", "--out", path,
+        printed("mask", "random", "--languages", "de,fr", "--layers", "2", "--width", "100", "--out", path,
             "--hookpoint", path.stem)  # fmt: skip
     said = "no hookpoint is in both, so that no neuron can be: A is at mlp.act, B at mlp.up"
-    assert said in run("diff", *paths).stdout
-    assert "no hookpoint" not in run("diff", paths[0], paths[0]).stdout
+    assert said in printed("mask", "diff", *paths)
+    assert "no hookpoint" not in printed("mask", "diff", paths[0], paths[0])

@@ -8,15 +8,9 @@ import pytest
 import transformers
 import write_model_docs
 from builders.architectures import tiny_config
-from typer.testing import CliRunner
+from builders.commands import printed, refused
 
-from lsn_eval.cli import app
 from lsn_eval.models.families import FAMILIES, REFUSED
-
-
-def run(*arguments):
-    result = CliRunner().invoke(app, ["models", *map(str, arguments)])
-    return result.exit_code, result.output
 
 
 def test_the_documentation_of_the_models_is_up_to_date():
@@ -25,17 +19,11 @@ def test_the_documentation_of_the_models_is_up_to_date():
 
 
 def test_list_has_every_type():
-    code, output = run("list")
-    words = output.replace(",", " ").split()
-    assert code == 0
+    words = printed("models", "list").replace(",", " ").split()
     assert {*FAMILIES, *REFUSED} <= set(words)
-    rows = {row["type"]: row for row in json.loads(run("list", "--json")[1])}
-    assert rows["phi3"] == {
-        "type": "phi3",
-        "kind": "decoder",
-        "gate": "fused",
-        "attention": "fused",
-    }
+    rows = {row["type"]: row for row in json.loads(printed("models", "list", "--json"))}
+    fused = {"gate": "fused", "attention": "fused"}
+    assert rows["phi3"] == {"type": "phi3", "kind": "decoder", **fused}
     assert rows["t5"]["gate"] == "none or apart"
     assert rows["t5"]["attention"] == "apart and cross"
     assert rows["xlm-roberta"]["kind"] == "encoder"
@@ -60,12 +48,10 @@ def test_list_has_every_type():
 )
 def test_inspect_reads_the_configuration_alone(name, lines, tmp_path):
     tiny_config(name).save_pretrained(tmp_path)
-    code, output = run("inspect", tmp_path)
-    assert code == 0, output
-    shown = [" ".join(line.split()) for line in output.splitlines()]
+    shown = [" ".join(line.split()) for line in printed("models", "inspect", tmp_path).splitlines()]
     for line in lines:
         assert line in shown
-    described = json.loads(run("inspect", tmp_path, "--json")[1])
+    described = json.loads(printed("models", "inspect", tmp_path, "--json"))
     assert described["type"] == name
     site = described["hookpoints"]["mlp.act"][described["layers"][0]]
     assert (site["side"], site["width"], site["part"]) == ("output", 48, None)
@@ -74,10 +60,7 @@ def test_inspect_reads_the_configuration_alone(name, lines, tmp_path):
 def test_inspect_of_another_type_is_an_error_with_the_row_to_add(tmp_path):
     config = transformers.CTRLConfig(n_embd=8, n_layer=2, n_head=2, dff=16, vocab_size=9)
     config.save_pretrained(tmp_path)
-    code, output = run("inspect", tmp_path)
-    assert code == 2
-    assert '"ctrl": (Stack(layers=("transformer.h",), act=...' in output
-    assert "multi_head_attention.Wq" in output
-    code, output = run("inspect", tmp_path / "nothing")
-    assert code == 2
-    assert "cannot be loaded" in output
+    said = refused("models", "inspect", tmp_path)
+    assert '"ctrl": (Stack(layers=("transformer.h",), act=...' in said
+    assert "multi_head_attention.Wq" in said
+    assert "cannot be loaded" in refused("models", "inspect", tmp_path / "nothing")

@@ -40,7 +40,7 @@ def run(*arguments: Any, status: int = 0) -> str:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, tokenizer) -> Path:
+def model(tmp_path_factory, tokenizer):
     """A tiny model and its tokenizer, saved."""
     folder = tmp_path_factory.mktemp("model")
     tiny_model("llama").save_pretrained(folder)
@@ -49,7 +49,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, tokenizer) -> Path:
 
 
 @pytest.fixture
-def texts(tmp_path: Path) -> dict[str, Path]:
+def texts(tmp_path):
     found = {}
     for language, word in (("de", "Satz"), ("fr", "phrase")):
         found[language] = tmp_path / f"{language}.txt"
@@ -68,7 +68,7 @@ def recording(model: Path, out: Path, texts: dict[str, Path], *more: Any) -> Act
 
 
 @needs_reference
-def test_the_published_sentences(model: Path, tmp_path: Path) -> None:
+def test_the_published_sentences(model, tmp_path):
     """Five languages of Kojima et al.'s sentences, each once as text and once as JSON lines."""
     languages = ["de", "en", "es", "fr", "zh"]
     texts, lines = {}, {}
@@ -93,7 +93,7 @@ def test_the_published_sentences(model: Path, tmp_path: Path) -> None:
     assert one.responses("mlp.act", 1).shape == (2500, 48)
 
 
-def test_hookpoints_dtype_and_info(model: Path, texts: dict[str, Path], tmp_path: Path) -> None:
+def test_hookpoints_dtype_and_info(model, texts, tmp_path):
     stats = recording(
         model, tmp_path / "a", texts,
         "--hookpoint", "mlp.act", "--hookpoint", "attn.q", "--length", 32, "--dtype", "bfloat16",
@@ -112,7 +112,7 @@ def test_hookpoints_dtype_and_info(model: Path, texts: dict[str, Path], tmp_path
         assert part in printed
 
 
-def test_a_dataset(model: Path, tmp_path: Path) -> None:
+def test_a_dataset(model, tmp_path):
     pytest.importorskip("datasets")
     data = tmp_path / "data"
     data.mkdir()
@@ -132,7 +132,7 @@ def test_a_dataset(model: Path, tmp_path: Path) -> None:
         recording(model, tmp_path / "x", {}, *options, "--dataset-split", "dev")
 
 
-def test_the_embedded_model_and_token_ids(model: Path, tmp_path: Path) -> None:
+def test_the_embedded_model_and_token_ids(model, tmp_path):
     (tmp_path / "de.txt").write_text("Köln liegt am Rhein. " * 200)
     options = ["--length", 64, "--statistics", "counts", "--batch-size", 4]
     texts = {"de": tmp_path / "de.txt"}
@@ -145,7 +145,7 @@ def test_the_embedded_model_and_token_ids(model: Path, tmp_path: Path) -> None:
     assert stats.provenance["corpora"]["de"][0]["source"] == str(tmp_path / "de.pt")
 
 
-def test_shards_are_merged(model: Path, texts: dict[str, Path], tmp_path: Path) -> None:
+def test_shards_are_merged(model, texts, tmp_path):
     options = ["--length", 16, "--batch-size", 4]
     whole = recording(model, tmp_path / "whole", texts, *options)
     shards = [tmp_path / f"shard{number}" for number in (1, 2)]
@@ -166,13 +166,7 @@ def test_shards_are_merged(model: Path, texts: dict[str, Path], tmp_path: Path) 
         run("stats", "merge", shards[0], shards[0], "--out", tmp_path / "twice")
 
 
-def test_an_interrupted_command_says_how_to_go_on(
-    model: Path,
-    texts: dict[str, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    ctrl_c: None,
-) -> None:
+def test_an_interrupted_command_says_how_to_go_on(model, texts, tmp_path, monkeypatch, ctrl_c):
     from lsn_eval.recording import language_recording
 
     run_batch = language_recording.LanguageRecording.run_batch
@@ -218,9 +212,7 @@ def test_an_interrupted_command_says_how_to_go_on(
         (["--texts", "de={de}", "--device", "abacus"], "--device abacus"),
     ],
 )
-def test_what_cannot_be_recorded(
-    model: Path, texts: dict[str, Path], tmp_path: Path, arguments: list[str], message: str
-) -> None:
+def test_what_cannot_be_recorded(model, texts, tmp_path, arguments, message):
     """And a dry run ends in the same error."""
     filled = [argument.format(**texts) for argument in arguments]
     for dry in (["--dry-run"], []):
@@ -238,9 +230,7 @@ def test_what_cannot_be_recorded(
         ["--shard", "1/2", "--sample-tokens", 50],
     ],
 )
-def test_a_dry_run_writes_nothing_and_says_what_it_would_take(
-    model: Path, texts: dict[str, Path], tmp_path: Path, options: list[Any]
-) -> None:
+def test_a_dry_run_writes_nothing_and_says_what_it_would_take(model, texts, tmp_path, options):
     out = tmp_path / "a"
     more = ["--length", 16, "--batch-size", 4, *options]
     before = sorted(tmp_path.iterdir())
@@ -279,7 +269,7 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would_take(
         run(*typed(model, out, texts, *more, "--dry-run", "--force"))
 
 
-def test_a_dry_run_of_texts_without_a_size(tokenizer) -> None:
+def test_a_dry_run_of_texts_without_a_size(tokenizer):
     stream = {"de": (f"Satz {n}. " for n in range(500)), "fr": ["une phrase"] * 200}
     said = estimate_recording(tiny_model("llama"), tokenizer, stream, length=16, batch_size=2)
     assert (said.seconds, said.texts["de"].tokens) == (None, None)
@@ -287,7 +277,7 @@ def test_a_dry_run_of_texts_without_a_size(tokenizer) -> None:
 
 
 @needs_reference
-def test_published_counts(tmp_path: Path) -> None:
+def test_published_counts(tmp_path):
     files = [REFERENCE / "activations" / f"{name}.llama-7b.pt" for name in ("en", "de", "tr")]
     options = ["--languages", "en, de,tr", "--model", "Llama-2-7b", "--out", tmp_path / "a"]
     printed = run("stats", "import", *files, *options)
@@ -298,7 +288,7 @@ def test_published_counts(tmp_path: Path) -> None:
     assert stats.model.name == "Llama-2-7b"
 
 
-def test_numbers() -> None:
+def test_numbers():
     assert [parse_tokens(text) for text in ("7", "1.5k", "10M", "2_000", "1B", "1,000")] == [
         7, 1500, 10**7, 2000, 10**9, 1000,
     ]  # fmt: skip

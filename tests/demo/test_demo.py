@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from builders.commands import printed, refused
 
-from lsn_eval.cli import app
 from lsn_eval.comparing import compare
 from lsn_eval.demo.demo import MATRIX, demo_text, run_demo
 from lsn_eval.demo.verdict import DemoVerdict
@@ -112,10 +111,9 @@ def test_another_sweep_is_left_alone(other, tmp_path):
     (place / "results_of_mine.json").write_text("{}")
     (tmp_path / "results" / "sweep.json").write_text(json.dumps({"arguments": {**OWN, **other}}))
     before = sorted(tmp_path.rglob("*"))
-    done = CliRunner().invoke(app, ["demo", "--out", str(tmp_path)])
-    assert done.exit_code == 2, done.exception
-    assert "holds another sweep" in done.stderr
-    assert "give another --out" in done.stderr
+    said = refused("demo", "--out", tmp_path)
+    assert "holds another sweep" in said
+    assert "give another --out" in said
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -150,13 +148,11 @@ def test_the_quick_demo_is_three_languages_in_a_folder_of_its_own(tmp_path, monk
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("lsn_eval.sweeping.running.run_sweep", reached)
-    done = CliRunner().invoke(app, ["demo", "--quick", "--controls", "1"])
-    assert "error: reached" in done.stderr
+    assert "error: reached" in refused("demo", "--quick", "--controls", 1)
     results = tmp_path / "lsn_demo_quick" / "results"
     results.mkdir()
     (results / "sweep.json").write_text(json.dumps({"arguments": OWN}))
-    done = CliRunner().invoke(app, ["demo", "--quick"])
-    assert "holds another sweep" in done.stderr, "that of the whole demo"
+    assert "holds another sweep" in refused("demo", "--quick"), "that of the whole demo"
 
 
 def changed(verdict: DemoVerdict, zeroed: str, text: str, perplexity: float) -> DemoVerdict:
@@ -184,5 +180,5 @@ def test_a_picture_that_does_not_show_is_a_failure(demo, monkeypatch, tmp_path):
     verdict, _ = demo
     flat = changed(verdict, "de", "de", verdict.change("de", "de").baseline.value)
     for found, status in ((verdict, 0), (flat, 1)):
-        monkeypatch.setattr("lsn_eval.demo.demo.run_demo", lambda out, controls, found=found: found)
-        assert CliRunner().invoke(app, ["demo", "--out", str(tmp_path)]).exit_code == status
+        monkeypatch.setattr("lsn_eval.demo.demo.run_demo", lambda out, found=found, **_: found)
+        printed("demo", "--out", tmp_path, status=status)

@@ -10,6 +10,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,9 @@ def expected_files() -> set[str]:
     return package | data | {"lsn_eval_autoload.pth"}
 
 
-def declared_components() -> set[plugin.Component]:
+def declared_components() -> set[EntryPoint]:
     return {
-        plugin.Component(group, name, target)
+        EntryPoint(name, target, group)
         for group, entries in PROJECT["entry-points"].items()
         if group != "lm_eval.tasks"  # a folder, which the bridge adds by itself
         for name, target in entries.items()
@@ -59,8 +60,7 @@ def test_registration_table_equals_the_declared_entry_points() -> None:
 
 def test_components_exist() -> None:
     for component in plugin.COMPONENTS:
-        module, _, name = component.target.partition(":")
-        assert hasattr(__import__(module, fromlist=[name]), name)
+        component.load()
 
 
 def test_every_dependency_is_pinned_once() -> None:
@@ -84,7 +84,7 @@ def test_wheel_holds_the_package_its_data_the_start_up_file_and_what_is_declared
     assert "lsn-eval = lsn_eval.cli:main" in text
     for component in plugin.COMPONENTS:
         assert f"[{component.group}]" in text
-        assert f"{component.name} = {component.target}" in text
+        assert f"{component.name} = {component.value}" in text
 
 
 @pytest.mark.install

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.commands import printed
 from builders.results import write_sweep
-from typer.testing import CliRunner
 
 import lsn_eval
 from lsn_eval import check, compare, plot, read_results, report
-from lsn_eval.cli import app
 from lsn_eval.errors import LsnError
 from lsn_eval.plotting.lettering import PlotWarning
 
@@ -27,17 +26,11 @@ BLOCKS = re.findall(
 
 
 @pytest.fixture
-def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def sweep(tmp_path, monkeypatch):
     """The folder `sweep`, where commands and functions find it."""
     monkeypatch.chdir(tmp_path)
     write_sweep(tmp_path / "sweep")
     return tmp_path / "sweep"
-
-
-def typed(*arguments: object, status: int = 0) -> str:
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert result.exit_code == status, result.output
-    return result.stdout
 
 
 def plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -52,11 +45,11 @@ def test_every_name_can_be_imported():
 
 
 @pytest.mark.parametrize("chosen", [{}, {"condition": "de:zero", "language": ["de", "zh"]}])
-def test_the_same_folder_gives_the_same_numbers(sweep: Path, chosen: dict[str, Any]) -> None:
+def test_the_same_folder_gives_the_same_numbers(sweep, chosen):
     options = [
         f"--{name}={','.join([x] if isinstance(x, str) else x)}" for name, x in chosen.items()
     ]
-    numbers = json.loads(typed("compare", "sweep", "--format", "json", *options))["numbers"]
+    numbers = json.loads(printed("compare", "sweep", "--format", "json", *options))["numbers"]
     frame = compare("sweep", **chosen).to_frame()
     assert len(frame) == len(numbers) > 5
     assert plain(frame.to_dict("records")) == numbers
@@ -67,7 +60,7 @@ def test_the_same_folder_gives_the_same_numbers(sweep: Path, chosen: dict[str, A
 
 @pytest.mark.filterwarnings("ignore::lsn_eval.plotting.lettering.PlotWarning")
 @pytest.mark.slow
-def test_five_lines_go_from_results_to_a_frame_and_a_heat_map(sweep: Path) -> None:
+def test_five_lines_go_from_results_to_a_frame_and_a_heat_map(sweep):
     """The figure is the command's to the last byte, from paths, from rows and from a comparison."""
     (lines,) = (block for block in BLOCKS if "to_frame()\nfigure" in block)
     assert len([line for line in lines.splitlines() if line]) <= 5
@@ -75,14 +68,14 @@ def test_five_lines_go_from_results_to_a_frame_and_a_heat_map(sweep: Path) -> No
     exec(lines, names)
     assert names["frame"].value.notna().all()
     assert names["figure"]._repr_png_().startswith(b"\x89PNG")
-    typed("plot", "heatmap", "sweep", "--out", "typed.svg")
+    printed("plot", "heatmap", "sweep", "--out", "typed.svg")
     for given in ("sweep", read_results("sweep"), names["comparison"]):
         plot("heatmap", given, "called.svg")
         assert Path("called.svg").read_bytes() == Path("typed.svg").read_bytes()
 
 
 @pytest.mark.slow
-def test_check_and_report_say_what_the_commands_say(sweep: Path, capsys) -> None:
+def test_check_and_report_say_what_the_commands_say(sweep, capsys):
     baseline = sweep.parent / "baseline.json"
     assert check(sweep, baseline, update=True).passed
     accepted = json.loads(baseline.read_text("utf-8"))
@@ -91,11 +84,13 @@ def test_check_and_report_say_what_the_commands_say(sweep: Path, capsys) -> None
         baseline.write_text(json.dumps(accepted))
         result = check(read_results(sweep), baseline)
         assert result.passed == (status == 0)
-        said = json.loads(typed("check", "sweep", "--baseline", baseline, "--json", status=status))
+        said = json.loads(
+            printed("check", "sweep", "--baseline", baseline, "--json", status=status)
+        )
         assert json.loads(json.dumps(result.to_json())) == said
         assert plain(result.to_frame().to_dict("records")) == said["findings"]
     assert result.summary()[1][1][0] == "regression"
-    typed("report", "sweep", "--out", "typed.html")
+    printed("report", "sweep", "--out", "typed.html")
     capsys.readouterr()
     written = report("sweep", "called.html")
     assert Path("called.html").read_bytes() == Path("typed.html").read_bytes()
@@ -123,18 +118,18 @@ def test_check_and_report_say_what_the_commands_say(sweep: Path, capsys) -> None
         (lambda: lsn_eval.load_model("no/such/model"), "cannot be loaded"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_used_is_one_message(sweep: Path, call, said: str) -> None:
+def test_what_cannot_be_used_is_one_message(sweep, call, said):
     with pytest.raises(LsnError, match=said):
         call()
 
 
-def test_what_must_be_known_of_a_figure_is_a_warning(sweep: Path) -> None:
+def test_what_must_be_known_of_a_figure_is_a_warning(sweep):
     with pytest.warns(PlotWarning, match="intervals of 12 documents are too short"):
         plot("heatmap", sweep)
 
 
 @pytest.mark.slow
-def test_the_examples_of_the_page_work(tmp_path: Path, small_lm_eval: Path) -> None:
+def test_the_examples_of_the_page_work(tmp_path, small_lm_eval):
     (tmp_path / "german.txt").write_bytes((ROOT / "examples" / "texts" / "de.txt").read_bytes())
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(BLOCKS)], check=False, capture_output=True, text=True,

@@ -19,11 +19,11 @@ from lsn_eval.storage import shipped
 
 MODELS = "lm_eval.models"
 TARGET = "lsn_eval.harness.lsn_hf:LsnHF"
-LSN_HF = plugin.Component(MODELS, "lsn_hf", TARGET)
+LSN_HF = metadata.EntryPoint("lsn_hf", TARGET, MODELS)
 
 
 @pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch) -> Registry[Any]:
+def models(monkeypatch):
     """A model registry of its own, in which lm_eval's `hf` is already."""
     registry: Registry[Any] = Registry("model")
     registry.register("hf", target="lm_eval.models.huggingface:HFLM")
@@ -31,7 +31,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Registry[Any]:
     return registry
 
 
-def test_registers_lazily_and_once(models: Registry[Any]) -> None:
+def test_registers_lazily_and_once(models):
     plugin.attach(MODELS)
     plugin.attach(MODELS)
     assert dict(models.items()) == {"hf": "lm_eval.models.huggingface:HFLM", "lsn_hf": TARGET}
@@ -46,18 +46,14 @@ def test_registers_lazily_and_once(models: Registry[Any]) -> None:
     ],
     ids=["string", "entry point", "our class once loaded"],
 )
-def test_leaves_what_is_ours_already(
-    models: Registry[Any], present: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_leaves_what_is_ours_already(models, present, caplog):
     models.register("lsn_hf", target=present)
     plugin.attach(MODELS)
     assert dict(models.items())["lsn_hf"] is present
     assert caplog.records == []
 
 
-def test_somebody_elses_model_of_our_name_stays_and_is_reported(
-    models: Registry[Any], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_somebody_elses_model_of_our_name_stays_and_is_reported(models, caplog):
     models.register("lsn_hf", target="other.package:Model")
     with caplog.at_level(logging.WARNING):
         plugin.attach(MODELS)
@@ -65,7 +61,7 @@ def test_somebody_elses_model_of_our_name_stays_and_is_reported(
     assert "other.package:Model" in caplog.text
 
 
-def test_metrics_register_by_importing_their_module(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics_register_by_importing_their_module(monkeypatch):
     """A lazy entry would lose the metric's direction and its aggregation."""
     metrics: Registry[Any] = Registry("metric")
     monkeypatch.setattr(registries, "metric_registry", metrics)
@@ -79,7 +75,7 @@ def test_metrics_register_by_importing_their_module(monkeypatch: pytest.MonkeyPa
         return ModuleType(name)
 
     monkeypatch.setattr(plugin.importlib, "import_module", import_module)
-    component = plugin.Component("lm_eval.metrics", "lsn_metric", "lsn_fake_metrics:metric")
+    component = metadata.EntryPoint("lsn_metric", "lsn_fake_metrics:metric", "lm_eval.metrics")
     monkeypatch.setattr(plugin, "COMPONENTS", (LSN_HF, component))
     assert plugin.hosts() == (MODELS, "lm_eval.api.metrics", plugin.TASK_HOST)
     plugin.attach("lm_eval.api.metrics")
@@ -87,7 +83,7 @@ def test_metrics_register_by_importing_their_module(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("group", plugin.HOSTS)
-def test_host_table_names_real_modules_and_registries(group: str) -> None:
+def test_host_table_names_real_modules_and_registries(group):
     host = plugin.HOSTS[group]
     assert isinstance(getattr(registries, host.registry), Registry)
     __import__(host.module)
@@ -97,7 +93,7 @@ def test_host_table_names_real_modules_and_registries(group: str) -> None:
 
 
 @pytest.fixture
-def index(monkeypatch: pytest.MonkeyPatch) -> Any:
+def index(monkeypatch):
     """lm_eval's task index module with `build` recording the folders it is given."""
 
     class TaskIndex:
@@ -112,7 +108,7 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Any:
     return fake
 
 
-def test_tasks_come_between_lm_evals_and_the_users(index: Any) -> None:
+def test_tasks_come_between_lm_evals_and_the_users(index):
     plugin.attach(plugin.TASK_HOST)
     once = index.TaskIndex.build
     plugin.attach(plugin.TASK_HOST)
@@ -125,44 +121,17 @@ def test_tasks_come_between_lm_evals_and_the_users(index: Any) -> None:
     assert index.TaskIndex.build([defaults, ours]) == [defaults, ours], "and come once"
 
 
-def test_missing_task_index_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_task_index_is_not_silent(monkeypatch):
     monkeypatch.setattr(plugin, "_TASK_INDEX", "lm_eval.tasks.moved_elsewhere")
     with pytest.raises(ModuleNotFoundError, match="moved_elsewhere"):
         plugin.attach(plugin.TASK_HOST)
-
-
-def test_real_task_manager_takes_the_seam(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """lm_eval's own classes, with three small folders in place of lm_eval's, ours and a user's."""
-    import lm_eval.tasks._index as real
-    import lm_eval.tasks.manager as manager
-
-    config = "task: {}\ndataset_path: json\noutput_type: loglikelihood_rolling\n"
-    for folder, tasks in {"defaults": "abd", "ours": "bc", "users": "c"}.items():
-        (tmp_path / folder).mkdir()
-        for task in tasks:
-            (tmp_path / folder / f"{task}.yaml").write_text(config.format(task))
-    build = getattr(real.TaskIndex.build, "__wrapped__", real.TaskIndex.build)
-    monkeypatch.setattr(real.TaskIndex, "build", staticmethod(build))
-    monkeypatch.setattr(real, "__file__", str(tmp_path / "defaults" / "_index.py"))
-    monkeypatch.setattr(manager, "__file__", str(tmp_path / "defaults" / "manager.py"))
-    monkeypatch.setattr(shipped, "tasks_dir", lambda: tmp_path / "ours")
-    plugin.attach(plugin.TASK_HOST)
-
-    found = manager.TaskManager(include_path=str(tmp_path / "users"))
-    folders = {name: entry.yaml_path.parent.name for name, entry in found.task_index.items()}
-    assert folders == {"a": "defaults", "b": "ours", "c": "users", "d": "defaults"}
-    assert manager.TaskManager().all_tasks == ["a", "b", "c", "d"]
-    alone = manager.TaskManager(include_path=str(tmp_path / "users"), include_defaults=False)
-    assert alone.all_tasks == ["c"]
 
 
 # --- errors under lm_eval's own command -----------------------------------------------------------
 
 
 @pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch, models: Registry[Any]) -> list[str]:
+def hook(monkeypatch, models):
     """The types of errors that reach the interpreter's own hook."""
     passed_on: list[str] = []
     monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: passed_on.append(str(error)))
@@ -171,13 +140,11 @@ def hook(monkeypatch: pytest.MonkeyPatch, models: Registry[Any]) -> list[str]:
     return passed_on
 
 
-def raised(error: Exception) -> None:
+def raised(error):
     sys.excepthook(type(error), error, None)
 
 
-def test_user_error_is_one_message_and_a_traceback_can_be_asked_for(
-    hook: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_user_error_is_one_message_and_a_traceback_can_be_asked_for(hook, capsys, monkeypatch):
     plugin.attach(MODELS)
     raised(LsnError("xx is no language"))
     raised(KeyError("bug"))
@@ -188,7 +155,7 @@ def test_user_error_is_one_message_and_a_traceback_can_be_asked_for(
     assert hook == ["'bug'", "xx is no language"]
 
 
-def test_other_programs_keep_their_hook(hook: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_programs_keep_their_hook(hook, monkeypatch):
     before = sys.excepthook
     monkeypatch.setattr(sys, "argv", ["train.py"])
     plugin.attach(MODELS)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from builders.architectures import tiny_model
 from builders.masks import hooks_of, tiny_mask
-from builders.sweeps import sweep_settings, written
+from builders.sweeps import breaking, sweep_settings, written
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
 from lm_eval.models.huggingface import HFLM
@@ -27,7 +27,6 @@ from lsn_eval.interventions.intervention import Intervention
 from lsn_eval.interventions.stacked import StackedIntervention, StackedWriter
 from lsn_eval.interventions.writers import Writer
 from lsn_eval.models.hookpoints import resolve
-from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.running import run_sweep
 from lsn_eval.sweeping.settings import SweepSettings
 
@@ -574,23 +573,15 @@ def alone(tasks, tmp_path_factory) -> dict:
     [(RuntimeError("the disk is full"), CONDITIONS[2:4]), (KeyboardInterrupt(), ())],
 )
 @pytest.mark.slow
-def test_answers_ahead_are_not_results(tasks, tmp_path, monkeypatch, error, finished, alone):
-    evaluate = Evaluation.evaluate
-
-    def stops_at_german(self, condition, folder, **given):
-        done = evaluate(self, condition, folder, **given)
-        if str(condition) == "de:zero":
-            raise error
-        return done
-
-    monkeypatch.setattr(Evaluation, "evaluate", stops_at_german)
+def test_answers_ahead_are_not_results(tasks, tmp_path, error, finished, alone):
     chosen = settings(tasks, tasks=("stack_greedy",), conditions=CONDITIONS[:4])
+    stops = isinstance(error, KeyboardInterrupt)
     with (
-        pytest.raises(KeyboardInterrupt) if isinstance(error, KeyboardInterrupt) else nullcontext()
+        pytest.raises(KeyboardInterrupt) if stops else nullcontext(),
+        breaking(error, "de:zero", finished=True),
     ):
         outcome = run_sweep(chosen, tmp_path / "out", progress=False)
         assert outcome.failed == {"de:zero": "the disk is full"}
     assert set(written(tmp_path / "out")) == {"none", *finished}
-    monkeypatch.setattr(Evaluation, "evaluate", evaluate)
     assert not run_sweep(chosen, tmp_path / "out", progress=False).failed
     assert written(tmp_path / "out") == alone

@@ -17,17 +17,20 @@ TASK = "dataset_path: json\noutput_type: loglikelihood_rolling\n"
 
 
 @pytest.fixture
-def parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def parsed(tmp_path, monkeypatch):
     """Names of the files that lm-eval parses; its folder, ours and a user's are small ones."""
     files = {
         "defaults/_shared": TASK,
         "defaults/one.yaml": "include: _shared\ntask: one\ndescription: Ünicode\n",
         "defaults/dated.yaml": f"{TASK}task: dated\nmetadata: {{when: 2026-01-01, 1: number}}\n",
         "defaults/broken.yaml": "task: [",
+        "defaults/last.yaml": f"{TASK}task: rival\n",
+        "ours/first.yaml": f"{TASK}task: rival\n",
         "ours/two.yaml": f"{TASK}task: two\ntag: pair\n",
         "ours/three.yaml": f"{TASK}task: three\ntag: pair\n",
         "ours/group.yaml": "group: both\ntask: [two, three]\n",
         "users/mixed.yaml": "group: mixed\ntask: [one, two]\n",
+        "users/own.yaml": f"{TASK}task: three\n",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -51,15 +54,25 @@ def parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def index() -> dict[str, Any]:
+def index():
     return dict(manager.TaskManager().task_index)
 
 
-OURS = {"two.yaml", "three.yaml", "group.yaml"}
-DEFAULTS = {"one.yaml", "dated.yaml", "broken.yaml"}
+OURS = {"two.yaml", "three.yaml", "group.yaml", "first.yaml"}
+DEFAULTS = {"one.yaml", "dated.yaml", "broken.yaml", "last.yaml"}
 
 
-def test_files_that_have_not_changed_are_parsed_once(parsed: list[str]) -> None:
+def test_ours_come_after_lm_evals_and_before_the_users(parsed, tmp_path):
+    users = str(tmp_path / "users")
+    found = manager.TaskManager(include_path=users).task_index
+    places = {name: found[name].yaml_path.parent.name for name in ("one", "rival", "three")}
+    assert places == {"one": "defaults", "rival": "ours", "three": "users"}
+    assert {"rival", "three"} <= set(manager.TaskManager().all_tasks)
+    alone = manager.TaskManager(include_path=users, include_defaults=False)
+    assert alone.all_tasks == ["mixed", "three"], "ours stay out without lm_eval's own"
+
+
+def test_files_that_have_not_changed_are_parsed_once(parsed):
     first = index()
     assert set(parsed) == DEFAULTS | OURS
     parsed.clear()
@@ -73,9 +86,7 @@ def test_files_that_have_not_changed_are_parsed_once(parsed: list[str]) -> None:
 
 
 @pytest.mark.parametrize("change", ["include", "new", "time", "damage", "other", "off", "gone"])
-def test_what_has_changed_is_parsed_again(
-    parsed: list[str], change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_has_changed_is_parsed_again(parsed, change, tmp_path, monkeypatch):
     before = index()
     (kept,) = (tmp_path / "cache" / "lsn_eval").iterdir()
     parsed.clear()
@@ -100,9 +111,7 @@ def test_what_has_changed_is_parsed_again(
     assert now["one"].cfg["dataset_path"] == ("csv" if change == "include" else "json")
 
 
-def test_a_home_that_cannot_be_written_to_costs_time_alone(
-    parsed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_home_that_cannot_be_written_to_costs_time_alone(parsed, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert index() == index()
@@ -123,8 +132,8 @@ def test_a_home_that_cannot_be_written_to_costs_time_alone(
     ],
 )
 def test_lm_evals_folder_is_left_out_if_nothing_of_it_was_asked_for(
-    parsed: list[str], asked: list[Any], without: bool, tmp_path: Path
-) -> None:
+    parsed, asked, without, tmp_path
+):
     with plugin.asked_for(asked):
         found = manager.TaskManager(include_path=str(tmp_path / "users")).task_index
     assert ("one" not in found) is without

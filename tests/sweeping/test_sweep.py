@@ -16,12 +16,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 from builders.architectures import tiny_model
+from builders.commands import printed
 from builders.masks import tiny_mask
-from builders.sweeps import command, sweep_settings, written
+from builders.sweeps import breaking, command, sweep_settings, written
 from lm_eval.api.instance import Instance
-from typer.testing import CliRunner
 
-from lsn_eval.cli import app
 from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
 from lsn_eval.identification.random import random_mask
@@ -278,25 +277,16 @@ def test_files_in_its_folder_that_are_not_what_they_should_be(file, content, mes
 
 
 @pytest.mark.slow
-def test_a_failed_condition_is_recorded_and_the_rest_goes_on(tmp_path, monkeypatch):
-    evaluate = Evaluation.evaluate
-
-    def fails_for_german(self, condition, folder, **given):
-        (folder / "half").write_text("")
-        if str(condition) == "de:zero":
-            raise RuntimeError("out of memory")
-        return evaluate(self, condition, folder, **given)
-
+def test_a_failed_condition_is_recorded_and_the_rest_goes_on(tmp_path):
     arguments = ("--out", tmp_path, "--conditions", "none,de:zero,ru:zero")
-    monkeypatch.setattr(Evaluation, "evaluate", fails_for_german)
-    done = command(*arguments)
+    with breaking(RuntimeError("out of memory"), "de:zero"):
+        done = command(*arguments)
     assert done.exit_code == 1
     assert "1 failed" in done.stdout
     assert "out of memory" in done.stdout
     record = json.loads((tmp_path / "de_zero" / "failed.json").read_text("utf-8"))
     assert record == {"condition": "de:zero", "error": "RuntimeError", "reason": "out of memory"}
     assert names(tmp_path) == ["de_zero", "none", "ru_zero", "sweep.json"]
-    monkeypatch.setattr(Evaluation, "evaluate", evaluate)
     done = command(*arguments)
     assert done.exit_code == 0, done.output
     assert done.stdout.count("finished before") == 2
@@ -304,16 +294,9 @@ def test_a_failed_condition_is_recorded_and_the_rest_goes_on(tmp_path, monkeypat
 
 
 @pytest.mark.slow
-def test_an_interrupt_leaves_what_is_finished(tmp_path, monkeypatch):
-    evaluate = Evaluation.evaluate
-
-    def interrupted(self, condition, folder, **given):
-        evaluate(self, condition, folder, **given)
-        if condition.terms:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Evaluation, "evaluate", interrupted)
-    done = command("--out", tmp_path, "--conditions", "none,de:zero")
+def test_an_interrupt_leaves_what_is_finished(tmp_path):
+    with breaking(KeyboardInterrupt(), "de:zero", finished=True):
+        done = command("--out", tmp_path, "--conditions", "none,de:zero")
     assert done.exit_code == 130
     assert f"finished conditions are in {tmp_path}" in done.stderr
     assert names(tmp_path) == ["none", "sweep.json"]
@@ -336,18 +319,19 @@ def test_a_second_sweep_is_refused_and_harms_nothing(tmp_path):
 
 @pytest.mark.slow
 def test_after_a_sudden_end_a_sweep_goes_on(tmp_path, small_lm_eval):
-    killed = (
-        "import os, sys; from pathlib import Path\n"
-        "from lsn_eval.sweeping.evaluation import Evaluation\n"
-        "from lsn_eval.sweeping.settings import SweepSettings\n"
-        "from lsn_eval.sweeping.running import run_sweep\n"
-        "evaluate = Evaluation.evaluate\n"
-        "def end(self, condition, folder, **given):\n"
-        "    evaluate(self, condition, folder, **given)\n"
-        "    if condition.terms: os.kill(os.getpid(), 9)\n"
-        "Evaluation.evaluate = end\n"
-        f"run_sweep({settings(conditions=CONDITIONS)!r}, Path(sys.argv[1]), progress=False)\n"
-    )
+    killed = f"""
+import os, sys
+from pathlib import Path
+from lsn_eval.sweeping.evaluation import Evaluation
+from lsn_eval.sweeping.running import run_sweep
+from lsn_eval.sweeping.settings import SweepSettings
+evaluate = Evaluation.evaluate
+def end(self, condition, folder, **given):
+    evaluate(self, condition, folder, **given)
+    if condition.terms: os.kill(os.getpid(), 9)
+Evaluation.evaluate = end
+run_sweep({settings(conditions=CONDITIONS)!r}, Path(sys.argv[1]), progress=False)
+"""
     environment = {**os.environ, "PYTHONPATH": str(small_lm_eval)}
     done = subprocess.run(
         [sys.executable, "-c", killed, tmp_path], env=environment, capture_output=True, check=False
@@ -362,17 +346,11 @@ def test_after_a_sudden_end_a_sweep_goes_on(tmp_path, small_lm_eval):
 
 
 @pytest.mark.slow
-def test_a_first_try_that_finished_nothing_does_not_bind(tmp_path, monkeypatch):
-    evaluate = Evaluation.evaluate
-
-    def fails(self, condition, folder, **given):
-        raise RuntimeError("out of memory")
-
-    monkeypatch.setattr(Evaluation, "evaluate", fails)
+def test_a_first_try_that_finished_nothing_does_not_bind(tmp_path):
     first = settings(conditions=("none", "ru:zero"), batch_size="64")
-    assert len(run_sweep(first, tmp_path, progress=False).failed) == 2
+    with breaking(RuntimeError("out of memory"), "none", "ru:zero"):
+        assert len(run_sweep(first, tmp_path, progress=False).failed) == 2
     assert names(tmp_path) == ["none", "ru_zero", "sweep.json"]
-    monkeypatch.setattr(Evaluation, "evaluate", evaluate)
     assert not run_sweep(settings(conditions=CONDITIONS), tmp_path, progress=False).failed
     kept = json.loads((tmp_path / "sweep.json").read_text("utf-8"))["arguments"]
     assert kept["batch_size"] == "4"
@@ -402,17 +380,16 @@ def test_a_finished_condition_is_never_replaced(tmp_path):
     assert theirs.read_text() == "theirs"
 
 
+WITHOUT_TASK = {"conditions": ("none",), "tasks": ("no_such_task",)}, "no_such_task"
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"conditions": ("none", "xx:zero")}, "'xx'.*is not in the mask"),
         ({"conditions": ("de:nothing",)}, "de:nothing"),
         ({"conditions": ("de:0", "de:zero")}, "de:zero is named twice"),
-        pytest.param(
-            {"conditions": ("none",), "tasks": ("no_such_task",)},
-            "no_such_task",
-            marks=pytest.mark.slow,
-        ),
+        pytest.param(*WITHOUT_TASK, marks=pytest.mark.slow),
         ({"conditions": ("none",), "tasks": ()}, "tasks is missing"),
         ({"conditions": ("none",), "each": "zero"}, "both were given"),
         ({}, "neither was given"),
@@ -451,9 +428,8 @@ def test_a_file_of_settings_and_the_command_line_over_it(tmp_path):
     assert (read.limit, read.batch_size, read.seed) == (2.0, "4", (3,))
     assert read.conditions == ("none", "de:zero")
     assert read.model_args == {"add_bos_token": False}
-    arguments = ["sweep", "--file", file, "--limit", 1, "--conditions", "ru:zero", "--out"]
-    done = CliRunner().invoke(app, [*map(str, arguments), str(tmp_path / "out")])
-    assert done.exit_code == 0, done.output
+    typed = ("--limit", 1, "--conditions", "ru:zero", "--out", tmp_path / "out")
+    printed("sweep", "--file", file, *typed)
     config = written(tmp_path / "out")["ru:zero"][0]["config"]
     assert (config["limit"], config["random_seed"], config["batch_size"]) == (1.0, 3, "4")
     for text, said in [
@@ -598,28 +574,17 @@ def test_answers_are_counted_by_kind():
         ]
 
 
-def test_help_has_an_example():
-    assert "Example:" in command("--help").stdout
-
-
 @pytest.mark.slow
 def test_a_dry_run_says_what_is_finished_and_what_is_not(tmp_path, monkeypatch):
-    arguments = (
-        "--out",
-        tmp_path / "out",
-        "--conditions",
-        "none,de:zero,ru:zero",
-        "--batch-size",
-        4,
-    )
+    conditions = ("--conditions", "none,de:zero,ru:zero", "--batch-size", 4)
+    arguments = ("--out", tmp_path / "out", *conditions)
     with monkeypatch.context() as patch:
         patch.setattr(Evaluation, "load", never)
         said = json.loads(command(*arguments, "--dry-run", "--json").stdout)
         assert not list(tmp_path.iterdir())
         assert said["to_run"] == ["none", "de:zero", "ru:zero"]
-        assert said["tasks"] == {
-            "lsn_demo_ppl_de": {"language": "de", "documents": 2, "requests": 2}
-        }
+        task = {"language": "de", "documents": 2, "requests": 2}
+        assert said["tasks"] == {"lsn_demo_ppl_de": task}
         assert (said["finished"], said["requests"], said["seconds"]) == ({}, 6, None)
     run_sweep(settings(conditions=("de:zero",)), tmp_path / "out", progress=False)
     [results] = finished_before(tmp_path)

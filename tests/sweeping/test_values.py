@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from builders.commands import invoke
 from builders.sweeps import command, sweep_settings
-from typer.testing import CliRunner
 
-from lsn_eval.cli import app
 from lsn_eval.sweeping.evaluation import Evaluation, check_device
 from lsn_eval.sweeping.settings import SweepError
 
@@ -46,12 +45,8 @@ def test_values_in_python_and_from_a_file():
     for given in ({"batch_size": "auto"}, {"batch_size": "auto:4"}, {"limit": 0.5}, {"dtype": "auto"},
                   {"device": "cuda:1"}, {"gen_kwargs": {"seed": 1}}):  # fmt: skip
         sweep_settings(each="zero", **given)
-    for name, value in (
-        ("max_batch_size", 0),
-        ("num_fewshot", -1),
-        ("gen_kwargs", {1: 2}),
-        ("stack", -1),
-    ):
+    wrong = {"max_batch_size": 0, "num_fewshot": -1, "gen_kwargs": {1: 2}, "stack": -1}
+    for name, value in wrong.items():
         with pytest.raises(SweepError, match=f"{name} is .* was expected"):
             sweep_settings(each="zero", **{name: value})
 
@@ -75,12 +70,7 @@ def test_devices_that_are_not_there(monkeypatch):
 def test_a_file_where_the_folder_should_be(demo, out, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "afile").write_text("kept")
-    arguments = ("--out", out)
-    done = (
-        CliRunner().invoke(app, ["demo", *arguments])
-        if demo
-        else command("--each", "zero", *arguments)
-    )
+    done = invoke("demo", "--out", out) if demo else command("--each", "zero", "--out", out)
     assert done.exit_code == 2, done.exception
     assert "afile is a file; a folder" in done.stderr
     assert "Errno" not in done.stderr
