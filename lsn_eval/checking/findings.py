@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from lsn_eval.wording.numbers import exact
+from lsn_eval.wording.numbers import exact, finite
 from lsn_eval.wording.shown import Shown
 
 if TYPE_CHECKING:
@@ -61,11 +60,7 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         """In plain types; a number that is not finite is null."""
-        plain = {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in asdict(self).items()
-        }
-        return {**plain, "verdict": str(self.verdict), "failing": self.failing}
+        return {**finite(asdict(self)), "verdict": str(self.verdict), "failing": self.failing}
 
 
 QUIET = (Verdict.OK, Verdict.GATE_MET)

@@ -102,7 +102,7 @@ def sweep(
     if dry_run:
         from lsn_eval.sweeping.estimate import estimate_sweep
 
-        estimated = estimate_sweep(settings, out).to_json()
+        estimated = estimate_sweep(settings, out)
         print(json.dumps(estimated, indent=2) if as_json else _as_text(estimated))
         return
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,61 +20,34 @@ COUNTED_DOCUMENTS = 100
 """Of a task, whose requests are built to be counted; those of the rest are taken to be as many."""
 
 
-@dataclass(frozen=True)
-class TaskEstimate:
-    """One task under one condition."""
-
-    language: str | None
-    documents: int
-    requests: int
-    """Exact up to `COUNTED_DOCUMENTS` documents."""
-
-
-@dataclass(frozen=True)
-class SweepEstimate:
-    """What would be run."""
-
-    finished: Mapping[str, Path]
-    """Results files of conditions that are finished."""
-    to_run: tuple[str, ...]
-    """Conditions, in their order."""
-    tasks: Mapping[str, TaskEstimate] = field(default_factory=dict)
-    """By name; none where nothing is to be run."""
-    seconds: float | None = None
-    """Going by the finished conditions; None without any."""
-
-    @property
-    def requests(self) -> int:
-        """Of all conditions to be run."""
-        return len(self.to_run) * sum(task.requests for task in self.tasks.values())
-
-    def to_json(self) -> dict[str, Any]:
-        """In plain types."""
-        finished = {name: str(path) for name, path in self.finished.items()}
-        return {**asdict(self), "finished": finished, "requests": self.requests}
-
-
-def estimate_sweep(settings: SweepSettings, out: Path) -> SweepEstimate:
+def estimate_sweep(settings: SweepSettings, out: Path) -> dict[str, Any]:
     """What `run_sweep` would do; nothing is written, and no weights are loaded.
+
+    Returns:
+        In plain types: `finished`, results files by condition; `to_run`, conditions in their order;
+        `tasks` by name, each with its `language`, `documents` and `requests` under one condition
+        (exact up to `COUNTED_DOCUMENTS` documents), none where nothing is to be run; `seconds`,
+        going by the finished conditions, None without any; `requests` of all that is to be run.
 
     Raises:
         LsnError: conditions, mask, model, tasks or `out` do not fit.
     """
     with quiet():
         mask, _, outcome, to_do = started(settings, out)
-        if not to_do:
-            return SweepEstimate(outcome.finished, ())
-        evaluation = Evaluation(settings, out)
-        if any(condition.terms for condition in to_do):
-            check_fit(settings, mask)
-        tasks = _tasks(evaluation)
+        tasks = {}
+        if to_do:
+            evaluation = Evaluation(settings, out)
+            if any(condition.terms for condition in to_do):
+                check_fit(settings, mask)
+            tasks = _tasks(evaluation)
     took = [taken for path in outcome.finished.values() if (taken := _seconds(path)) is not None]
-    return SweepEstimate(
-        finished=outcome.finished,
-        to_run=tuple(map(str, to_do)),
-        tasks=tasks,
-        seconds=fmean(took) * len(to_do) if took else None,
-    )
+    return {
+        "finished": {condition: str(path) for condition, path in outcome.finished.items()},
+        "to_run": list(map(str, to_do)),
+        "tasks": tasks,
+        "seconds": fmean(took) * len(to_do) if took and to_do else None,
+        "requests": len(to_do) * sum(task["requests"] for task in tasks.values()),
+    }
 
 
 def check_fit(settings: SweepSettings, mask: NeuronMask) -> None:
@@ -91,7 +62,7 @@ def check_fit(settings: SweepSettings, mask: NeuronMask) -> None:
     mask.check_model(resolve(empty_model(settings.model, **arguments)))
 
 
-def _tasks(evaluation: Evaluation) -> dict[str, TaskEstimate]:
+def _tasks(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
     from lm_eval.evaluator_utils import get_sample_size
 
     sizes = {}
@@ -102,11 +73,11 @@ def _tasks(evaluation: Evaluation) -> dict[str, TaskEstimate]:
         counted = min(documents, COUNTED_DOCUMENTS)
         task.build_all_requests(limit=counted, rank=0, world_size=1)
         requests = sum(instance.repeats or 1 for instance in task.instances)
-        sizes[name] = TaskEstimate(
-            language_of(name, task.dump_config()),
-            documents,
-            round(requests * documents / max(1, counted)),
-        )
+        sizes[name] = {
+            "language": language_of(name, task.dump_config()),
+            "documents": documents,
+            "requests": round(requests * documents / max(1, counted)),
+        }
     return sizes
 
 

@@ -56,6 +56,7 @@ class Evaluation:
                 self._manager = self.configuration.process_tasks(self.configuration.metadata)
         except ValueError as error:
             raise SweepError(f"{error}; 'lm_eval ls tasks' lists those there are") from error
+        self._seeds: Sequence[int | None] = self.configuration.seed or [None] * 4
         self._model: Any = None
         self._tasks: dict[tuple[str, ...], tuple[Any, Callable[[], None]]] = {}
 
@@ -74,40 +75,35 @@ class Evaluation:
         Raises:
             LsnError: one of them cannot be loaded.
         """
-        with _as_sweep_error("model and tasks"):
-            return self._load(on_answer)
-
-    def _load(self, on_answer: AnswerListener) -> SweepInputs:
         from lm_eval.api.registry import get_model
 
-        self._seed()
         names = ("batch_size", "max_batch_size", "device")
-        model = get_model(MODEL).create_from_arg_obj(
-            {**self.configuration.model_args, **self._objects},
-            {name: getattr(self.configuration, name) for name in names},
-        )
-        self._counter = AnswerCounter(
-            lambda kind, done, totals: on_answer(kind, done, totals, model.stacked.rows_ahead)
-        )
-        model.set_cache_hook(self._counter)
-        self._model = model
-        self._restore_with_model = _random_states()
-        loaded, _ = self._loaded(self.configuration.tasks)
-        tasks = self._copied(loaded, self.configuration.tasks)
-        fewshot = self.configuration.num_fewshot or 0
-        return SweepInputs.of(tasks, self._manager.task_index, fewshot)
+        with _as_sweep_error("model and tasks"):
+            self._seed()
+            model = get_model(MODEL).create_from_arg_obj(
+                {**self.configuration.model_args, **self._objects},
+                {name: getattr(self.configuration, name) for name in names},
+            )
+            self._counter = AnswerCounter(
+                lambda kind, done, totals: on_answer(kind, done, totals, model.stacked.rows_ahead)
+            )
+            model.set_cache_hook(self._counter)
+            self._model = model
+            self._restore_with_model = _random_states()
+            loaded, _ = self._loaded(self.configuration.tasks)
+            tasks = self._copied(loaded, self.configuration.tasks)
+            fewshot = self.configuration.num_fewshot or 0
+            return SweepInputs.of(tasks, self._manager.task_index, fewshot)
 
     def _seed(self) -> None:
         import numpy as np
         from lm_eval.utils import set_torch_seed
 
-        seeds = self._seeds()[:3]
-        for seed, plant in zip(seeds, (random.seed, np.random.seed, set_torch_seed), strict=True):
+        plants: tuple[Callable[[Any], object], ...]
+        plants = (random.seed, np.random.seed, set_torch_seed)
+        for seed, plant in zip(self._seeds, plants, strict=False):  # few-shot has one, too
             if seed is not None:
                 plant(seed)
-
-    def _seeds(self) -> Sequence[int | None]:
-        return self.configuration.seed or [None] * 4
 
     def _loaded(self, tasks: Sequence[Any]) -> tuple[Any, Callable[[], None]]:
         """The tasks as they were when loaded, and what restores the random numbers of then."""
@@ -175,7 +171,7 @@ class Evaluation:
                 ),
                 log_samples=True,
                 evaluation_tracker=tracker,
-                **dict(zip(seeds, self._seeds(), strict=True)),
+                **dict(zip(seeds, self._seeds, strict=True)),
                 **{name: getattr(configuration, name) for name in _HANDED_ON},
             )
         # Handed a loaded model, lm-eval writes its class.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 from lsn_eval.comparing import Comparison, Panel
 from lsn_eval.comparing.tidy import tidy
+from lsn_eval.wording.numbers import finite
 
 _FORMULA = frozenset("=+-@\t\r")
 """What a spreadsheet takes a cell for that begins so."""
@@ -59,15 +59,4 @@ def _panel(panel: Panel) -> dict[str, Any]:
 
 
 def _dumped(value: Any, indent: int | None = 2) -> str:
-    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return value
+    return json.dumps(finite(value), indent=indent, ensure_ascii=False, allow_nan=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 
 def plain(number: float | None) -> str:
@@ -60,3 +61,14 @@ def interval(ends: tuple[float, float] | None, write: Callable[[float], str]) ->
 def span(numbers: Sequence[float], write: Callable[[float], str]) -> str:
     """`smallest to largest`."""
     return f"{write(min(numbers))} to {write(max(numbers))}" if numbers else ""
+
+
+def finite(value: Any) -> Any:
+    """A document of JSON types as JSON can hold it: a number that is not finite is None."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(entry) for entry in value]
+    return value

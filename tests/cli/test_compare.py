@@ -26,7 +26,9 @@ from lsn_eval.results import read_results
 from lsn_eval.tables.formats import FORMATS
 
 LM_EVAL = Path(sys.executable).with_name("lm_eval")
-MODEL = Path(__file__).resolve().parents[2] / "lsn_eval" / "data" / "demo_model"
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = ROOT / "lsn_eval" / "data" / "demo_model"
+PAGE = (ROOT / "docs" / "compare.md").read_text("utf-8")
 QUICK = ("--resamples", "200", "--permutations", "199")
 
 
@@ -347,26 +349,21 @@ def test_the_command_starts_without_torch_and_without_sacrebleu(sweep):
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-
-
 @pytest.mark.slow
 def test_the_commands_of_the_docs_work(tmp_path, monkeypatch):
     write_sweep(tmp_path / "sweep", metric="byte_perplexity")
     monkeypatch.chdir(tmp_path)
-    text = (DOCS / "compare.md").read_text("utf-8")
-    lines = re.findall(r"^lsn-eval compare (.+)$", text, re.MULTILINE)
+    lines = re.findall(r"^lsn-eval compare (.+)$", PAGE, re.MULTILINE)
     assert len(lines) >= 5
     for line in lines:
         run(*line.split(), *QUICK)
-    code = text.partition("```python\n")[2].partition("```")[0]
+    code = PAGE.partition("```python\n")[2].partition("```")[0]
     exec(code, {})
     assert (tmp_path / "board.md").read_text().startswith("**byte\\_perplexity of ppl")
 
 
 def test_the_coverage_in_the_docs_is_the_one_that_was_measured():
-    figures = json.loads((DOCS.parent / "benchmarks" / "interval_coverage.json").read_text())
-    lines = (DOCS / "compare.md").read_text("utf-8").splitlines()
+    figures = json.loads((ROOT / "benchmarks" / "interval_coverage.json").read_text())
     for documents, shares in figures["coverage"].items():
         row = " | ".join([documents, *(f"{100 * share:.1f} %" for share in shares.values())])
-        assert f"| {row} |" in lines
+        assert f"| {row} |" in PAGE.splitlines()

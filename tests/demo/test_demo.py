@@ -84,15 +84,6 @@ def test_the_matrix_in_the_docs_is_what_the_demo_prints(demo):
     assert verdict.panel.change("de:zero", "de").row.signature.split("|condition")[0] in shown
 
 
-def test_results_that_are_no_demo_are_left_alone(tmp_path):
-    results = tmp_path / "results" / "zh_zero"
-    results.mkdir(parents=True)
-    (results / "results_of_mine.json").write_text("{}")
-    with pytest.raises(LsnError, match="no sweep wrote"):
-        run_demo(tmp_path, controls=1)
-    assert (results / "results_of_mine.json").read_text() == "{}"
-
-
 OWN = {"model_args": {"pretrained": "lsn_demo", "mask": "demo/planted"}, "tasks": ["lsn_demo"]}
 
 
@@ -103,16 +94,18 @@ OWN = {"model_args": {"pretrained": "lsn_demo", "mask": "demo/planted"}, "tasks"
         {"model_args": {"pretrained": "other", "mask": "demo/planted"}},
         {"model_args": {"pretrained": "lsn_demo", "mask": "other"}},
         {"model_args": None},
+        None,
     ],
 )
-def test_another_sweep_is_left_alone(other, tmp_path):
-    place = tmp_path / "results" / "zh_zero"
-    place.mkdir(parents=True)
-    (place / "results_of_mine.json").write_text("{}")
-    (tmp_path / "results" / "sweep.json").write_text(json.dumps({"arguments": {**OWN, **other}}))
+def test_another_sweep_and_results_of_none_are_left_alone(other, tmp_path):
+    results = tmp_path / "results"
+    (results / "zh_zero").mkdir(parents=True)
+    (results / "zh_zero" / "results_of_mine.json").write_text("{}")
+    if other is not None:
+        (results / "sweep.json").write_text(json.dumps({"arguments": {**OWN, **other}}))
     before = sorted(tmp_path.rglob("*"))
     said = refused("demo", "--out", tmp_path)
-    assert "holds another sweep" in said
+    assert ("no sweep wrote" if other is None else "holds another sweep") in said
     assert "give another --out" in said
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 import re
@@ -25,12 +24,12 @@ from lsn_eval.wording.text_tables import markdown_text
 DRAWS = Draws(resamples=200, permutations=199)
 
 
-def as_csv(comparison) -> str:
-    return "".join(csv_parts(comparison))
+def csv_rows(comparison) -> list[dict[str, str]]:
+    return list(csv.DictReader("".join(csv_parts(comparison)).splitlines(keepends=True)))
 
 
-def as_json(comparison) -> str:
-    return "".join(json_parts(comparison))
+def document(comparison) -> dict:
+    return json.loads("".join(json_parts(comparison)))
 
 
 def texts(table: Table) -> dict[str, list[str]]:
@@ -190,7 +189,7 @@ def test_what_is_no_number_is_marked_in_values_and_changes(tmp_path):
     assert (shown[1], shown[3]) == ("nan!", "!")
     assert not shown[2].endswith("!")
     assert texts(change_table(comparison.panels[0], DRAWS))["de:zero"][1] == "!"
-    assert json.loads(as_json(comparison))["numbers"][4]["value"] is None
+    assert document(comparison)["numbers"][4]["value"] is None
 
 
 def test_own_table_has_the_numbers_of_the_panel(swept):
@@ -306,24 +305,20 @@ def test_a_run_without_logged_samples_joins_the_one_with_the_same_settings(tmp_p
     assert "without samples of every cell there is no interval" in table.notes
 
 
-def test_other_tokenizers_are_marked_for_means_over_tokens_alone(tmp_path):
-    for metric in ("token_perplexity", "byte_perplexity"):
-        root = tmp_path / metric
-        write_sweep(root / "a", metric=metric)
-        write_sweep(
-            root / "b", metric=metric, model="org/other", edit=lambda d: d.update(max_length=9)
-        )
-        (table,) = board(root)
-        marked = {cell.mark for row in table.rows for cell in row[4:8]}
-        assert marked == ({"doubtful"} if metric == "token_perplexity" else {""})
-        assert any(note.startswith("? ") for note in table.notes) == (metric == "token_perplexity")
-
-
-def test_other_numbers_of_tokens_in_the_same_text_are_another_tokenizer(tmp_path):
-    write_sweep(tmp_path / "a")
-    write_sweep(tmp_path / "b", model="org/other", seed=1)
+@pytest.mark.parametrize(
+    ("metric", "other", "mark"),
+    [
+        ("token_perplexity", {"edit": lambda d: d.update(max_length=9)}, "doubtful"),
+        ("byte_perplexity", {"edit": lambda d: d.update(max_length=9)}, ""),
+        ("token_perplexity", {"seed": 1}, "doubtful"),  # another number of tokens in the same text
+    ],
+)
+def test_another_tokenizer_is_marked_for_means_over_tokens_alone(tmp_path, metric, other, mark):
+    write_sweep(tmp_path / "a", metric=metric)
+    write_sweep(tmp_path / "b", metric=metric, model="org/other", **other)
     (table,) = board(tmp_path)
-    assert {cell.mark for cell in table.rows[0][4:8]} == {"doubtful"}
+    assert {cell.mark for row in table.rows for cell in row[4:8]} == {mark}
+    assert any(note.startswith("? ") for note in table.notes) == bool(mark)
 
 
 def test_models_with_other_languages_are_apart_and_without_selectivity_it_is_an_error(tmp_path):
@@ -371,15 +366,12 @@ def test_latex_escapes_what_means_something_to_it():
     assert r"{[}1] & {*} \\" in latex([table], [])
 
 
-def test_markdown_escapes_every_part_of_a_table():
+def test_markdown_and_the_terminal_escape_every_part_of_a_table():
     text = markdown([hostile_table()], [HOSTILE])
     assert text.count(markdown_text(HOSTILE)) == 5
     starts = ["**Warning:**", "**a\\_b", "| condition", "- a\\_b", "Measured with", "    a_b"]
     assert [a.startswith(b) for a, b in zip(text.split("\n\n"), starts, strict=True)] == [True] * 6
     assert [line for line in text.splitlines() if line.startswith("    ")] == ["    " + one_line(HOSTILE)]  # fmt: skip
-
-
-def test_the_terminal_gets_no_line_or_escape_of_a_name():
     text = terminal([hostile_table()], [HOSTILE])
     assert "\x1b" not in text
     assert len(text.splitlines()) == 10
@@ -401,7 +393,7 @@ def test_csv_and_json_hold_every_number_once_with_warnings(tmp_path):
     tasks = {f"ppl_{x}": {"token_perplexity": data["none", x]} for x in LANGUAGES}
     write_run(tmp_path / "c", "nl:zero", tasks, unchanged=["mlp.act/0"])
     comparison = compared(tmp_path)
-    rows = list(csv.DictReader(io.StringIO(as_csv(comparison))))
+    rows = csv_rows(comparison)
     assert len(rows) == len(comparison.to_frame()) == 3 * (10 + 1 + 1)
     keys = {(row["condition"], row["mask"], row["task"]) for row in rows}
     assert len(keys) == len(rows)
@@ -416,11 +408,11 @@ def test_csv_and_json_hold_every_number_once_with_warnings(tmp_path):
     dead = [row for row in rows if row["condition"] == "nl:zero"]
     assert all("likely no-op" in row["warnings"] and "was there" in row["warnings"] for row in dead)
     assert {row["mark"] for row in dead} == {"unchanged"}
-    document = json.loads(as_json(comparison))
-    assert document["notes"] == [*comparison.notes, *comparison.remarks]
-    assert document["test"] == {"resamples": 200, "permutations": 199, "seed": 0, "level": 0.95}
-    assert document["panels"][0]["notes"] == list(panel.notes)
-    assert document["panels"][0]["overall"]["zero"]["p"] == pytest.approx(1 / 3)
+    written = document(comparison)
+    assert written["notes"] == [*comparison.notes, *comparison.remarks]
+    assert written["test"] == {"resamples": 200, "permutations": 199, "seed": 0, "level": 0.95}
+    assert written["panels"][0]["notes"] == list(panel.notes)
+    assert written["panels"][0]["overall"]["zero"]["p"] == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize(
@@ -430,6 +422,6 @@ def test_csv_and_json_hold_every_number_once_with_warnings(tmp_path):
 def test_a_spreadsheet_runs_nothing_that_a_results_file_says(tmp_path, name, written):
     write_run(tmp_path, "none", {"t_de": {"loss": [-1.5, -2.5]}}, model=name)
     comparison = compared(tmp_path)
-    (row,) = csv.DictReader(io.StringIO(as_csv(comparison)))
+    (row,) = csv_rows(comparison)
     assert (row["model"], row["value"], row["task"]) == (written, "-2.0", "t_de")
-    assert json.loads(as_json(comparison))["numbers"][0]["model"] == name
+    assert document(comparison)["numbers"][0]["model"] == name
