@@ -25,7 +25,7 @@ from lm_eval.models.huggingface import HFLM, stop_sequences_criteria
 from lsn_eval.conditions import UNSET, Condition, Unset, plan
 from lsn_eval.errors import ConditionError, LsnError
 from lsn_eval.harness.identity import model_files, model_name, tokenizer_digest
-from lsn_eval.harness.response_cache import RECORD_KEY, table_name, use_table
+from lsn_eval.harness.response_cache import RECORD_KEY, use_table
 from lsn_eval.harness.seeded_generation import SeededGeneration
 from lsn_eval.harness.stacked_generation import StackedGeneration
 from lsn_eval.interventions.intervention import Intervention
@@ -263,7 +263,7 @@ class LsnHF(SeededGeneration, HFLM):
             "condition": str(self._condition),
             "versions": [__version__, lm_eval_version, transformers.__version__],
         }
-        use_table(self._database, table_name(identity))
+        use_table(self._database, identity)
         if RECORD_KEY in self._database:
             self._earlier = self._database[RECORD_KEY]
 

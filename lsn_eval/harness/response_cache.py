@@ -33,17 +33,13 @@ def _decode(blob: bytes) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def table_name(identity: Mapping[str, Any]) -> str:
-    """A table for everything that decides a response: model, mask, condition, versions."""
-    return f"lsn_{digest(identity)}"
-
-
-def use_table(database: Any, name: str) -> None:
-    """Point lm-eval's `SqliteDict` at table `name`, so that the harness reads and writes there.
+def use_table(database: Any, identity: Mapping[str, Any]) -> None:
+    """Point lm-eval's `SqliteDict` at the table of everything that decides a response (model, mask,
+    condition, versions), so that the harness reads and writes there.
 
     lm-eval's wrapper and its hook share this one object; there is no other way to reach it.
     """
-    database.tablename = name
+    database.tablename = name = f"lsn_{digest(identity)}"
     database.encode, database.decode = _encode, _decode
     database.conn.execute(f'CREATE TABLE IF NOT EXISTS "{name}" (key TEXT PRIMARY KEY, value BLOB)')
     database.conn.commit()

@@ -113,7 +113,7 @@ class StackedGeneration:
                 made = self._stacked(members, context, max_length, stop, attention_mask, options)
             except NotStackableError:
                 self._not_stackable.add(kind)
-            except _OUT_OF_MEMORY:
+            except torch.cuda.OutOfMemoryError:
                 self._most_rows = len(members) * context.shape[0] // 2
                 self._warn_once(
                     "memory is short for generating for %d conditions at once; going on with "
@@ -197,9 +197,6 @@ class StackedGeneration:
         if message not in self._warnings:
             self._warnings.add(message)
             logger.warning(message, *details)
-
-
-_OUT_OF_MEMORY: type[Exception] = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
 
 
 def _key(*call: Any) -> str | None:

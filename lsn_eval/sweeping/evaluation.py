@@ -20,7 +20,7 @@ from typing import Any
 
 from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
-from lsn_eval.sweeping.inputs import SweepInputs
+from lsn_eval.sweeping.inputs import Digests, task_inputs
 from lsn_eval.sweeping.progress import AnswerCounter
 from lsn_eval.sweeping.settings import MODEL, SweepError, SweepSettings
 
@@ -69,7 +69,7 @@ class Evaluation:
         with _as_sweep_error("tasks"):
             return dict(self._manager.load(list(self.configuration.tasks))["tasks"])
 
-    def load(self, on_answer: AnswerListener = lambda *answer: None) -> SweepInputs:
+    def load(self, on_answer: AnswerListener = lambda *answer: None) -> Digests:
         """Load model and tasks, in the order of lm-eval's command; returns what the tasks read.
 
         Raises:
@@ -93,7 +93,7 @@ class Evaluation:
             loaded, _ = self._loaded(self.configuration.tasks)
             tasks = self._copied(loaded, self.configuration.tasks)
             fewshot = self.configuration.num_fewshot or 0
-            return SweepInputs.of(tasks, self._manager.task_index, fewshot)
+            return task_inputs(tasks, self._manager.task_index, fewshot)
 
     def _seed(self) -> None:
         import numpy as np

@@ -23,7 +23,7 @@ from lsn_eval.storage.folder_lock import only_writer
 from lsn_eval.storage.masked_secrets import secret_texts, without
 from lsn_eval.storage.outside_files import Fields, read_json
 from lsn_eval.storage.whole_files import whole_file
-from lsn_eval.sweeping.inputs import SweepInputs
+from lsn_eval.sweeping.inputs import Digests, file_inputs, input_changes
 from lsn_eval.sweeping.settings import SweepError
 from lsn_eval.visible_text import shortened
 
@@ -82,7 +82,7 @@ class SweepFolder:
         self._arguments = json.loads(json.dumps(arguments, sort_keys=True, default=str))
         self._check()
 
-    def _check(self, inputs: SweepInputs | None = None) -> None:
+    def _check(self, inputs: Digests | None = None) -> None:
         """Hold arguments and inputs against those of finished conditions; without `inputs`, as
         they are on disk now."""
         refuse_file(self.path)
@@ -95,8 +95,8 @@ class SweepFolder:
             )
         earlier = Fields(_stored(self.path).mapping("inputs", {}), "inputs", SweepError)
         digests = {name: earlier.mapping(name, {}) for name in earlier}
-        inputs = inputs or SweepInputs.of_files(digests.get("files", {}))
-        changes = [*self._changed_arguments(), *inputs.changes(digests)]
+        inputs = inputs or file_inputs(digests.get("files", {}))
+        changes = [*self._changed_arguments(), *input_changes(inputs, digests)]
         if changes:
             raise SweepError(
                 f"{self.path} holds a sweep with other arguments: {'; '.join(changes)}. Give "
@@ -126,7 +126,7 @@ class SweepFolder:
             finally:
                 shutil.rmtree(self.path / _UNFINISHED, ignore_errors=True)
 
-    def write_arguments(self, inputs: SweepInputs) -> None:
+    def write_arguments(self, inputs: Digests) -> None:
         """Keep the arguments; called once all is loaded, before the first condition.
 
         Raises:
@@ -136,7 +136,7 @@ class SweepFolder:
         if (self.path / ARGUMENTS).is_file() and self._changed_arguments():
             for failed in self.path.glob(f"*/{FAILED}"):  # of a sweep that finished nothing
                 failed.unlink()
-        _write(self.path / ARGUMENTS, {"arguments": self._arguments, "inputs": inputs.to_json()})
+        _write(self.path / ARGUMENTS, {"arguments": self._arguments, "inputs": inputs})
 
     def finished(self, condition: Condition) -> Path | None:
         """The results file of a finished condition.

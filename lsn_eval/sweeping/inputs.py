@@ -1,4 +1,4 @@
-"""`SweepInputs`: what tells a sweep's tasks and their data from those of another day."""
+"""What tells a sweep's tasks and their data from those of another day."""
 
 from __future__ import annotations
 
@@ -7,56 +7,46 @@ import inspect
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
-@dataclass(frozen=True)
-class SweepInputs:
-    """Digests by name, each 64 hexadecimal digits."""
-
-    files: Mapping[str, str]
-    """By path: files that define tasks, with their functions, or that these name as their data."""
-    documents: Mapping[str, str]
-    """By task: its definition as loaded, its documents and those of few-shot prompts."""
-
-    @classmethod
-    def of(cls, loaded: Mapping[str, Any], index: Mapping[str, Any], fewshot: int) -> SweepInputs:
-        """Of what lm-eval has loaded, its index of tasks, and the examples in every prompt."""
-        files: set[Path] = set()
-        documents = {}
-        for name in (*loaded["tasks"], *loaded["groups"]):
-            if name in index and index[name].yaml_path is not None:
-                files |= set(_with_includes(Path(index[name].yaml_path)))
-        for name, task in loaded["tasks"].items():
-            files |= set(_files_named(vars(task.config)))
-            documents[name] = _digest(_contents(task, fewshot))
-        return cls({str(file): file_digest(file) for file in sorted(files)}, documents)
-
-    def changes(self, earlier: Mapping[str, Mapping[str, str]]) -> list[str]:
-        """What differs from `earlier`, as `to_json` wrote it; a file in another place does not."""
-        return [
-            f"{place} changed" if of == "files" else f"definition or documents of {place} changed"
-            for of, digests in self.to_json().items()
-            for place, digest in digests.items()
-            if earlier.get(of, {}).get(place, digest) != digest
-        ]
-
-    def to_json(self) -> dict[str, dict[str, str]]:
-        """In plain types."""
-        return {"files": dict(self.files), "documents": dict(self.documents)}
-
-    @classmethod
-    def of_files(cls, files: Iterable[str]) -> SweepInputs:
-        """Of files as they are now, without loading anything; those that are gone are left out."""
-        return cls({name: file_digest(Path(name)) for name in files if Path(name).is_file()}, {})
+Digests = Mapping[str, Mapping[str, str]]
+"""SHA-256 in hexadecimal. `files` by path: those that define tasks, with their functions, or that
+these name as their data. `documents` by task: of its definition as loaded, its documents and those
+of few-shot prompts."""
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
+def task_inputs(loaded: Mapping[str, Any], index: Mapping[str, Any], fewshot: int) -> Digests:
+    """Of what lm-eval has loaded, its index of tasks, and the examples in every prompt."""
+    files: set[Path] = set()
+    for name in (*loaded["tasks"], *loaded["groups"]):
+        if name in index and index[name].yaml_path is not None:
+            files |= set(_with_includes(Path(index[name].yaml_path)))
+    for task in loaded["tasks"].values():
+        files |= set(_files_named(vars(task.config)))
+    documents = {name: _digest(_contents(task, fewshot)) for name, task in loaded["tasks"].items()}
+    return {**file_inputs(map(str, sorted(files))), "documents": documents}
+
+
+def file_inputs(names: Iterable[str]) -> Digests:
+    """Of files as they are now, without loading anything; those that are gone are left out."""
+    return {"files": {name: _of_file(Path(name)) for name in names if Path(name).is_file()}}
+
+
+def input_changes(now: Digests, earlier: Digests) -> list[str]:
+    """What differs from `earlier`; a file in another place does not."""
+    return [
+        f"{place} changed" if of == "files" else f"definition or documents of {place} changed"
+        for of, digests in now.items()
+        for place, digest in digests.items()
+        if earlier.get(of, {}).get(place, digest) != digest
+    ]
+
+
+def _of_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

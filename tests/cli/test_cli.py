@@ -79,7 +79,6 @@ def test_mask_import_and_info_of_a_released_mask(tmp_path):
 
 IMPORT = ("mask", "import", "m.pth", "--out", "x")
 ABSENT = ("mask", "import", "absent.pth", "--out", "x", "--languages", "a", "--width", 1)
-REFUSED = "lm-eval refuses these arguments"
 
 
 @pytest.mark.parametrize(
@@ -93,17 +92,27 @@ REFUSED = "lm-eval refuses these arguments"
         ((*ABSENT, "--layers", 2147483648), "Invalid value for '--layers'"),
         (("demo", "--controls", 0), "Invalid value for '--controls'"),
         (("mask", "infos"), "No such command"),
-        pytest.param(("run", "--model", "lsn_hf"), f"{REFUSED}: No tasks", marks=pytest.mark.slow),
-        pytest.param(("run", "--tasks", "no_such_task"), f"{REFUSED}: Tasks not found: no_such_task",
-                     marks=pytest.mark.slow),
-        pytest.param(("run", "--tasks", "a", "--limit", 1, "--samples", '{"a": [1]}'),
-                     "--limit must be None", marks=pytest.mark.slow),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_message_exit_2_and_no_file(words, message, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["lsn-eval"])
     neurons = [[torch.tensor([1]), torch.tensor([2])], [torch.tensor([3]), torch.tensor([4])]]
     torch.save(neurons, "m.pth")
     assert message in refused(*words)
     assert [file.name for file in tmp_path.iterdir()] == ["m.pth"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--model", "lsn_hf"), "No tasks specified"),
+        (("--tasks", "no_such_task"), "Tasks not found: no_such_task"),
+        (("--tasks", "a", "--limit", 1, "--samples", '{"a": [1]}'), "--limit must be None"),
+    ],
+)
+def test_arguments_that_lm_eval_refuses_are_one_message(words, message, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["lsn-eval"])
+    said = printed("run", *words, status=2)
+    assert "lm-eval refuses these arguments" in said
+    assert message in said

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from builders.commands import printed, refused
-from builders.results_files import DIGEST, lsn_record
+from builders.results_files import DIGEST, write_document
 from builders.scripted_server import KEY, ScriptedServer, always, asked
 
 from lsn_eval.judge import Answer
@@ -44,14 +44,9 @@ def run_of(
     folder: Path, condition: str, answers: list[str], task: str = "lsn_mvicuna_de", date: str = DATE
 ) -> Path:
     """A folder as `lm_eval --log_samples --output_path` leaves it."""
-    folder.mkdir(exist_ok=True)
-    results = {
-        "results": {task: {"bypass,none": 999}}, "configs": {task: {}}, "versions": {task: 1.0},
-        "config": {"model": "lsn_hf", "lsn": lsn_record(condition)},
-    }  # fmt: skip
-    (folder / f"results_{date}.json").write_text(json.dumps(results))
-    lines = [json.dumps(row(i, answer), ensure_ascii=False) for i, answer in enumerate(answers)]
-    (folder / f"samples_{task}_{date}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    logged = {task: [row(*answer) for answer in enumerate(answers)]}
+    results = {task: {"bypass,none": 999}}
+    write_document(folder, results, condition=condition, samples=logged, stamp=date)
     return folder
 
 
@@ -64,6 +59,8 @@ SIGNATURE = (
 def test_a_folder_a_results_file_and_a_samples_file_are_the_same(tmp_path):
     folder = run_of(tmp_path / "run", "de:zero", ["eins", "zwei\u2028drei"])
     files = [folder, *folder.iterdir()]
+    logged = next(folder.glob("samples_*"))  # where a line of JSON may hold an end of a line
+    logged.write_text(logged.read_text().replace(r"\u2028", "\u2028"), "utf-8")
     loaded = [load_saved(path)[0] for path in files]
     assert loaded[0] == loaded[1] == loaded[2]
     assert loaded[0].signature == SIGNATURE

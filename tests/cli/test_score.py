@@ -8,7 +8,7 @@ import json
 
 import pytest
 from builders.commands import invoke, printed
-from builders.results_files import task_results, write_results
+from builders.results_files import task_results, write_document
 
 from lsn_eval import language_metrics
 
@@ -36,12 +36,10 @@ def folder(tmp_path):
     for field in ("text", "response"):
         lines = [json.dumps({field: text, "n": 1}) for text in TEXTS]
         (tmp_path / f"{field}.jsonl").write_text("\n".join(lines), "utf-8")
-    tasks = {task: task_results(acc=1.0) for task in (TASK, "lsn_ppl_de")}
-    written = write_results(tmp_path / "run", tasks, condition="de:zero")
-    written.rename(written.with_name(f"results_{DATE}.json"))
-    for task, texts, how in ((TASK, TEXTS, {"until": []}), ("lsn_ppl_de", ["-12.5"], None)):
-        lines = [json.dumps(sample(*x, how)) for x in enumerate(texts)]
-        (tmp_path / "run" / f"samples_{task}_{DATE}.jsonl").write_text("\n".join(lines), "utf-8")
+    generated = [sample(*x, {"until": []}) for x in enumerate(TEXTS)]
+    samples = {TASK: generated, "lsn_ppl_de": [sample(0, "-12.5", None)]}
+    tasks = {task: task_results(acc=1.0) for task in samples}
+    write_document(tmp_path / "run", tasks, condition="de:zero", samples=samples, stamp=DATE)
     return tmp_path
 
 

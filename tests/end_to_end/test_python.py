@@ -17,7 +17,6 @@ from builders.results import write_sweep
 import lsn_eval
 from lsn_eval import check, compare, plot, read_results, report
 from lsn_eval.errors import LsnError
-from lsn_eval.plotting.lettering import PlotWarning
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(
@@ -121,11 +120,6 @@ def test_check_and_report_say_what_the_commands_say(sweep, capsys):
 def test_what_cannot_be_used_is_one_message(sweep, call, said):
     with pytest.raises(LsnError, match=said):
         call()
-
-
-def test_what_must_be_known_of_a_figure_is_a_warning(sweep):
-    with pytest.warns(PlotWarning, match="intervals of 12 documents are too short"):
-        plot("heatmap", sweep)
 
 
 @pytest.mark.slow
