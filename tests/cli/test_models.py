@@ -16,6 +16,8 @@ from lsn_eval.models.families import FAMILIES, REFUSED
 def test_the_documentation_of_the_models_is_up_to_date():
     page = write_model_docs.TARGET.read_text("utf-8")
     assert page == write_model_docs.document(), "run: python scripts/write_model_docs.py"
+    said = (write_model_docs.TARGET.parents[1] / "README.md").read_text("utf-8")
+    assert f"**Models.** {len(FAMILIES)} types" in said
 
 
 def test_list_has_every_type():
