@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import argparse
 import sys
 import traceback
 from collections.abc import Sequence
@@ -54,12 +54,14 @@ def run(context: typer.Context) -> None:
 
 
 def _tasks(arguments: Sequence[str]) -> list[str]:
-    """What `--tasks` names, as lm-eval reads it: words and commas up to the next option."""
-    if "--tasks" not in arguments:
+    """What every `--tasks` names, as lm-eval reads it; nothing where it is not understood."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--tasks", "-t", nargs="+", action="extend", default=[])
+    try:
+        words = parser.parse_known_args(arguments)[0].tasks
+    except argparse.ArgumentError:  # lm-eval's to report
         return []
-    words = arguments[arguments.index("--tasks") + 1 :]
-    named = itertools.takewhile(lambda word: not word.startswith("-"), words)
-    return [name for word in named for name in word.split(",") if name]
+    return [name for word in words for name in word.split(",") if name]
 
 
 def _refused_arguments(error: BaseException) -> bool:

@@ -96,7 +96,8 @@ def _sources(path: Path) -> Iterator[SavedAnswers]:
             yield from _sources(file)
         return
     if path.suffix == ".txt":
-        lines = read_text(path, LsnError).removesuffix("\n").split("\n")
+        text = read_text(path, LsnError)
+        lines = text.removesuffix("\n").split("\n") if text else []
         yield _plain(path, (line.removesuffix("\r") for line in lines))
         return
     if path.suffix == ".jsonl":

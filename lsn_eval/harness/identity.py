@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lsn_eval.models.weights import files_identity
+from lsn_eval.models.weights import files_identity, weights_fingerprint
 from lsn_eval.storage.shipped import DEMO_MODEL, demo_model_dir
 
 _NO_SOURCE = frozenset({"mask", "offload_folder"})
@@ -59,6 +59,11 @@ def model_files(arguments: Mapping[str, Any]) -> dict[str, list[Any]]:
         elif path.is_file():
             identities[name] = [[path.name, path.stat().st_size, path.stat().st_mtime_ns]]
     return identities
+
+
+def loaded_digest(model: Any, tokenizer: Any) -> str:
+    """What tells a loaded model with its tokenizer from another, whatever it is called."""
+    return digest([weights_fingerprint(model), tokenizer_digest(tokenizer)])
 
 
 def tokenizer_digest(tokenizer: Any) -> str:

@@ -24,13 +24,12 @@ from lm_eval.models.huggingface import HFLM, stop_sequences_criteria
 
 from lsn_eval.conditions import UNSET, Condition, Unset, plan
 from lsn_eval.errors import ConditionError, LsnError
-from lsn_eval.harness.identity import model_files, model_name, tokenizer_digest
+from lsn_eval.harness.identity import loaded_digest, model_files, model_name, tokenizer_digest
 from lsn_eval.harness.response_cache import RECORD_KEY, use_table
 from lsn_eval.harness.seeded_generation import SeededGeneration
 from lsn_eval.harness.stacked_generation import StackedGeneration
 from lsn_eval.interventions.intervention import Intervention
 from lsn_eval.masks.mask import NeuronMask
-from lsn_eval.models.weights import weights_fingerprint
 from lsn_eval.results.signatures import signature
 from lsn_eval.storage.masked_secrets import masked, secret_texts, without
 from lsn_eval.storage.shipped import DEMO_MODEL, model_place
@@ -247,7 +246,6 @@ class LsnHF(SeededGeneration, HFLM):
             self._use_own_table()
 
     def _use_own_table(self) -> None:
-        in_memory = self._arguments["pretrained"] == "in memory"
         identity = {
             "arguments": {
                 name: value
@@ -255,7 +253,7 @@ class LsnHF(SeededGeneration, HFLM):
                 if name != "tokenizer" or isinstance(value, str)
             },
             "files": model_files(self._arguments),
-            "weights": weights_fingerprint(self.model) if in_memory else None,
+            "loaded": self._loaded(),
             "commit": getattr(self.model.config, "_commit_hash", None),
             "tokenizer": tokenizer_digest(self.tokenizer),
             "dtype": str(self.model.dtype),
@@ -266,6 +264,11 @@ class LsnHF(SeededGeneration, HFLM):
         use_table(self._database, identity)
         if RECORD_KEY in self._database:
             self._earlier = self._database[RECORD_KEY]
+
+    def _loaded(self) -> str | None:
+        """A digest of a model that was handed over; one by name is told by its files."""
+        in_memory = self._arguments["pretrained"] == "in memory"
+        return loaded_digest(self.model, self.tokenizer) if in_memory else None
 
     # The record ------------------------------------------------------------------------------
 
@@ -290,6 +293,7 @@ class LsnHF(SeededGeneration, HFLM):
                 "name": model_name(self._arguments, self.model),
                 "type": self.model.config.model_type,
                 "dtype": str(self.model.dtype).removeprefix("torch."),
+                **({"loaded": loaded[:12]} if (loaded := self._loaded()) else {}),
             },
             "mask": mask
             and {

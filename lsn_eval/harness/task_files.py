@@ -81,8 +81,10 @@ def _state(folder: Path) -> str:
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(files):
-            status = os.stat(os.path.join(parent, name))
-            line = f"{parent}/{name} {status.st_size} {status.st_mtime_ns}\n"
+            line = f"{parent}/{name}\n"
+            with suppress(OSError):  # a link to nothing, as editors leave beside an open file
+                status = os.stat(os.path.join(parent, name))
+                line = f"{parent}/{name} {status.st_size} {status.st_mtime_ns}\n"
             digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()
 

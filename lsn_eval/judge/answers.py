@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsn_eval.judge.settings import JudgeError
-from lsn_eval.results.languages import language_of
+from lsn_eval.results.languages import language_of, language_of_answers
 from lsn_eval.results.rows import ResultsError, Row
 from lsn_eval.results.run_files import read_file
 from lsn_eval.results.samples import results_path, sample_of
@@ -36,7 +36,7 @@ class SavedAnswers:
     """The file they are from."""
     condition: str | None
     language: str | None
-    """Of the task."""
+    """Of the answers."""
     signature: str | None
     """Of the run that generated them, where its results file says."""
     answers: tuple[Answer, ...]
@@ -112,11 +112,11 @@ def _read(path: Path) -> SavedAnswers:
             f"{listed(sorted(filters))}); one answer a document, and one task, was expected"
         )
     named = results_path(path)
-    row = _row_of(*named) if named and named[0].is_file() else None
+    row, language = _row_of(*named) if named and named[0].is_file() else (None, None)
     task = tasks.pop() or (named[1] if named else path.stem.removeprefix("samples_"))
     return SavedAnswers(
         task=task,
-        language=language_of(task, {}) if row is None else row.language,
+        language=language_of(task, {}) if row is None else language,
         answers=tuple(
             sorted(answers.values(), key=lambda a: (not a.doc_id.isdigit(), a.doc_id.zfill(12)))
         ),
@@ -146,9 +146,14 @@ def _logged(line: Fields) -> Answer:
     return Answer(str(sample.number), question, texts.filtered[0])
 
 
-def _row_of(results: Path, task: str) -> Row | None:
-    """A number of the same run and task, which says what it was measured with."""
+def _row_of(results: Path, task: str) -> tuple[Row | None, str | None]:
+    """A number of the same run and task, which says what it was measured with, and the language of
+    the task's answers."""
     try:
-        return next((row for row in read_file(results).rows if row.task == task), None)
+        run = read_file(results)
     except ResultsError:
-        return None
+        return None, None
+    rows = [row for row in run.rows if row.task == task]
+    if not rows:
+        return None, None
+    return rows[0], language_of_answers(rows[0].language, run.tasks.get(task, {}))

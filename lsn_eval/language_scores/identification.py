@@ -33,6 +33,15 @@ class Identifier:
     name: str
     detector: Any
 
+    def knows(self, language: str) -> bool:
+        """Whether a text can be found to be in the language, a code of `codes.of_language`."""
+        return any(codes.counts_as(label, language) for label in self._labels)
+
+    @functools.cached_property
+    def _labels(self) -> frozenset[str]:
+        every = self.detector.detect("a", k=1 << 16, threshold=-1.0)
+        return frozenset(codes.of_label(found["lang"]) for found in every)
+
     def identify(self, text: str, confidence: float | None = None) -> str:
         """The code of the top label, or EMPTY, or UNDETERMINED."""
         detected, probability = self.probable(text)

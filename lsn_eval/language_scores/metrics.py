@@ -66,7 +66,13 @@ def score_text(
         raise LanguageScoreError(f"a text is {type(text).__name__}, a string was expected")
     if confidence is not None and not 0 <= confidence <= 1:
         raise LanguageScoreError(f"confidence {confidence} is no probability between 0 and 1")
-    detected = load_identifier(lid).identify(text, confidence)
+    identifier = load_identifier(lid)
+    if not identifier.knows(code):
+        raise LanguageScoreError(
+            f"{identifier.name} has no label for the language {language!r}, so that no text would "
+            "be found to be in it; give another lid, such as GlotLID's model.bin"
+        )
+    detected = identifier.identify(text, confidence)
     words = load_stop_words(code, stopwords)
     return TextScores(
         detected=detected,
@@ -106,7 +112,8 @@ def language_metrics(
         `stopword_list`, with the `language` asked for.
 
     Raises:
-        LanguageScoreError: no texts, something that is no text, an unusable file or confidence.
+        LanguageScoreError: no texts, something that is no text, a language without a label, an
+            unusable file or confidence.
     """
     if isinstance(texts, str):
         raise LanguageScoreError("texts is one string; a list of strings was expected")

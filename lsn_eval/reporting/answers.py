@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ from lsn_eval.language_scores import codes, load_identifier
 from lsn_eval.language_scores.identification import EMPTY, UNDETERMINED
 from lsn_eval.reporting.differences import marked
 from lsn_eval.results.controls import controlled
+from lsn_eval.results.languages import language_of_answers
 from lsn_eval.results.rows import NO_CONDITION, ResultsError
 from lsn_eval.results.run_files import RunFile
 from lsn_eval.results.samples import Sample, samples, samples_path
-from lsn_eval.results.settings import mapping
 from lsn_eval.tables import Cell, Table
 from lsn_eval.visible_text import shortened
 from lsn_eval.wording.lists import counted, listed
@@ -54,6 +54,8 @@ class Answer:
     """The first answer, no longer than was asked for, as every text here."""
     cut: int
     """Characters beyond that."""
+    rest: int
+    """A hash of these."""
     others: int
     """Further answers to the same document."""
     filtered: str | None
@@ -83,6 +85,7 @@ class Answer:
             target=shortened(texts.target, longest),
             text=whole[:longest],
             cut=max(0, len(whole) - longest),
+            rest=hash(whole[longest:]),
             others=max(0, len(texts.answers) - 1),
             filtered=None if scored is None else shortened(scored, longest),
             detected=detected,
@@ -150,6 +153,8 @@ class TaskAnswers:
     """Of the answers."""
     files: Mapping[str, Path]
     """Results files by condition: of those that are shown, the baseline first."""
+    apart: Collection[str]
+    """Conditions measured with something else than the baseline: shown, but counted nowhere."""
     notes: list[str]
     """What was left out."""
     documents: list[Document] = field(default_factory=list)
@@ -238,11 +243,14 @@ def _tasks(
             seen.add(key)
             names, notes = _conditions(panel, list(cells), row.language, all_controls)
             files = {name: cells[name].row.file for name in names}
-            # A translation's answer is in its target language, whichever the task is counted to.
-            stated = mapping(generating[row.file, row.task].get("dataset_kwargs"))
-            ends = row.language, str(stated.get("target") or row.language or "")
+            ends = row.language, language_of_answers(row.language, generating[row.file, row.task])
             prompts, expected = (codes.of_language(end) if end else None for end in ends)
-            yield TaskAnswers(panel, row.task, prompts, expected, files, notes)
+            if expected and not load_identifier().knows(expected):
+                notes.append(f"The language identifier has no label for {expected}.")
+                expected = None
+            if apart := [name for name in names if cells[name].incomparable]:
+                notes.append(f"Not comparable, and counted nowhere: {listed(apart, 8)}.")
+            yield TaskAnswers(panel, row.task, prompts, expected, files, apart, notes)
 
 
 def _conditions(
@@ -318,15 +326,17 @@ def _compare(
         shown = len(task.documents) < most
         beside = []
         for answer in given:
-            if baseline or not with_baseline:
+            apart = answer.condition in task.apart
+            if not apart and (baseline or (task.expected and not with_baseline)):
                 moves[answer.condition, where, with_baseline][start, answer.detected] += 1
             changed, pieces = answer.right is False, [(answer.text, False)]
             if baseline:
                 # Two members of a macro-language are both the task's.
                 changed = answer.detected != start and not (baseline.right and answer.right)
-                if changed and baseline.right is not False and not controlled(answer.condition):
+                clean = not apart and baseline.right is not False
+                if changed and clean and not controlled(answer.condition):
                     telling.append(Telling(task.task, number, baseline, answer))
-                same = (answer.text, answer.cut) == (baseline.text, baseline.cut)
+                same = (answer.text, answer.rest) == (baseline.text, baseline.rest)
                 pieces = marked(answer.text, baseline.text) if shown and not same else []
             beside.append(replace(answer, changed=changed, pieces=pieces))
         if shown:

@@ -34,6 +34,13 @@ def language_of(task: str, config: Mapping[str, Any]) -> str | None:
     return code if code != task and code in ISO_639_1 and not _OTHERWISE.search(task) else None
 
 
+def language_of_answers(language: str | None, config: Mapping[str, Any]) -> str | None:
+    """Of a translation the target language, whichever the task is counted to; else the task's."""
+    stated = config.get("dataset_kwargs")
+    target = stated.get("target") if isinstance(stated, Mapping) else None
+    return str(target) if target else language
+
+
 @functools.lru_cache(maxsize=1 << 16)
 def family_of(task: str, language: str | None) -> str:
     """The task's name with `*` for the language."""

@@ -27,7 +27,7 @@ _DEFINITION = (
 _OF_SHOTS = ("fewshot_split", "fewshot_delimiter", "fewshot_config")
 _WHERE_BOTH = {
     "prompts", "few-shot definition", "few-shot seed", "few-shot as turns", "lsn_eval",
-    "parameters", "data root", "torch",
+    "parameters", "data root", "torch", "loaded model",
 }  # fmt: skip
 _ELSEWHERE = frozenset(
     {
@@ -88,6 +88,7 @@ def _of_task(document: Mapping[str, Any], task: str) -> dict[str, str]:
         for name, value in sorted(model_arguments(config).items())
         if name not in _ELSEWHERE and value is not None
     ]
+    record = mapping(config.get("lsn"))
     torch = _TORCH.search(str(document.get("pretty_env_info")))
     defined = {name: task_config.get(name) for name in _DEFINITION}
     shown = {name: task_config.get(name) for name in _OF_SHOTS}
@@ -97,7 +98,8 @@ def _of_task(document: Mapping[str, Any], task: str) -> dict[str, str]:
         "model arguments": ",".join(further) or None,
         "backend": "hf" if config.get("model") in _HUGGING_FACE else config.get("model"),
         "parameters": config.get("model_num_parameters"),
-        "lsn_eval": mapping(config.get("lsn")).get("version"),
+        "loaded model": mapping(record.get("model")).get("loaded"),
+        "lsn_eval": record.get("version"),
         "task version": version,
         "task definition": _digest(defined),
         "prompts": _short(hashed),

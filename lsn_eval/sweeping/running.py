@@ -12,7 +12,6 @@ from typing import Any
 
 from lsn_eval.conditions import Condition
 from lsn_eval.masks.mask import NeuronMask
-from lsn_eval.models.weights import weights_fingerprint
 from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.folder import SweepFolder
 from lsn_eval.sweeping.progress import SweepBar
@@ -117,7 +116,7 @@ def _shared_arguments(
     import torch
     import transformers
 
-    from lsn_eval.harness.identity import model_files
+    from lsn_eval.harness.identity import loaded_digest, model_files
     from lsn_eval.lm_tasks.local_data import ENVIRONMENT, refuse_secrets
     from lsn_eval.version import __version__
 
@@ -134,7 +133,7 @@ def _shared_arguments(
         "mask_digest": mask.digest,
         "tasks": list(settings.tasks),
         "model_files": (
-            {"in memory": weights_fingerprint(objects["pretrained"])}
+            {"in memory": loaded_digest(objects["pretrained"], objects["tokenizer"])}
             if "pretrained" in objects
             else model_files({**settings.model_args, "pretrained": settings.model})
         ),

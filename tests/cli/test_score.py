@@ -8,7 +8,7 @@ import json
 
 import pytest
 from builders.commands import invoke, printed
-from builders.results_files import task_results, write_document
+from builders.results_files import edited, task_results, write_document
 
 from lsn_eval import language_metrics
 
@@ -78,11 +78,22 @@ def test_the_table_on_the_screen_and_in_files(folder):
     assert (float(line["accuracy_low"]), float(line["accuracy_high"])) == (0, 1)
 
 
+def test_a_translation_is_asked_for_in_its_target_language(folder):
+    def translation(document):
+        document["configs"][TASK]["dataset_kwargs"] = {"source": "de", "target": "en"}
+
+    edited(folder / "run" / f"results_{DATE}.json", translation)
+    (entry,) = scored(folder / "run")
+    assert (entry["language"], entry["accuracy"]) == ("en", pytest.approx(1 / 3))
+    assert entry["detected"]["en"] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("a.txt",), "a.txt does not say its language; give --language, e.g. de"),
         (("absent.txt", "--language", "de"), "absent.txt cannot be read"),
+        (("empty.txt", "--language", "de"), "there are no texts to measure"),
         (("empty", "--language", "de"), "holds no samples of a task that generates"),
         ((f"run/samples_lsn_ppl_de_{DATE}.jsonl",), "no generated answer"),
         (("a.txt", "--language", "german"), "is no ISO 639 code"),
@@ -96,6 +107,7 @@ def test_the_table_on_the_screen_and_in_files(folder):
 def test_what_cannot_be_scored_is_one_message(folder, monkeypatch, arguments, message):
     monkeypatch.chdir(folder)
     (folder / "empty").mkdir()
+    (folder / "empty.txt").touch()
     (folder / "typed.jsonl").write_text('{"text": "a"}\n{"text": 7}')
     done = invoke("score", *arguments)
     assert (done.exit_code, done.stdout) == (2, "")

@@ -235,6 +235,7 @@ DIFFERENT = {
     "backend hf and vllm": (setting("config/model", "vllm"), None),
     "parameters 7 and 8": (setting("config/model_num_parameters", 8), setting("config/model_num_parameters", 7)),
     "data root /old and /new": (in_configs("metadata", {"data_root": "/new"}), in_configs("metadata", {"data_root": "/old"})),
+    "loaded model 01 and 23": (setting("config/lsn/model/loaded", "23"), setting("config/lsn/model/loaded", "01")),
     "dtype float32 and bfloat16": (each(setting("config/model_dtype", "bfloat16"), setting("config/lsn/model/dtype", "bfloat16")), None),
     "model arguments none and prefix_token_id=7": (setting("config/model_args/prefix_token_id", 7), None),
     "model arguments none and load_in_4bit=True": (setting("config/model_args", "pretrained=org/model,load_in_4bit=True"), None),

@@ -10,6 +10,7 @@ import lm_eval.tasks._index as real
 import lm_eval.tasks.manager as manager
 import pytest
 
+from lsn_eval.cli.run import _tasks as asked_on_the_command_line
 from lsn_eval.harness import plugin, task_files
 from lsn_eval.storage import shipped
 
@@ -35,6 +36,7 @@ def parsed(tmp_path, monkeypatch):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, "utf-8")
+    (tmp_path / "defaults" / ".#one").symlink_to("somebody@host.123:456")  # an editor's
     names: list[str] = []
     load = real.load_yaml
 
@@ -140,3 +142,17 @@ def test_lm_evals_folder_is_left_out_if_nothing_of_it_was_asked_for(
     assert {"two", "three", "both", "mixed"} <= set(found)
     assert bool(DEFAULTS & set(parsed)) is not without
     assert "one" in index(), "and is there for those who come after"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tasks"),
+    [
+        ("--model m --tasks a b,c --limit 2", ["a", "b", "c"]),
+        ("--tasks a --limit 2 --tasks b -t c", ["a", "b", "c"]),
+        ("--tasks=a --trust_remote_code", ["a"]),
+        ("--tasks", []),
+        ("--limit 2", []),
+    ],
+)
+def test_every_task_that_the_command_names_is_asked_for(arguments: str, tasks: list[str]) -> None:
+    assert asked_on_the_command_line(arguments.split()) == tasks

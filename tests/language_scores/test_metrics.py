@@ -228,6 +228,7 @@ def test_repetition(text, expected):
         ({"texts": "one string"}, "one string"),
         ({"texts": [None]}, "NoneType"),
         ({"language": "German"}, "no ISO 639 code"),
+        ({"language": "hau"}, "has no label for the language 'hau'"),
         ({"confidence": 2}, "between 0 and 1"),
         ({"lid": "nowhere.bin"}, "nowhere.bin does not exist"),
         ({"lid": "broken"}, "cannot read .*broken"),

@@ -152,6 +152,42 @@ def test_telling_answers_are_of_interventions_in_another_language_and_no_guesses
     assert page.index('class="telling"') < page.index("<table")
 
 
+def test_what_is_not_comparable_is_shown_and_counted_nowhere(tmp_path):
+    write(tmp_path, none=[GERMAN], de_zero=[ENGLISH], zh_mean=[ENGLISH])
+    (path,) = (tmp_path / "de_zero").glob("results_*.json")
+    edited(path, lambda document: document.update(chat_template_sha="another"))
+    found = browsed(tmp_path)
+    assert [condition for condition, *_ in found.matrices] == ["zh:mean"]
+    assert [one.answer.condition for one in found.telling] == ["zh:mean"]
+    (document,) = found.tasks[0].documents
+    assert {answer.condition for answer in document.answers} == {"de:zero", "zh:mean"}
+    assert found.tasks[0].notes == ["Not comparable, and counted nowhere: de:zero."]
+
+
+@pytest.mark.parametrize("asked", [None, "ha"])
+def test_without_baseline_and_a_language_to_find_nothing_is_counted(tmp_path, asked):
+    write(tmp_path, de_zero=[ENGLISH, GERMAN])
+    (path,) = tmp_path.rglob("results_*.json")
+    stated = {"language": "de", "target": "ha"} if asked else {}
+    edited(path, lambda d: d["configs"]["ask_de"].update(dataset_kwargs=stated, task="ask"))
+    edited(path, lambda d: d["configs"].update(ask=d["configs"].pop("ask_de")))
+    edited(path, lambda d: d["results"].update(ask=d["results"].pop("ask_de")))
+    (logged,) = tmp_path.rglob("samples_*.jsonl")
+    logged.rename(logged.with_name(logged.name.replace("ask_de", "ask")))
+    found = browsed(tmp_path)
+    assert found.matrices == []
+    assert [answer.right for (answer,) in (d.answers for d in found.tasks[0].documents)] == [
+        None
+    ] * 2
+
+
+def test_answers_that_differ_only_behind_what_is_shown_are_not_the_same(tmp_path):
+    write(tmp_path, none=["wort " * 600 + "eins"], de_zero=["wort " * 600 + "zwei"])
+    (document,) = browsed(tmp_path).tasks[0].documents
+    assert document.answers[0].pieces
+    assert document.baseline.cut == document.answers[0].cut > 0
+
+
 # What differs
 
 

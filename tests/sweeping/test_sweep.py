@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import logging
@@ -20,7 +21,9 @@ from builders.commands import printed
 from builders.masks import tiny_mask
 from builders.sweeps import breaking, command, sweep_settings, written
 from lm_eval.api.instance import Instance
+from tokenizers.normalizers import Lowercase
 
+from lsn_eval.comparing import compare
 from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
 from lsn_eval.identification.random import random_mask
@@ -188,10 +191,19 @@ def test_a_loaded_model_gives_the_numbers_of_one_by_name(tmp_path):
         for name in ("signature", "seen"):
             assert loaded[condition][0]["config"]["lsn"][name] == results["config"]["lsn"][name]
         assert loaded[condition][0]["config"]["device"] == "cpu"
+        assert "loaded" not in results["config"]["lsn"]["model"]
+    other = copy.deepcopy(tokenizer)
+    other.backend_tokenizer.normalizer = Lowercase()
+    with pytest.raises(SweepError, match="model_files was"):
+        sweep(tmp_path / "objects", **objects | {"tokenizer": other}, **common)
     with torch.no_grad():
         next(model.parameters()).mul_(2)
     with pytest.raises(SweepError, match="model_files was"):
         sweep(tmp_path / "objects", **objects, **common)
+    sweep(tmp_path / "again", **objects, **common | {"conditions": "de:zero"})
+    changed = compare([tmp_path / "objects" / "none", tmp_path / "again"]).panels[0]
+    (reason,) = changed.changes["de:zero", "de"].obstacles
+    assert reason.startswith("not comparable with none: loaded model ")
     for wrong, said in (
         ({"tokenizer": None}, "go together"),
         ({"dtype": "float32"}, "has its dtype; leave that out"),
