@@ -8,10 +8,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from typer.testing import CliRunner
-
+from builders.commands import invoke
 from builders.results_files import write_document
-from lsn_eval.cli import app
 from lsn_eval.reporting import report as write_report
 
 DIGEST = "ab" * 32
@@ -142,4 +140,4 @@ def report(folder: Path, out: Path | None = None, **options: Any) -> str:
 
 def run(*words: object):
     """`lsn-eval report`."""
-    return CliRunner().invoke(app, ["report", *map(str, words)])
+    return invoke("report", *words)

@@ -13,15 +13,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from builders.commands import invoke
 from builders.results_files import LANGUAGES, edited, ppl, task_results, write_results
-from typer.testing import CliRunner
 
 from lsn_eval.checking import formats
 from lsn_eval.checking.baseline_files import baseline_text, read_baseline
 from lsn_eval.checking.baselines import BaselineError, Tolerance, make_baseline
 from lsn_eval.checking.checks import check
 from lsn_eval.checking.findings import CheckResult, Finding, Verdict
-from lsn_eval.cli import app
 from lsn_eval.results import read_results
 
 BASE = {"en": 3.0, "de": 4.0, "zh": 5.0}
@@ -41,7 +40,7 @@ class Checked:
 
     def run(self, *options):
         arguments = (self.results, "--baseline", self.baseline, *options)
-        return CliRunner().invoke(app, ["check", *map(str, arguments)])
+        return invoke("check", *arguments)
 
     def findings(self) -> list[Finding]:
         return list(check(self.results, self.baseline).findings)

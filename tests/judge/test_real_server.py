@@ -12,11 +12,10 @@ import time
 import urllib.request
 
 import pytest
+from builders.commands import printed
 from builders.scripted_server import KEY, answers
 from transformers import AutoTokenizer
-from typer.testing import CliRunner
 
-from lsn_eval.cli import app
 from lsn_eval.judge.answers import spool
 from lsn_eval.storage import shipped
 
@@ -92,9 +91,9 @@ def test_nonsense_is_unjudged_and_grades_are_read(server, models, tmp_path, monk
     ]  # fmt: skip
     shown = {}
     for name, model in models.items():
-        result = CliRunner().invoke(app, [*arguments, "--model", model, "--out", f"{name}.json"])
-        assert result.exit_code == (1 if name == "nonsense" else 0), result.output
-        assert ("nothing could be graded" in result.output) == (name == "nonsense")
+        status = int(name == "nonsense")
+        said = printed(*arguments, "--model", model, "--out", f"{name}.json", status=status)
+        assert ("nothing could be graded" in said) == bool(status)
         shown[name] = json.loads((tmp_path / f"{name}.json").read_text())
     (nonsense,), (graded,) = shown["nonsense"]["graded"], shown["grades"]["graded"]
     assert (nonsense["judged"], nonsense["unjudged"], nonsense["mean_grade"]) == (0, 4, None)
@@ -108,6 +107,5 @@ def test_nonsense_is_unjudged_and_grades_are_read(server, models, tmp_path, monk
         assert file.is_dir() or KEY.encode() not in file.read_bytes()
     asked = log.read_text().count("POST /v1/chat/completions")
     assert asked > 0
-    result = CliRunner().invoke(app, [*arguments, "--model", models["grades"]])
-    assert result.exit_code == 0, result.output
+    printed(*arguments, "--model", models["grades"])
     assert log.read_text().count("POST /v1/chat/completions") == asked, "all are on disk"

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.commands import printed
 from builders.our_tasks import task_manager
 from builders.reference import REFERENCE, needs_reference
 from builders.scripted_server import KEY, ScriptedServer, always, asked
 from lm_eval import simple_evaluate
 from lm_eval.api.model import LM
 from lm_eval.loggers import EvaluationTracker
-from typer.testing import CliRunner
 
-from lsn_eval.cli import app
 from lsn_eval.judge import JudgeError
 from lsn_eval.judge.answers import load_saved
 from lsn_eval.lm_tasks.local_data import LocalDataError
@@ -154,10 +153,7 @@ def test_a_failing_judge_loses_neither_answers_nor_other_metrics(folder, monkeyp
         assert file.is_dir() or KEY.encode() not in file.read_bytes(), file
     assert KEY not in caplog.text
     with always("Grade: 9").running() as server:
-        run = CliRunner().invoke(
-            app, ["judge", str(spool), "--model", "judge", "--base-url", server.url]
-        )
-        assert run.exit_code == 0, run.output
+        printed("judge", spool, "--model", "judge", "--base-url", server.url)
         graded = json.loads((folder / "graded.json").read_text())
         assert (graded["graded"][0]["judged"], graded["graded"][0]["mean_grade"]) == (4, 9.0)
         # The task finds those grades: both ask the same.
@@ -189,11 +185,8 @@ def test_samples_of_either_task_are_graded_later(folder, monkeypatch):
         loaded = [load_saved(folder / task) for task in ("lsn_mvicuna_de", "lsn_mvicuna_judged_de")]
         assert loaded[0][0].answers == loaded[1][0].answers
         assert [a.question for a in loaded[0][0].answers] == QUESTIONS
-        run = CliRunner().invoke(
-            app,
-            ["judge", str(folder / "lsn_mvicuna_de"), "--model", "judge", "--base-url", server.url],
-        )
-        assert run.exit_code == 0, run.output
+        spooled = folder / "lsn_mvicuna_de"
+        printed("judge", spooled, "--model", "judge", "--base-url", server.url)
         assert server.requests == 4
 
 
