@@ -8,6 +8,7 @@ import pytest
 
 from lsn_eval.wording.numbers import (
     exact,
+    finite,
     interval,
     p_value,
     percent,
@@ -43,3 +44,7 @@ def test_pairs_of_numbers():
     assert interval(None, signed) == ""
     assert span([3.0, 1.0, 2.0], plain) == "1.00 to 3.00"
     assert span([], plain) == ""
+
+
+def test_a_document_for_json_has_no_nan():
+    assert finite({"a": [1.5, math.nan, (-math.inf, "x")]}) == {"a": [1.5, None, [None, "x"]]}
