@@ -6,7 +6,7 @@ from lsn_eval import intervene, load_model
 
 
 def main() -> None:
-    """The same German text scored, and continued, under three conditions."""
+    """The same German text scored, and continued, under four conditions."""
     model, tokenizer = load_model("lsn_demo", dtype="float32")
     text = "Berlin ist eine Stadt in Deutschland."
     ids = tokenizer(f"{tokenizer.eos_token}{text}", return_tensors="pt").input_ids

@@ -143,6 +143,7 @@ def record(
         estimate_recording,
     )
     from lsn_eval.recording import record as record_texts
+    from lsn_eval.recording.recorder import check_target
 
     if own_p90 and (shard is not None or int(os.environ.get("WORLD_SIZE", "1")) > 1):
         raise RecordingError(
@@ -161,6 +162,7 @@ def record(
         **{field.name: chosen[field.name] for field in fields(RecordingSettings)}
     )
     corpora = _corpora(texts, dataset, dataset_split, languages, text_column, pack)
+    check_target(out, resume=resume, force=force)  # before weights that may take minutes
     loaded, loaded_tokenizer = load_model(
         model, tokenizer, revision=revision, dtype=dtype, device=device
     )

@@ -49,7 +49,8 @@ def run(context: typer.Context) -> None:
         if not _refused_arguments(error):
             raise
         raise LsnError(
-            f"lm-eval refuses these arguments: {error}; 'lsn-eval run --help' has an example"
+            f"lm-eval refuses these arguments: {error}; 'lsn-eval run --help' has an example, and "
+            "'lm_eval ls tasks' lists the tasks"
         ) from error
 
 

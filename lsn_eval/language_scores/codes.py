@@ -27,6 +27,12 @@ _ISO_639_1 = dict(pair.split(":") for pair in _TWO_LETTERS.split())
 ISO_639_1 = frozenset(_ISO_639_1.values()) | frozenset(["ae", "bh", "bm", "cr", "cu", "ii"])
 """Every code of two letters; the last six are of no label of a model."""
 _OLD = {"iw": "he", "in": "id", "ji": "yi"}  # withdrawn ISO 639-1 codes
+_BIBLIOGRAPHIC = (
+    "alb:sq arm:hy baq:eu bur:my chi:zh cze:cs dut:nl fre:fr geo:ka ger:de gre:el ice:is mac:mk "
+    "mao:mi may:ms per:fa rum:ro slo:sk tib:bo wel:cy"
+)
+"""ISO 639-2/B, where it differs from ISO 639-3."""
+_OTHERS = _OLD | dict(pair.split(":") for pair in _BIBLIOGRAPHIC.split())
 _WIKIPEDIA = {"als": "gsw"}  # lid.176's `als` is the Alemannic Wikipedia, not Tosk Albanian
 
 MEMBERS: dict[str, frozenset[str]] = {
@@ -56,7 +62,7 @@ def of_label(label: str) -> str:
 def of_language(language: str) -> str:
     """The shortest code of a language given by any of its ISO 639 codes."""
     language = language.lower()
-    return _ISO_639_1.get(language) or _OLD.get(language) or language
+    return _ISO_639_1.get(language) or _OTHERS.get(language) or language
 
 
 def counts_as(detected: str, language: str) -> bool:

@@ -56,7 +56,12 @@ def score_text(
     stopwords: str | Path | None = None,
 ) -> TextScores:
     """Score one text; arguments as for `language_metrics`."""
-    if not language.isascii() or not language.isalpha() or not 2 <= len(language) <= 3:
+    if (
+        not isinstance(language, str)
+        or not language.isascii()
+        or not language.isalpha()
+        or not 2 <= len(language) <= 3
+    ):
         raise LanguageScoreError(
             f"the language {language!r} is no ISO 639 code; two or three letters such as 'de' or "
             "'deu' were expected"
@@ -115,8 +120,9 @@ def language_metrics(
         LanguageScoreError: no texts, something that is no text, a language without a label, an
             unusable file or confidence.
     """
-    if isinstance(texts, str):
-        raise LanguageScoreError("texts is one string; a list of strings was expected")
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        given = "one string" if isinstance(texts, str) else f"a {type(texts).__name__}"
+        raise LanguageScoreError(f"texts is {given}; a list of strings was expected")
     settings: dict[str, Any] = {"lid": lid, "confidence": confidence, "stopwords": stopwords}
     return summary([score_text(text, language, **settings) for text in texts], language, **settings)
 

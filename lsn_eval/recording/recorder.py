@@ -123,6 +123,17 @@ def estimate_recording(
         return recording.estimated(target, resume=resume, own_p90=own_p90)
 
 
+def check_target(target: Path, *, resume: bool, force: bool) -> None:
+    """Raise RecordingError where nothing can, or should, be written to `target`."""
+    check_place(target, RecordingError)
+    if resume and target.exists() and not unfinished_folder(target).exists():
+        raise RecordingError(
+            f"{target} is finished, there is nothing to resume; to record anew, give another "
+            "name, or --force without --resume"
+        )
+    refuse_to_replace(target, RecordingError, force=force)
+
+
 @contextmanager
 def _prepared(
     model: Any,
@@ -139,6 +150,12 @@ def _prepared(
     """The recording and the file to write, once everything that can be checked before is."""
     if isinstance(fields.get("hookpoints"), str):
         fields["hookpoints"] = (fields["hookpoints"],)
+    known = RecordingSettings.__dataclass_fields__
+    if unknown := fields.keys() - known.keys():
+        raise RecordingError(
+            f"{', '.join(sorted(unknown))} is no setting of a recording; there are "
+            f"{', '.join(known)}; dtype and device are load_model's"
+        )
     settings = replace(settings or RecordingSettings(), **fields)
     if not isinstance(texts, Mapping) or not texts:
         raise RecordingError("no texts were given; give those of at least one language")
@@ -156,13 +173,7 @@ def _prepared(
             folder = tempfile.TemporaryDirectory(prefix="lsn_eval-", ignore_cleanup_errors=True)
             out = Path(stack.enter_context(folder)) / "stats.safetensors"
         target = Path(out)
-        check_place(target, RecordingError)
-        if resume and target.exists() and not unfinished_folder(target).exists():
-            raise RecordingError(
-                f"{target} is finished, there is nothing to resume; to record anew, give another "
-                "name, or --force without --resume"
-            )
-        refuse_to_replace(target, RecordingError, force=force)
+        check_target(target, resume=resume, force=force)
         loaded, words = (
             load_model(model, tokenizer)
             if isinstance(model, str | os.PathLike)

@@ -77,6 +77,10 @@ class RecordingSettings:
                 "packed rows mix texts, so that no text has a response of its own; give "
                 "--one-text-per-row (pack=False) with --per-text"
             )
+        if self.tokens is not None and not isinstance(self.tokens, int | float):
+            raise RecordingError(
+                f"tokens {self.tokens!r}: a number was expected, such as 10_000_000"
+            )
         if self.sample_tokens < 1:
             raise RecordingError(f"sample of {self.sample_tokens} tokens: 1 or more was expected")
 

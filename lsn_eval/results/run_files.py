@@ -159,6 +159,10 @@ def _files(paths: Paths) -> list[Path]:
     for path in paths_of(paths):
         if not (path.is_dir() or path.is_file()):
             raise ResultsError(f"{path} does not exist; give results files of lm-eval or folders")
+        if path.is_file() and path.suffix != ".json":
+            raise ResultsError(
+                f"{path} is no results file of lm-eval: results_*.json or a folder was expected"
+            )
         inside = sorted(path.rglob("results_*.json")) if path.is_dir() else [path]
         if not inside:
             raise ResultsError(f"the folder {path} holds no results_*.json at any depth")

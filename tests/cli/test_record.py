@@ -195,6 +195,7 @@ def test_an_interrupted_command_says_how_to_go_on(model, texts, tmp_path, monkey
         (["--texts", "de={de}", "--texts", "fr={de}"], "recorded from the same texts"),
         (["--texts", "de={de}", "--model", "/no/such/model"], "cannot be loaded"),
         (["--texts", "de={de}", "--device", "abacus"], "--device abacus"),
+        (["--texts", "de={de}", "--model", "/no/such/model", "--out", "/no/such/a"], "create it"),
     ],
 )
 def test_what_cannot_be_recorded(model, texts, tmp_path, arguments, message):

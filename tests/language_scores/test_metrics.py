@@ -172,6 +172,7 @@ def test_a_model_by_path(tmp_path):
         ("sq", "als_Latn", "als"),  # Alemannic in lid.176, Albanian in GlotLID
         ("sr", "", "hr"),
         ("sw", "swh_Latn", ""),
+        ("ger", "de deu_Latn", "nl"),
     ],
 )
 def test_labels_and_macro_languages(language, members, strangers):
@@ -227,8 +228,10 @@ def test_repetition(text, expected):
         ({"texts": []}, "no texts"),
         ({"texts": "one string"}, "one string"),
         ({"texts": [None]}, "NoneType"),
+        ({"texts": None}, "texts is a NoneType; a list"),
         ({"language": "German"}, "no ISO 639 code"),
         ({"language": "hau"}, "has no label for the language 'hau'"),
+        ({"language": None}, "None is no ISO 639 code"),
         ({"confidence": 2}, "between 0 and 1"),
         ({"lid": "nowhere.bin"}, "nowhere.bin does not exist"),
         ({"lid": "broken"}, "cannot read .*broken"),

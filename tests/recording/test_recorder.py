@@ -365,6 +365,8 @@ def test_a_full_disk_is_said(tmp_path: Path, options: dict[str, Any]) -> None:
         ({"batch_size": 0}, "batch size 0"),
         ({"statistics": "mean"}, "all or counts"),
         ({"tokens": 5}, "do not fill one row"),
+        ({"tokens": "10M"}, "tokens '10M': a number"),
+        ({"tokns": 5}, "tokns is no setting .* sample_tokens"),
         ({"sample_tokens": 0}, "1 or more"),
         ({"resume": True}, "resume needs the file"),
         ({"out": "/nowhere/at/all/stats"}, "does not exist"),

@@ -152,6 +152,9 @@ def test_a_record_of_wrong_types_is_an_error_that_names_the_place(tmp_path, chan
 def test_no_file_and_no_path_are_errors(tmp_path):
     with pytest.raises(ResultsError, match=r"holds no results_\*\.json"):
         read_results([tmp_path])
+    (tmp_path / "mask.safetensors").write_bytes(b"\xff")
+    with pytest.raises(ResultsError, match=r"mask\.safetensors is no results file of lm-eval"):
+        read_results([tmp_path / "mask.safetensors"])
     with pytest.raises(ResultsError, match="does not exist"):
         read_results([tmp_path / "absent"])
 
