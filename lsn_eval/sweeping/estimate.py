@@ -37,8 +37,7 @@ def estimate_sweep(settings: SweepSettings, out: Path) -> dict[str, Any]:
         tasks = {}
         if to_do:
             evaluation = Evaluation(settings, out)
-            if any(condition.terms for condition in to_do):
-                check_fit(settings, mask)
+            check_fit(settings, mask if any(condition.terms for condition in to_do) else None)
             tasks = _tasks(evaluation)
     took = [taken for path in outcome.finished.values() if (taken := _seconds(path)) is not None]
     return {
@@ -50,8 +49,8 @@ def estimate_sweep(settings: SweepSettings, out: Path) -> dict[str, Any]:
     }
 
 
-def check_fit(settings: SweepSettings, mask: NeuronMask) -> None:
-    """Hold the mask against the model's configuration: the model is made without memory.
+def check_fit(settings: SweepSettings, mask: NeuronMask | None) -> None:
+    """Hold the mask, if one is needed, against the model's configuration: no weights are read.
 
     Raises:
         LsnError: the mask does not fit, or there is no such model.
@@ -59,7 +58,9 @@ def check_fit(settings: SweepSettings, mask: NeuronMask) -> None:
     given = {"trust_remote_code": settings.trust_remote_code, **settings.model_args}
     named = ("revision", "trust_remote_code", "subfolder", "gguf_file")
     arguments = {name: given[name] for name in named if name in given}
-    mask.check_model(resolve(empty_model(settings.model, **arguments)))
+    model = empty_model(settings.model, **arguments)
+    if mask is not None:
+        mask.check_model(resolve(model))
 
 
 def _tasks(evaluation: Evaluation) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lsn_eval.visible_text import one_line
 
@@ -20,11 +20,12 @@ def aligned(
         words: so many columns stand left, the rest, which are numbers, right; without it all
             stand left.
         width: of the screen, in columns. A wider table is cut: the columns that have no room
-            follow below, beside the first column again.
+            follow below, beside the first columns again, as many as tell the rows apart.
     """
     cells = _padded(rows, words)
-    blocks = _blocks([columns(cell) for cell in cells[0]], width)
-    lines = [["  ".join([row[0], *row[part]]).rstrip() for row in cells] for part in blocks]
+    names = next((n for n in range(1, len(cells[0])) if _all_differ(row[:n] for row in cells)), 1)
+    blocks = _blocks([columns(cell) for cell in cells[0]], names, width)
+    lines = [["  ".join([*row[:names], *row[part]]).rstrip() for row in cells] for part in blocks]
     return [line for block in lines for line in ["", *block]][1:]
 
 
@@ -71,12 +72,18 @@ def _padded(rows: Sequence[Sequence[str]], words: int | None) -> list[list[str]]
     return cells
 
 
-def _blocks(widths: Sequence[int], width: int | None) -> Iterator[slice]:
-    """Columns behind the first that have room beside it, at least one."""
-    start, taken = 1, widths[0]
-    for place, needed in enumerate(widths[1:], 1):
+def _all_differ(rows: Iterable[Sequence[str]]) -> bool:
+    keys = list(map(tuple, rows))
+    return len(set(keys)) == len(keys)
+
+
+def _blocks(widths: Sequence[int], names: int, width: int | None) -> Iterator[slice]:
+    """Columns behind those that name the rows, as many as have room beside them, at least one."""
+    beside = sum(widths[:names]) + 2 * (names - 1)
+    start, taken = names, beside
+    for place, needed in enumerate(widths[names:], names):
         if width is not None and place > start and taken + 2 + needed > width:
             yield slice(start, place)
-            start, taken = place, widths[0]
+            start, taken = place, beside
         taken += 2 + needed
     yield slice(start, len(widths))

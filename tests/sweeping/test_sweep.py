@@ -621,6 +621,7 @@ def test_a_dry_run_says_what_is_finished_and_what_is_not(tmp_path, monkeypatch):
     [
         ({"mask": "other"}, "this mask is of a gpt2 model"),
         ({"model": "no/such/model"}, "model 'no/such/model' cannot be loaded"),
+        ({"model": "no/such/model", "conditions": ("none",)}, "cannot be loaded"),
         ({"conditions": ("xx:zero",)}, "'xx'.*is not in the mask"),
         ({"tasks": ("no_such_task",)}, "no_such_task"),
         ({"device": "cuda:77"}, "PyTorch finds"),

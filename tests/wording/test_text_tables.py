@@ -33,6 +33,13 @@ def test_a_table_wider_than_the_screen_goes_on_below_with_nothing_lost():
     )
 
 
+def test_rows_below_a_cut_are_told_apart_by_as_many_columns_as_it_takes():
+    rows = [["task", "condition", "texts", "accuracy"], ["de", "none", "9", "1"]]
+    rows += [["de", "de:zero", "9", "0.5"], ["ru", "none", "9", "1"]]
+    below = aligned(rows, words=1, width=24)[-4:]
+    assert [line.split() for line in below] == [[*row[:2], row[3]] for row in rows]
+
+
 def test_a_cell_breaks_neither_its_line_nor_the_terminal():
     first, second = aligned([["name", "x"], [HOSTILE, "1"]])
     assert "\x1b" not in second
