@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -26,8 +26,6 @@ from lsn_eval.statistics import ActivationStats
 from lsn_eval.version import __version__
 
 Matched = Literal["layer", "rate"]
-MATCHED: tuple[Matched, ...] = ("layer", "rate")
-
 DEFAULT_CONTROLS = 20
 _PACKAGES = ("numpy", "torch", "transformers")
 
@@ -54,9 +52,10 @@ def assemble(
         IdentificationError: a number of controls was asked for that cannot be drawn.
     """
     wanted = DEFAULT_CONTROLS if controls is None else check_whole("controls", controls)
-    if controls_matched not in MATCHED:
+    if controls_matched not in get_args(Matched):
+        known = ", ".join(get_args(Matched))
         raise IdentificationError(
-            f"controls_matched must be one of {', '.join(MATCHED)}, not {controls_matched!r}"
+            f"controls_matched must be one of {known}, not {controls_matched!r}"
         )
     content = MaskContent(
         model=selection.model,

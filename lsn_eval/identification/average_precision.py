@@ -56,30 +56,26 @@ def average_precision(
         )
     hookpoints = _hookpoints(stats, hookpoint)
     model = model_at(stats.model, *hookpoints)
-    total = len(model.layers) * sum(model.widths.values())
+    ends = np.cumsum([0, *(len(model.layers) * model.widths[at] for at in hookpoints)])
+    total = int(ends[-1])
     if neurons > total:
         raise IdentificationError(
             f"{neurons} neurons a language were asked for, and {', '.join(hookpoints)} have "
             f"{total} together; ask for fewer"
         )
     positives = _positives(stats)
-    sizes = [model.widths[at] for at in hookpoints for _ in model.layers]
-    borders = np.concatenate([[0], np.cumsum(sizes)])
-    scores = np.empty((len(stats.languages), total), np.float32)
-    for (at, layer), start, end in zip(
-        product(hookpoints, model.layers), borders, borders[1:], strict=False
-    ):
-        scores[:, start:end] = precision_of_units(stats.responses(at, layer), positives)
-
+    of_layers = [
+        precision_of_units(stats.responses(at, layer), positives).astype(np.float32)
+        for at, layer in product(hookpoints, model.layers)
+    ]
     chosen: Neurons = {}
-    for language, score in zip(stats.languages, scores, strict=True):
+    for language, score in zip(stats.languages, np.concatenate(of_layers, axis=1), strict=True):
         top = lowest(-score, neurons // 2)
         # A unit that is among both ends of a small model counts once, as one of the top.
         rest = score.copy()
         rest[top] = np.inf
         flat = np.sort(np.concatenate([top, lowest(rest, neurons // 2)]))
         chosen[language] = {}
-        ends = borders[:: len(model.layers)]
         for at, start, end in zip(hookpoints, ends, ends[1:], strict=False):
             inside = flat[(flat >= start) & (flat < end)] - start
             chosen[language] |= by_place(inside, model, at)

@@ -57,9 +57,10 @@ class Checkpoint:
                     found[stack.name] = here
                     break
         if not found:
+            paths = [path for stack in FAMILIES[self.model_type] for path in stack.layers]
             raise IdentificationError(
-                f"{self.name} has no layers at {_paths(self.model_type)}, where a "
-                f"{self.model_type} checkpoint has them"
+                f"{self.name} has no layers at {' or '.join(paths)}, where a {self.model_type} "
+                "checkpoint has them"
             )
         return {
             f"{name}.{number}" if len(found) > 1 else str(number): layer
@@ -85,10 +86,6 @@ class Checkpoint:
                 weight = weight[linear.columns(len(weight), attended=0, heads=1)]
             weights.append(weight)
         return weights
-
-
-def _paths(model_type: str) -> str:
-    return " or ".join(path for stack in FAMILIES[model_type] for path in stack.layers)
 
 
 def open_checkpoint(source: str | os.PathLike[str] | nn.Module) -> Checkpoint:

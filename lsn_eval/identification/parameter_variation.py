@@ -68,23 +68,11 @@ def parameter_variation(
     base = open_checkpoint(before)
     layers = base.layers()
     rates = np.stack([_rates(base, layers, *entry, equalize) for entry in tuned.items()])
-    model = ModelLayout(
-        tuple(layers),
-        {HOOKPOINT: rates.shape[2]},
-        type=base.model_type,
-        name=base.name,
-        revision=base.revision,
-    )
-    return select_uneven(
-        rates,
-        tuned,
-        model,
-        HOOKPOINT,
-        top_rate,
-        filter_rate,
-        activation_bar_rate,
-        norm="L2 of the change over L2 before",
-    )
+    named = {"type": base.model_type, "name": base.name, "revision": base.revision}
+    model = ModelLayout(tuple(layers), {HOOKPOINT: rates.shape[2]}, **named)
+    quantiles = (top_rate, filter_rate, activation_bar_rate)
+    norm = "L2 of the change over L2 before"
+    return select_uneven(rates, tuned, model, HOOKPOINT, *quantiles, norm=norm)
 
 
 def _rates(

@@ -20,13 +20,7 @@ from lsn_eval.comparing.panels import own_language
 from lsn_eval.errors import LsnError
 from lsn_eval.plotting import style
 from lsn_eval.plotting.lettering import Lettering, lettering
-from lsn_eval.plotting.notes import (
-    UNTESTED,
-    any_interval,
-    foot,
-    interventions,
-    is_known,
-)
+from lsn_eval.plotting.notes import UNTESTED, any_interval, foot, interventions, is_known
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.results.scale import shifted
 from lsn_eval.wording import numbers
@@ -102,7 +96,7 @@ def _figure(
     marked = any_interval(changes)
     frame = style.Frame(panel.title, [*_notes(changes), *foot([panel], changes, draws)], width)
     figure = frame.figure(key + rows * (head + _HEIGHT + 0.06) + named + 0.1)
-    top = figure.get_size_inches()[1] - frame.above
+    top = frame.top(figure)
     limits = _limits(_changes(panel, [NO_CONDITION, *conditions]))
     for number, (condition, name) in enumerate(
         zip(conditions, style.shortened(conditions, max(24, int(each * 11))), strict=True)
@@ -120,15 +114,9 @@ def _figure(
             axes.set_ylabel(style.shortened([panel.metric], 26)[0], fontsize=style.SMALL)
         # Names stand below the last axes of a column alone.
         under = number + columns >= len(conditions)
-        axes.set_xticks(
-            range(count), names if under else [""] * count, fontsize=type_,
-            rotation=90 if turned else 0,
-        )  # fmt: skip
+        style.name_places(axes, names if under else [""] * count, type_, turned)
     handles = _handles(changes, any(own_language(c) in panel.languages for c in conditions))
-    style.key(
-        figure, handles, (left / width, top / figure.get_size_inches()[1]), ncols=len(handles),
-        columnspacing=1.2, handlelength=1.4,
-    )  # fmt: skip
+    style.key(figure, handles, (left, top), ncols=len(handles), columnspacing=1.2, handlelength=1.4)
     return figure
 
 

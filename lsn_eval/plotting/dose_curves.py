@@ -100,7 +100,7 @@ class _Drawing:
         width = left + columns * _AXES[0] + (columns - 1) * gap + 0.15 + key
         frame = style.Frame(title, self._notes(draws), width)
         figure = frame.figure(lines * block)
-        top = figure.get_size_inches()[1] - frame.above - head
+        top = frame.top(figure) - head
         self.some_tested = any_interval(self._changes)
         drawn = []
         for number, family in enumerate(self.families):
@@ -116,10 +116,10 @@ class _Drawing:
         for axes, family in zip(drawn, self.families, strict=True):
             self._scale(axes, family, steep)
             axes.set_ylim(*limits)
-        corner = (width - key + 0.1) / width, top / figure.get_size_inches()[1]
         style.key(
-            figure, self._handles(names), corner, ncols=key_columns, handlelength=3.2,
-            title="language of the text", title_fontsize=style.SMALL, alignment="left",
+            figure, self._handles(names), (width - key + 0.1, top), ncols=key_columns,
+            handlelength=3.2, title="language of the text", title_fontsize=style.SMALL,
+            alignment="left",
         )  # fmt: skip
         return figure
 

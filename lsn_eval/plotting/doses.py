@@ -42,11 +42,12 @@ class Family:
         """From the lowest to the highest, without the baseline's."""
         return sorted({dose for points in self.points.values() for dose in points})
 
-    @property
-    def has_baseline(self) -> bool:
-        """Whether any of it can be compared with `none`, which then is a point, too."""
+    def steps(self, by: By) -> int:
+        """Doses with the baseline's, where that has a place on the axis."""
         changes = [change for points in self.points.values() for change in points.values()]
-        return any(change.baseline is not None for change in changes)
+        compared = any(change.baseline is not None for change in changes)
+        extra = {BASELINE_AT[by]} if by in BASELINE_AT and compared else set()
+        return len({*self.doses, *extra})
 
 
 def families(panels: Sequence[Panel], by: By) -> list[Family]:
@@ -96,7 +97,7 @@ def curves_by(panels: Sequence[Panel], by: By) -> list[Family]:
                 f"{family.name}: the masks {first} and {second} both stand at {dose:,.6g} by {by}; "
                 "masks of different sizes were expected: give the results of one of them"
             )
-    if max(_steps(family, by) for family in found) < 2:
+    if max(family.steps(by) for family in found) < 2:
         there = [
             f"{family.name} at {' and '.join(f'{dose:,.6g}' for dose in family.doses)}"
             for family in found
@@ -110,12 +111,6 @@ def curves_by(panels: Sequence[Panel], by: By) -> list[Family]:
 def _remedy(by: By) -> str:
     others = ", ".join(other for other in get_args(By) if other != by)
     return f"Leave --by out, choose another ({others}), or evaluate conditions with other doses"
-
-
-def _steps(family: Family, by: By) -> int:
-    """Doses with the baseline's, where that has a place on the axis."""
-    extra = {BASELINE_AT[by]} if by in BASELINE_AT and family.has_baseline else set()
-    return len({*family.doses, *extra})
 
 
 def _named(panels: Sequence[Panel]) -> str:
@@ -144,8 +139,7 @@ def _most_doses(panels: Sequence[Panel], by: By) -> int:
     if by in ("scale", "value"):
         # zero belongs to both; what it stands beside says which is meant.
         found = [family for family in found if any(dose != 0 for dose in family.doses)]
-    extra = by in BASELINE_AT
-    return max((len(family.doses) + extra for family in found), default=0)
+    return max((family.steps(by) for family in found), default=0)
 
 
 def _dosed(condition: str, by: By) -> tuple[str, float] | None:

@@ -83,10 +83,14 @@ def plot(
         panels = _one_of(comparison.panels, f"{choice}{mask or ''}" != "", kind != "dose")
         languages = {row.language for row in there} | {own_language(row.condition) for row in there}
         options["labels"] = _labels(labels, filter(None, languages))
-        shown = panels if kind == "dose" else panels[0]
+        first = panels[0]
+        shown = panels if kind == "dose" else first
         figure = OF_RESULTS[kind](shown, draws=comparison.draws, **options)
+        others = dict.fromkeys(f"{row.metric} of {row.family}" for row in there if row.usable)
+        others.pop(f"{first.metric} of {first.family}", None)
+        also = [f"drawn is {first.title}; there are also {listed(others)}"] if others else []
         # Who compared knows what else there is.
-        also = () if isinstance(given, Comparison) else _also(there, panels[0])
+        also = [] if isinstance(given, Comparison) else also
         for note in (*comparison.notes, *remarks(panels), *also):
             warnings.warn(note, PlotWarning, stacklevel=2)
     else:
@@ -118,13 +122,6 @@ def _compared(
     meant = {(row.model, row.family, row.name, row.mask) for row in rows}
     panels = (x for x in given.panels if (x.model, x.family, x.metric, x.mask) in meant)
     return replace(given, panels=tuple(panels)), there
-
-
-def _also(rows: Iterable[Row], panel: Panel) -> list[str]:
-    """That there are further metrics."""
-    others = dict.fromkeys(f"{row.metric} of {row.family}" for row in rows if row.usable)
-    others.pop(f"{panel.metric} of {panel.family}", None)
-    return [f"drawn is {panel.title}; there are also {listed(others)}"] if others else []
 
 
 def _labels(names: Mapping[str, str] | None, languages: Iterable[str]) -> Mapping[str, str]:

@@ -61,16 +61,10 @@ class _Drawing:
         self.own = [own_language(condition) for condition in self.rows]
         self.sizes = CellSizes.of(len(self.rows), len(panel.languages))
         self.type = min(style.LABEL, self.sizes.height * 72 * 0.8)
-        shortened = style.shortened(self.rows)
-        self.row_names = [
-            letters.condition(name, own) for name, own in zip(shortened, self.own, strict=True)
-        ]
+        self.row_names = list(map(letters.condition, style.shortened(self.rows), self.own))
         self.column_names = style.shortened([letters.name(code) for code in panel.languages], 30)
-        self.largest = [
-            self._largest_control(*row) for row in zip(self.rows, self.own, strict=True)
-        ]
-        rows = set(self.rows)
-        self.shown = [change for (row, _), change in panel.changes.items() if row in rows]
+        self.largest = list(map(self._largest_control, self.rows, self.own))
+        self.shown = [change for (row, _), change in panel.changes.items() if row in conditions]
         self.kinds = self._kinds()
         shifts = [change.shift for change in self.shown]
         self.limit = colour_span(panel, [*shifts, *(control for control, _ in self.largest)])
@@ -101,21 +95,17 @@ class _Drawing:
         self.figure = figure
         foot_of_baseline = frame.below + 0.1
         below = foot_of_baseline + cell.height + 0.12
-        main = style.axes_at(figure, left, below, columns * cell.width, rows * cell.height)
-        main.set_label("changes")
-        self._draw_changes(main)
-        baseline = style.axes_at(figure, left, foot_of_baseline, columns * cell.width, cell.height)
-        baseline.set_label("baseline")
-        self._draw_baseline(baseline)
-        x = left + columns * cell.width + 0.2
+        width, height = columns * cell.width, rows * cell.height
+        self._draw_changes(style.axes_at(figure, left, below, width, height, "changes"))
+        under = left, foot_of_baseline, width, cell.height
+        self._draw_baseline(style.axes_at(figure, *under, "baseline"))
+        x = left + width + 0.2
         if with_controls:
-            controls = style.axes_at(figure, x, below, side, rows * cell.height)
-            controls.set_label("controls")
-            self._draw_controls(controls)
+            self._draw_controls(style.axes_at(figure, x, below, side, height, "controls"))
             x += side + 0.55
         # Beside few rows it is as high as the baseline's row, too, or its numbers would not fit.
         foot_of_scale = below if rows > 3 else foot_of_baseline
-        height = below + rows * cell.height - foot_of_scale
+        height = below + height - foot_of_scale
         self._draw_scale(style.axes_at(figure, x, foot_of_scale, 0.13, height))
 
     def _notes(self, draws: Draws | None) -> list[str]:
@@ -178,10 +168,10 @@ class _Drawing:
 
     def _draw_changes(self, axes: Axes) -> None:
         languages = self.panel.languages
-        changes = [
-            [self.panel.change(row, language) for language in languages] for row in self.rows
+        shifts = [
+            [(found := self.panel.change(row, text)) and found.shift for text in languages]
+            for row in self.rows
         ]
-        shifts = [[change and change.shift for change in row] for row in changes]
         for row, column in np.argwhere(self.kinds == "refused"):
             axes.add_patch(
                 Rectangle(
@@ -214,10 +204,7 @@ class _Drawing:
         axes.set_facecolor("0.95")
         axes.set_yticks(range(len(self.rows)), self.row_names, fontsize=self.type)
         axes.xaxis.tick_top()
-        axes.set_xticks(
-            range(len(languages)), self.column_names, fontsize=self.type,
-            rotation=90 if self.turned else 0,
-        )  # fmt: skip
+        style.name_places(axes, self.column_names, self.type, self.turned)
         axes.xaxis.set_label_position("top")
         wide = len(languages) * self.sizes.width > 1.4
         told = "language of the text" if wide else "text"

@@ -94,23 +94,23 @@ def remarks(panels: Sequence[Panel]) -> list[str]:
     them."""
     lines = [note for panel in panels for note in panel.notes]
     for panel in panels:
-        shown = [c for (name, _), c in panel.changes.items() if name in panel.conditions]
+        shown = {at: c for at, c in panel.changes.items() if at[0] in panel.conditions}
+        refused = {
+            text
+            for (name, text), c in panel.changes.items()
+            if name == NO_CONDITION and c.obstacles
+        }
         silent = [
-            f"{change.row.condition} on {change.row.language or change.row.task}"
-            for change in shown
-            if is_untested(change) and not change.obstacles and not _refused_baseline(panel, change)
+            f"{name} on {text}"
+            for (name, text), change in shown.items()
+            if is_untested(change) and not change.obstacles and text not in refused
         ]
-        if silent and any_interval(shown):
+        if silent and any_interval(shown.values()):
             lines.append(
                 f"{listed(silent)}: no interval, the samples of it or of none were not logged "
                 "(--log_samples)"
             )
     return list(dict.fromkeys(lines))
-
-
-def _refused_baseline(panel: Panel, change: Change) -> bool:
-    baseline = panel.change(NO_CONDITION, change.row.language or change.row.task)
-    return baseline is not None and bool(baseline.obstacles)
 
 
 def signature_line(rows: Sequence[Row]) -> str:

@@ -174,6 +174,10 @@ class Frame:
         self.above = len(self._title) * TITLE * LINE_HEIGHT + 0.15
         self.below = len(self._notes) * NOTE * LINE_HEIGHT + 0.15
 
+    def top(self, figure: Figure) -> float:
+        """How high the drawing reaches."""
+        return float(figure.get_size_inches()[1]) - self.above
+
     def figure(self, height: float) -> Figure:
         """A figure with room of this height between both, drawn without a display."""
         whole = self.above + height + self.below
@@ -190,10 +194,17 @@ class Frame:
         return figure
 
 
-def axes_at(figure: Figure, x: float, y: float, width: float, height: float) -> Axes:
+def axes_at(
+    figure: Figure, x: float, y: float, width: float, height: float, label: str = ""
+) -> Axes:
     """Axes with their lower left corner there, in inches."""
     across, up = figure.get_size_inches()
-    return figure.add_axes((x / across, y / up, width / across, height / up))
+    return figure.add_axes((x / across, y / up, width / across, height / up), label=label)
+
+
+def name_places(axes: Axes, names: Sequence[str], points: float, turned: bool) -> None:
+    """Names below or above the places 0, 1, 2 and so on."""
+    axes.set_xticks(range(len(names)), names, fontsize=points, rotation=90 if turned else 0)
 
 
 def graph(axes: Axes, **grid: Any) -> None:
@@ -207,9 +218,10 @@ def graph(axes: Axes, **grid: Any) -> None:
 def key(
     figure: Figure, handles: Sequence[Artist], corner: tuple[float, float], **look: Any
 ) -> None:
-    """A legend without a frame, with its upper left corner there, in shares of the figure."""
+    """A legend without a frame, with its upper left corner there, in inches."""
+    x, y = corner / figure.get_size_inches()
     figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=corner, fontsize=SMALL, frameon=False,
+        handles=handles, loc="upper left", bbox_to_anchor=(x, y), fontsize=SMALL, frameon=False,
         borderpad=0, borderaxespad=0, **look,
     )  # fmt: skip
 

@@ -43,18 +43,6 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def open(self, arguments: Mapping[str, Any], *, resume: bool) -> dict[str, Any]:
-        """Start a folder, or go on with one; the arguments that it was started with.
-
-        Raises:
-            RecordingError: see `started`.
-        """
-        started = self.started(arguments, resume=resume)
-        if started is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.note(arguments)
-        return started or dict(arguments)
-
     def started(self, arguments: Mapping[str, Any], *, resume: bool) -> dict[str, Any] | None:
         """The arguments that an unfinished recording was started with; None if there is none.
 
@@ -91,7 +79,8 @@ class Checkpoints:
         return dict(started.value)
 
     def note(self, arguments: Mapping[str, Any]) -> None:
-        """Write down the arguments again, with what has been found out meanwhile."""
+        """Write down the arguments, again with what has been found out meanwhile."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         content = json.dumps({"format": FORMAT, **arguments}, indent=1, ensure_ascii=False)
         with whole_file(self.folder / ARGUMENTS, RecordingError) as file:
             file.write(content.encode())

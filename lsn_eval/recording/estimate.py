@@ -26,7 +26,6 @@ from lsn_eval.statistics.quantiles import sample_size
 MEASURED_BATCHES = 2
 """Of the first language; the last of them is timed, those before it warm up."""
 
-
 LOOKED_AT = 1 << 19
 """Tokens of each language from which the size of its texts is told, if they have more."""
 
@@ -74,9 +73,7 @@ def estimate(
     encoding: Encoding,
     settings: RecordingSettings,
     batch_size: int,
-    sources: Mapping[str, str],
-    *,
-    own_p90: bool = False,
+    own_p90: bool,
 ) -> RecordingEstimate:
     """The estimate of a recording; texts that can be read once are used up.
 
@@ -108,17 +105,15 @@ def estimate(
         finally:
             recording.close()
     begun = [
-        (name, {"source": sources[name], "first_row_sha256": stream.first_row_sha256})
+        (name, {"source": stream.source, "first_row_sha256": stream.first_row_sha256})
         for name, stream in streams.items()
     ]
     for one, other in combinations(begun, 2):
         check_pair(*one, *other)
-    texts = {name: _texts(stream, sources[name]) for name, stream in streams.items()}
+    texts = {name: _texts(stream) for name, stream in streams.items()}
     totals = [of.tokens for of in texts.values() if of.tokens is not None]
-    passes = 3 if own_p90 else 1
     known = len(totals) == len(texts)
-    sampled = sample_size(model.neurons, settings.sample_tokens)
-    sampled *= settings.statistics == "all"
+    sampled = sample_size(model.neurons, settings.sample_tokens) * (settings.statistics == "all")
     return RecordingEstimate(
         model=model.described.to_json(),
         texts=texts,
@@ -126,7 +121,7 @@ def estimate(
         batch_size=batch_size,
         measured_rows=len(rows),
         tokens_per_second=speed,
-        seconds=passes * sum(totals) / settings.shard[1] / speed if known else None,
+        seconds=(3 if own_p90 else 1) * sum(totals) / settings.shard[1] / speed if known else None,
         file_bytes=_file_bytes(model, settings, texts, sampled, own_p90),
         counter_bytes=sum(
             array.nbytes
@@ -148,13 +143,13 @@ def _beginning(stream: RowStream, batch_size: int) -> list[Row]:
     return rows
 
 
-def _texts(stream: RowStream, source: str) -> TextsEstimate:
+def _texts(stream: RowStream) -> TextsEstimate:
     tokens, settings = stream.expected, stream.settings
     documents = rows = None
     if tokens is not None:
         documents = round(stream.documents * tokens / stream.tokens)
         rows = tokens // settings.length if settings.pack else documents
-    return TextsEstimate(source, stream.bytes_there, documents, tokens, rows)
+    return TextsEstimate(stream.source, stream.bytes_there, documents, tokens, rows)
 
 
 def _file_bytes(
@@ -164,7 +159,7 @@ def _file_bytes(
     sampled: int,
     own_p90: bool,
 ) -> int | None:
-    names = set(STATISTIC_DTYPES) if settings.statistics == "all" else {"positive"}
+    names = {*STATISTIC_DTYPES} if settings.statistics == "all" else {"positive"}
     names = names | {"above_threshold"} if own_p90 else names - {"above_threshold"}
     each = sum(np.dtype(STATISTIC_DTYPES[name]).itemsize for name in names)
     kept = sampled * (2 * model.neurons + 8) * settings.keeps_sample

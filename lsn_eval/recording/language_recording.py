@@ -187,7 +187,7 @@ class LanguageRecording:
 
     # The result ------------------------------------------------------------------------------
 
-    def result(self, source: str, *, keep_sample: bool) -> ActivationStats:
+    def result(self, *, keep_sample: bool) -> ActivationStats:
         """Statistics of this language."""
         self.check_finite()
         described = self.model.described
@@ -211,7 +211,7 @@ class LanguageRecording:
             names = np.full(index.size, self.language)
             texts = TextResponses(names, index, self.responses.read)
         corpus = {
-            "source": source,
+            "source": self.stream.source,
             "documents": self.stream.documents,
             "rows": self.rows,
             "tokens": self.tokens,

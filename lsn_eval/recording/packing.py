@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.recording.texts import Document, token_array
+from lsn_eval.recording.texts import Document, source_of, token_array
 from lsn_eval.recording.tokenizing import PIECE, Tokenize, Tokens, tokenized
 from lsn_eval.statistics.document_sketch import DocumentSketch
 
@@ -64,16 +64,13 @@ class RowStream:
         tokenize: Tokenize,
         settings: RowSettings,
     ) -> None:
-        self.language = language
-        self.settings = settings
-        self.rows = 0
-        self.tokens = 0
-        self.documents = 0
+        self.language, self.settings = language, settings
+        self.source = source_of(texts)
+        self.rows = self.tokens = self.documents = 0
         self.sketch = DocumentSketch()
         self.first_row_sha256: str | None = None
         """Of packed rows: whatever is cut off at the end, texts that begin alike have it."""
-        self._texts = texts
-        self._tokenize = tokenize
+        self._texts, self._tokenize = texts, tokenize
         self._share: float | None = None
         self._pending = 0
         self._sha = hashlib.sha256()

@@ -35,7 +35,7 @@ from lsn_eval.recording.packing import RowSettings, RowStream
 from lsn_eval.recording.processes import Processes
 from lsn_eval.recording.recorded_model import RecordedModel
 from lsn_eval.recording.settings import RecordingSettings
-from lsn_eval.recording.texts import Document, opened, token_array
+from lsn_eval.recording.texts import Document, opened, source_of, token_array
 from lsn_eval.recording.tokenizing import Encoding
 from lsn_eval.statistics import ActivationStats
 from lsn_eval.storage.whole_files import check_place, full_disk_reported, refuse_to_replace
@@ -87,15 +87,12 @@ def record(
             disk, or a model that does not run as its family does.
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
     """
-    fields |= {"column": column, "settings": settings, "out": out}
-    with _prepared(model, tokenizer, texts, resume=resume, force=force, **fields) as (
-        recording,
-        target,
-    ):
-        with full_disk_reported(target.parent, RecordingError):
-            recording.record(target, resume=resume, progress=progress, command=command)
+    fields |= {"column": column, "settings": settings, "out": out, "resume": resume}
+    with _prepared(model, tokenizer, texts, force=force, **fields) as recording:
+        with full_disk_reported(recording.out.parent, RecordingError):
+            recording.record(progress=progress, command=command)
         # Arrays stay mapped, and with them the file, also once its name is gone.
-        return ActivationStats.load(target)
+        return ActivationStats.load(recording.out)
 
 
 def estimate_recording(
@@ -103,7 +100,6 @@ def estimate_recording(
     tokenizer: Any = None,
     texts: Mapping[str, Texts] = MappingProxyType({}),
     *,
-    resume: bool = False,
     own_p90: bool = False,
     **given: Any,
 ) -> RecordingEstimate:
@@ -114,13 +110,13 @@ def estimate_recording(
 
     Args:
         own_p90: `count_above_thresholds` would follow.
-        given: `column`, `settings`, `out`, `force`, or fields of the settings.
+        given: `column`, `settings`, `out`, `resume`, `force`, or fields of the settings.
 
     Raises:
         LsnError: the error that `record` would begin with.
     """
-    with _prepared(model, tokenizer, texts, resume=resume, **given) as (recording, target):
-        return recording.estimated(target, resume=resume, own_p90=own_p90)
+    with _prepared(model, tokenizer, texts, **given) as recording:
+        return recording.estimated(own_p90=own_p90)
 
 
 def check_target(target: Path, *, resume: bool, force: bool) -> None:
@@ -140,14 +136,14 @@ def _prepared(
     tokenizer: Any,
     texts: Mapping[str, Texts],
     *,
-    resume: bool,
+    resume: bool = False,
     force: bool = False,
     column: str = "text",
     settings: RecordingSettings | None = None,
     out: str | os.PathLike[str] | None = None,
     **fields: Any,
-) -> Iterator[tuple[_Recording, Path]]:
-    """The recording and the file to write, once everything that can be checked before is."""
+) -> Iterator[_Recording]:
+    """The recording, once everything that can be checked before is."""
     if isinstance(fields.get("hookpoints"), str):
         fields["hookpoints"] = (fields["hookpoints"],)
     known = RecordingSettings.__dataclass_fields__
@@ -174,12 +170,9 @@ def _prepared(
             out = Path(stack.enter_context(folder)) / "stats.safetensors"
         target = Path(out)
         check_target(target, resume=resume, force=force)
-        loaded, words = (
-            load_model(model, tokenizer)
-            if isinstance(model, str | os.PathLike)
-            else (model, tokenizer)
-        )
-        yield _Recording(loaded, words, texts, settings), target
+        if isinstance(model, str | os.PathLike):
+            model, tokenizer = load_model(model, tokenizer)
+        yield _Recording(model, tokenizer, texts, settings, target, resume)
 
 
 class _Recording:
@@ -189,9 +182,11 @@ class _Recording:
         tokenizer: Any,
         texts: Mapping[str, Texts],
         settings: RecordingSettings,
+        out: Path,
+        resume: bool,
     ) -> None:
         self.model = RecordedModel(model, settings.hookpoints)
-        self.texts, self.settings = texts, settings
+        self.texts, self.settings, self.out, self.resume = texts, settings, out, resume
         self.processes = Processes.launched()
         self.encoding = Encoding(
             tokenizer,
@@ -203,26 +198,20 @@ class _Recording:
         self.rows = {}
         for language, given in texts.items():  # raises before anything runs
             hold_out = settings.hold_out
-            self.rows[language] = RowSettings(
-                length=self.length,
-                pack=settings.pack,
-                limit=settings.tokens,
-                hold_out=getattr(given, "hold_out", False) if hold_out is None else hold_out,
-            )
+            hold_out = getattr(given, "hold_out", False) if hold_out is None else hold_out
+            self.rows[language] = RowSettings(self.length, settings.pack, settings.tokens, hold_out)
             if hasattr(given, "shape"):
                 token_array(given, f"the texts of {language}")
 
-    def estimated(self, out: Path, *, resume: bool, own_p90: bool) -> RecordingEstimate:
+    def estimated(self, *, own_p90: bool) -> RecordingEstimate:
         """What `record` would do."""
-        folder = self._folders(out)[self.processes.rank]
+        folder = self._folders()[self.processes.rank]
         if folder.exists():
-            Checkpoints(folder).started(self._arguments(None), resume=resume)
+            Checkpoints(folder).started(self._arguments(None), resume=self.resume)
         streams = {language: self._stream(language) for language in self.texts}
-        sources = {language: _source(texts) for language, texts in self.texts.items()}
         return estimate(
-            self.model, streams, self.encoding, self.settings, self._batch_size(), sources,
-            own_p90=own_p90,
-        )  # fmt: skip
+            self.model, streams, self.encoding, self.settings, self._batch_size(), own_p90
+        )
 
     def _stream(self, language: str) -> RowStream:
         return RowStream(language, self.texts[language], self.encoding, self.rows[language])
@@ -231,9 +220,9 @@ class _Recording:
         wanted = self.settings.batch_size
         return self.model.batch_size(self.length) if wanted == "auto" else wanted
 
-    def _folders(self, out: Path) -> list[Path]:
+    def _folders(self) -> list[Path]:
         """Where each process puts its part together."""
-        whole, count = unfinished_folder(out), self.processes.count
+        whole, count = unfinished_folder(self.out), self.processes.count
         parts = len(list(whole.glob("process-*")))
         if parts > (count if count > 1 else 0) or (count > 1 and (whole / ARGUMENTS).exists()):
             raise RecordingError(
@@ -244,12 +233,15 @@ class _Recording:
             raise RecordingError("several processes need one --batch-size; give a number")
         return [whole / f"process-{n}" for n in range(count)] if count > 1 else [whole]
 
-    def record(self, out: Path, *, resume: bool, progress: bool, command: str | None) -> None:
+    def record(self, *, progress: bool, command: str | None) -> None:
         """Record every language, and write `out` once all are there."""
-        rank, folders = self.processes.rank, self._folders(out)
+        rank, folders = self.processes.rank, self._folders()
         self.processes.wait()
         own = Checkpoints(folders[rank])
-        started = own.open(self._arguments(command), resume=resume)
+        arguments = self._arguments(command)
+        started = own.started(arguments, resume=self.resume)
+        if started is None:
+            own.note(started := arguments)
         try:
             batch_size = started.get("resolved_batch_size")
             if batch_size is None:
@@ -269,8 +261,8 @@ class _Recording:
             stats = ActivationStats.merged([ActivationStats.load(file) for file in files])
             if not self.settings.keeps_sample:
                 stats = replace(stats, samples={})
-            replace(stats, provenance=self._provenance(stats, started)).save(out)
-            Checkpoints(unfinished_folder(out)).remove()
+            replace(stats, provenance=self._provenance(stats, started)).save(self.out)
+            Checkpoints(unfinished_folder(self.out)).remove()
         self.processes.wait()
 
     def _record(
@@ -281,25 +273,16 @@ class _Recording:
         interrupted: threading.Event,
         shown: bool,
     ) -> None:
-        texts, asked = self.texts[language], self.settings.tokens
-        stream = self._stream(language)
+        asked, stream = self.settings.tokens, self._stream(language)
         shard = self.processes.shard(*self.settings.shard)
         recording = LanguageRecording(
-            self.model,
-            stream,
-            self.encoding,
-            self.settings,
-            checkpoints,
-            batch_size=batch_size,
-            shard=shard,
-        )
+            self.model, stream, self.encoding, self.settings, checkpoints,
+            batch_size=batch_size, shard=shard,
+        )  # fmt: skip
         bar = tqdm(
             desc=f"{language} ({list(self.texts).index(language) + 1}/{len(self.texts)})",
-            initial=recording.tokens,
-            unit="tok",
-            unit_scale=True,
-            disable=not shown,
-        )
+            initial=recording.tokens, unit="tok", unit_scale=True, disable=not shown,
+        )  # fmt: skip
 
         def advance(tokens: int) -> None:
             if (expected := stream.expected) is not None:
@@ -310,14 +293,10 @@ class _Recording:
             recording.run(interrupted, advance)
             bar.total = bar.n
             keep = self.settings.keeps_sample or self.processes.count > 1
-            result = recording.result(_source(texts), keep_sample=keep)
+            result = recording.result(keep_sample=keep)
             if asked and stream.tokens + self.length <= asked:
-                logger.warning(
-                    "the texts of %s have %d tokens, fewer than the %d asked for",
-                    language,
-                    stream.tokens,
-                    asked,
-                )
+                told = "the texts of %s have %d tokens, fewer than the %d asked for"
+                logger.warning(told, language, stream.tokens, asked)
             result.save(checkpoints.finished(language))
         finally:
             recording.close()
@@ -352,13 +331,9 @@ class _Recording:
                 "model_type": self.model.described.type,
                 "weights_fingerprint": weights_fingerprint(self.model.full),
                 "dtype": self.model.dtype,
-                "texts": {language: _source(texts) for language, texts in self.texts.items()},
+                "texts": {language: source_of(texts) for language, texts in self.texts.items()},
                 "processes": self.processes.count,
                 **compared,
             },
             "command": command,
         }
-
-
-def _source(texts: Texts) -> str:
-    return getattr(texts, "source", None) or f"given as {type(texts).__name__}"

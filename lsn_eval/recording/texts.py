@@ -248,6 +248,11 @@ def opened(texts: Any, *, column: str = "text", line_ends: bool = False) -> Any:
     return TextFiles(source, column=column, line_ends=line_ends)
 
 
+def source_of(texts: Any) -> str:
+    """Where texts are from, in the words of the provenance."""
+    return getattr(texts, "source", None) or f"given as {type(texts).__name__}"
+
+
 class TokenFile(np.ndarray[Any, np.dtype[np.int64]]):
     """Token ids [token] or [row, token], and the file they are from."""
 

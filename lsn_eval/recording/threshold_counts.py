@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -91,13 +90,13 @@ def count_above_thresholds(
             raise RecordingError(
                 f"texts of {language} were recorded and not given; given are {', '.join(texts)}"
             )
-        run = partial(_run_again, stats, recorded, tokenizer, language, texts[language], tokens)
+        given = stats, recorded, tokenizer, language, texts[language], tokens
         quantiles = {
             (site.hookpoint, site.layer): _BatchQuantiles(site.width) for site in recorded.sites
         }
-        run(quantiles)
+        _run_again(*given, quantiles)
         exceedances = {at: _Exceedances(q.total / q.batches) for at, q in quantiles.items()}
-        run(exceedances)
+        _run_again(*given, exceedances)
         for (hookpoint, layer), counted in exceedances.items():
             above[hookpoint][row, stats.model.layers.index(layer)] = counted.count
     arrays = {

@@ -5,7 +5,7 @@
 Needs neither torch nor lm_eval.
 """
 
-from lsn_eval.reporting.errors import ReportError
+from lsn_eval.reporting.failures import ReportError
 from lsn_eval.reporting.page import ReportOptions, Written, report
 
 __all__ = ["ReportError", "ReportOptions", "Written", "report"]

@@ -13,19 +13,16 @@ from typing import Any
 from lsn_eval.comparing import Comparison, Panel
 from lsn_eval.comparing.panels import own_language
 from lsn_eval.language_scores import codes, load_identifier
-from lsn_eval.language_scores.identification import EMPTY, UNDETERMINED
-from lsn_eval.reporting.differences import marked
+from lsn_eval.language_scores.identification import UNDETERMINED
+from lsn_eval.reporting.answer import LONGEST, Answer, marked
 from lsn_eval.results.controls import controlled
 from lsn_eval.results.languages import language_of_answers
 from lsn_eval.results.rows import NO_CONDITION, ResultsError
 from lsn_eval.results.run_files import RunFile
-from lsn_eval.results.samples import Sample, samples, samples_path
+from lsn_eval.results.samples import samples, samples_path
 from lsn_eval.tables import Cell, Table
-from lsn_eval.visible_text import shortened
 from lsn_eval.wording.lists import counted, listed
 
-LONGEST = 2000
-"""Characters kept of a prompt or an answer that is shown."""
 EXCERPT = 300
 """Characters kept of the others, which are counted and can be telling."""
 MOST_CONDITIONS = 24
@@ -37,72 +34,6 @@ MOST_CHARACTERS = 3_000_000
 MOST_COUNTED = 60_000
 """Answers whose language is counted."""
 TELLING = 3
-LEAST_LETTERS = 12
-"""Of a telling answer: a guess about less is none."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one condition gave for a document."""
-
-    condition: str
-    digest: str
-    """Of the document."""
-    prompt: str
-    target: str
-    text: str
-    """The first answer, no longer than was asked for, as every text here."""
-    cut: int
-    """Characters beyond that."""
-    rest: int
-    """A hash of these."""
-    others: int
-    """Further answers to the same document."""
-    filtered: str | None
-    """What was scored, where it differs."""
-    detected: str
-    """Language of the text."""
-    probability: float | None
-    right: bool | None
-    """Whether it is the task's; None where the task has none."""
-    changed: bool = False
-    """Whether it is another than the baseline's, without a baseline than the task's."""
-    pieces: Sequence[tuple[str, bool]] = ()
-    """Of the text, and whether the baseline lacks them; none where it has the very same."""
-
-    @staticmethod
-    def of(sample: Sample, condition: str, expected: str | None, longest: int) -> Answer:
-        """Of a sample that was read with its texts."""
-        texts = sample.texts
-        assert texts is not None
-        whole = texts.answers[0] if texts.answers else ""
-        scored = texts.filtered[0] if texts.filtered and texts.filtered[0] != whole else None
-        detected, probability = load_identifier().probable(whole[:LONGEST])
-        return Answer(
-            condition=condition,
-            digest=sample.document[1],
-            prompt=shortened(texts.prompt, longest),
-            target=shortened(texts.target, longest),
-            text=whole[:longest],
-            cut=max(0, len(whole) - longest),
-            rest=hash(whole[longest:]),
-            others=max(0, len(texts.answers) - 1),
-            filtered=None if scored is None else shortened(scored, longest),
-            detected=detected,
-            probability=probability,
-            right=None if expected is None else codes.counts_as(detected, expected),
-        )
-
-    @property
-    def lang(self) -> str | None:
-        """For the attribute of that name."""
-        return None if self.detected in (EMPTY, UNDETERMINED) else self.detected
-
-    @property
-    def clear(self) -> float:
-        """How sure its language is, from 0."""
-        enough = sum(map(str.isalpha, self.text)) >= LEAST_LETTERS
-        return self.probability or 0.0 if enough else 0.0
 
 
 @dataclass(frozen=True)
@@ -134,11 +65,8 @@ class Telling:
     number: int
     baseline: Answer
     answer: Answer
-
-    @property
-    def clear(self) -> float:
-        """How sure both languages are."""
-        return self.baseline.clear * self.answer.clear
+    clear: float
+    """How sure both languages are."""
 
 
 @dataclass
@@ -179,6 +107,8 @@ class Answers:
 
 _Given = dict[str, dict[int, Answer]]
 """Answers by condition and document."""
+_Moves = dict[tuple[str, str, bool], Counter[tuple[str, str]]]
+"""From which language to which: by condition, where, and whether there is a baseline."""
 
 
 def browse(
@@ -198,7 +128,7 @@ def browse(
     most = most or max(1, MOST_ANSWERS // files)
     longest = max(EXCERPT, min(LONGEST, MOST_CHARACTERS // (files * most)))
     found, shown, skipped, without = Answers(), 0, [], []
-    moves: dict[tuple[str, str, bool], Counter[tuple[str, str]]] = defaultdict(Counter)
+    moves: _Moves = defaultdict(Counter)
     for task in tasks:
         if shown >= MOST_ANSWERS:
             skipped.append(task.task)
@@ -215,10 +145,8 @@ def browse(
     if without:
         found.notes.append(f"Without logged samples (--log_samples): {listed(without, 20)}.")
     if skipped:
-        found.notes.append(
-            f"Left out after {shown:,} answers: {listed(skipped, 20)}. Report fewer files, or give "
-            "a lower --samples."
-        )
+        told = f"Left out after {shown:,} answers: {listed(skipped, 20)}."
+        found.notes.append(f"{told} Report fewer files, or give a lower --samples.")
     return found
 
 
@@ -273,8 +201,8 @@ def _conditions(
     notes = []
     if hidden:
         notes.append(f"{counted(hidden, 'further control')} left out (--all-controls shows them).")
-    if len(chosen) > MOST_CONDITIONS:
-        left_out = counted(len(chosen) - MOST_CONDITIONS, "further condition")
+    if further := len(chosen[MOST_CONDITIONS:]):
+        left_out = counted(further, "further condition")
         notes.append(f"{left_out} left out. Report fewer files to see them.")
     return chosen[:MOST_CONDITIONS], notes
 
@@ -307,12 +235,7 @@ def _read(task: TaskAnswers, shown: int, most: int, longest: int) -> tuple[_Give
     return found, damaged
 
 
-def _compare(
-    task: TaskAnswers,
-    answers: _Given,
-    most: int,
-    moves: dict[tuple[str, str, bool], Counter[tuple[str, str]]],
-) -> list[Telling]:
+def _compare(task: TaskAnswers, answers: _Given, most: int, moves: _Moves) -> list[Telling]:
     """Put the answers beside the baseline's, count their languages, and give those that tell."""
     telling = []
     where = f"{task.panel.family}, {task.model}"
@@ -335,7 +258,8 @@ def _compare(
                 changed = answer.detected != start and not (baseline.right and answer.right)
                 clean = not apart and baseline.right is not False
                 if changed and clean and not controlled(answer.condition):
-                    telling.append(Telling(task.task, number, baseline, answer))
+                    clear = baseline.clear * answer.clear
+                    telling.append(Telling(task.task, number, baseline, answer, clear))
                 same = (answer.text, answer.rest) == (baseline.text, baseline.rest)
                 pieces = marked(answer.text, baseline.text) if shown and not same else []
             beside.append(replace(answer, changed=changed, pieces=pieces))
@@ -365,12 +289,10 @@ def _matrix(
     condition: str, where: str, with_baseline: bool, counts: Counter[tuple[str, str]]
 ) -> tuple[str, str, Table]:
     """From which language to which the answers under a condition went."""
-    starts, ends = Counter[str](), Counter[str]()
-    for (start, end), number in counts.items():
-        starts[start] += number
-        ends[end] += number
+    starts, ends = Counter(start for start, _ in counts.elements()), {end for _, end in counts}
     rows = [language for language, _ in starts.most_common()]
-    columns = [language for language in dict.fromkeys([*rows, *ends]) if language in ends]
+    reached = [*rows, *(end for _, end in counts)]
+    columns = [language for language in dict.fromkeys(reached) if language in ends]
     table = [[*(counts[start, end] for end in columns), starts[start]] for start in rows]
     moved = sum(number for (start, end), number in counts.items() if start != end)
     origin = "without intervention" if with_baseline else "asked for"

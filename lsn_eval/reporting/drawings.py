@@ -59,8 +59,14 @@ def layers_of(runs: Sequence[RunFile]) -> tuple[list[Drawing], list[str]]:
 
     A mask is read from where the results say it was, and is drawn only if it is still the same.
     """
+    places: dict[str, str] = {}
+    for run in runs:
+        digest = mapping(run.record.get("mask")).get("digest")
+        path = model_arguments(run.config).get("mask")
+        if isinstance(digest, str) and isinstance(path, str):
+            places.setdefault(digest, path)
     drawn, lacking = [], []
-    for digest, path in _masks(runs).items():
+    for digest, path in places.items():
         from lsn_eval.masks.mask import NeuronMask
         from lsn_eval.plotting import layer_map
 
@@ -73,17 +79,6 @@ def layers_of(runs: Sequence[RunFile]) -> tuple[list[Drawing], list[str]]:
         elif drawing := _drawing(layer_map(mask), f"Neurons of each language per layer, {path}."):
             drawn.append(drawing)
     return drawn, lacking
-
-
-def _masks(runs: Sequence[RunFile]) -> dict[str, str]:
-    """Where each mask was, by its digest."""
-    found: dict[str, str] = {}
-    for run in runs:
-        digest = mapping(run.record.get("mask")).get("digest")
-        path = model_arguments(run.config).get("mask")
-        if isinstance(digest, str) and isinstance(path, str):
-            found.setdefault(digest, path)
-    return found
 
 
 def moved(panel: Panel) -> bool:

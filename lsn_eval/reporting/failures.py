@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lsn_eval.reporting.errors import ReportError
+from lsn_eval.errors import LsnError
 from lsn_eval.results.settings import mapping
 from lsn_eval.storage.masked_secrets import masked
 from lsn_eval.storage.outside_files import read_json
@@ -17,6 +17,10 @@ MOST_NAMED = 5
 """Failures that an error names; the rest are counted."""
 MOST_BYTES = 1 << 20
 """Of a failed.json, which holds a reason."""
+
+
+class ReportError(LsnError):
+    """A report that cannot be made of what was given, or written where it was asked for."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,11 @@ def with_results(paths: Sequence[Path]) -> list[Path]:
     Raises:
         ReportError: every path is a folder in which every condition failed.
     """
-    bare = {path: recorded([path]) for path in paths if path.is_dir() and not _holds_results(path)}
+    bare = {
+        path: recorded([path])
+        for path in paths
+        if path.is_dir() and not any(path.rglob("results_*.json"))
+    }
     others = [path for path in paths if not bare.get(path)]
     if others or not bare:
         return others
@@ -55,10 +63,6 @@ def with_results(paths: Sequence[Path]) -> list[Path]:
         f"{listed(reasons, MOST_NAMED, '; ')}; run the sweep again into the same folder once that "
         "is mended"
     )
-
-
-def _holds_results(folder: Path) -> bool:
-    return next(folder.rglob("results_*.json"), None) is not None
 
 
 def failures(paths: Sequence[Path], sweeps: Iterable[Path]) -> list[Failure]:

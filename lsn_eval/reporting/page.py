@@ -6,18 +6,18 @@ import os
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lsn_eval.comparing import Comparison, Panel, compare
 from lsn_eval.comparing.panels import own_language
+from lsn_eval.reporting.answer import MOST_WORDS
 from lsn_eval.reporting.answers import browse
 from lsn_eval.reporting.cautions import Caution, cautions
-from lsn_eval.reporting.differences import MOST_WORDS
 from lsn_eval.reporting.drawings import dose_curves_of, heat_map_of, layers_of, moved
-from lsn_eval.reporting.errors import ReportError
 from lsn_eval.reporting.facts import Facts, facts, facts_table
-from lsn_eval.reporting.failures import failures, with_results
+from lsn_eval.reporting.failures import ReportError, failures, with_results
 from lsn_eval.reporting.rendering import rendered
 from lsn_eval.reporting.reproduction import commands, sweeps_of
 from lsn_eval.reporting.runs import day_and_time, run_tables
@@ -102,18 +102,18 @@ def report(
         LsnError: a path that is no results, results without a usable number, or a file that
             cannot be written. Nothing is left behind then.
     """
+    choice = Choice.named(**chosen)
     options = ReportOptions(
-        choice=Choice.named(**chosen), samples=samples, all_controls=all_controls,
-        allow=tuple(allow),
-    )  # fmt: skip
+        choice=choice, samples=samples, all_controls=all_controls, allow=tuple(allow)
+    )
     paths, out = paths_of(results), Path(out)
     _check(paths, out, options)
     everything = read_runs(with_results(paths))
     if same := [run.path for run in everything if run.path.resolve() == out.resolve()]:
         raise ReportError(f"--out {out} is one of the results files ({same[0]}); give another")
     beside = [row for run in everything for row in run.rows]
-    choice = options.choice if options.choice.metrics else replace(options.choice, metrics=(ALL,))
-    runs = runs_of(everything, choice.rows(beside))
+    every_metric = replace(choice, metrics=choice.metrics or (ALL,))
+    runs = runs_of(everything, every_metric.rows(beside))
     comparison = compare(_hidden(runs), allow=options.allow, beside=beside)
     runs = _ordered(runs, comparison)
     warned = cautions(comparison, runs, failures(paths, sweeps_of(runs)))
@@ -230,13 +230,11 @@ def _panel(
     drawn: bool,
 ) -> dict[str, Any]:
     """One panel of the page."""
-    values = change_table(panel, comparison.draws, "value", all_controls=options.all_controls)
+    shown = partial(change_table, panel, comparison.draws, all_controls=options.all_controls)
+    values = shown("value")
     # The panel's own notes stand below the first table.
-    tables = [
-        change_table(panel, comparison.draws, all_controls=options.all_controls),
-        own_table(panel, comparison.draws),
-        replace(values, notes=tuple(note for note in values.notes if note not in panel.notes)),
-    ]
+    notes = tuple(note for note in values.notes if note not in panel.notes)
+    tables = [shown(), own_table(panel, comparison.draws), replace(values, notes=notes)]
     captioned = []
     for table in filter(None, tables):
         caption = table.title.removeprefix(f"{panel.title}: ")

@@ -39,8 +39,7 @@ def number_columns(table: Table) -> set[int]:
 
 def diagonal(matrix: Table) -> dict[str, str]:
     """The own column of each row: the one of its name."""
-    names = [cells[0].text for cells in matrix.rows]
-    return dict(zip(names, names, strict=True))
+    return {cells[0].text: cells[0].text for cells in matrix.rows}
 
 
 _WORDS: Mapping[Mark, str] = {
@@ -76,12 +75,11 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    style, script = _own_file("page.css"), _own_file("page.js")
+    for name, text in (("style", _own_file("page.css")), ("script", _own_file("page.js"))):
+        # As a content security policy names what may run.
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        environment.globals.update({name: Markup(text), f"{name}_hash": f"sha256-{digest}"})
     environment.globals.update(
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
         marks=MARKS,
         counted=counted,
         sort_value=sort_value,
@@ -93,8 +91,3 @@ def _template() -> jinja2.Template:
 
 def _own_file(name: str) -> str:
     return (importlib.resources.files("lsn_eval.reporting") / name).read_text("utf-8")
-
-
-def _hash(text: str) -> str:
-    """As a content security policy names what may run."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lsn_eval.reporting.errors import ReportError
+from lsn_eval.reporting.failures import ReportError
 from lsn_eval.reporting.runs import seeds
 from lsn_eval.results.controls import controlled
 from lsn_eval.results.run_files import RunFile, scalar

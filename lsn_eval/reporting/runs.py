@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,8 +22,14 @@ _LONGEST = 160
 
 def run_tables(runs: Sequence[RunFile], *, all_controls: bool = False) -> list[Table]:
     """In the order in which a reader asks."""
-    tables = [_models(runs), _masks(runs), _conditions(runs, all_controls), _tasks(runs)]
-    return [table for table in [*tables, _setup(runs)] if table.rows]
+    tables = [
+        _counted("Models", map(_model, runs)),
+        _counted("Masks", [_mask(run) for run in runs if run.record.get("mask")]),
+        _conditions(runs, all_controls),
+        _tasks(runs),
+        _counted("Versions, seeds, dates", map(_setup, runs)),
+    ]
+    return [table for table in tables if table.rows]
 
 
 def day_and_time(seconds: float) -> str:
@@ -35,35 +41,29 @@ def day_and_time(seconds: float) -> str:
     return moment.strftime("%Y-%m-%d %H:%M UTC") if seconds else "unknown"
 
 
-def _models(runs: Sequence[RunFile]) -> Table:
-    def row(run: RunFile) -> dict[str, Any]:
-        revision, commit = run.config.get("model_revision"), run.config.get("model_sha")
-        return {
-            "model": run.model,
-            "type": mapping(run.record.get("model")).get("type"),
-            "parameters": run.config.get("model_num_parameters"),
-            "dtype": run.rows[0].dtype,
-            "revision": f"{revision} ({commit})" if revision and commit else revision or commit,
-            "lm_eval model": run.config.get("model"),
-            "device": run.config.get("device"),
-            "batch size": run.config.get("batch_size"),
-        }
-
-    return _counted("Models", runs, row)
+def _model(run: RunFile) -> dict[str, Any]:
+    revision, commit = run.config.get("model_revision"), run.config.get("model_sha")
+    return {
+        "model": run.model,
+        "type": mapping(run.record.get("model")).get("type"),
+        "parameters": run.config.get("model_num_parameters"),
+        "dtype": run.rows[0].dtype,
+        "revision": f"{revision} ({commit})" if revision and commit else revision or commit,
+        "lm_eval model": run.config.get("model"),
+        "device": run.config.get("device"),
+        "batch size": run.config.get("batch_size"),
+    }
 
 
-def _masks(runs: Sequence[RunFile]) -> Table:
-    def row(run: RunFile) -> dict[str, Any]:
-        mask = mapping(run.record.get("mask"))
-        return {
-            "mask": mask.get("name"),
-            "digest (SHA-256)": mask.get("digest"),
-            "method": mask.get("method"),
-            "languages": ", ".join(map(str, mask.get("languages") or ())),
-            "made for": mask.get("model"),
-        }
-
-    return _counted("Masks", [run for run in runs if run.record.get("mask")], row)
+def _mask(run: RunFile) -> dict[str, Any]:
+    mask = mapping(run.record.get("mask"))
+    return {
+        "mask": mask.get("name"),
+        "digest (SHA-256)": mask.get("digest"),
+        "method": mask.get("method"),
+        "languages": ", ".join(map(str, mask.get("languages") or ())),
+        "made for": mask.get("model"),
+    }
 
 
 def _conditions(runs: Sequence[RunFile], all_controls: bool) -> Table:
@@ -103,10 +103,10 @@ def _conditions(runs: Sequence[RunFile], all_controls: bool) -> Table:
 def _counts(groups: Sequence[Sequence[RunFile]]) -> tuple[Cell, ...]:
     """Cells of one condition, or of several as `least to most`."""
     unchanged = [
-        list(dict.fromkeys(site for run in group for row in run.rows for site in row.unchanged))
+        dict.fromkeys(site for run in group for row in run.rows for site in row.unchanged)
         for group in groups
     ]
-    sites = list(dict.fromkeys(site for of in unchanged for site in of))
+    sites = dict.fromkeys(site for of in unchanged for site in of)
     layers = mapping(groups[0][0].record.get("neurons_per_layer"))
     named = ", ".join(
         f"{point}: {counted(len(mapping(of)), 'layer')}" for point, of in layers.items()
@@ -186,30 +186,24 @@ def _tasks(runs: Sequence[RunFile]) -> Table:
     )  # fmt: skip
 
 
-def _setup(runs: Sequence[RunFile]) -> Table:
-    def row(run: RunFile) -> dict[str, Any]:
-        document, limit = run.document, run.config.get("limit")
-        return {
-            "lsn_eval": run.record.get("version"),
-            "lm_eval": document.get("lm_eval_version"),
-            "transformers": document.get("transformers_version"),
-            "seeds (python/numpy/torch/few-shot)": "/".join(
-                "none" if seed is None else str(seed) for seed in seeds(run)
-            ),
-            "system instruction": document.get("system_instruction") or "none",
-            "chat template": document.get("chat_template_sha") or "none",
-            "limit": "none" if limit is None else limit,
-            "date": day_and_time(run.date).partition(" ")[0],
-        }
-
-    return _counted("Versions, seeds, dates", runs, row)
+def _setup(run: RunFile) -> dict[str, Any]:
+    document, limit = run.document, run.config.get("limit")
+    told = ["none" if seed is None else str(seed) for seed in seeds(run)]
+    return {
+        "lsn_eval": run.record.get("version"),
+        "lm_eval": document.get("lm_eval_version"),
+        "transformers": document.get("transformers_version"),
+        "seeds (python/numpy/torch/few-shot)": "/".join(told),
+        "system instruction": document.get("system_instruction") or "none",
+        "chat template": document.get("chat_template_sha") or "none",
+        "limit": "none" if limit is None else limit,
+        "date": day_and_time(run.date).partition(" ")[0],
+    }
 
 
-def _counted(
-    title: str, runs: Sequence[RunFile], row_of: Callable[[RunFile], dict[str, Any]]
-) -> Table:
+def _counted(title: str, rows_of_files: Iterable[dict[str, Any]]) -> Table:
     """Equal rows once, with the number of files."""
-    told = [row_of(run) for run in runs]
+    told = list(rows_of_files)
     counts = Counter(tuple(scalar(masked(value)) for value in row.values()) for row in told)
     rows = tuple((*map(_cell, key), _cell(count)) for key, count in counts.items())
     return Table(title=title, columns=(*(told[0] if told else ()), "files"), rows=rows)

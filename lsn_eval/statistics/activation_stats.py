@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,12 +40,6 @@ class ActivationStats(Shown, StatisticsContent):
 
     def __post_init__(self) -> None:
         check_statistics(self)
-
-    @staticmethod
-    def of(content: StatisticsContent) -> ActivationStats:
-        """The statistics of this content; raises StatisticsError if it contradicts itself."""
-        named = {field.name: getattr(content, field.name) for field in fields(content)}
-        return ActivationStats(**named)
 
     @staticmethod
     def from_counts(
@@ -214,7 +208,7 @@ class ActivationStats(Shown, StatisticsContent):
             StatisticsError: of different models, hookpoints, statistics or settings; a shard is
                 there twice; or one corpus goes by two languages.
         """
-        return ActivationStats.of(merged(parts))
+        return merged(parts)
 
     # Files -----------------------------------------------------------------------------------
 
@@ -242,7 +236,7 @@ class ActivationStats(Shown, StatisticsContent):
             )
         content, digest = read_statistics(path)
         try:
-            stats = ActivationStats.of(content)
+            stats = ActivationStats(**vars(content))
             if stats.digest != digest:
                 raise StatisticsError(
                     f"the statistics have digest {stats.digest[:12]} and the metadata says "

@@ -126,7 +126,18 @@ def read_statistics(path: str | os.PathLike[str]) -> tuple[StatisticsContent, st
         expected |= {"text/index": (np.int64, (count,)), "text/language": (np.int32, (count,))}
         for at, layer in product(kinds, model.layers):
             expected[f"text/{at}/{layer}"] = np.float16, (count, widths[at])
-    _check_tensors(where, tensors, expected)
+    # Samples and single texts are held against what the document and the other tensors say.
+    for key, (dtype, shape) in expected.items():
+        if key not in tensors:
+            raise StatisticsError(f"{where}: {key} is missing")
+        if tensors[key].dtype != dtype or tensors[key].shape != shape:
+            raise StatisticsError(
+                f"{where}: {key} is {tensors[key].dtype} {list(tensors[key].shape)}; "
+                f"{np.dtype(dtype)} {list(shape)} was expected"
+            )
+    for key in tensors:
+        if key.startswith(("sample/", "text/")) and key not in expected:
+            raise StatisticsError(f"{where}: {key} belongs to nothing in the file")
     for name in sizes:
         keys = samples[f"{name}/keys"]
         if keys.size > sizes.whole(name) or (keys[1:] <= keys[:-1]).any():
@@ -154,25 +165,6 @@ def read_statistics(path: str | os.PathLike[str]) -> tuple[StatisticsContent, st
         texts=_responses(where, languages, texts) if texts else None,
     )
     return content, document.text("digest")
-
-
-def _check_tensors(
-    path: str,
-    tensors: Mapping[str, NDArray[Any]],
-    expected: Mapping[str, tuple[Any, tuple[Any, ...]]],
-) -> None:
-    """Hold samples and single texts against what the document and the other tensors say of them."""
-    for key, (dtype, shape) in expected.items():
-        if key not in tensors:
-            raise StatisticsError(f"{path}: {key} is missing")
-        if tensors[key].dtype != dtype or tensors[key].shape != shape:
-            raise StatisticsError(
-                f"{path}: {key} is {tensors[key].dtype} {list(tensors[key].shape)}; "
-                f"{np.dtype(dtype)} {list(shape)} was expected"
-            )
-    for key in tensors:
-        if key.startswith(("sample/", "text/")) and key not in expected:
-            raise StatisticsError(f"{path}: {key} belongs to nothing in the file")
 
 
 def _responses(

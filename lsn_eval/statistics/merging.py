@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import StatisticsError
-from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics.content import STATISTIC_DTYPES, StatisticsContent, TextResponses
 from lsn_eval.statistics.corpora import counted_once
 from lsn_eval.statistics.quantiles import QUANTILES, TokenSample
 
+Statistics = TypeVar("Statistics", bound=StatisticsContent)
 
-def merged(parts: Sequence[StatisticsContent]) -> StatisticsContent:
+
+def merged(parts: Sequence[Statistics]) -> Statistics:
     """Statistics over the tokens of all `parts`.
 
     Counts, tokens, maxima and quantiles do not depend on the order of the parts; means and
@@ -30,14 +32,11 @@ def merged(parts: Sequence[StatisticsContent]) -> StatisticsContent:
     for part in parts[1:]:
         _check_alike(first, part)
     languages = tuple(dict.fromkeys(language for part in parts for language in part.languages))
-    model = ModelLayout(
-        first.model.layers,
-        first.model.widths,
-        **{
-            name: next((found for p in parts if (found := getattr(p.model, name))), None)
-            for name in ("type", "name", "revision")
-        },
-    )
+    said: dict[str, Any] = {
+        name: next((found for p in parts if (found := getattr(p.model, name))), None)
+        for name in ("type", "name", "revision")
+    }
+    model = replace(first.model, **said)
     provenance = _merged_provenance(parts, languages)
     holders = {name: [part for part in parts if name in part.languages] for name in languages}
     samples = {
@@ -55,7 +54,8 @@ def merged(parts: Sequence[StatisticsContent]) -> StatisticsContent:
             added = _added(hookpoint, language, having, samples.get(language))
             for name, values in added.items():
                 arrays[hookpoint][name][row] = values
-    return StatisticsContent(
+    return replace(
+        first,
         model=model,
         languages=languages,
         tokens={
@@ -134,8 +134,8 @@ def _merged_provenance(
 
 def _merged_sample(language: str, parts: Sequence[StatisticsContent]) -> TokenSample | None:
     found = [part.samples[language] for part in parts if language in part.samples]
-    if len(found) < len(parts) or len(parts) == 1:
-        return found[0] if len(parts) == 1 and found else None
+    if len(parts) == 1 or len(found) < len(parts):
+        return found[0] if len(parts) == len(found) else None
     try:
         sample = TokenSample.merged(found)
     except ValueError as error:

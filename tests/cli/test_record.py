@@ -168,6 +168,7 @@ def test_an_interrupted_command_says_how_to_go_on(model, texts, tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(language_recording.LanguageRecording, "run_batch", press)
         assert "--resume" in printed(*typed(*given), status=130)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert unfinished_folder(tmp_path / "a").is_dir()
     assert "--resume" in refused(*typed(*given))
     assert "length was 16 and is now 32" in refused(*typed(*given, "--resume", "--length", 32))

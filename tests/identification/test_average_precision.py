@@ -150,28 +150,24 @@ def test_hookpoints_can_be_named():
     assert set(several.model.widths) == {"attn.q", "mlp.act"}
 
 
+def counted(hookpoint):
+    return ActivationStats.from_counts(np.ones((2, 1, 5), int), [9, 9], ["de", "en"], hookpoint)
+
+
 @pytest.mark.parametrize(
-    ("parameters", "message"),
+    ("stats", "parameters", "message"),
     [
-        ({"neurons": 3}, "even"),
-        ({"neurons": 0}, "at least 2"),
-        ({"neurons": 1000}, "192 together"),
-        ({"hookpoint": "attn.o"}, r"'attn.o' is not in these statistics.*mlp.act"),
+        (per_text_statistics()[0], {"neurons": 3}, "even"),
+        (per_text_statistics()[0], {"neurons": 0}, "at least 2"),
+        (per_text_statistics()[0], {"neurons": 1000}, "192 together"),
+        (per_text_statistics()[0], {"hookpoint": "attn.o"}, "'attn.o' is not in these.*mlp.act"),
+        (counted("mlp.act"), {}, "linear layers"),
+        (counted("mlp.up"), {"neurons": 2}, "per-text"),
     ],
 )
-def test_bad_parameters(parameters, message):
-    stats, *_ = per_text_statistics()
+def test_bad_parameters_and_statistics(stats, parameters, message):
     with pytest.raises(IdentificationError, match=message):
         identify(stats, method="average_precision", **parameters)
-
-
-def test_without_responses_or_linear_outputs():
-    counts = np.ones((2, 1, 5), np.int64)
-    with pytest.raises(IdentificationError, match="linear layers"):
-        identify(ActivationStats.from_counts(counts, [9, 9], ["de", "en"]), "average_precision")
-    stats = ActivationStats.from_counts(counts, [9, 9], ["de", "en"], hookpoint="mlp.up")
-    with pytest.raises(IdentificationError, match="per-text"):
-        identify(stats, "average_precision", neurons=2)
 
 
 def test_a_unit_is_never_at_both_ends_and_counts_once():

@@ -176,22 +176,19 @@ def test_stand_ins_come_from_the_nearest_rates():
         assert (np.sort(np.abs(free[start : start + window] - rate)) == nearest).all()
 
 
-def crowded(mine):
+def crowded(mine, **given):
     counts = np.full((2, 1, 10), 5)
     counts[0, 0, :mine] = 90
-    return ActivationStats.from_counts(counts, [100, 100], ["de", "en"])
-
-
-def test_rate_matched_controls_use_up_all_that_is_free():
-    rates = {"top_rate": 0.5, "filter_rate": 0.5, "activation_bar_rate": 0.5}
-    mask = identify(crowded(5), controls_matched="rate", **rates)
-    assert mask.count("de") == 5
-    assert mask.neurons("random20-de").tolist() == [[0, n] for n in range(5, 10)]
+    return ActivationStats.from_counts(counts, [100, 100], ["de", "en"], **given)
 
 
 @pytest.mark.parametrize("matched", ["layer", "rate"])
-def test_too_few_neurons_for_controls(matched):
-    rates = {"top_rate": 0.8, "filter_rate": 0.5, "activation_bar_rate": 0.5}
+def test_controls_use_up_all_that_is_free_and_no_more(matched):
+    rates = {"top_rate": 0.5, "filter_rate": 0.5, "activation_bar_rate": 0.5}
+    mask = identify(crowded(5), controls_matched=matched, **rates)
+    assert mask.count("de") == 5
+    assert mask.neurons("random20-de").tolist() == [[0, n] for n in range(5, 10)]
+    rates["top_rate"] = 0.8
     mask = identify(crowded(8), controls_matched=matched, **rates)
     assert mask.count("de") == 8
     assert mask.controls("de") == ()
@@ -205,16 +202,12 @@ def test_method_parameters_are_stored_with_defaults_and_survive_the_file(tmp_pat
     stats, _ = planted_statistics()
     mask = identify(stats, top_rate=0.03, command="lsn-eval identify ...")
     parameters = mask.method.parameters
+    threshold = parameters["threshold"]
     assert parameters == {
-        "hookpoint": "mlp.act",
-        "top_rate": 0.03,
-        "filter_rate": 0.95,
-        "activation_bar_rate": 0.95,
-        "threshold": parameters["threshold"],
-        "activation_bar": parameters["threshold"],
-        "controls": 20,
+        "hookpoint": "mlp.act", "top_rate": 0.03, "filter_rate": 0.95, "activation_bar_rate": 0.95,
+        "threshold": threshold, "activation_bar": threshold, "controls": 20,
         "controls_matched": "layer",
-    }
+    }  # fmt: skip
     provenance = mask.provenance
     assert provenance["tokens"] == dict.fromkeys(LANGUAGES, TOKENS)
     assert provenance["corpora"]["de"] == [{"source": "made up"}]
@@ -274,9 +267,7 @@ def test_errors_say_what_was_expected(arguments, message):
 
 
 def test_a_hookpoint_other_than_the_default_is_taken_when_it_is_the_only_one():
-    counts = np.full((2, 1, 100), 5)
-    counts[0, 0, 3] = 90
-    stats = ActivationStats.from_counts(counts, [100] * 2, ["de", "en"], hookpoint="mlp.down_in")
-    mask = identify(stats)
+    stats = crowded(1, hookpoint="mlp.down_in")
+    mask = identify(stats, top_rate=0.1)
     assert mask.hookpoints == ("mlp.down_in",)
-    assert found(mask)["de"] == [[0, 3]]
+    assert found(mask)["de"] == [[0, 0]]

@@ -10,8 +10,7 @@ import torch
 from builders.reference import REFERENCE, needs_reference
 
 from lsn_eval.identification import IdentificationError, identify
-from lsn_eval.identification.entropy import language_entropy
-from lsn_eval.identification.selection import kth_value, lowest, probabilities
+from lsn_eval.identification.selection import kth_value, probabilities
 from lsn_eval.statistics import ActivationStats
 
 
@@ -134,24 +133,6 @@ def test_a_language_without_neurons_stays_in_the_mask():
     assert [len(mask.controls(name)) for name in mask.languages] == [20, 0, 0]
 
 
-def test_fewer_neurons_pass_the_filter_than_top_rate_asks_for():
-    counts = np.ones((2, 1, 100), np.int64)
-    counts[0, 0, :5] = 100
-    stats = ActivationStats.from_counts(counts, [100, 100], ["de", "en"])
-    # The bar is below every probability; neurons that failed the filter stay out all the same.
-    mask = identify(stats, top_rate=0.5, filter_rate=0.97, activation_bar_rate=0.0)
-    assert mask.neurons("de").tolist() == [[0, n] for n in range(5)]
-
-
-def test_entropy_of_hand_made_values():
-    values = np.array([[1, 0.5, 0, 0.2], [0, 0.5, 0, 0.2], [0, 0, 0, 0.6]], np.float32)[:, None]
-    found = language_entropy(values)[0]
-    assert found[0] == 0
-    assert found[1] == np.float32(math.log(2))
-    assert np.isinf(found[2])
-    assert found[3] == pytest.approx(-(0.4 * math.log(0.2) + 0.6 * math.log(0.6)), rel=1e-6)
-
-
 @pytest.mark.parametrize("rate", [0, 1e-9, 0.001, 0.05, 0.5, 0.95, 0.999, 1])
 def test_kth_value_is_torch_kthvalue(rate):
     values = np.random.RandomState(0).randint(0, 50, size=(2, 3, 101)).astype(np.float32)
@@ -160,10 +141,3 @@ def test_kth_value_is_torch_kthvalue(rate):
     expected = torch.from_numpy(values).flatten().kthvalue(k).values.item()
     assert float(kth_value(values, rate)) == expected
     assert (values == before).all()
-
-
-def test_lowest_breaks_ties_by_position_and_leaves_infinite_scores_out():
-    scores = np.array([[3, 1, 1, np.inf], [1, 0, 2, 1]])
-    assert lowest(scores, 3).tolist() == [1, 2, 5]
-    assert lowest(scores, 0).tolist() == []
-    assert lowest(scores, 99).tolist() == [0, 1, 2, 4, 5, 6, 7]

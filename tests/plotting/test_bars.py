@@ -31,7 +31,8 @@ def heights(axes, gid):
 
 
 def test_before_after_and_controls_stand_beside_each_other():
-    first, second = bars(PANEL).axes
+    figure = bars(PANEL)
+    first, second = figure.axes
     (mark,) = artists(first, "controls")
     assert mark.get_ydata() == pytest.approx([0.85])
     assert not artists(second, "controls")
@@ -44,15 +45,18 @@ def test_before_after_and_controls_stand_beside_each_other():
     assert [label.get_text() for label in second.get_xticklabels()] == ["de", "zh", "fr"]
     assert first.get_ylim() == second.get_ylim()
     assert first.get_ylim()[0] == 0
-
-
-def test_refused_bars_are_hatched_and_missing_ones_said():
-    first, second = bars(PANEL).axes
+    # Refused bars are hatched, and missing ones said.
     (refused,) = artists(first, "refused")
     assert refused.get_hatch()
     assert refused.get_height() == 0.71
     assert refused.get_facecolor()[:3] == (1, 1, 1)
     assert [text.get_text() for text in artists(second, "missing")] == ["–"]
+    # A missing whisker is marked where others are.
+    (ring,) = artists(first, "untested")
+    assert [round(x) for x, _ in ring.get_offsets()] == [1]
+    assert ring.get_linestyles()[0][1], "it is dashed"
+    assert len(artists(second, "untested")) == 2
+    assert "Dashed ring: no interval" in notes(figure)
 
 
 def test_the_interval_is_of_the_change_from_the_baseline():
@@ -64,18 +68,6 @@ def test_the_interval_is_of_the_change_from_the_baseline():
     said = notes(figure).replace("\n", " ")
     assert "interval of the change from the baseline" in said
     assert str(Draws()) in said
-
-
-def test_a_missing_whisker_is_marked_where_others_are():
-    first, second = bars(PANEL).axes
-    (ring,) = artists(first, "untested")
-    assert [round(x) for x, _ in ring.get_offsets()] == [1]
-    assert ring.get_linestyles()[0][1], "it is dashed"
-    assert len(artists(second, "untested")) == 2
-    assert "Dashed ring: no interval" in notes(bars(PANEL))
-    alone = bars(PANEL, ["zh:zero"])
-    assert not artists(alone.axes[0], "untested"), "no whisker is there to be missed"
-    assert "No intervals: samples were not logged" in notes(alone)
 
 
 def test_intervals_of_perplexities_are_factors_and_few_documents_are_said():
@@ -93,6 +85,8 @@ def test_chosen_conditions_and_labels():
     (axes,) = figure.axes
     assert axes.get_title("left") == "zh:zero · Chinese"
     assert [label.get_text() for label in axes.get_xticklabels()] == ["de", "Chinese", "fr"]
+    assert not artists(axes, "untested"), "no whisker is there to be missed"
+    assert "No intervals: samples were not logged" in notes(figure)
 
 
 def test_errors():

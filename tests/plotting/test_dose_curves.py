@@ -48,8 +48,12 @@ def line(axes, language):
     return found
 
 
-def test_a_line_a_language_from_zero_to_the_baseline():
-    figure = dose_curves([SCALED])
+@pytest.fixture(scope="module")
+def figure():
+    return dose_curves([SCALED], draws=Draws())
+
+
+def test_a_line_a_language_from_zero_to_the_baseline(figure):
     german, chinese = figure.axes
     assert [axes.get_title("left") for axes in figure.axes] == ["de", "zh"]
     assert line(german, "de").get_xdata().tolist() == [0, 0.25, 0.5, 1]
@@ -62,29 +66,25 @@ def test_a_line_a_language_from_zero_to_the_baseline():
     assert all(item.is_dashed() for item in baselines)
 
 
-def test_bands_are_intervals_from_the_baseline():
-    figure = dose_curves([SCALED], draws=Draws())
-    (band,) = artists(figure.axes[0], "band")
+def test_bands_are_intervals_from_the_baseline_and_points_without_one_are_ringed(figure):
+    german, chinese = figure.axes
+    (band,) = artists(german, "band")
     ends = band.get_paths()[0].vertices
     for dose, *shifts in [(0, 1.0, 1.5), (0.25, 0.8, 0.9), (0.5, 0.4, 0.5)]:
         for shift in shifts:
             assert np.isclose(ends, [dose, 5 * math.exp(shift)]).all(axis=1).any(), (dose, shift)
     assert str(Draws()) in notes(figure).replace("\n", " ")
-
-
-def test_points_without_an_interval_are_ringed_where_others_have_one():
-    german, chinese = dose_curves([SCALED]).axes
     (ring,) = artists(german, "untested")
     assert np.asarray(ring.get_offsets()) == pytest.approx(np.array([[0, 6.2], [0.25, 6.1]]))
     assert sum(len(found.get_offsets()) for found in artists(chinese, "untested")) == 2
-    assert "Dashed ring: no interval" in notes(dose_curves([SCALED]))
+    assert "Dashed ring: no interval" in notes(figure)
     without = dose_curves(masks([10, 100]))
     assert not artists(without.axes[0], "untested")
     assert "No intervals: samples were not logged" in notes(without)
 
 
-def test_controls_are_grey_points_and_what_cannot_be_compared_is_a_cross_beside_the_line():
-    german, chinese = dose_curves([SCALED]).axes
+def test_controls_are_grey_points_and_what_cannot_be_compared_is_a_cross_beside_the_line(figure):
+    german, chinese = figure.axes
     (points,) = artists(german, "controls")
     assert points.get_ydata() == pytest.approx([5 * math.exp(0.01), 5 * math.exp(0.02)])
     assert points.get_xdata() == pytest.approx([0.5, 0.5])
@@ -95,8 +95,7 @@ def test_controls_are_grey_points_and_what_cannot_be_compared_is_a_cross_beside_
 
 
 def test_changes_instead_of_values():
-    figure = dose_curves([SCALED], change=True)
-    german = figure.axes[0]
+    german, _ = dose_curves([SCALED], change=True).axes
     assert line(german, "de").get_ydata() == pytest.approx([300, 140, 60, 0])
     (zero,) = artists(german, "baseline")
     assert zero.get_ydata() == [0, 0]
@@ -104,7 +103,7 @@ def test_changes_instead_of_values():
     assert german.yaxis.get_major_formatter()(150, 0) == "+150%"
 
 
-def test_neurons_are_on_a_logarithmic_axis():
+def test_neurons_are_on_a_logarithmic_axis_where_a_mask_without_any_has_a_place_too():
     figure = dose_curves(masks([10, 100, 1000]))
     (axes,) = figure.axes
     assert axes.get_xscale() == "log"
@@ -113,36 +112,35 @@ def test_neurons_are_on_a_logarithmic_axis():
     assert axes.get_xlabel() == "neurons written"
     assert "mask:sha256-m1,sha256-m2,sha256-m3|" in notes(figure).replace("\n", "")
 
-
-def test_a_mask_without_neurons_has_a_place_on_the_axis():
     (axes,) = dose_curves(masks([0, 10, 100])).axes
     places = axes.transData.transform([(dose, 1) for dose in (0, 10, 100)])[:, 0]
     assert 20 < places[1] - places[0] < places[2] - places[1]
 
 
+def alike(*conditions, **more):
+    return panel(dict.fromkeys(("none", *conditions), NONE), **more)
+
+
 def test_the_default_is_what_varies():
     assert varying([SCALED]) == "scale"
     assert varying(masks([10, 100])) == "neurons"
-    numbers = {"none": NONE, "de:1": NONE, "de:2.5": NONE, "de:zero": NONE}
-    assert varying([panel(numbers)]) == "value"
-    added = {"none": NONE, "de:+1": NONE, "de:+2": NONE}
-    assert varying([panel(added)]) == "added"
+    assert varying([alike("de:1", "de:2.5", "de:zero")]) == "value"
+    assert varying([alike("de:+1", "de:+2")]) == "added"
     with pytest.raises(LsnError, match=r"no two conditions differ.*de:mean"):
-        varying([panel({"none": NONE, "de:mean": NONE})])
+        varying([alike("de:mean")])
 
 
 def test_zero_belongs_to_what_it_stands_beside():
     (family, _) = families([SCALED], "scale")
     assert family.doses == [0, 0.25, 0.5]
-    made = panel({"none": NONE, "de:1": NONE, "de:zero": NONE, "de:x0.5": NONE})
-    assert families([made], "value")[0].doses == [0, 1]
+    assert families([alike("de:1", "de:zero", "de:x0.5")], "value")[0].doses == [0, 1]
 
 
 def test_terms_of_one_dose_are_a_family_and_others_and_other_masks_are_none():
-    made = panel({"none": NONE, "de:x0.5/zh:x0.5": NONE, "de:x0/zh:x0": NONE, "de:x0/zh:x1": NONE})
+    made = alike("de:x0.5/zh:x0.5", "de:x0/zh:x0", "de:x0/zh:x1")
     (family,) = families([made], "scale")
     assert (family.name, family.own, family.doses) == ("de/zh", None, [0, 0.5])
-    two = [panel({"none": NONE, "de:x0.5": NONE}, mask=f"sha256-m{n}") for n in (1, 2)]
+    two = [alike("de:x0.5", mask=f"sha256-m{n}") for n in (1, 2)]
     assert [family.name for family in families(two, "scale")] == [
         "de, mask sha256-m1", "de, mask sha256-m2",
     ]  # fmt: skip
@@ -176,7 +174,7 @@ def test_of_a_crowd_of_languages_those_that_conditions_are_about_stand_out():
     assert key == ["l00", "l01", "other languages", "none (baseline)"]
 
 
-ZEROS = panel({"none": NONE, "de:zero": NONE, "zh:zero": NONE}, neurons={"de:zero": 7})
+ZEROS = alike("de:zero", "zh:zero", neurons={"de:zero": 7})
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,13 @@ from lsn_eval.plotting import heat_map
 from lsn_eval.plotting.style import percent_ticks, shortened
 
 
-def test_cells_are_relative_changes_of_perplexities():
-    main = axes_of(heat_map(PANEL), "changes")
+@pytest.fixture(scope="module")
+def figure():
+    return heat_map(PANEL, draws=Draws())
+
+
+def test_cells_are_relative_changes_of_perplexities(figure):
+    main = axes_of(figure, "changes")
     assert [label.get_text() for label in main.get_yticklabels()] == list(VALUES)[1:]
     assert [label.get_text() for label in main.get_xticklabels()] == ["de", "zh", "fr"]
     assert cells(main) == {
@@ -24,7 +29,7 @@ def test_cells_are_relative_changes_of_perplexities():
         (1, 0): "+2.0%", (1, 1): "−25.0%",
         (2, 0): "+80.0%", (2, 1): "+12.5%",
     }  # fmt: skip
-    baseline = axes_of(heat_map(PANEL), "baseline")
+    baseline = axes_of(figure, "baseline")
     assert cells(baseline) == {(0, 0): "5.00", (0, 1): "8.00", (0, 2): "4.00"}
 
 
@@ -39,24 +44,21 @@ def test_cells_are_differences_of_other_metrics():
     assert cells(axes_of(heat_map(made), "baseline")) == {(0, 0): "0.900", (0, 1): "0.000"}
 
 
-def test_colours_are_symmetric_about_no_change_and_reach_the_largest():
-    figure = heat_map(PANEL)
+def test_colours_are_symmetric_about_no_change_and_reach_the_largest(figure):
     low, high = mesh(figure, "changes").get_clim()
     assert (low, high) == pytest.approx((-math.log(2), math.log(2)))
     assert mesh(figure, "controls").get_clim() == (low, high)
     middle = mesh(figure, "changes").get_cmap()(0.5)
     assert min(middle[:3]) > 0.95
-
-
-def test_a_large_control_sets_the_colours():
+    # A large control sets them, too.
     made = panel(
         {"none": {"de": 5.0}, "de:zero": {"de": 5.5}}, controls={"de:zero": {"de": [-2.0, 0.1]}}
     )
     assert mesh(heat_map(made), "changes").get_clim() == (-2.0, 2.0)
 
 
-def test_controls_are_those_on_the_rows_own_language():
-    side = axes_of(heat_map(PANEL), "controls")
+def test_controls_are_those_on_the_rows_own_language(figure):
+    side = axes_of(figure, "controls")
     shown = artists(side, "cells")[0].get_array().filled(math.nan).ravel()
     expected = max(PANEL.change("de:zero", "de").controls.values(), key=abs)
     np.testing.assert_array_equal(shown, [expected, math.nan, math.nan])
@@ -75,8 +77,7 @@ def test_a_condition_about_several_languages_has_no_count_of_controls():
     assert axes_of(heat_map(alone), "controls") is None
 
 
-def test_cells_are_hatched_dotted_ringed_and_framed():
-    figure = heat_map(PANEL)
+def test_cells_are_hatched_dotted_ringed_and_framed(figure):
     main = axes_of(figure, "changes")
     (refused,) = artists(main, "refused")
     assert refused.get_hatch()
@@ -92,10 +93,16 @@ def test_cells_are_hatched_dotted_ringed_and_framed():
     assert "ring: the interval holds 0" in notes(figure)
     frames = artists(main, "own")
     assert [frame.get_xy() for frame in frames] == [(-0.5, -0.5), (0.5, 0.5)]
+    # Without an interval where others have one.
+    (rings,) = artists(main, "untested")
+    found = {(round(y), round(x)) for x, y in rings.get_offsets()}
+    assert found == {(0, 2), (1, 0), (2, 0), (2, 1)}
+    assert rings.get_linestyles()[0][1], "it is dashed"
+    assert "Dashed ring: no interval" in notes(figure)
 
 
-def test_signature_and_test_are_named():
-    said = notes(heat_map(PANEL, draws=Draws()))
+def test_signature_and_test_are_named(figure):
+    said = notes(figure)
     assert (
         "model:made|dtype:float32|mask:sha256-abc|method:lape|condition:*|hookpoint:mlp.act|"
         "data:ppl_*:1.0|v0.1.0"
@@ -118,7 +125,7 @@ def test_a_panel_of_the_baseline_alone_is_refused():
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (80, 40), (3, 40), (80, 1), (41, 40)])
-def test_everything_stays_inside_the_figure(rows, columns, tmp_path):
+def test_everything_stays_inside_the_figure(rows, columns):
     figure = heat_map(large(rows, columns), draws=Draws())
     inside(figure)
     main = axes_of(figure, "changes")
@@ -131,11 +138,7 @@ def test_odd_panels_are_drawn():
     long = "/".join(f"{code}:x0.123456" for code in ("de", "en", "zh", "ru", "nl", "ar"))
     made = panel(
         {
-            "none": {
-                "de": 5.0,
-                "zh": math.nan,
-                "a_task_without_a_language_of_a_very_long_name": 1.0,
-            },
+            "none": {"de": 5.0, "zh": math.nan, "a_task_without_a_language_of_a_very_long_name": 1},
             f"{long}1": {"de": 5e9, "zh": 4.0},
             f"{long}2": {"de": math.nan, "zh": 3.0},
         },

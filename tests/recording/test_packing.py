@@ -8,7 +8,7 @@ import torch
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording import packing
-from lsn_eval.recording.packing import RowSettings, RowStream, batches
+from lsn_eval.recording.packing import RowSettings, RowStream
 from lsn_eval.recording.texts import TextFiles
 from lsn_eval.statistics.document_sketch import shared_documents
 
@@ -128,7 +128,3 @@ def test_the_digest_covers_cuts_and_tokens() -> None:
     digests = [rows_of(texts, length=length)[1].sha256 for texts, length in cases]
     assert len(set(digests)) == 3
     assert digests[3] == digests[1]
-
-
-def test_batches() -> None:
-    assert [len(batch) for batch in batches([np.zeros(1, int)] * 7, 3)] == [3, 3, 1]

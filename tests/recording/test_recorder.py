@@ -19,9 +19,6 @@ from lsn_eval.identification import identify
 from lsn_eval.models.hookpoints import resolve
 from lsn_eval.models.loading import load_model
 from lsn_eval.recording import count_above_thresholds, record
-from lsn_eval.recording.accumulators import SiteAccumulator
-from lsn_eval.recording.observing import Batch, observing
-from lsn_eval.recording.recorded_model import RecordedModel
 from lsn_eval.recording.texts import Document, is_held_out
 from lsn_eval.statistics import ActivationStats
 from lsn_eval.statistics.quantiles import QUANTILES
@@ -29,13 +26,17 @@ from lsn_eval.statistics.quantiles import QUANTILES
 HOOKPOINTS = ["mlp.act", "mlp.down_in", "attn.k", "attn.q", "mlp.down"]
 
 
-def test_equals_a_plain_loop_on_every_family(family: str, tokenizer) -> None:
-    model = tiny_model(family)
-    stats = record(model, tokenizer, TEXTS, hookpoints=HOOKPOINTS, length=32, batch_size=4)
-    assert set(stats.hookpoints) == set(HOOKPOINTS)
+def recorded_as_by_a_loop(model: Any, hookpoints: list[str], tokenizer: Any) -> ActivationStats:
+    stats = record(model, tokenizer, TEXTS, hookpoints=hookpoints, length=32, batch_size=4)
+    assert set(stats.hookpoints) == set(hookpoints)
     for language, texts in TEXTS.items():
-        loop = plain_loop(model, HOOKPOINTS, packed(tokenizer, texts, 32))
+        loop = plain_loop(model, hookpoints, packed(tokenizer, texts, 32))
         assert_equals_loop(stats, language, loop, 2e-5)
+    return stats
+
+
+def test_equals_a_plain_loop_on_every_family(family: str, tokenizer) -> None:
+    recorded_as_by_a_loop(tiny_model(family), HOOKPOINTS, tokenizer)
 
 
 @pytest.mark.parametrize(
@@ -50,13 +51,9 @@ def test_equals_a_plain_loop_on_every_family(family: str, tokenizer) -> None:
 @pytest.mark.slow
 def test_equals_a_plain_loop_where_there_are_other_stacks(name, hookpoints, tokenizer) -> None:
     model = tiny_model(name)
-    stats = record(model, tokenizer, TEXTS, hookpoints=hookpoints, length=32, batch_size=4)
-    assert set(stats.hookpoints) == set(hookpoints)
+    stats = recorded_as_by_a_loop(model, hookpoints, tokenizer)
     found = resolve(model)
     assert stats.model.layers == found.layers_with(hookpoints)
-    for language, texts in TEXTS.items():
-        loop = plain_loop(model, hookpoints, packed(tokenizer, texts, 32))
-        assert_equals_loop(stats, language, loop, 2e-5)
     mask = identify(stats, method="random", hookpoint=hookpoints[0], top_rate=0.1)
     assert mask.check_model(found) == ()
 
@@ -150,28 +147,6 @@ def test_padding_does_not_leak(model_type: str, tokenizer) -> None:
     assert_equals_loop(many, "de", values, 2e-5)
 
 
-def test_means_of_texts_agree_to_float32_rounding(tokenizer) -> None:
-    """What is stored is float16; before that, batches of 1 and 16 agree to 1e-6."""
-    model = tiny_model("llama")
-    recorded = RecordedModel(model, ["mlp.act"])
-    rows = [np.array(tokenizer(text[: 4 + n])["input_ids"]) for n, text in enumerate(TEXTS["de"])]
-    none = np.zeros(0, np.int64)
-    means: dict[int, list[torch.Tensor]] = {1: [], 16: []}
-    for size, kept in means.items():
-        accumulators = {
-            (s.hookpoint, s.layer): SiteAccumulator(s.width, moments=True) for s in recorded.sites
-        }
-        for start in range(0, len(rows), size):
-            batch = Batch.of(rows[start : start + size], start, 256, none)
-            with (
-                torch.no_grad(),
-                observing(recorded.sites, accumulators, batch, per_text=True) as seen,
-            ):
-                recorded.run(batch.ids, batch.attention)
-                kept.append(seen.responses["mlp.act", "1"])
-    assert torch.allclose(torch.cat(means[1]), torch.cat(means[16]), rtol=0, atol=1e-6)
-
-
 def test_special_tokens(tokenizer) -> None:
     """A tokenizer that adds a beginning-of-sequence token, and one that does not."""
     import copy
@@ -199,25 +174,19 @@ def test_special_tokens(tokenizer) -> None:
     np.testing.assert_allclose(
         skipped.responses("mlp.act", 0)[1], loop[1].mean(0)[0], rtol=1e-3, atol=1e-4
     )
-    # Packed, no special token stands between texts unless it is asked for.
-    packs: dict[str, Any] = {"length": 5, "batch_size": 2}
-    assert record(model, with_bos, texts, **packs).digest == (
-        record(model, tokenizer, texts, **packs).digest
-    )
-    asked = record(model, with_bos, texts, special_tokens=True, **packs)
-    assert asked.tokens["de"] == 10
-    assert asked.digest != record(model, tokenizer, texts, **packs).digest
-
-
-def test_texts_of_special_tokens_alone_have_no_response(tokenizer) -> None:
-    texts = {"de": ["ab", "<|endoftext|>", "cd"]}
-    stats = record(
-        tiny_model("llama"), tokenizer, texts,
-        length=8, pack=False, per_text=True, skip_special_tokens=True, batch_size=2,
-    )  # fmt: skip
+    # A text of special tokens alone has no response.
+    ends = {"de": ["ab", "<|endoftext|>", "cd"]}
+    stats = record(model, tokenizer, ends, skip_special_tokens=True, per_text=True, **kept)
     assert stats.texts is not None
     assert stats.texts.index.tolist() == [0, 2]
     assert stats.tokens == {"de": 4}
+    # Packed, no special token stands between texts unless it is asked for.
+    packs: dict[str, Any] = {"length": 5, "batch_size": 2}
+    without = record(model, tokenizer, texts, **packs)
+    assert record(model, with_bos, texts, **packs).digest == without.digest
+    asked = record(model, with_bos, texts, special_tokens=True, **packs)
+    assert asked.tokens["de"] == 10
+    assert asked.digest != without.digest
 
 
 def test_token_ids_need_no_tokenizer() -> None:
@@ -250,8 +219,7 @@ def test_the_model_is_as_it_was(family: str, tokenizer) -> None:
     model = tiny_model(family).train()
     ids = torch.tensor([[1, 2, 3, 4]])
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    model.eval()
-    before = model(ids).logits
+    before = model.eval()(ids).logits
     model.train()
 
     def broken() -> Iterator[str]:
@@ -268,8 +236,7 @@ def test_the_model_is_as_it_was(family: str, tokenizer) -> None:
         assert not module._forward_pre_hooks
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, state[name])
-    model.eval()
-    assert torch.equal(model(ids).logits, before)
+    assert torch.equal(model.eval()(ids).logits, before)
 
 
 class _Bypass(nn.Module):
@@ -332,11 +299,7 @@ def test_a_finished_recording_is_replaced_on_request_alone(tmp_path: Path, token
     assert ActivationStats.load(out).languages == ("de",)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"statistics": "counts", "pack": False, "per_text": True}],
-    ids=["sample", "responses of texts"],
-)
+@pytest.mark.parametrize("options", [{}, {"statistics": "counts", "pack": False, "per_text": True}])
 def test_a_full_disk_is_said(tmp_path: Path, options: dict[str, Any]) -> None:
     """The largest file that the system allows stands for a full disk."""
     resource = pytest.importorskip("resource")

@@ -198,25 +198,6 @@ def test_a_damaged_folder_is_not_gone_on_from(
         record(tiny_model("llama"), tokenizer, texts, out=out, resume=True, **SMALL)
 
 
-@pytest.mark.slow
-def test_ctrl_c_saves_after_the_batch(tmp_path: Path, tokenizer, ctrl_c: None) -> None:
-    model = tiny_model("llama")
-    out = tmp_path / "stats"
-    options: dict[str, Any] = {"length": 16, "batch_size": 2}
-
-    class Pressed(_Stopping):
-        def stop(self) -> None:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        record(model, tokenizer, {"de": Pressed(MANY["de"], 300)}, out=out, **options)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert (unfinished_folder(out) / "state").exists()
-    texts = {"de": _Stopping(MANY["de"])}
-    resumed = record(model, tokenizer, texts, out=out, resume=True, **options)
-    assert_same(resumed, record(model, tokenizer, texts, **options))
-
-
 TO_KILL = """
 import sys, time
 sys.path[:0] = [{tests!r}]

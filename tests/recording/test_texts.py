@@ -159,10 +159,9 @@ def test_a_dataset_is_streamed_with_its_configuration(tmp_path: Path) -> None:
     for wrong in (f"{tmp_path}:v2.{{lang}}", f"{tmp_path}/nowhere", "no/such-dataset-at-all"):
         with pytest.raises(RecordingError, match="cannot be streamed"):
             list(DatasetTexts(wrong, "fr"))
-    with pytest.raises(RecordingError, match="cannot be streamed"):
-        list(DatasetTexts(f"{tmp_path}:v1.{{lang}}", "fr", split="dev"))
-    with pytest.raises(RecordingError, match="there is id, text"):
-        list(DatasetTexts(f"{tmp_path}:v1.{{lang}}", "fr", column="body"))
+    for message, options in (("cannot be streamed", "split"), ("there is id, text", "column")):
+        with pytest.raises(RecordingError, match=message):
+            list(DatasetTexts(f"{tmp_path}:v1.{{lang}}", "fr", **{options: "body"}))
 
 
 def test_token_tensors(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording.packing import RowSettings, RowStream
-from lsn_eval.recording.tokenizing import PIECE, TOGETHER, Encoding, tokenized
+from lsn_eval.recording.tokenizing import PIECE, TOGETHER, tokenized
 
 
 class Counting:
@@ -24,18 +24,15 @@ class Counting:
         return sum(len(text) for texts in self.calls for text in texts)
 
 
-@pytest.mark.parametrize(
-    ("options", "most"),
-    [({"pack": True}, 1_500_000), ({"pack": False}, 300_000)],
-)
-def test_a_long_line_is_read_as_far_as_it_is_needed(options, most) -> None:
+@pytest.mark.parametrize(("pack", "most"), [(True, 1_500_000), (False, 300_000)])
+def test_a_long_line_is_read_as_far_as_it_is_needed(pack, most) -> None:
     counting = Counting()
     line = "twenty million characters " * 800_000
-    stream = RowStream("de", [line], counting, RowSettings(length=100, limit=2000, **options))
+    stream = RowStream("de", [line], counting, RowSettings(100, pack, limit=2000))
     rows = list(stream)
     letters = Counting()([line[:2000]])[0]
     assert [token for row in rows for token in row] == letters[: len(rows) * 100]
-    assert len(rows) == (20 if options["pack"] else 1)
+    assert len(rows) == (20 if pack else 1)
     assert stream.documents == 1
     assert counting.characters <= most
 
@@ -48,11 +45,8 @@ def test_a_long_line_is_cut_before_spaces_and_nothing_is_lost() -> None:
     assert "".join(pieces) == f"{line}next"
     assert max(map(len, pieces)) <= PIECE
     assert pieces[1].startswith(" word")
-    assert [content is None for content, _, _ in found] == [
-        False,
-        *[True] * (len(pieces) - 2),
-        False,
-    ]
+    further = [content is None for content, _, _ in found]
+    assert further == [False, *[True] * (len(pieces) - 2), False]
 
 
 def test_normal_lines_are_tokenized_whole_and_together() -> None:
@@ -75,11 +69,3 @@ def test_normal_lines_are_tokenized_whole_and_together() -> None:
 def test_texts_that_cannot_be_tokenized(texts, message: str) -> None:
     with pytest.raises(RecordingError, match=f"texts of de.*{message}"):
         list(tokenized(texts, Counting(), "the texts of de"))
-
-
-def test_special_tokens_are_added_on_request(tokenizer) -> None:
-    plain, added = (
-        Encoding(tokenizer, special_tokens=added, skip_special_tokens=False, vocabulary=257)(["a"])
-        for added in (False, True)
-    )
-    assert plain == added

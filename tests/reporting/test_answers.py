@@ -8,21 +8,13 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from builders.report_results import (
-    CHINESE,
-    ENGLISH,
-    GERMAN,
-    Outline,
-    report,
-    sample,
-    write_run,
-)  # fmt: skip
+from builders.report_results import CHINESE, ENGLISH, GERMAN, Outline, report, sample, write_run
 from builders.results_files import edited
 
 from lsn_eval.comparing import compare
 from lsn_eval.reporting import answers as browser
+from lsn_eval.reporting.answer import MOST_WORDS, marked
 from lsn_eval.reporting.answers import Answers, browse
-from lsn_eval.reporting.differences import MOST_WORDS, marked
 from lsn_eval.results import read_runs
 
 
@@ -211,9 +203,8 @@ def test_words_or_characters_that_the_baseline_lacks_are_marked(text, baseline, 
 
 
 def test_a_long_text_is_marked_in_its_beginning():
-    found = marked("neu " * 3 * MOST_WORDS, "alt")
-    assert [new for _, new in found] == [True, False]
-    assert found[0][0].count("neu") == MOST_WORDS
+    (start, new), (_, rest) = marked("neu " * 3 * MOST_WORDS, "alt")
+    assert (start.count("neu"), new, rest) == (MOST_WORDS, True, False)
 
 
 # What is left out

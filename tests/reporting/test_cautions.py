@@ -13,7 +13,6 @@ from builders.report_results import (
     SWEEP,
     Outline,
     report,
-    run,
     sample,
     write_run,
 )  # fmt: skip
@@ -112,11 +111,8 @@ def test_a_record_of_a_failure_may_be_damaged(tmp_path, content):
 
 def test_a_sweep_that_failed_whole_is_refused_with_its_reasons(tmp_path):
     fail(tmp_path / "bad", "none", "no such tokenizer hf_abcdefgh12")
-    result = run(tmp_path / "bad", "--out", tmp_path / "r.html")
-    assert result.exit_code == 2
-    said = " ".join(result.output.split())
-    assert "none: no such tokenizer *** (" in said
-    assert "failed.json)" in said
+    with pytest.raises(LsnError, match=r"none: no such tokenizer \*\*\* \(.*failed\.json\)"):
+        write_report([tmp_path / "bad"], tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()
 
 

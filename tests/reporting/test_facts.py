@@ -91,16 +91,13 @@ def test_the_numbers_are_those_of_the_table(tmp_path):
 MOST = "accuracy of ask_*: 1 of 1 conditions changed their own language most"
 
 
-def test_without_samples_there_is_no_interval(tmp_path):
+def test_without_samples_there_is_no_interval_and_with_one_language_no_selectivity(tmp_path):
     for condition, german in (("none", 8), ("de:zero", 2), ("random1-de:zero", 7)):
-        write(tmp_path, condition, german, 8, samples=False)
-    assert one(tmp_path).verdict == f"{MOST}; selectivity -0.750; largest of 1 control -0.125"
-
-
-def test_one_language_alone_has_no_selectivity(tmp_path):
-    for condition, german in (("none", 8), ("de:zero", 2), ("random1-de:zero", 7)):
-        write(tmp_path, condition, german)
-    entry = one(tmp_path)
+        write(tmp_path / "two", condition, german, 8, samples=False)
+        write(tmp_path / "one", condition, german)
+    told = one(tmp_path / "two").verdict
+    assert told == f"{MOST}; selectivity -0.750; largest of 1 control -0.125"
+    entry = one(tmp_path / "one")
     assert (entry.selectivity, entry.others, entry.most) == (None, None, ())
     assert entry.own_interval is not None
     assert entry.p == 0.5

@@ -7,14 +7,7 @@ import subprocess
 
 import pytest
 import yaml
-from builders.report_results import (
-    GERMAN,
-    SWEEP,
-    Outline,
-    report,
-    sample,
-    write_run,
-)  # fmt: skip
+from builders.report_results import GERMAN, SWEEP, Outline, report, sample, write_run
 from builders.results_files import edited
 
 from lsn_eval.reporting.reproduction import Command, commands, evaluation_command, sweep_command

@@ -42,16 +42,10 @@ def test_files_round_trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_no_tokens_no_texts_and_other_layer_names(tmp_path: Path) -> None:
     model = ModelLayout(("encoder.0", "encoder.1"), MODEL.widths)
-    empty = TokenSample(
-        10, np.zeros(0, np.uint64), {"mlp.act": np.zeros((0, LAYERS, WIDTH), np.float16)}
-    )
-    stats = ActivationStats(
-        model,
-        ("de",),
-        {"de": 0},
-        {"mlp.act": {"positive": np.zeros((1, LAYERS, WIDTH), np.int64)}},
-        samples={"de": empty},
-    )
+    values = {"mlp.act": np.zeros((0, LAYERS, WIDTH), np.float16)}
+    empty = TokenSample(10, np.zeros(0, np.uint64), values)
+    arrays = {"mlp.act": {"positive": np.zeros((1, LAYERS, WIDTH), np.int64)}}
+    stats = ActivationStats(model, ("de",), {"de": 0}, arrays, samples={"de": empty})
     stats.save(tmp_path / "a")
     loaded = ActivationStats.load(tmp_path / "a")
     assert loaded.model.layers == model.layers

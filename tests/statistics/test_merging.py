@@ -143,13 +143,6 @@ def shard(seed: int, number: int, of: int, batch_size: int = 4) -> ActivationSta
     return statistics(seed, corpus=corpus)
 
 
-def test_shards_become_a_whole() -> None:
-    parts = [shard(number, number, 3) for number in (3, 1, 2)]
-    assert len(parts[0].merge(parts[1]).provenance["corpora"]["de"]) == 2
-    [entry] = ActivationStats.merged(parts).provenance["corpora"]["de"]
-    assert (entry["shard"], entry["tokens"], entry["rows"]) == ([1, 1], 300, 3)
-
-
 @pytest.mark.parametrize(
     ("a", "b", "message"),
     [
