@@ -9,7 +9,7 @@ def main() -> None:
     """The same German text scored, and continued, under four conditions."""
     model, tokenizer = load_model("lsn_demo", dtype="float32")
     text = "Berlin ist eine Stadt in Deutschland."
-    ids = tokenizer(f"{tokenizer.eos_token}{text}", return_tensors="pt").input_ids
+    ids = tokenizer(f"{tokenizer.eos_token}{text}", return_tensors="pt").input_ids.to(model.device)
     for condition in ("none", "de:zero", "random1-de:zero", "de:zero/nl:p90"):
         with intervene(model, "demo/planted", condition) as report, torch.no_grad():
             loss = model(ids, labels=ids).loss

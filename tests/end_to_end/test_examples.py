@@ -59,6 +59,15 @@ def test_from_text_to_number(tmp_path, small_lm_eval):
     assert control["lsn_demo_ppl_de"] < 1.1 * none["lsn_demo_ppl_de"]
 
 
+@pytest.mark.parametrize(
+    "name", ["docs/python.md", "examples/intervene.py", "examples/notebook.ipynb"]
+)
+def test_what_is_tokenised_goes_where_the_model_is(name):
+    """`load_model` puts it on a GPU if there is one."""
+    (line,) = re.findall(r".*return_tensors.*", (EXAMPLES.parent / name).read_text("utf-8"))
+    assert ".to(model.device)" in line
+
+
 NOTEBOOK = json.loads((EXAMPLES / "notebook.ipynb").read_text("utf-8"))
 
 
