@@ -34,16 +34,9 @@ __all__ = [
 
 Given = ActivationStats | str | os.PathLike[str]
 
+_METHODS = (lape, lap, lave, act_prob_90p, average_precision, parameter_variation, random)
 METHODS: Mapping[str, Callable[..., Selection]] = MappingProxyType(
-    {
-        "lape": lape,
-        "lap": lap,
-        "lave": lave,
-        "act_prob_90p": act_prob_90p,
-        "average_precision": average_precision,
-        "parameter_variation": parameter_variation,
-        "random": random,
-    }
+    {method.__name__: method for method in _METHODS}
 )
 """Methods by name. All but `parameter_variation` start from activation statistics."""
 

@@ -78,10 +78,8 @@ class LanguageRecording:
             size = sample_size(model.neurons, settings.sample_tokens)
             self.sample = SampleBuilder(size, keys)
             self._sampled = {
-                hookpoint: checkpoints.sample(
-                    hookpoint, self._shape(hookpoint, size), go_on=saved is not None
-                )
-                for hookpoint in model.hookpoints
+                at: checkpoints.sample(at, self._shape(at, size), go_on=saved is not None)
+                for at in model.hookpoints
             }
         self.responses: ResponseFiles | None = None
         if settings.per_text:
@@ -113,9 +111,8 @@ class LanguageRecording:
                     raise self._other_texts()
                 if batch_number < self.start:
                     continue
-                batch = Batch.of(
-                    rows, batch_number * self.batch_size, self.encoding.pad, self.encoding.skipped
-                )
+                first = batch_number * self.batch_size
+                batch = Batch.of(rows, first, self.encoding.pad, self.encoding.skipped)
                 if batch.tokens:
                     self.run_batch(batch, salt)
                 self.rows += len(rows)
@@ -142,10 +139,8 @@ class LanguageRecording:
         chosen = slots = NOTHING
         if self.sample is not None:
             chosen, slots = self.sample.choose(token_keys(salt, *batch.places()))
-        per_text = self.settings.per_text
-        with observing(
-            self.model.sites, self.accumulators, batch, sampled=chosen, per_text=per_text
-        ) as seen:
+        given = self.model.sites, self.accumulators, batch
+        with observing(*given, sampled=chosen, per_text=self.settings.per_text) as seen:
             self.model.run(batch.ids, batch.attention)
         self.tokens += batch.tokens
         for (hookpoint, layer), values in seen.sampled.items():
@@ -192,14 +187,10 @@ class LanguageRecording:
         self.check_finite()
         described = self.model.described
         arrays: dict[str, dict[str, NDArray[Any]]] = {}
-        for hookpoint in self.model.hookpoints:
-            layers = [
-                statistics_of(self.accumulators[hookpoint, layer].state(), self.tokens)
-                for layer in described.layers
-            ]
-            arrays[hookpoint] = {
-                name: np.stack([layer[name] for layer in layers])[None] for name in layers[0]
-            }
+        for at in self.model.hookpoints:
+            sums = [self.accumulators[at, layer].state() for layer in described.layers]
+            layers = [statistics_of(state, self.tokens) for state in sums]
+            arrays[at] = {name: np.stack([of[name] for of in layers])[None] for name in layers[0]}
         sample = texts = None
         if self.sample is not None:
             sample = self._token_sample(self.sample, keep_sample)

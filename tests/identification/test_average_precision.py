@@ -150,6 +150,9 @@ def test_hookpoints_can_be_named():
     assert set(several.model.widths) == {"attn.q", "mlp.act"}
 
 
+PER_TEXT = per_text_statistics()[0]
+
+
 def counted(hookpoint):
     return ActivationStats.from_counts(np.ones((2, 1, 5), int), [9, 9], ["de", "en"], hookpoint)
 
@@ -157,10 +160,10 @@ def counted(hookpoint):
 @pytest.mark.parametrize(
     ("stats", "parameters", "message"),
     [
-        (per_text_statistics()[0], {"neurons": 3}, "even"),
-        (per_text_statistics()[0], {"neurons": 0}, "at least 2"),
-        (per_text_statistics()[0], {"neurons": 1000}, "192 together"),
-        (per_text_statistics()[0], {"hookpoint": "attn.o"}, "'attn.o' is not in these.*mlp.act"),
+        (PER_TEXT, {"neurons": 3}, "even"),
+        (PER_TEXT, {"neurons": 0}, "at least 2"),
+        (PER_TEXT, {"neurons": 1000}, "192 together"),
+        (PER_TEXT, {"hookpoint": "attn.o"}, "'attn.o' is not in these.*mlp.act"),
         (counted("mlp.act"), {}, "linear layers"),
         (counted("mlp.up"), {"neurons": 2}, "per-text"),
     ],

@@ -97,7 +97,7 @@ def test_resuming_gives_the_same_bits(tmp_path: Path, tokenizer, pack: bool, sto
             for language, many in MANY.items()
         }
 
-    whole = record(model, tokenizer, texts(-1), out=tmp_path / "whole", **options)
+    record(model, tokenizer, texts(-1), out=tmp_path / "whole", **options)
     out = tmp_path / "stats"
     # A state after every batch, and none: then everything runs again.
     for seconds in (0, 10**6):
@@ -108,8 +108,7 @@ def test_resuming_gives_the_same_bits(tmp_path: Path, tokenizer, pack: bool, sto
                     checkpoint_seconds=seconds, **options,
                 )  # fmt: skip
             assert not out.exists()
-        resumed = record(model, tokenizer, texts(-1), out=out, resume=True, **options)
-        assert_same(resumed, whole)
+        record(model, tokenizer, texts(-1), out=out, resume=True, **options)
         assert not unfinished_folder(out).exists()
         assert out.read_bytes() == (tmp_path / "whole").read_bytes()
         out.unlink()
@@ -230,7 +229,6 @@ def test_a_killed_recording_goes_on(tmp_path: Path) -> None:
     options: dict[str, Any] = {"length": 32, "batch_size": 4, "sample_tokens": 500}
     texts = {"de": torch.randint(0, 256, (40_000,), generator=torch.Generator().manual_seed(0))}
     model = tiny_model("llama")
-    resumed = record(model, None, texts, out=out, resume=True, **options)
-    whole = record(model, None, texts, out=tmp_path / "whole", **options)
-    assert_same(resumed, whole)
+    record(model, None, texts, out=out, resume=True, **options)
+    record(model, None, texts, out=tmp_path / "whole", **options)
     assert out.read_bytes() == (tmp_path / "whole").read_bytes()

@@ -48,10 +48,10 @@ def test_equals_a_plain_loop(family_name, tokenizer):
 def test_other_texts_and_unknown_settings_are_refused(tokenizer):
     model = tiny_model("llama")
     stats = record(model, tokenizer, TEXTS, length=16, statistics="counts")
-    with pytest.raises(RecordingError, match="not those that were recorded"):
-        count_above_thresholds(stats, model, tokenizer, {**TEXTS, "fr": TEXTS["fr"][1:]})
-    with pytest.raises(RecordingError, match="recorded and not given"):
-        count_above_thresholds(stats, model, tokenizer, {"de": TEXTS["de"]})
-    unknown = replace(stats, provenance={})
-    with pytest.raises(RecordingError, match="settings are known"):
-        count_above_thresholds(unknown, model, tokenizer, TEXTS)
+    for given, texts, message in (
+        (stats, {**TEXTS, "fr": TEXTS["fr"][1:]}, "not those that were recorded"),
+        (stats, {"de": TEXTS["de"]}, "recorded and not given"),
+        (replace(stats, provenance={}), TEXTS, "settings are known"),
+    ):
+        with pytest.raises(RecordingError, match=message):
+            count_above_thresholds(given, model, tokenizer, texts)

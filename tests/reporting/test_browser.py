@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from builders.report_results import GERMAN, sample, write_run, write_sweep
@@ -114,26 +115,16 @@ def page(desktop):
     return desktop
 
 
-def column(page, table: str, number: int) -> list[str]:
-    """What stands in a column, row by row."""
-    return page.eval_on_selector_all(
-        f"{table} tbody tr:not(.under)",
-        "(rows, n) => rows.map((row) => {"
-        " const cell = row.cells[n];"
-        " return (cell.querySelector('summary') || cell).textContent.trim(); })",
-        number,
-    )
-
-
-def values(page, table: str, number: int) -> list[float]:
-    return page.eval_on_selector_all(
-        f"{table} tbody tr:not(.under)",
-        "(rows, n) => rows.map((row) => Number(row.cells[n].dataset.value))",
-        number,
-    )
-
-
 PERPLEXITY = "#panel-2-1"
+TEXT = "(cell.querySelector('summary') || cell).textContent.trim()"
+NUMBER = "Number(cell.dataset.value)"
+
+
+def column(page, table: str, number: int, told: str = TEXT) -> list[Any]:
+    """What stands in a column, row by row."""
+    rows = f"{table} tbody tr:not(.under)"
+    script = f"(rows, n) => rows.map((row) => row.cells[n]).map((cell) => {told})"
+    return page.eval_on_selector_all(rows, script, number)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -186,7 +177,7 @@ def test_numbers_are_sorted_as_numbers_both_ways_and_back(page):
     button.focus()
     page.keyboard.press("Enter")
     assert head.get_attribute("aria-sort") == "ascending"
-    up = values(page, PERPLEXITY, 2)
+    up = column(page, PERPLEXITY, 2, NUMBER)
     assert up == sorted(up)
     assert len(set(up)) > 2
     # As words "+100.0" stands before "+790.6", and both before "0.0" or "8.00".
@@ -194,7 +185,7 @@ def test_numbers_are_sorted_as_numbers_both_ways_and_back(page):
     page.keyboard.press("Space")
     assert head.get_attribute("aria-sort") == "descending"
     assert "descending" in page.locator("#said").text_content()
-    assert values(page, PERPLEXITY, 2) == sorted(up, reverse=True)
+    assert column(page, PERPLEXITY, 2, NUMBER) == sorted(up, reverse=True)
     button.click()
     assert head.get_attribute("aria-sort") == "none"
     assert column(page, PERPLEXITY, 0) == original
