@@ -75,7 +75,8 @@ def score_text(
     if not identifier.knows(code):
         raise LanguageScoreError(
             f"{identifier.name} has no label for the language {language!r}, so that no text would "
-            "be found to be in it; give another lid, such as GlotLID's model.bin"
+            "be found to be in it; check the code (Japanese is 'ja'), or give another lid, such as "
+            "GlotLID's model.bin"
         )
     detected = identifier.identify(text, confidence)
     words = load_stop_words(code, stopwords)
