@@ -286,6 +286,11 @@ class LsnHF(SeededGeneration, HFLM):
 
     def _record(self) -> dict[str, Any]:
         mask, intervention = self._mask, self._intervention
+        try:
+            loaded = self._loaded()
+        except Exception as error:  # what was measured is not lost for it
+            logger.warning("results cannot say which weights were in memory: %r", error)
+            loaded = None
         record: dict[str, Any] = {
             "version": __version__,
             "condition": str(self._condition),
@@ -293,7 +298,7 @@ class LsnHF(SeededGeneration, HFLM):
                 "name": model_name(self._arguments, self.model),
                 "type": self.model.config.model_type,
                 "dtype": str(self.model.dtype).removeprefix("torch."),
-                **({"loaded": loaded[:12]} if (loaded := self._loaded()) else {}),
+                **({"loaded": loaded[:12]} if loaded else {}),
             },
             "mask": mask
             and {

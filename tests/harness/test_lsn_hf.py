@@ -306,6 +306,18 @@ def other_weights(model) -> None:
         model.model.layers[0].mlp.up_proj.weight[3, 4] += 5
 
 
+def test_weights_that_cannot_be_read_lose_no_results(tokenizer, monkeypatch, caplog):
+    model = load(tiny_model("llama"), tokenizer=tokenizer)
+    assert len(model.get_model_info()["lsn"]["model"]["loaded"]) == 12
+
+    def failing(*given):
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr("lsn_eval.harness.lsn_hf.loaded_digest", failing)
+    assert "loaded" not in model.get_model_info()["lsn"]["model"]
+    assert "no such kernel" in caplog.text
+
+
 def swap_two_tokens(folder) -> None:
     file = folder / "tokenizer.json"
     document = json.loads(file.read_text("utf-8"))
