@@ -84,6 +84,18 @@ class Answer:
         return self.probability or 0.0 if enough else 0.0
 
 
+@dataclass(frozen=True)
+class Telling:
+    """An answer whose language an intervention changed, as clearly as none other."""
+
+    task: str
+    number: int
+    baseline: Answer
+    answer: Answer
+    clear: float
+    """How sure both languages are."""
+
+
 def marked(text: str, baseline: str) -> list[tuple[str, bool]]:
     """Pieces that make up the text, and whether the baseline lacks them.
 

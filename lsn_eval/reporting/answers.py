@@ -14,7 +14,7 @@ from lsn_eval.comparing import Comparison, Panel
 from lsn_eval.comparing.panels import own_language
 from lsn_eval.language_scores import codes, load_identifier
 from lsn_eval.language_scores.identification import UNDETERMINED
-from lsn_eval.reporting.answer import LONGEST, Answer, marked
+from lsn_eval.reporting.answer import LONGEST, Answer, Telling, marked
 from lsn_eval.results.controls import controlled
 from lsn_eval.results.languages import language_of_answers
 from lsn_eval.results.rows import NO_CONDITION, ResultsError
@@ -55,18 +55,6 @@ class Document:
     def changed(self) -> int:
         """Answers in another language."""
         return sum(answer.changed for answer in self.answers)
-
-
-@dataclass(frozen=True)
-class Telling:
-    """An answer whose language an intervention changed, as clearly as none other."""
-
-    task: str
-    number: int
-    baseline: Answer
-    answer: Answer
-    clear: float
-    """How sure both languages are."""
 
 
 @dataclass
