@@ -37,6 +37,8 @@ def load_model(
     if dtype not in DTYPES:
         raise LsnError(f"--dtype {dtype!r}: one of {', '.join(DTYPES)} was expected")
     name = os.fspath(name)
+    if device != "auto":
+        check_device(device)
     # Its name of before 4.56 is one that later releases warn of.
     keyword = "dtype" if tuple(map(int, __version__.split(".")[:2])) >= (4, 56) else "torch_dtype"
     placed: dict[str, Any] = {keyword: dtype if dtype == "auto" else getattr(torch, dtype)}
@@ -63,11 +65,25 @@ def load_model(
         best = "cpu"
         if torch.cuda.is_available():
             best = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-        try:
-            torch.nn.Module.to(model, device or best)
-        except RuntimeError as error:
-            raise LsnError(f"--device {device}: {error}") from error
+        torch.nn.Module.to(model, device or best)
     return model, words
+
+
+def check_device(name: str | None, error: type[LsnError] = LsnError) -> None:
+    """Raise `error` if this machine, or its PyTorch, has no such device."""
+    import torch
+
+    kind, _, number = (name or "cpu").partition(":")
+    there = getattr(torch.backends if kind == "mps" else torch, kind, None)
+    count = 0
+    if hasattr(there, "is_available") and there.is_available():
+        count = 1 if kind == "mps" else there.device_count()
+    if kind != "cpu" and (number or "0") not in map(str, range(count)):
+        found = f"{count} of the kind {kind}" if count else f"none of the kind {kind}"
+        raise error(
+            f"device is {name!r}, and PyTorch finds {found} here; give another --device, such as "
+            "cpu"
+        )
 
 
 def empty_model(name: str, **arguments: Any) -> Any:

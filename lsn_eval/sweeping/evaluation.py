@@ -20,6 +20,7 @@ from typing import Any
 
 from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
+from lsn_eval.models.loading import check_device
 from lsn_eval.sweeping.inputs import Digests, task_inputs
 from lsn_eval.sweeping.progress import AnswerCounter
 from lsn_eval.sweeping.settings import MODEL, SweepError, SweepSettings
@@ -44,7 +45,7 @@ class Evaluation:
     ) -> None:
         from lsn_eval.harness import plugin
 
-        check_device(settings.device)
+        check_device(settings.device, SweepError)
         plugin.register()
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # as lm-eval's command does
         self._settings = settings
@@ -265,21 +266,3 @@ def _harness_remembers() -> Iterator[None]:
 @functools.cache
 def _remembering(function: Any) -> Any:
     return functools.lru_cache(maxsize=1024)(function)
-
-
-def check_device(name: str | None) -> None:
-    """Raise SweepError if this machine, or its PyTorch, has no such device."""
-    import torch
-
-    kind, _, number = (name or "cpu").partition(":")
-    module = getattr(torch, kind, None)
-    if kind == "mps":
-        count = int(torch.backends.mps.is_available())
-    else:
-        count = module.device_count() if module is not None and module.is_available() else 0
-    if kind != "cpu" and int(number or 0) >= count:
-        there = f"{count} of the kind {kind}" if count else f"none of the kind {kind}"
-        raise SweepError(
-            f"device is {name!r}, and PyTorch finds {there} here; give another --device, such as "
-            "cpu"
-        )

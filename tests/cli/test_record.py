@@ -195,7 +195,11 @@ def test_an_interrupted_command_says_how_to_go_on(model, texts, tmp_path, monkey
         (["--texts", "de={de}", "--length", "900"], "beyond the 64 positions"),
         (["--texts", "de={de}", "--texts", "fr={de}"], "recorded from the same texts"),
         (["--texts", "de={de}", "--model", "/no/such/model"], "cannot be loaded"),
-        (["--texts", "de={de}", "--device", "abacus"], "--device abacus"),
+        (
+            ["--texts", "de={de}", "--device", "abacus"],
+            "device is 'abacus', and PyTorch finds none",
+        ),
+        (["--texts", "de={de}", "--device", "cuda:9"], "device is 'cuda:9', and PyTorch finds"),
         (["--texts", "de={de}", "--model", "/no/such/model", "--out", "/no/such/a"], "create it"),
     ],
 )

@@ -7,7 +7,8 @@ import torch
 import transformers
 from builders.architectures import tiny_config, tiny_model
 
-from lsn_eval.models.loading import auto_class, empty_model, load_model
+from lsn_eval.errors import LsnError
+from lsn_eval.models.loading import auto_class, check_device, empty_model, load_model
 
 
 @pytest.mark.parametrize("name", ["bart", "bert", "deberta-v2", "llama"])
@@ -29,3 +30,17 @@ def test_a_bert_that_does_not_say_what_it_is_made_for_is_a_decoder_as_for_lm_eva
 def test_an_empty_model_has_no_weights(tmp_path):
     tiny_config("t5:gated").save_pretrained(tmp_path)
     assert {weight.device.type for weight in empty_model(str(tmp_path)).parameters()} == {"meta"}
+
+
+def test_devices_that_are_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    check_device("cpu")
+    check_device(None)
+    with pytest.raises(LsnError, match="finds none of the kind cuda here; give another --dev"):
+        check_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    check_device("cuda")
+    check_device("cuda:1")
+    with pytest.raises(LsnError, match="'cuda:2', and PyTorch finds 2 of the kind cuda"):
+        check_device("cuda:2")

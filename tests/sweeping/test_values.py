@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-import torch
 from builders.commands import invoke
 from builders.sweeps import command, sweep_settings
 
-from lsn_eval.sweeping.evaluation import Evaluation, check_device
+from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.settings import SweepError
 
 WRONG = [
@@ -49,20 +48,6 @@ def test_values_in_python_and_from_a_file():
     for name, value in wrong.items():
         with pytest.raises(SweepError, match=f"{name} is .* was expected"):
             sweep_settings(each="zero", **{name: value})
-
-
-def test_devices_that_are_not_there(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    check_device("cpu")
-    check_device(None)
-    with pytest.raises(SweepError, match="finds none of the kind cuda here; give another --dev"):
-        check_device("cuda")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    check_device("cuda")
-    check_device("cuda:1")
-    with pytest.raises(SweepError, match="'cuda:2', and PyTorch finds 2 of the kind cuda"):
-        check_device("cuda:2")
 
 
 @pytest.mark.parametrize("out", ["afile", "afile/x"])
