@@ -74,7 +74,7 @@ def check_device(name: str | None, error: type[LsnError] = LsnError) -> None:
     import torch
 
     kind, _, number = (name or "cpu").partition(":")
-    there = getattr(torch.backends if kind == "mps" else torch, kind, None)
+    there: Any = getattr(torch.backends if kind == "mps" else torch, kind, None)
     count = 0
     if hasattr(there, "is_available") and there.is_available():
         count = 1 if kind == "mps" else there.device_count()
