@@ -96,7 +96,7 @@ def compare(
         sys.stdout.writelines(parts)
         return
     with whole_file(out, LsnError) as file:
-        file.writelines(part.encode() for part in parts)
+        file.writelines(part.encode(errors="replace") for part in parts)
     for note in notes:
         print(f"WARNING: {one_line(note)}")
     files = counted(len({row.file for row in comparison.rows}), "file")

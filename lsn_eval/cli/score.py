@@ -74,7 +74,7 @@ def score(
         print(text, end="")
         return
     with whole_file(out, LsnError) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="replace"))  # a name may hold bytes that are none of UTF-8
     print(f"written to {out}")
 
 

@@ -188,6 +188,15 @@ def test_formats_by_name_and_by_suffix(sweep, tmp_path, name):
         assert printed.count(r"\toprule") == 2
 
 
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_a_folder_whose_name_is_no_text_is_compared(tmp_path, ending):
+    folder = tmp_path / os.fsdecode(b"a\xff")
+    write_sweep(folder, conditions=["none"])
+    out = tmp_path / f"table.{ending}"
+    assert f" in {out}\n" in run(folder, *QUICK, "--out", out)
+    assert "a?" in out.read_text("utf-8")
+
+
 @pytest.mark.slow
 def test_views_follow_the_options(sweep):
     shown = run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 
 import pytest
 from builders.commands import invoke, printed
@@ -76,6 +77,14 @@ def test_the_table_on_the_screen_and_in_files(folder):
     (line,) = csv.DictReader(io.StringIO(out.read_text("utf-8")))
     assert float(line["accuracy"]) == pytest.approx(1 / 3)
     assert (float(line["accuracy_low"]), float(line["accuracy_high"])) == (0, 1)
+
+
+@pytest.mark.parametrize("ending", ["json", "csv", "md", "txt", "tex"])
+def test_a_file_whose_name_is_no_text_is_scored(folder, ending):
+    named = (folder / "a.txt").rename(folder / os.fsdecode(b"a\xff.txt"))
+    out = folder / f"scores.{ending}"
+    assert printed("score", named, "--language", "de", "--out", out) == f"written to {out}\n"
+    assert "0.333" in out.read_text("utf-8")
 
 
 def test_a_translation_is_asked_for_in_its_target_language(folder):
