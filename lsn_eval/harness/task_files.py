@@ -33,11 +33,13 @@ def remembered(index: Any, folder: Path) -> Iterator[None]:
         index: lm-eval's module with the index of tasks. What its `load_yaml` returns is the same as
             without this, and new in every block.
     """
-    if os.environ.get(SWITCH) == "0" or not hasattr(index, "load_yaml"):
+    place = _place(folder)
+    # Without a home `~` stays `~`: that would be a folder in the one where somebody happens to be.
+    off = os.environ.get(SWITCH) == "0" or not place.is_absolute()
+    if off or not hasattr(index, "load_yaml"):
         yield
         return
     state = _state(folder)
-    place = _place(folder)
     known = _read(place, state)
     parsed: dict[str, str] = {}
     load = index.load_yaml

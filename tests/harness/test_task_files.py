@@ -119,6 +119,17 @@ def test_a_home_that_cannot_be_written_to_costs_time_alone(parsed, tmp_path, mon
     assert index() == index()
 
 
+def test_nothing_is_kept_where_somebody_happens_to_be(
+    parsed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for a user without a home
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    index()
+    assert list(Path().iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("asked", "without"),
     [
