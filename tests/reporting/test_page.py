@@ -325,13 +325,14 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path, out, said):
 
 
 def test_names_of_pages_are_taken_but_for_those_of_results(tmp_path):
-    path = write_run(tmp_path, "none", perplexities={"de": 5.0}).rename(tmp_path / "results.html")
+    path = write_run(tmp_path, "none", perplexities={"de": 5.0})
+    (tmp_path / "link.html").symlink_to(path)
     before = path.read_bytes()
     for name in ("r.htm", "R.HTML", "r"):
         write_report([path], tmp_path / name)
         assert (tmp_path / name).read_text().startswith("<!DOCTYPE html>")
     with pytest.raises(ReportError, match="one of the results files"):
-        write_report([path], path)
+        write_report([path], tmp_path / "link.html")
     assert path.read_bytes() == before
 
 
