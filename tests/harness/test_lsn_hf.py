@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import logging
 import shutil
 import sqlite3
 from types import SimpleNamespace
@@ -313,6 +314,8 @@ def test_weights_that_cannot_be_read_lose_no_results(tokenizer, monkeypatch, cap
     def failing(*given):
         raise RuntimeError("no such kernel")
 
+    # Whoever ran lm-eval's command in this process has cut its logger off.
+    monkeypatch.setattr(logging.getLogger("lm_eval"), "propagate", True)
     monkeypatch.setattr("lsn_eval.harness.lsn_hf.loaded_digest", failing)
     assert "loaded" not in model.get_model_info()["lsn"]["model"]
     assert "no such kernel" in caplog.text
