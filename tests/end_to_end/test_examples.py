@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -105,9 +106,9 @@ def test_the_notebook_runs_from_texts_to_a_verdict(tmp_path, small_lm_eval):
     (tmp_path / "texts").symlink_to(EXAMPLES / "texts")
     code = [cell["source"] for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
     source = ["".join(lines) for lines in code]
-    (tmp_path / "cells.json").write_text(json.dumps([*source, SHOWING]))
+    script = "\n".join([SHOW, *map(showing_its_end, source), SHOWING])
     shown = subprocess.run(
-        [sys.executable, "-c", RUN_CELLS], check=False, capture_output=True, text=True,
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True,
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(small_lm_eval)},
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr[-3000:]
@@ -116,17 +117,18 @@ def test_the_notebook_runs_from_texts_to_a_verdict(tmp_path, small_lm_eval):
     assert any("passed" in line for line in html)
 
 
-RUN_CELLS = """
-import ast, json
-names = {}
-for source in json.load(open("cells.json")):
-    tree = ast.parse(source)
-    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, "cell", "exec"), names)
-    if last is not None:
-        value = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
-        if hasattr(value, "_repr_html_") and (page := value._repr_html_()):
-            print(page.replace("\\n", " "))
-        elif hasattr(value, "_repr_png_"):
-            assert value._repr_png_().startswith(b"\\x89PNG")
+SHOW = """
+def show(value):
+    if hasattr(value, "_repr_html_") and (page := value._repr_html_()):
+        print(page.replace("\\n", " "))
+    elif hasattr(value, "_repr_png_"):
+        assert value._repr_png_().startswith(b"\\x89PNG")
 """
+
+
+def showing_its_end(cell: str) -> str:
+    """The cell with its last expression shown, as a notebook does."""
+    tree = ast.parse(cell)
+    if isinstance(tree.body[-1], ast.Expr):
+        tree.body[-1] = ast.parse(f"show({ast.unparse(tree.body[-1].value)})").body[0]
+    return ast.unparse(tree)
