@@ -93,12 +93,13 @@ class LsnHF(SeededGeneration, HFLM):
                 f"{f' with {given}' if given else ''}: "
                 + without(f"{reason}{error}", secret_texts(kwargs))
             ) from error
-        tokens = self.model.config.get_text_config().vocab_size
-        if kwargs.get("prefix_token_id") is not None and self.prefix_token_id not in range(tokens):
-            raise LsnError(
-                f"prefix_token_id is {self.prefix_token_id!r}, and this model has tokens 0 to "
-                f"{tokens - 1}"
-            )
+        if kwargs.get("prefix_token_id") is not None:
+            tokens = self.model.config.get_text_config().vocab_size
+            if self.prefix_token_id not in range(tokens):
+                raise LsnError(
+                    f"prefix_token_id is {self.prefix_token_id!r}, and this model has tokens 0 to "
+                    f"{tokens - 1}"
+                )
         accelerator = getattr(self, "accelerator", None)
         if accelerator is not None and self.world_size == 1:
             # `hf` deals documents out where there are several GPUs; elsewhere all take all.

@@ -16,7 +16,7 @@ from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.folder import SweepFolder
 from lsn_eval.sweeping.progress import SweepBar
 from lsn_eval.sweeping.screen import quiet
-from lsn_eval.sweeping.settings import SweepSettings
+from lsn_eval.sweeping.settings import SweepError, SweepSettings
 from lsn_eval.wording.shown import Shown
 
 
@@ -57,6 +57,12 @@ def run_sweep(
         LsnError: before the model is loaded, if conditions, mask, tasks or `out` do not fit; after
             it, if model or data cannot be loaded.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise SweepError(
+            "a sweep runs in one process and was started in several; give several GPUs to its "
+            "model by --model-args parallelize=True, or start several sweeps, each of some "
+            "conditions and into a folder of its own"
+        )
     with contextlib.ExitStack() as stack:
         # lm-eval warns whenever it reads the settings, so they are read within.
         screen = stack.enter_context(quiet())

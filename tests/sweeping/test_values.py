@@ -7,6 +7,7 @@ from builders.commands import invoke
 from builders.sweeps import command, sweep_settings
 
 from lsn_eval.sweeping.evaluation import Evaluation
+from lsn_eval.sweeping.running import run_sweep
 from lsn_eval.sweeping.settings import SweepError
 
 WRONG = [
@@ -60,6 +61,13 @@ def test_a_file_where_the_folder_should_be(demo, out, tmp_path, monkeypatch):
     assert "afile is a file; a folder" in done.stderr
     assert "Errno" not in done.stderr
     assert (tmp_path / "afile").read_text() == "kept"
+
+
+def test_a_sweep_in_several_processes_is_refused_before_anything_is_done(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SweepError, match="runs in one process and was started in several"):
+        run_sweep(sweep_settings(each="zero"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
