@@ -13,6 +13,7 @@ _EXPORTS = {
     "LsnError": "lsn_eval.errors",
     "NeuronMask": "lsn_eval.masks",
     "__version__": "lsn_eval.version",
+    "add_statistics": "lsn_eval.identification",
     "check": "lsn_eval.checking",
     "compare": "lsn_eval.comparing",
     "identify": "lsn_eval.identification",
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from lsn_eval.comparing import compare as compare
     from lsn_eval.conditions import Condition as Condition
     from lsn_eval.errors import LsnError as LsnError
+    from lsn_eval.identification import add_statistics as add_statistics
     from lsn_eval.identification import identify as identify
     from lsn_eval.interventions.intervention import intervene as intervene
     from lsn_eval.interventions.report import InterventionReport as InterventionReport

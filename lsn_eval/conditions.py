@@ -25,7 +25,13 @@ from numpy.typing import NDArray
 
 from lsn_eval.errors import ConditionError, MaskError
 from lsn_eval.masks.mask import NeuronMask
-from lsn_eval.masks.names import CONTROL_NAME, LANGUAGE_NAME, STATISTICS
+from lsn_eval.masks.names import (
+    ADD_STATISTICS,
+    CONTROL_NAME,
+    LANGUAGE_NAME,
+    STATISTICS,
+    is_statistic,
+)
 from lsn_eval.models.layout import Place
 
 _NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -68,8 +74,8 @@ class Term:
             return Term(who, "scale", _number(what[1:], text))
         if what.startswith("+"):
             addend = what[1:]
-            return Term(who, "add", addend if addend in STATISTICS else _number(addend, text))
-        return Term(who, "set", what if what in STATISTICS else _number(what, text))
+            return Term(who, "add", addend if is_statistic(addend) else _number(addend, text))
+        return Term(who, "set", what if is_statistic(what) else _number(what, text))
 
     def __str__(self) -> str:
         operand = self.operand if isinstance(self.operand, str) else _shortest(self.operand)
@@ -223,7 +229,7 @@ def _neurons(mask: NeuronMask, term: Term) -> Mapping[Place, NDArray[np.int32]]:
         stored = ", ".join(f"random{number}" for number in mask.controls(language)) or "none"
         raise ConditionError(
             f"condition '{term}' needs the statistics of a stored control, and the mask stores "
-            f"{stored} for {language}; use a stored one, zero or a number"
+            f"{stored} for {language}; use a stored one, zero or a number, or {ADD_STATISTICS}"
         )
     try:
         return mask.draw_control(language, int(control[1]))

@@ -328,7 +328,7 @@ def readers() -> list[Reader]:
     from lsn_eval.checking.baseline_files import read_baseline
     from lsn_eval.judge.answers import load_saved
     from lsn_eval.lm_tasks.local_data import json_rows
-    from lsn_eval.masks.imports import import_rucaibox
+    from lsn_eval.masks.imports import import_lists
     from lsn_eval.recording.texts import TextFiles, read_tokens
     from lsn_eval.results import read_results
     from lsn_eval.results.samples import read_samples
@@ -341,7 +341,7 @@ def readers() -> list[Reader]:
         return read == _plain_texts(path)
 
     def published_mask(path: Path) -> NeuronMask:
-        return import_rucaibox(path, languages=("de", "fr"), layers=2, width=16)
+        return import_lists(path, languages=("de", "fr"), layers=2, width=16)
 
     def samples(path: Path) -> Any:
         results = path.with_name("results_2026.json")

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lsn_eval.cli.options import AsJson, Force, MaskOut, check_new, pairs, several
+from lsn_eval.cli.options import (
+    AsJson,
+    Controls,
+    ControlsMatched,
+    Force,
+    MaskOut,
+    check_new,
+    command_line,
+    pairs,
+    several,
+)
 
 if TYPE_CHECKING:
     from lsn_eval.masks.mask import NeuronMask
@@ -59,13 +68,8 @@ def identify(
         bool | None,
         typer.Option(help="Compare changes with the language's median (parameter_variation)."),
     ] = None,
-    controls: Annotated[
-        int | None,
-        typer.Option(help="Random controls to store for each language (20, where they fit)."),
-    ] = None,
-    controls_matched: Annotated[
-        str, typer.Option(help="layer, or rate: of nearly the same firing rate too.")
-    ] = "layer",
+    controls: Controls = None,
+    controls_matched: ControlsMatched = "layer",
     sweep: Annotated[
         str | None,
         typer.Option(
@@ -106,7 +110,7 @@ def identify(
             method,
             controls=controls,
             controls_matched=controls_matched,  # type: ignore[arg-type]
-            command=shlex.join(["lsn-eval", *sys.argv[1:]]),
+            command=command_line(),
             **parameters,
             **point,
         )

@@ -51,30 +51,104 @@ def info(
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="A .pth file in the RUCAIBox format.")],
-    languages: Annotated[
-        list[str], options.several("Names of its languages in file order, e.g. en,zh,fr")
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            help="One FILE.pth of lists[language][layer], one FILE.json, or expertise files "
+            "LANGUAGE=FILE.csv."
+        ),
     ],
-    layers: Annotated[int, typer.Option(help="Layers of the model.", **LAYERS)],
-    width: Annotated[int, typer.Option(help="Neurons per layer.", **WIDTH)],
     out: options.MaskOut,
-    model: options.ModelName = None,
+    languages: Annotated[
+        list[str] | None, options.several("Of a .pth file: its languages in file order, en,zh,fr")
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(help="Layers; without, --model says.", **LAYERS)
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Neurons per layer; without, --model says.", **WIDTH)
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Name or folder; its configuration is read where sizes are not given."),
+    ] = None,
     model_type: options.ModelType = None,
+    neurons: Annotated[
+        int | None, typer.Option(help="Of an expertise file: how many units; without, all.", min=1)
+    ] = None,
+    end: Annotated[
+        str, typer.Option(help="Of which end of average precision: both, top or bottom.")
+    ] = "both",
     force: options.Force = False,
 ) -> None:
-    """Convert a mask of RUCAIBox/Language-Specific-Neurons (Tang et al. 2024).
+    """Convert masks that others published: Tang et al. 2024, NJUNLP, Kojima et al. 2024, JSON.
 
     Example: lsn-eval mask import LLaMA-2-7B.neuron.pth --languages en,zh,fr,es,vi,id,ja
     --layers 32 --width 11008 --model meta-llama/Llama-2-7b-hf --out llama-2-7b.safetensors
+
+    Example: lsn-eval mask import de=expertise.csv --model bigscience/bloom-560m --neurons 2000
+    --out kojima.safetensors
     """
-    from lsn_eval.masks.imports import import_rucaibox
+    from lsn_eval.masks import imports
 
     options.check_new(out, force)
-    mask = import_rucaibox(
-        file, languages=languages, layers=layers, width=width, name=model, model_type=model_type
-    )
+    sizes: dict[str, Any] = {
+        "layers": layers,
+        "width": width,
+        "model_type": model_type,
+    }
+    if any("=" in file for file in files):
+        form = "LANGUAGE=FILE.csv", "de=expertise.csv"
+        named = options.pairs(files, "mask import", *form, MaskError)
+        if model is None:
+            raise MaskError("expertise files name modules: give their model with --model")
+        mask = imports.import_expertise(named, name=model, neurons=neurons, end=end)  # type: ignore[arg-type]
+    elif len(files) > 1:
+        raise MaskError(f"{len(files)} files were given; one, or LANGUAGE=FILE.csv for each")
+    elif files[0].endswith(".json"):
+        mask = imports.import_json(files[0], name=model, **sizes)
+    else:
+        mask = imports.import_lists(files[0], languages=languages or (), name=model, **sizes)
     mask.save(out)
     print(f"{_as_text(describe(mask))}\n\nwritten to {out}")
+
+
+@app.command("add-statistics")
+def add_statistics_(
+    mask: options.MaskName,
+    stats: Annotated[
+        list[Path],
+        typer.Argument(help="Statistics of 'lsn-eval record'; several files are added up."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write.", show_default="MASK.steerable.safetensors")
+    ] = None,
+    controls: options.Controls = None,
+    controls_matched: options.ControlsMatched = "layer",
+    replace: Annotated[
+        bool, typer.Option(help="Write over statistics that the mask stores; else they stay.")
+    ] = False,
+    force: options.Force = False,
+) -> None:
+    """Attach recorded statistics, and controls with theirs, to a mask that has none.
+
+    Example: lsn-eval mask add-statistics llama-2-7b.safetensors stats.safetensors
+    --out steerable.safetensors
+    """
+    from lsn_eval.identification import add_statistics
+
+    out = out or Path(f"{mask.removesuffix('.safetensors')}.steerable.safetensors")
+    options.check_new(out, force)
+    made = add_statistics(
+        mask,
+        *stats,
+        controls=controls,
+        controls_matched=controls_matched,  # type: ignore[arg-type]
+        replace_stored=replace,
+        command=options.command_line(),
+    )
+    made.save(out)
+    print(f"{_as_text(describe(made))}\n\nwritten to {out}")
 
 
 @app.command()

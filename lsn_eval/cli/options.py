@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,6 +118,13 @@ TableOut = Annotated[
 MaskOut = Annotated[Path, typer.Option(help="The mask file to write.")]
 MaskName = Annotated[str, typer.Argument(help="A mask file, or the name of a shipped mask.")]
 ModelName = Annotated[str | None, typer.Option(help="Name of the model, for the record.")]
+Controls = Annotated[
+    int | None,
+    typer.Option(help="Random controls to store for each language (20, where they fit)."),
+]
+ControlsMatched = Annotated[
+    str, typer.Option(help="layer, or rate: of nearly the same firing rate too.")
+]
 ModelType = Annotated[
     str | None, typer.Option(help="Its config.model_type (llama, bloom): checked when used.")
 ]
@@ -128,3 +137,8 @@ def check_new(out: Path, force: bool) -> None:
 
     check_place(out, LsnError)
     refuse_to_replace(out, LsnError, force=force)
+
+
+def command_line() -> str:
+    """What the user typed, for the provenance of a file."""
+    return shlex.join(["lsn-eval", *sys.argv[1:]])

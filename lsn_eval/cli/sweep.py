@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lsn_eval.cli.options import AsJson, several
+from lsn_eval.cli.options import AsJson, command_line, several
 from lsn_eval.storage.outside_files import parse_json
 
 
@@ -112,7 +111,7 @@ def sweep(
     try:
         outcome = run_sweep(settings, out, progress=progress)
     except KeyboardInterrupt:
-        again = shlex.join(["lsn-eval", *sys.argv[1:]])
+        again = command_line()
         rest = f"finished conditions are in {out}" if results_in(out) else "nothing is finished"
         print(f"\ninterrupted; {rest}; go on with\n  {again}", file=sys.stderr)
         raise typer.Exit(130) from None

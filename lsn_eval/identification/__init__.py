@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lsn_eval.identification.act_prob_90p import act_prob_90p
-from lsn_eval.identification.assemble import DEFAULT_CONTROLS, Matched, assemble
+from lsn_eval.identification.assemble import DEFAULT_CONTROLS, Matched, add_statistics, assemble
 from lsn_eval.identification.average_precision import average_precision
 from lsn_eval.identification.lape import lap, lape, lave
 from lsn_eval.identification.parameter_variation import parameter_variation
@@ -28,6 +28,7 @@ __all__ = [
     "METHODS",
     "IdentificationError",
     "Selection",
+    "add_statistics",
     "identify",
     "method_parameters",
 ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lsn_eval.errors import MaskError
 from lsn_eval.masks.content import MaskContent
-from lsn_eval.masks.names import STATISTICS, MaskMethod
+from lsn_eval.masks.names import MaskMethod
 from lsn_eval.models.layout import ModelLayout, Place
 
 Operation = Literal["union", "difference", "overlap"]
@@ -54,7 +54,7 @@ def combine(mask: MaskContent, other: MaskContent, operation: Operation) -> Mask
             neurons[language][place] = combined
             values[language][place] = {
                 statistic: array
-                for statistic in STATISTICS
+                for statistic in {**mask.stored(language, *place), **other.stored(language, *place)}
                 if (array := _shared((mask, other), (language, *place), statistic, combined))
                 is not None
             }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lsn_eval.errors import MaskError
 from lsn_eval.masks.content import MaskContent
-from lsn_eval.masks.names import CONTROL_NAME, STATISTICS, check_language_names
+from lsn_eval.masks.names import CONTROL_NAME, STATISTICS, check_language_names, is_statistic
 from lsn_eval.models.hookpoints import HOOKPOINTS, ModelHookpoints
 from lsn_eval.models.layout import ModelLayout, Place
 from lsn_eval.storage.shipped import DEMO_MODEL, demo_model_dir
@@ -102,7 +102,7 @@ def _check_values(
         expected = neurons.get((hookpoint, layer), np.zeros(0)).size
         for statistic, array in stored.items():
             where = f"{who}/{hookpoint}/{layer}/{statistic}"
-            if statistic not in STATISTICS:
+            if not is_statistic(statistic):
                 raise MaskError(f"{where}: the statistic must be one of {', '.join(STATISTICS)}")
             if array.shape != (expected,):
                 raise MaskError(

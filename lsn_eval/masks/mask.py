@@ -20,7 +20,7 @@ from lsn_eval.masks.checks import check_mask, check_model
 from lsn_eval.masks.content import MaskContent
 from lsn_eval.masks.controls import draw_control
 from lsn_eval.masks.files import find_mask, read_mask, write_mask
-from lsn_eval.masks.names import CONTROL_NAME, STATISTICS, MaskMethod
+from lsn_eval.masks.names import ADD_STATISTICS, CONTROL_NAME, MaskMethod, statistics_in_order
 from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, ModelHookpoints
 from lsn_eval.models.layout import ModelLayout, Place
 from lsn_eval.storage.tensor_files import whole_numbers
@@ -131,7 +131,7 @@ class NeuronMask(Shown, MaskContent):
         """Statistics stored for every neuron of `who`."""
         stored = [set(self.stored(who, *place)) for place in self.at_places(who)]
         common = set.intersection(*stored) if stored else set()
-        return tuple(statistic for statistic in STATISTICS if statistic in common)
+        return statistics_in_order(common)
 
     def values(
         self, who: str, hookpoint: str, layer: str | int, statistic: str
@@ -142,8 +142,8 @@ class NeuronMask(Shown, MaskContent):
         except KeyError:
             stored = ", ".join(self.statistics(who)) or "no statistics"
             raise MaskError(
-                f"the mask stores no {statistic!r} for {who}; it stores {stored}. Identify the "
-                "neurons with recorded statistics, or give a number"
+                f"the mask stores no {statistic!r} for {who}; it stores {stored}: "
+                f"{ADD_STATISTICS}, or give a number"
             ) from None
 
     def controls(self, language: str) -> tuple[int, ...]:

@@ -11,8 +11,30 @@ from lsn_eval.errors import LsnError
 
 LANGUAGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 CONTROL_NAME = re.compile(r"random([1-9][0-9]*)-(.+)")
-STATISTICS = ("mean", "median", "p10", "p90", "max")
-"""Statistics of a neuron in its language that a mask can store and a condition can write."""
+STATISTICS = ("mean", "median", "pN", "max")
+"""Statistics of a neuron in its language that a mask can store and a condition can write; pN is the
+N-th percentile, of those that were recorded."""
+ADD_STATISTICS = "record it, and add it with 'lsn-eval mask add-statistics MASK STATS'"
+"""What to do where a mask lacks a statistic."""
+OVER_TEXTS = "over texts"
+"""What the "median" is of in a mask whose method says so: the means of texts, not of tokens."""
+_PERCENTILE = re.compile(r"p([1-9][0-9]?)")
+
+
+def is_statistic(name: str) -> bool:
+    """Whether this is the name of a statistic."""
+    return name in ("mean", "median", "max") or _PERCENTILE.fullmatch(name) is not None
+
+
+def statistics_in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of statistics in the order in which they are shown: percentiles between median and
+    maximum."""
+
+    def rank(name: str) -> tuple[int, int]:
+        match = _PERCENTILE.fullmatch(name)
+        return (2, int(match[1])) if match else (("mean", "median", "", "max").index(name), 0)
+
+    return tuple(sorted(names, key=rank))
 
 
 def check_language_names(languages: Iterable[str], error: type[LsnError]) -> None:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from lsn_eval.errors import HookpointError
 from lsn_eval.models.families import FAMILIES, REFUSED, Family, Linear, Stack, path_of
+from lsn_eval.models.layout import ModelLayout
 
 if TYPE_CHECKING:
     from torch import nn
@@ -109,6 +110,12 @@ class ModelHookpoints:
         """Layers that have any of these hookpoints, in the model's order."""
         having = set(chain.from_iterable(self.sites.get(at, ()) for at in hookpoints))
         return tuple(name for name in self.layers if name in having)
+
+    def layout(self, hookpoints: Sequence[str]) -> ModelLayout:
+        """The layers that have any of these hookpoints, and how wide each of these is."""
+        widths = {at: self.width(at) for at in hookpoints}
+        named = {"type": self.model_type, "name": self.name, "revision": self.revision}
+        return ModelLayout(self.layers_with(hookpoints), widths, **named)
 
     def has(self, hookpoint: str, layer: str) -> bool:
         return layer in self.sites.get(hookpoint, {})

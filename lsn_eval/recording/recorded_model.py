@@ -11,7 +11,6 @@ from torch import nn
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.models.hookpoints import Site, expanded, resolve, unwrap
-from lsn_eval.models.layout import ModelLayout
 
 CPU_BATCH_TOKENS = 4096
 DEVICE_BATCH_TOKENS = 65536
@@ -27,20 +26,14 @@ class RecordedModel:
         if not self.hookpoints:
             raise RecordingError("no hookpoint was given; at least one was expected")
         self.full = unwrap(model)
-        widths = {hookpoint: found.width(hookpoint) for hookpoint in self.hookpoints}
-        layers = found.layers_with(self.hookpoints)
+        self.described = found.layout(self.hookpoints)
         self.sites: list[Site] = [
-            found.site(hookpoint, layer) for hookpoint in self.hookpoints for layer in layers
+            found.site(hookpoint, layer)
+            for hookpoint in self.hookpoints
+            for layer in self.described.layers
         ]
         self.backbone = self._backbone()
         config: Any = self.full.config
-        self.described = ModelLayout(
-            layers=layers,
-            widths=widths,
-            type=found.model_type,
-            name=found.name,
-            revision=found.revision,
-        )
         text_config = config.get_text_config()
         positions = getattr(text_config, "max_position_embeddings", None)
         self.positions: int | None = positions or getattr(text_config, "n_positions", None)
