@@ -13,7 +13,8 @@ import argparse
 import numpy as np
 from numpy.typing import NDArray
 
-from lsn_eval.statistics.quantiles import QUANTILES, SampleBuilder, quantiles_of, token_keys
+from lsn_eval.masks.names import quantile_share
+from lsn_eval.statistics.quantiles import SampleBuilder, quantiles_of, token_keys
 
 NEURONS = 64
 
@@ -57,7 +58,7 @@ def errors(values: NDArray[np.float32], sample: NDArray) -> dict[str, tuple[floa
     spread = three - quarter
     found = {}
     for name, estimates in quantiles_of(sample).items():
-        share = QUANTILES[name]
+        share = quantile_share(name)
         exact = np.quantile(ordered, share, axis=0)
         ranks = []
         for neuron, estimate in enumerate(estimates):

@@ -3,8 +3,9 @@
     none                       the baseline
     de:zero                    German neurons set to 0
     de:1.5   de:mean           set to a number, or to a statistic recorded for German
+    de:1.5mean                 set to a multiple of it
     de:x0.5                    scaled
-    de:+1.5  de:+mean          added to
+    de:+1.5  de:+0.5mean       added to: a number, or a statistic or a multiple of one
     es:zero/zh:mean            several terms; where neurons overlap, the later term wins
     random1-de:zero            control number 1 for German
 
@@ -13,9 +14,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
@@ -34,11 +34,32 @@ from lsn_eval.masks.names import (
 )
 from lsn_eval.models.layout import Place
 
-_NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+Operation = Literal["set", "scale", "add"]
+_NUMBER = r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_WHAT = re.compile(rf"(?P<mark>[x+]?)(?:(?P<number>{_NUMBER})?(?P<statistic>[a-z][a-z0-9]*)?)")
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What may stand behind a mark, besides a number."""
+
+    operation: Operation
+    takes: Callable[[str], bool]
+    """Whether a statistic of this name may, also as a multiple (`1.5mean`)."""
+
+
+_FORMS = {
+    "": _Form("set", lambda name: is_statistic(name) and name != "diffmean"),
+    "x": _Form("scale", lambda name: False),
+    "+": _Form("add", is_statistic),
+}
+"""The grammar of WHAT, by its mark; a difference of means is only added."""
+_MARKS = {form.operation: mark for mark, form in _FORMS.items()}
 _EXPECTED = (
     "expected 'none' or terms WHO:WHAT joined by '/', where WHO is a language of the mask or a "
     "control such as random1-de, and WHAT is zero, a number, a statistic "
-    f"({', '.join(STATISTICS)}), xNUMBER to scale, or +NUMBER or +STATISTIC to add"
+    f"({', '.join(STATISTICS[:-1])}) or a multiple of one (1.5mean), xNUMBER to scale, or + and "
+    "a number or statistic to add (+1.5, +mean, +0.5diffmean)"
 )
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -56,11 +77,13 @@ UNSET = Unset.UNSET
 
 @dataclass(frozen=True)
 class Term:
-    """One WHO:WHAT. `operand` is a number or the name of a stored statistic."""
+    """One WHO:WHAT. `operand` is a number, or the name of a stored statistic, of which `factor`
+    times as much is taken."""
 
     who: str
-    operation: Literal["set", "scale", "add"]
+    operation: Operation
     operand: float | str
+    factor: float = 1.0
 
     @staticmethod
     def parse(text: str) -> Term:
@@ -70,23 +93,31 @@ class Term:
             raise ConditionError(f"{text!r} is no term of a condition: {_EXPECTED}")
         if what == "zero":
             return Term(who, "set", 0.0)
-        if what.startswith("x"):
-            return Term(who, "scale", _number(what[1:], text))
-        if what.startswith("+"):
-            addend = what[1:]
-            return Term(who, "add", addend if is_statistic(addend) else _number(addend, text))
-        return Term(who, "set", what if is_statistic(what) else _number(what, text))
+        parts = _WHAT.fullmatch(what)
+        if parts is None or not (parts["number"] or parts["statistic"]):
+            raise ConditionError(f"{what!r} in {text!r} is nothing to write: {_EXPECTED}")
+        form, statistic = _FORMS[parts["mark"]], parts["statistic"]
+        number = _number(parts["number"] or "1", text)
+        if statistic is None:
+            return Term(who, form.operation, number)
+        if not form.takes(statistic):
+            raise ConditionError(f"{what!r} in {text!r} is nothing to write: {_EXPECTED}")
+        return (
+            Term(who, form.operation, statistic, number)
+            if number
+            else Term(who, form.operation, 0.0)
+        )
 
     def __str__(self) -> str:
-        operand = self.operand if isinstance(self.operand, str) else _shortest(self.operand)
-        if self.operation == "set":
-            return f"{self.who}:{'zero' if self.operand == 0 else operand}"
-        return f"{self.who}:{'x' if self.operation == 'scale' else '+'}{operand}"
+        what = _shortest(self.operand) if isinstance(self.operand, float) else self.operand
+        if self.operand == 0 and self.operation == "set":
+            what = "zero"
+        if self.factor != 1:
+            what = f"{_shortest(self.factor)}{what}"
+        return f"{self.who}:{_MARKS[self.operation]}{what}"
 
 
 def _number(text: str, term: str) -> float:
-    if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
-        raise ConditionError(f"{text!r} in {term!r} is no number: {_EXPECTED}")
     if abs(float(text)) > _LARGEST:
         raise ConditionError(
             f"{text!r} in {term!r} is beyond {_LARGEST:.6g}, the largest number of float32, in "
@@ -243,6 +274,14 @@ def _operands(
     if not isinstance(term.operand, str):
         return np.full(indices.size, term.operand, np.float32)
     try:
-        return mask.values(term.who, *place, term.operand)
+        values = mask.values(term.who, *place, term.operand)
     except MaskError as error:
         raise ConditionError(f"condition '{term}': {error}") from error
+    with np.errstate(over="ignore"):
+        operands = values * np.float32(term.factor)
+    if not np.isfinite(operands).all():
+        raise ConditionError(
+            f"condition '{term}': {term.factor:g} times a value of {term.who} is "
+            f"beyond {_LARGEST:.6g}; give a smaller factor"
+        )
+    return operands

@@ -20,15 +20,17 @@ def mask() -> NeuronMask:
         "fr": {"mlp.act": {"0": [2, 3]}},
         "it": {},
     }
-    first = {"mean": [0.5, -1.0, 2.0], "p10": [0.0, 0.1, 0.2]}
-    of_act = {"0": first, "1": {"mean": [7.0], "p10": [0.3]}}
-    values = {"mlp.act": of_act, "mlp.down_in": {"1": {"mean": [4.0, 5.0]}}}
+    first = {"mean": [0.5, -1.0, 2.0], "p10": [0.0, 0.1, 0.2], "diffmean": [1, 2, 3]}
+    of_act = {"0": first, "1": {"mean": [7.0], "p10": [0.3], "diffmean": [3.0]}}
+    values = {"mlp.act": of_act, "mlp.down_in": {"1": {"mean": [4.0, 5.0], "diffmean": [4, 5]}}}
     return NeuronMask(neurons, model=MODEL, values={"de": values})
 
 
 CANONICAL = (
     "none de:zero de:1.5 de:-2 de:mean de:median de:p10 de:p90 de:max de:x0.5 de:x-1 de:+1.5 "
-    "de:+-1.5 de:+mean es:zero/zh:mean random1-de:zero random12-zh-Hant:x2/deu_Latn:+p90"
+    "de:+-1.5 de:+mean es:zero/zh:mean random1-de:zero random12-zh-Hant:x2/deu_Latn:+p90 "
+    "de:p5 de:p25 de:p75 de:p95 de:1.5mean de:-1mean de:0.25p75 de:+0.5mean de:+-1mean de:10p90 "
+    "de:+diffmean de:+0.5diffmean random3-de:+-2diffmean"
 )
 OTHERWISE = {
     None: "none",
@@ -37,6 +39,10 @@ OTHERWISE = {
     "de:1.50": "de:1.5",
     "de:1e-3": "de:0.001",
     "de:.5": "de:0.5",
+    "de:1mean": "de:mean",
+    "de:+1.0diffmean": "de:+diffmean",
+    "de:0mean": "de:zero",
+    "de:.5e1p5": "de:5p5",
 }
 
 
@@ -54,7 +60,9 @@ def test_conditions_have_one_spelling(text, canonical):
     [
         "", "de", "de:", ":zero", "de:nil", "de:zero/", "/de:zero", "de:x", "de:xmean", "de:+",
         "de:nan", "de:inf", "de:1_0", "de:0x10", "de:zero,fr:zero", "de=zero", "de:++1", "de:1.5.2",
-        "de:zero/none", "none/de:zero", "de fr:zero", "None", "de:١", 3,
+        "de:zero/none", "none/de:zero",
+        "de:p0", "de:p100", "de:p05", "de:diffmean", "de:0.5diffmean", "de:x0.5mean", "de:meanmean",
+        "de:mean0.5", "de:+x2", "de:-mean", "de:2*mean", "de fr:zero", "None", "de:١", 3,
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_an_error_that_says_what_was_expected(text):
@@ -84,6 +92,9 @@ def test_without_a_condition_one_language_means_zero_and_none_means_none():
         ("de:mean", ("mlp.act", "0"), {1: ("set", 0.5), 3: ("set", -1), 8: ("set", 2)}),
         ("de:mean", ("mlp.down_in", "1"), {5: ("set", 4), 6: ("set", 5)}),
         ("de:+mean", ("mlp.act", "1"), {0: ("add", 7)}),
+        ("de:1.5mean", ("mlp.act", "0"), {1: ("set", 0.75), 3: ("set", -1.5), 8: ("set", 3)}),
+        ("de:+-0.5mean", ("mlp.down_in", "1"), {5: ("add", -2), 6: ("add", -2.5)}),
+        ("de:+2diffmean", ("mlp.act", "1"), {0: ("add", 6)}),
         ("de:x0.5/fr:2", ("mlp.act", "0"), {1: ("scale", 0.5), 2: ("set", 2), 3: ("set", 2), 8: ("scale", 0.5)}),
         ("fr:2/de:x0.5", ("mlp.act", "0"), {1: ("scale", 0.5), 2: ("set", 2), 3: ("scale", 0.5), 8: ("scale", 0.5)}),
     ],
@@ -109,6 +120,9 @@ def test_overlaps_and_empty_languages_are_reported():
         ("random1-es:zero", "languages are de, fr, it; its controls are random1-de"),
         ("de:max", "condition 'de:max': the mask stores no 'max' for de; it stores mean"),
         ("de:p10", "stores no 'p10' for de; it stores mean"),
+        ("de:p25", "stores no 'p25' for de; it stores mean"),
+        ("fr:+0.5diffmean", "stores no 'diffmean' for fr; it stores no statistics"),
+        ("de:1e38mean", "1e+38 times a value of de is beyond"),
         ("fr:mean", "no 'mean' for fr; it stores no statistics"),
         ("random1-de:mean", "needs the statistics of a stored control, and the mask stores none"),
     ],

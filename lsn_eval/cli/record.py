@@ -63,6 +63,10 @@ def record(
     statistics: Annotated[
         str, typer.Option(help="all; or counts, which is all that lape needs.")
     ] = "all",
+    quantiles: Annotated[
+        list[str] | None,
+        several("Percentiles to keep besides p10, median and p90: p1 to p99, e.g. p25,p75"),
+    ] = None,
     per_text: Annotated[
         bool,
         typer.Option("--per-text", help="Keep each text's mean response (average_precision)."),
@@ -154,6 +158,7 @@ def record(
         raise RecordingError(f"--batch-size {batch_size!r}: auto or a number was expected")
     chosen = locals() | {
         "hookpoints": tuple(hookpoint or ["mlp.act"]),
+        "quantiles": tuple(quantiles or ()),
         "batch_size": "auto" if batch_size == "auto" else int(batch_size),
         "tokens": None if tokens is None else parse_tokens(tokens),
         "shard": parse_shard(shard),

@@ -203,6 +203,10 @@ def _values(mask: MaskContent, stats: ActivationStats, median_over_texts: bool) 
                     for name in filter(is_statistic, recorded)
                     if name != "median" or not median_over_texts
                 }
+                if "mean" in recorded and len(stats.languages) > 1:
+                    means = recorded["mean"][:, number, indices]
+                    others = np.delete(means, row, axis=0).mean(axis=0)
+                    values[who][at, layer]["diffmean"] = means[row] - others
                 if responses is not None:
                     texts = np.flatnonzero(stats.text_languages == language)
                     mine = responses[np.ix_(texts, indices)].astype(np.float32)

@@ -19,7 +19,7 @@ from lsn_eval.recording.packing import Row, RowStream, batches
 from lsn_eval.recording.recorded_model import RecordedModel
 from lsn_eval.recording.settings import RecordingSettings
 from lsn_eval.recording.tokenizing import Encoding
-from lsn_eval.statistics.content import STATISTIC_DTYPES
+from lsn_eval.statistics.content import statistic_dtype
 from lsn_eval.statistics.corpora import check_pair
 from lsn_eval.statistics.quantiles import sample_size
 
@@ -159,9 +159,10 @@ def _file_bytes(
     sampled: int,
     own_p90: bool,
 ) -> int | None:
-    names = {*STATISTIC_DTYPES} if settings.statistics == "all" else {"positive"}
-    names = names | {"above_threshold"} if own_p90 else names - {"above_threshold"}
-    each = sum(np.dtype(STATISTIC_DTYPES[name]).itemsize for name in names)
+    names = ["positive", *(["above_threshold"] if own_p90 else [])]
+    if settings.statistics == "all":
+        names += ["mean", "variance", "max", *settings.kept_quantiles]
+    each = sum(np.dtype(statistic_dtype(name)).itemsize for name in names)
     kept = sampled * (2 * model.neurons + 8) * settings.keeps_sample
     size = len(texts) * (each * model.neurons + kept)
     if settings.per_text:

@@ -195,7 +195,7 @@ class LanguageRecording:
         if self.sample is not None:
             sample = self._token_sample(self.sample, keep_sample)
             for hookpoint, statistics in arrays.items():
-                quantiles = sample.quantiles(hookpoint)
+                quantiles = sample.quantiles(hookpoint, self.settings.kept_quantiles)
                 statistics |= {name: values[None] for name, values in quantiles.items()}
         if self.responses is not None:
             index = self.responses.index()

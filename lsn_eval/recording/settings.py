@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lsn_eval.errors import RecordingError
+from lsn_eval.masks.names import quantile_share
 from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT
-from lsn_eval.statistics.quantiles import SAMPLE_TOKENS
+from lsn_eval.statistics.quantiles import QUANTILES, SAMPLE_TOKENS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,9 @@ class RecordingSettings:
 
     statistics: Literal["all", "counts"] = "all"
     """Everything, or only how often a neuron is above 0 (all that `lape` needs)."""
+
+    quantiles: tuple[str, ...] = ()
+    """Percentiles to keep besides p10, median and p90: p1 to p99."""
 
     per_text: bool = False
     """Keep each text's mean response per neuron; needs one text a row."""
@@ -65,6 +69,10 @@ class RecordingSettings:
             )
         if self.statistics not in ("all", "counts"):
             raise RecordingError(f"statistics {self.statistics!r}: all or counts was expected")
+        if odd := [name for name in self.quantiles if quantile_share(name) is None]:
+            raise RecordingError(f"quantile {odd[0]!r}: p1 to p99 was expected, such as p25")
+        if self.quantiles and self.statistics == "counts":
+            raise RecordingError("quantiles are kept with statistics=all (--statistics all) alone")
         if self.batch_size != "auto" and self.batch_size < 1:
             raise RecordingError(f"batch size {self.batch_size}: auto or 1 or more was expected")
         if count > 1 and self.batch_size == "auto":
@@ -87,6 +95,11 @@ class RecordingSettings:
     @property
     def adds_special_tokens(self) -> bool:
         return not self.pack if self.special_tokens is None else self.special_tokens
+
+    @property
+    def kept_quantiles(self) -> tuple[str, ...]:
+        """Every quantile that is kept, each once."""
+        return tuple(dict.fromkeys((*QUANTILES, *self.quantiles)))
 
     @property
     def keeps_sample(self) -> bool:

@@ -17,17 +17,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lsn_eval.errors import StatisticsError
+from lsn_eval.masks.names import quantile_share
 from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT
 from lsn_eval.models.layout import ModelLayout
 from lsn_eval.statistics.checks import check_statistics, check_values
-from lsn_eval.statistics.content import STATISTIC_DTYPES, StatisticsContent
+from lsn_eval.statistics.content import StatisticsContent, statistic_dtype
 from lsn_eval.statistics.files import read_statistics, write_statistics
 from lsn_eval.statistics.merging import merged
-from lsn_eval.statistics.quantiles import QUANTILES
 from lsn_eval.storage.tensor_files import whole_numbers
 from lsn_eval.wording.shown import Shown
 
-RECORDING_ADVICE = "record it with 'lsn-eval record --statistics all'"
+RECORDING_ADVICE = (
+    "record it with 'lsn-eval record --statistics all' (percentiles: --quantiles p5,p25)"
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -87,7 +89,7 @@ class ActivationStats(Shown, StatisticsContent):
         """
         statistics = self._at(hookpoint)
         if name not in statistics:
-            advice = RECORDING_ADVICE if name in STATISTIC_DTYPES else "ask for one of these"
+            advice = RECORDING_ADVICE if statistic_dtype(name) else "ask for one of these"
             raise StatisticsError(
                 f"these statistics hold no {name!r} of {hookpoint}; they hold "
                 f"{', '.join(self.names(hookpoint)) or 'nothing'}: {advice}"
@@ -172,7 +174,7 @@ class ActivationStats(Shown, StatisticsContent):
         for name in names or ():
             for hookpoint in self.hookpoints:
                 self.get(hookpoint, name)
-        sampled = names is None or names & set(QUANTILES)
+        sampled = names is None or any(quantile_share(name) is not None for name in names)
         corpora = self.provenance.get("corpora", {})
         return replace(
             self,

@@ -7,7 +7,7 @@ import numpy as np
 from lsn_eval.errors import StatisticsError
 from lsn_eval.masks.names import check_language_names
 from lsn_eval.models.hookpoints import HOOKPOINTS
-from lsn_eval.statistics.content import STATISTIC_DTYPES, StatisticsContent
+from lsn_eval.statistics.content import STATISTICS, StatisticsContent, statistic_dtype
 
 MOST_COUNTED = 1 << 53
 """Whole numbers beyond this are rounded where they are divided."""
@@ -21,15 +21,15 @@ def check_statistics(stats: StatisticsContent) -> None:
         expected = (*shape, stats.model.widths[hookpoint])
         for name, array in statistics.items():
             where = f"{hookpoint}/{name}"
-            if name not in STATISTIC_DTYPES:
+            dtype = statistic_dtype(name)
+            if dtype is None:
                 raise StatisticsError(
-                    f"{where}: the statistic must be one of {', '.join(STATISTIC_DTYPES)}"
+                    f"{where}: the statistic must be one of {', '.join(STATISTICS)}"
                 )
-            if array.shape != expected or array.dtype != STATISTIC_DTYPES[name]:
+            if array.shape != expected or array.dtype != dtype:
                 raise StatisticsError(
-                    f"{where} is {array.dtype} {list(array.shape)}; "
-                    f"{np.dtype(STATISTIC_DTYPES[name])} {list(expected)} [language, layer, "
-                    "neuron] was expected"
+                    f"{where} is {array.dtype} {list(array.shape)}; {np.dtype(dtype)} "
+                    f"{list(expected)} [language, layer, neuron] was expected"
                 )
             if isinstance(array, np.ndarray) and array.flags.writeable:
                 array.setflags(write=False)

@@ -11,20 +11,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lsn_eval.masks.names import quantile_share
 from lsn_eval.models.hookpoints import HOOKPOINTS
 from lsn_eval.models.layout import ModelLayout
-from lsn_eval.statistics.quantiles import QUANTILES, TokenSample
+from lsn_eval.statistics.quantiles import TokenSample
 
-STATISTIC_DTYPES: Mapping[str, type] = {
+_DTYPES: Mapping[str, type] = {
     "positive": np.int64,
     "mean": np.float64,
     "variance": np.float64,
     "max": np.float32,
-    **dict.fromkeys(QUANTILES, np.float32),
     "above_threshold": np.int64,
 }
-"""Every statistic and its precision. `positive` counts how often a neuron was above 0, and
-`above_threshold` how often above its own threshold (`recording.count_above_thresholds`)."""
+STATISTICS = ("positive", "mean", "variance", "max", "p1 to p99", "median", "above_threshold")
+"""What can be recorded. `positive` counts how often a neuron was above 0, and `above_threshold` how
+often above its own threshold (`recording.count_above_thresholds`)."""
+
+
+def statistic_dtype(name: str) -> type | None:
+    """The precision of a statistic; None where there is none of this name."""
+    return np.float32 if quantile_share(name) is not None else _DTYPES.get(name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +79,11 @@ class StatisticsContent:
 
     def names(self, hookpoint: str) -> tuple[str, ...]:
         """Statistics there are of `hookpoint`."""
-        return tuple(name for name in STATISTIC_DTYPES if name in self.arrays[hookpoint])
+        there = self.arrays[hookpoint]
+        quantiles = [name for name in there if quantile_share(name) is not None]
+        quantiles.sort(key=lambda name: quantile_share(name) or 0)
+        *first, last = _DTYPES
+        return tuple(name for name in (*first, *quantiles, last) if name in there)
 
     @cached_property
     def digest(self) -> str:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import StatisticsError
-from lsn_eval.statistics.content import STATISTIC_DTYPES, StatisticsContent, TextResponses
+from lsn_eval.masks.names import quantile_share
+from lsn_eval.statistics.content import StatisticsContent, TextResponses, statistic_dtype
 from lsn_eval.statistics.corpora import counted_once
-from lsn_eval.statistics.quantiles import QUANTILES, TokenSample
+from lsn_eval.statistics.quantiles import TokenSample
 
 Statistics = TypeVar("Statistics", bound=StatisticsContent)
 
@@ -48,7 +49,7 @@ def merged(parts: Sequence[Statistics]) -> Statistics:
     for hookpoint in first.hookpoints:
         shape = (len(languages), len(model.layers), model.widths[hookpoint])
         arrays[hookpoint] = {
-            name: np.zeros(shape, STATISTIC_DTYPES[name]) for name in first.names(hookpoint)
+            name: np.zeros(shape, statistic_dtype(name)) for name in first.names(hookpoint)
         }
         for row, (language, having) in enumerate(holders.items()):
             added = _added(hookpoint, language, having, samples.get(language))
@@ -180,14 +181,14 @@ def _added(
         result["mean"], variance = combined_moments(counts, each["mean"], each.get("variance"))
         if variance is not None:
             result["variance"] = variance
-    if QUANTILES.keys() & names:
+    if quantiles := [name for name in names if quantile_share(name) is not None]:
         if sample is None:
             raise StatisticsError(
                 f"the quantiles of {language} cannot be added up: a part holds no sample of its "
                 "tokens. Record parts of a language with --shard or --keep-sample, or leave the "
                 "quantiles out with --keep positive,mean,variance,max"
             )
-        result |= {k: v for k, v in sample.quantiles(hookpoint).items() if k in names}
+        result |= sample.quantiles(hookpoint, quantiles)
     return result
 
 

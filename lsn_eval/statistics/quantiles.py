@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lsn_eval.errors import StatisticsError
+from lsn_eval.masks.names import quantile_share
 from lsn_eval.storage.mapped_arrays import mapped_array
 from lsn_eval.storage.whole_files import full_disk_reported
 
-QUANTILES: Mapping[str, float] = {"p10": 0.1, "median": 0.5, "p90": 0.9}
-"""Quantiles kept, by name of the statistic."""
+QUANTILES = ("p10", "median", "p90")
+"""Quantiles that are always kept; further ones, p1 to p99, are where they are asked for."""
 
 SAMPLE_TOKENS = 4096
 """Tokens in a sample, at most: the mean rank error is then about .004 at P10 and P90."""
@@ -80,11 +81,13 @@ class TokenSample:
     values: Mapping[str, NDArray[np.float16]]
     """Values [token, layer, neuron] by hookpoint."""
 
-    def quantiles(self, hookpoint: str) -> dict[str, NDArray[np.float32]]:
-        """Each of `QUANTILES` [layer, neuron]."""
+    def quantiles(
+        self, hookpoint: str, names: Collection[str] = QUANTILES
+    ) -> dict[str, NDArray[np.float32]]:
+        """Each of the quantiles [layer, neuron]."""
         values = self.values[hookpoint]
-        layers = [quantiles_of(values[:, layer]) for layer in range(values.shape[1])]
-        return {name: np.stack([layer[name] for layer in layers]) for name in QUANTILES}
+        layers = [quantiles_of(values[:, layer], names) for layer in range(values.shape[1])]
+        return {name: np.stack([layer[name] for layer in layers]) for name in names}
 
     @staticmethod
     def merged(parts: Sequence[TokenSample]) -> TokenSample:
@@ -111,13 +114,15 @@ class TokenSample:
         return TokenSample(size, keys[chosen], values)
 
 
-def quantiles_of(values: NDArray[np.float16], chunk: int = 1024) -> dict[str, NDArray[np.float32]]:
-    """Each of `QUANTILES` of every column of `values` [token, neuron], linearly interpolated."""
+def quantiles_of(
+    values: NDArray[np.float16], names: Collection[str] = QUANTILES, chunk: int = 1024
+) -> dict[str, NDArray[np.float32]]:
+    """Each of the quantiles of every column of `values` [token, neuron], linearly interpolated."""
     tokens, neurons = values.shape
-    found = {name: np.full(neurons, np.nan, np.float32) for name in QUANTILES}
+    found = {name: np.full(neurons, np.nan, np.float32) for name in names}
     if not tokens:
         return found
-    places = {name: share * (tokens - 1) for name, share in QUANTILES.items()}
+    places = {name: (quantile_share(name) or 0) * (tokens - 1) for name in names}
     kths = sorted({at for place in places.values() for at in (math.floor(place), math.ceil(place))})
     for start in range(0, neurons, chunk):
         columns = np.ascontiguousarray(values[:, start : start + chunk].T, dtype=np.float32)

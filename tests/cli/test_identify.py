@@ -32,7 +32,7 @@ def test_identify_writes_a_mask_and_prints_a_table_or_json(stats_file, tmp_path)
     mask = NeuronMask.load(out)
     planted = planted_statistics()[1]
     assert {name: mask.neurons(name).tolist() for name in mask.languages} == planted
-    assert mask.statistics("de") == ("mean", "median", "p10", "p90", "max")
+    assert mask.statistics("de") == ("mean", "median", "p10", "p90", "max", "diffmean")
     assert mask.provenance["command"].startswith("lsn-eval")
     row = next(line for line in said.splitlines() if line.startswith("| de"))
     assert [cell.strip() for cell in row.split("|")][2] == "10"

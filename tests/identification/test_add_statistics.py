@@ -154,7 +154,9 @@ def test_the_released_llama_2_mask_steers_once_statistics_are_added():
         zh, fr = (mask.indices(name, "mlp.act", layer) for name in ("zh", "fr"))
         assert not seen[layer][..., np.setdiff1d(fr, zh)].any()
         means = torch.tensor(stats.get("mlp.act", "mean")[1, layer, zh]).float()
-        torch.testing.assert_close(seen[layer][..., zh.tolist()], means * up[layer][..., zh.tolist()])
+        torch.testing.assert_close(
+            seen[layer][..., zh.tolist()], means * up[layer][..., zh.tolist()]
+        )
     with torch.no_grad(), intervene(model, steerable, "random1-fr:zero/random1-zh:mean") as control:
         model(ids)
     assert control.neurons

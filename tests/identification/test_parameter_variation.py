@@ -101,7 +101,7 @@ def test_statistics_add_values_to_steer_with():
     stats = statistics_of(["en", "fr", "de"])
     mask = variation(before, tuned, stats, **RATES)
     assert mask.languages == ("de", "fr")
-    assert mask.statistics("fr") == ("mean",)
+    assert mask.statistics("fr") == ("mean", "diffmean")
     indices = mask.indices("fr", "mlp.act", 0)
     expected = stats.get("mlp.act", "mean")[1, 0, indices].astype(np.float32)
     assert (mask.values("fr", "mlp.act", 0, "mean") == expected).all()

@@ -17,7 +17,7 @@ from torch import nn
 
 from lsn_eval import NeuronMask, intervene
 from lsn_eval.errors import InterventionError
-from lsn_eval.masks.imports import import_rucaibox
+from lsn_eval.masks.imports import import_lists
 from lsn_eval.models.hookpoints import Site, resolve
 
 Edit = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -216,7 +216,7 @@ def test_scores_of_an_encoder_decoder_move_with_each_stack(name):
 )
 def test_released_masks_are_written_to_models_of_their_shape(name, language, config, narrow, width):
     """As many layers and neurons as the model that the mask is of, and next to no hidden size."""
-    mask = import_rucaibox(
+    mask = import_lists(
         REFERENCE / "masks" / f"{name}.neuron.pth", languages=list("abcdef"), layers=32, width=width
     )
     torch.manual_seed(0)

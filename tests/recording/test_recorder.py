@@ -16,6 +16,7 @@ from torch import nn
 
 from lsn_eval.errors import LsnError, RecordingError
 from lsn_eval.identification import identify
+from lsn_eval.masks.names import quantile_share
 from lsn_eval.models.hookpoints import resolve
 from lsn_eval.models.loading import load_model
 from lsn_eval.recording import count_above_thresholds, record
@@ -27,7 +28,9 @@ HOOKPOINTS = ["mlp.act", "mlp.down_in", "attn.k", "attn.q", "mlp.down"]
 
 
 def recorded_as_by_a_loop(model: Any, hookpoints: list[str], tokenizer: Any) -> ActivationStats:
-    stats = record(model, tokenizer, TEXTS, hookpoints=hookpoints, length=32, batch_size=4)
+    chosen = {"hookpoints": hookpoints, "quantiles": ("p25", "p95")}
+    stats = record(model, tokenizer, TEXTS, length=32, batch_size=4, **chosen)
+    assert {"p10", "p25", "median", "p90", "p95"} <= set(stats.names(hookpoints[0]))
     assert set(stats.hookpoints) == set(hookpoints)
     for language, texts in TEXTS.items():
         loop = plain_loop(model, hookpoints, packed(tokenizer, texts, 32))
@@ -111,7 +114,8 @@ def test_quantiles_of_more_tokens_than_the_sample(tokenizer) -> None:
     stats = record(model, tokenizer, TEXTS, length=16, batch_size=4, sample_tokens=200)
     values = plain_loop(model, ["mlp.act"], packed(tokenizer, TEXTS["fr"], 16))["mlp.act"]
     assert len(values) > 600
-    for name, share in QUANTILES.items():
+    for name in QUANTILES:
+        share = quantile_share(name)
         ranks = (values <= stats.get("mlp.act", name)[1]).mean(0)
         assert np.abs(ranks - share).max() < 5 * np.sqrt(share * (1 - share) / 200)
         assert np.abs(ranks - share).mean() < np.sqrt(share * (1 - share) / 200)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lsn_eval.masks.names import quantile_share
 from lsn_eval.statistics.quantiles import (
     QUANTILES,
     SampleBuilder,
@@ -53,7 +54,8 @@ def sample_of(values: np.ndarray, size: int = SIZE, batch: int = 1000, only=None
 def test_rank_error_is_that_of_a_uniform_sample(kind: str) -> None:
     values = stream(kind)
     found = sample_of(values).quantiles("mlp.act")
-    for name, share in QUANTILES.items():
+    for name in QUANTILES:
+        share = quantile_share(name)
         ranks = (values <= found[name][0]).mean(0)
         # Four standard errors of a share among 2,048.
         assert np.abs(ranks - share).max() < 4 * np.sqrt(share * (1 - share) / SIZE)
@@ -93,9 +95,9 @@ def test_samples_of_two_sizes_merge_to_the_smaller_and_a_token_counts_once() -> 
 @pytest.mark.parametrize("tokens", [0, 1, 2, 3, 10])
 def test_quantiles_of_few_tokens(tokens: int) -> None:
     values = np.random.default_rng(1).normal(size=(tokens, 3)).astype(np.float16)
-    for name, found in quantiles_of(values, chunk=2).items():
+    for name, found in quantiles_of(values, (*QUANTILES, "p1", "p25", "p99"), chunk=2).items():
         if tokens:
-            expected = np.quantile(values.astype(np.float64), QUANTILES[name], axis=0)
+            expected = np.quantile(values.astype(np.float64), quantile_share(name), axis=0)
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
         else:
             assert np.isnan(found).all()
