@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-WATCHED = ("lm_eval.models", "lm_eval.api.metrics", "lm_eval.tasks")
+WATCHED = ("lm_eval.models", "lm_eval.api.metrics", "lm_eval.tasks", "lm_eval.evaluator")
 """The modules of lm_eval that `lsn_eval.harness.plugin` extends; a test compares the two."""
 
 _failures: "set[str]" = set()  # that have been warned about

@@ -16,24 +16,47 @@ _NO_SOURCE = frozenset({"mask", "offload_folder"})
 
 
 def model_name(arguments: Mapping[str, Any], model: Any) -> str:
-    """`NAME/SUBFOLDER@REVISION+ADAPTER(QUANTISATION)`, of each what there is.
+    """`NAME/SUBFOLDER/FILE@REVISION+ADAPTER(QUANTISATION)`, of each what there is.
 
     Args:
         arguments: as `hf` was given them; `pretrained` is "in memory" for a loaded model.
     """
     name = str(arguments["pretrained"])
+    if name == "in memory":
+        name = model.config._name_or_path or name
     if name == str(demo_model_dir()):
         name = DEMO_MODEL
-    elif name == "in memory":
-        name = model.config._name_or_path or name
     if arguments.get("subfolder"):
         name += f"/{arguments['subfolder']}"
+    if arguments.get("gguf_file"):
+        name += f"/{Path(arguments['gguf_file']).name}"
     if arguments.get("revision", "main") != "main":
         name += f"@{arguments['revision']}"
     adapters = [str(arguments[kind]) for kind in ("peft", "delta") if arguments.get(kind)]
     name = "+".join([name, *(adapters or list(getattr(model, "peft_config", ())))])
-    method = getattr(getattr(model.config, "quantization_config", None), "quant_method", None)
-    return f"{name}({getattr(method, 'value', method)})" if method else name
+    quantised = "+".join(_quantisation(model))
+    return f"{name}({quantised})" if quantised else name
+
+
+def _quantisation(model: Any) -> list[str]:
+    """How transformers says that it quantised a model, and in what kind; else the classes of
+    weights and layers that say it themselves."""
+    config = getattr(model.config, "quantization_config", None)
+    if method := getattr(config, "quant_method", None):
+        kind = getattr(config, "quant_type", None)  # of torchao, an object
+        return [getattr(method, "value", method), *([type(kind).__name__] if kind else [])]
+    kinds = set()
+    for module in model.modules():
+        weight = getattr(module, "weight", None)
+        kind = type(module if callable(weight) else weight)
+        # Methods are what quantised layers of PyTorch have for weights; torchao has tensors.
+        if callable(weight) or (hasattr(weight, "dequantize") and not _is_torchs(kind)):
+            kinds.add(kind.__name__)
+    return sorted(kinds)
+
+
+def _is_torchs(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "torch"
 
 
 def digest(document: Any) -> str:

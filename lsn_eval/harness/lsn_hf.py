@@ -25,13 +25,13 @@ from lm_eval.models.huggingface import HFLM, stop_sequences_criteria
 from lsn_eval.conditions import UNSET, Condition, Unset, plan
 from lsn_eval.errors import ConditionError, LsnError
 from lsn_eval.harness.identity import loaded_digest, model_files, model_name, tokenizer_digest
+from lsn_eval.harness.refusals import check_arguments, refusal
 from lsn_eval.harness.response_cache import RECORD_KEY, use_table
 from lsn_eval.harness.seeded_generation import SeededGeneration
 from lsn_eval.harness.stacked_generation import StackedGeneration
 from lsn_eval.interventions.intervention import Intervention
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.results.signatures import signature
-from lsn_eval.storage.masked_secrets import masked, secret_texts, without
 from lsn_eval.storage.shipped import DEMO_MODEL, model_place
 from lsn_eval.version import __version__
 
@@ -81,18 +81,14 @@ class LsnHF(SeededGeneration, HFLM):
             **{name: value for name, value in kwargs.items() if name not in _NOT_IDENTITY},
             "pretrained": pretrained if isinstance(pretrained, str) else "in memory",
         }
+        check_arguments(pretrained, kwargs)
         try:
             super().__init__(pretrained, **kwargs)
         except LsnError:
             raise
         except Exception as error:  # of transformers, PyTorch or lm-eval, about an argument
-            reason = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
-            given = ",".join(f"{name}={value}" for name, value in masked(kwargs).items())
-            raise LsnError(
-                f"pretrained={self._arguments['pretrained']} cannot be loaded"
-                f"{f' with {given}' if given else ''}: "
-                + without(f"{reason}{error}", secret_texts(kwargs))
-            ) from error
+            what = f"pretrained={self._arguments['pretrained']} cannot be loaded"
+            raise refusal(what, kwargs, error) from error
         if kwargs.get("prefix_token_id") is not None:
             tokens = self.model.config.get_text_config().vocab_size
             if self.prefix_token_id not in range(tokens):
@@ -186,10 +182,17 @@ class LsnHF(SeededGeneration, HFLM):
             return nullcontext()
         return self._intervention.active()
 
-    def _model_call(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def _model_call(self, inps: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         self._model_calls += 1
         with self._active():
-            return super()._model_call(*args, **kwargs)
+            logits: torch.Tensor = super()._model_call(inps, *args, **kwargs)
+        if self.backend == "causal" and logits.shape[1] != inps.shape[1]:
+            raise LsnError(
+                f"this model gives scores for {logits.shape[1]} positions where {inps.shape[1]} "
+                "tokens were given (virtual tokens of a prompt-tuned adapter?), and lm-eval's hf "
+                "would read them off wrong positions: only generation tasks are right with it"
+            )
+        return logits
 
     def _model_generate(
         self, context: Any, max_length: int, stop: Sequence[str], **options: Any
@@ -198,8 +201,13 @@ class LsnHF(SeededGeneration, HFLM):
         answer = self.stacked.answer(context, max_length, stop, **options)
         if answer is not None:
             return answer
-        with self._active():
-            return super()._model_generate(context, max_length, stop, **options)
+        try:
+            with self._active():
+                return super()._model_generate(context, max_length, stop, **options)
+        except LsnError:
+            raise
+        except (AttributeError, ImportError, TypeError, ValueError) as error:  # of an argument
+            raise refusal("generate cannot run", options, error) from error
 
     def _detect_batch_size(self, *args: Any, **kwargs: Any) -> int:
         """As `hf`; what the search for a batch size runs through is not part of what was seen."""

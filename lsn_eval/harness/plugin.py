@@ -4,12 +4,13 @@ Written for lm-eval 0.4.13, whose registries take lazy entries ("module:object")
 plug-ins. Later releases read the entry points that `pyproject.toml` declares, the same as
 `COMPONENTS` here; whichever comes first wins, and the other finds the name taken and leaves it.
 
-Three things are attached, each after the lm_eval module concerned has run (an earlier entry would
+Four things are attached, each after the lm_eval module concerned has run (an earlier entry would
 keep lm_eval from filling its own registries), each once:
 
 - components, in the registries;
 - our tasks folder, in `TaskIndex.build`: after lm_eval's own folder, before those of
   `--include_path`, which therefore win, and nowhere with `include_defaults=False`;
+- the model, which `evaluate` introduces to tasks of ours before their first request;
 - under lm_eval's own command, a message in place of a traceback for an error the user can mend.
 """
 
@@ -33,6 +34,7 @@ from lsn_eval.storage import shipped
 
 log = logging.getLogger(__name__)
 
+EVALUATOR = "lm_eval.evaluator"
 TASK_HOST = "lm_eval.tasks"
 _TASK_INDEX = "lm_eval.tasks._index"  # imported by it; were it gone, we should hear of it
 
@@ -67,7 +69,7 @@ COMPONENTS = (
 
 def hosts() -> tuple[str, ...]:
     """The lm_eval modules to attach to, those that `lsn_eval.autoload` waits for."""
-    return (*dict.fromkeys(HOSTS[c.group].module for c in COMPONENTS), TASK_HOST)
+    return (*dict.fromkeys(HOSTS[c.group].module for c in COMPONENTS), TASK_HOST, EVALUATOR)
 
 
 def register() -> None:
@@ -85,6 +87,8 @@ def attach(host: str) -> None:
     _shorten_user_errors()
     if host == TASK_HOST:
         _add_tasks(importlib.import_module(_TASK_INDEX))
+    if host == EVALUATOR:
+        _introduce_models(importlib.import_module(EVALUATOR))
     for component in COMPONENTS:
         if HOSTS[component.group].module == host:
             _add_component(component)
@@ -136,6 +140,23 @@ def _add_tasks(host: Any) -> None:
 
     build_with_ours.lsn_eval = True  # type: ignore[attr-defined]
     host.TaskIndex.build = staticmethod(build_with_ours)
+
+
+def _introduce_models(host: Any) -> None:
+    """lm-eval tells tasks the arguments of a model by name, and of a loaded one nothing."""
+    evaluate = host.evaluate
+    if getattr(evaluate, "lsn_eval", False):
+        return
+
+    @functools.wraps(evaluate)
+    def evaluate_introduced(lm: Any, task_dict: Any, *args: Any, **kwargs: Any) -> Any:
+        for task in (task_dict.get("tasks") or {}).values():
+            if hasattr(task, "introduce"):
+                task.introduce(lm)
+        return evaluate(lm, task_dict, *args, **kwargs)
+
+    evaluate_introduced.lsn_eval = True  # type: ignore[attr-defined]
+    host.evaluate = evaluate_introduced
 
 
 @contextmanager

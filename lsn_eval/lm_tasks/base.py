@@ -6,7 +6,9 @@ is lm-eval's own. `language` and other settings of ours stand under `dataset_kwa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import datasets
@@ -28,6 +30,28 @@ class LsnTask(ConfigurableTask):
     def metadata(self) -> dict[str, Any]:
         """What `--metadata` and the model arguments say, and the task's own metadata."""
         return dict(self.config.metadata or {})
+
+    _model: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def model_arguments(self) -> dict[str, Any]:
+        """The metadata, among which lm-eval puts the arguments of a model by name; and of one that
+        was introduced its tokenizer and context, whatever the metadata says."""
+        return {**self.metadata, **self._model}
+
+    def introduce(self, model: Any) -> None:
+        """Called before an evaluation with the model that is to answer. Of `hf` and its like it is
+        known what they read with, and nothing new if they were made from what metadata says."""
+        model = getattr(model, "lm", model)  # inside of lm-eval's response cache
+        about = vars(model)
+        named = all(isinstance(of.get("pretrained"), str) for of in (self.metadata, about))
+        if "tokenizer" in about and "custom_prefix_token_id" in about and not named:
+            self._model = {
+                "tokenizer": model.tokenizer,
+                "max_length": model.max_length,
+                "add_bos_token": about.get("add_bos_token"),
+                "prefix_token_id": model.custom_prefix_token_id,
+            }
 
     def local(self, root: Path, **settings: Any) -> dict[str, datasets.Dataset]:
         """The splits from files below `root`; `settings` are the YAML's `dataset_kwargs`. A task

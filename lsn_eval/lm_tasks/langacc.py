@@ -6,7 +6,6 @@ import logging
 from typing import Any
 
 import datasets
-import transformers
 from lm_eval.api.instance import Instance
 
 from lsn_eval.errors import LsnError
@@ -45,7 +44,7 @@ class StartTokenTask(LanguageTask):
                 f"--cache_requests would start {self.config.task} from the start token of the "
                 "model that filled the cache: its key does not hold the tokenizer; leave it out"
             )
-        self._start = start_text(self.metadata)
+        self._start = start_text(self.model_arguments)
         super().build_all_requests(**kwargs)
 
     def fewshot_context(self, doc: dict[str, Any], *args: Any, **kwargs: Any) -> str:
@@ -93,12 +92,12 @@ def start_text(arguments: dict[str, Any]) -> str:
         return str(arguments[START_TEXT])
     name = arguments.get("tokenizer") or arguments.get("pretrained")
     remedy = f"""give it by --metadata '{{"{START_TEXT}": "<s>"}}'"""
-    given = isinstance(name, transformers.PreTrainedTokenizerBase)
-    tokenizer = name if given else model_tokenizer(arguments)
+    tokenizer = model_tokenizer(arguments)
     if tokenizer is None:
         raise StartTokenError(
-            "generation starts from the tokenizer's BOS or end-of-text token, and the model "
-            f"arguments name no tokenizer that loads (pretrained=, tokenizer=: {name!r}); {remedy}"
+            "generation starts from the tokenizer's BOS or end-of-text token, and the model has "
+            "no tokenizer, nor do its arguments name one that loads (pretrained=, tokenizer=: "
+            f"{name!r}); {remedy}"
         )
     token = tokenizer.bos_token or tokenizer.eos_token
     if not token:

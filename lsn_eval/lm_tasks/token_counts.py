@@ -9,15 +9,46 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import datasets
+
+from lsn_eval.lm_tasks.base import LsnTask
 from lsn_eval.lm_tasks.local_data import LocalDataError
+from lsn_eval.recording.texts import Document
 from lsn_eval.storage.shipped import model_place
 
 log = logging.getLogger(__name__)
 
 Encoder = Callable[[str], list[int]]
+
+
+class CountedTexts(LsnTask):
+    """Texts in rows with their number of tokens, counted again once the model is there."""
+
+    def splits(self, documents: Sequence[Document]) -> dict[str, datasets.Dataset]:
+        """The one split, of the rows of `documents`."""
+        self._documents = documents
+        return {"test": datasets.Dataset.from_list(self.rows(documents))}
+
+    def introduce(self, model: Any) -> None:
+        """Where that says something new, the rows are made anew."""
+        super().introduce(model)
+        if self._model:
+            self.dataset = self.splits(self._documents)
+
+    def rows(self, documents: Sequence[Document]) -> list[dict[str, Any]]:
+        """One row a text, with its number of tokens where the tokenizer is known."""
+        encode = text_encoder(self.model_arguments)
+        return [
+            {
+                "id": document.identity,
+                "text": document.text,
+                "tokens": len(encode(document.text)) if encode else None,
+            }
+            for document in documents
+        ]
 
 
 def text_encoder(model_arguments: Mapping[str, Any]) -> Encoder | None:
@@ -42,7 +73,9 @@ def text_encoder(model_arguments: Mapping[str, Any]) -> Encoder | None:
 
 
 def model_tokenizer(model_arguments: Mapping[str, Any]) -> Any:
-    """The tokenizer that `hf` loads with these arguments, or None."""
+    """The tokenizer among the arguments, or the one that `hf` loads with them, or None."""
+    if hasattr(given := model_arguments.get("tokenizer"), "encode"):
+        return given
     name = _name(model_arguments, "tokenizer") or _name(model_arguments, "pretrained")
     if name is None:
         return None
@@ -51,6 +84,9 @@ def model_tokenizer(model_arguments: Mapping[str, Any]) -> Any:
         "trust_remote_code": bool(model_arguments.get("trust_remote_code", False)),
         "use_fast": bool(model_arguments.get("use_fast_tokenizer", True)),
     }
+    if model_arguments.get("gguf_file") and not _name(model_arguments, "tokenizer"):
+        options["gguf_file"] = model_arguments["gguf_file"]
+        del options["use_fast"]  # as `hf`
     for option in ("add_bos_token", "subfolder"):
         if model_arguments.get(option) not in (None, ""):
             options[option] = model_arguments[option]
@@ -70,7 +106,7 @@ def _load(name: str, options: tuple[tuple[str, Any], ...]) -> Any:
 
 def _name(model_arguments: Mapping[str, Any], argument: str) -> str | None:
     name = model_arguments.get(argument)
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or name == "in memory":
         return None
     return model_place(name)
 
@@ -100,6 +136,8 @@ def context_length(model_arguments: Mapping[str, Any]) -> int:
             name or "",
             revision=str(model_arguments.get("revision") or "main"),
             trust_remote_code=bool(model_arguments.get("trust_remote_code", False)),
+            subfolder=str(model_arguments.get("subfolder") or ""),
+            gguf_file=model_arguments.get("gguf_file"),
         )
     except (OSError, ValueError) as error:
         raise LocalDataError(

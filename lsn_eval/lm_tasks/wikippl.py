@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,14 @@ import datasets
 from lm_eval.api.instance import Instance
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.lm_tasks.base import LsnTask
 from lsn_eval.lm_tasks.local_data import LocalDataError, local_file
 from lsn_eval.lm_tasks.token_chunks import REQUEST_TYPE, TokenChunk, whole_chunks
-from lsn_eval.lm_tasks.token_counts import context_length, model_tokenizer, text_encoder
+from lsn_eval.lm_tasks.token_counts import (
+    CountedTexts,
+    context_length,
+    model_tokenizer,
+    text_encoder,
+)
 from lsn_eval.recording.texts import DatasetTexts, Document, TextFiles, is_held_out
 
 log = logging.getLogger(__name__)
@@ -41,7 +45,7 @@ LONGEST_CHUNK = 4_096
 context of Llama 2, with which Tang et al. (2024) measured."""
 
 
-class WikiPerplexity(LsnTask):
+class WikiPerplexity(CountedTexts):
     """Rolling log-likelihood of the articles: every token is scored."""
 
     def local(self, root: Path, **settings: Any) -> dict[str, datasets.Dataset]:
@@ -70,19 +74,7 @@ class WikiPerplexity(LsnTask):
                 "%s: %d held-out articles, where %d were meant: numbers are comparable to those "
                 "from the same file alone", language, len(documents), DOCUMENTS,
             )  # fmt: skip
-        return {"test": datasets.Dataset.from_list(self.rows(documents))}
-
-    def rows(self, documents: list[Document]) -> list[dict[str, Any]]:
-        """One row an article, with its number of tokens where the tokenizer is known."""
-        encode = text_encoder(self.metadata)
-        return [
-            {
-                "id": document.identity,
-                "text": document.text,
-                "tokens": len(encode(document.text)) if encode else None,
-            }
-            for document in documents
-        ]
+        return self.splits(documents)
 
 
 class WikiChunkPerplexity(WikiPerplexity):
@@ -92,10 +84,10 @@ class WikiChunkPerplexity(WikiPerplexity):
     context; the remainder is dropped, and the first token of a chunk is not scored.
     """
 
-    def rows(self, documents: list[Document]) -> list[dict[str, Any]]:
+    def rows(self, documents: Sequence[Document]) -> list[dict[str, Any]]:
         """One row a chunk; one without tokens where the tokenizer is not known."""
         text = "\n\n".join(document.text for document in documents)
-        encode = text_encoder(self.metadata)
+        encode = text_encoder(self.model_arguments)
         if encode is None:
             return [{"id": "0", "text": text, "tokens": []}]
         length = self._chunk_length()
@@ -106,7 +98,7 @@ class WikiChunkPerplexity(WikiPerplexity):
                 f"the text has {len(tokens)} tokens, less than one chunk of {length}; give "
                 "--metadata '{\"chunk_length\": N}' with a smaller N"
             )
-        decode = model_tokenizer(self.metadata).decode
+        decode = model_tokenizer(self.model_arguments).decode
         return [
             {"id": str(number), "text": decode(list(chunk)), "tokens": list(chunk)}
             for number, chunk in enumerate(chunks)
@@ -115,13 +107,14 @@ class WikiChunkPerplexity(WikiPerplexity):
     def _chunk_length(self) -> int:
         given = self.metadata.get("chunk_length")
         if given is None:
-            return min(context_length(self.metadata), LONGEST_CHUNK)
+            return min(context_length(self.model_arguments), LONGEST_CHUNK)
         if isinstance(given, bool) or not isinstance(given, int) or given < 2:
             raise LocalDataError(
                 f"chunk_length is {given!r}; a number of tokens from 2 on was meant"
             )
-        known = self.metadata.get("max_length") or self.metadata.get("pretrained")
-        if known and given > (longest := context_length(self.metadata)):
+        arguments = self.model_arguments
+        known = arguments.get("max_length") or arguments.get("pretrained")
+        if known and given > (longest := context_length(self.model_arguments)):
             raise LocalDataError(
                 f"chunk_length is {given}, but the model takes {longest} tokens at once; give that "
                 "or less, or raise max_length among the model arguments"

@@ -92,7 +92,22 @@ def _tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
             own = {**module._parameters, **module._buffers}
             for name, tensor in own.items():
                 if tensor is not None and name not in unsaved:
-                    yield f"{path}.{name}", tensor
+                    yield from _plain(f"{path}.{name}", tensor)
+            if hasattr(module, "_weight_bias"):  # PyTorch's quantised layers keep them packed
+                for name, tensor in zip(("weight", "bias"), module._weight_bias(), strict=True):
+                    if tensor is not None:
+                        yield f"{path}.{name}", tensor.dequantize()
+
+
+def _plain(name: str, tensor: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors that one of another package (torchao's, quantised) is made of; their names say
+    how."""
+    if type(tensor).__module__.startswith("torch.") or not hasattr(tensor, "__tensor_flatten__"):
+        yield name, tensor
+        return
+    parts, made = tensor.__tensor_flatten__()
+    for part in parts:
+        yield from _plain(f"{name}.{part} {made}", getattr(tensor, part))
 
 
 def _fetched(module: nn.Module) -> AbstractContextManager[Any]:

@@ -111,6 +111,7 @@ def rows_of(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:
         made_by = f"v{record.text('version')}"
     date = Fields(document, str(path), ResultsError).number("date", 0.0)
     run = {**measured, **seen, "model": _with_adapters(measured["model"], config)}
+    run.pop("loaded", None)  # a setting, and no other model
     for task, metrics in document["results"].items():
         if not isinstance(metrics, dict):
             raise ResultsError(f"{path}: the results of {task} are no object")

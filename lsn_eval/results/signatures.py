@@ -2,7 +2,8 @@
 
     model:NAME|dtype:float32|mask:sha256-0123456789ab|method:lape|condition:de:zero|hookpoint:mlp.act|data:TASK:VERSION|v0.1.0
 
-It is made from the `lsn` record of a results file, so it cannot drift from what ran.
+It is made from the `lsn` record of a results file, so it cannot drift from what ran. Of a model
+that was in memory it says `model:NAME#0123456789ab`, the start of the digest of its weights.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ def signature(record: Mapping[str, Any]) -> str:
 
 
 def measured_with(record: Fields) -> dict[str, str]:
-    """Model, dtype, condition, mask (the start of its digest), method and hookpoint of a record."""
+    """Model, dtype, condition, mask (the start of its digest), method and hookpoint of a record;
+    `loaded` is the start of the digest of what was in memory, else empty."""
     model, condition = record.fields("model"), record.text("condition")
     named = {"model": model.text("name"), "dtype": model.text("dtype"), **UNTOUCHED}
+    named["loaded"] = model.text("loaded", "")
     if condition == "none":
         return named
     mask = record.fields("mask")
@@ -41,7 +44,8 @@ def measured_with(record: Fields) -> dict[str, str]:
 def signature_line(measured: Mapping[str, str], made_by: str, data: str | None = None) -> str:
     """`data` names the task and its version, `made_by` is the version of who wrote the record."""
     names = ("model", "dtype", "mask", "method", "condition", "hookpoint")
-    parts = [f"{name}:{measured[name]}" for name in names]
+    weights = f"#{measured['loaded']}" if measured.get("loaded") else ""
+    parts = [f"{name}:{measured[name]}{weights * (name == 'model')}" for name in names]
     return "|".join([*parts, *([f"data:{data}"] if data is not None else []), made_by])
 
 

@@ -2,8 +2,7 @@
 
 A document is scored by rolling log-likelihood: every token, with the tokenizer's BOS or
 end-of-text token as prefix. Token perplexity is exp of the summed negative log-likelihood over the
-number of tokens scored; the tokenizer comes from the model arguments that lm-eval hands to tasks.
-Models without one (`pretrained` not among their arguments) get the byte metrics alone.
+number of tokens scored, by the model's tokenizer. Models without one get the byte metrics alone.
 """
 
 from __future__ import annotations
@@ -14,19 +13,24 @@ from typing import Any
 
 import datasets
 
-from lsn_eval.lm_tasks.token_counts import text_encoder
+from lsn_eval.lm_tasks.token_counts import CountedTexts
+from lsn_eval.recording.texts import Document
 
 DATA = Path(__file__).resolve().parent / "data"
 
 
-def load(language: str, **model_arguments: Any) -> dict[str, datasets.Dataset]:
-    """The held-out documents of a language, each with its number of tokens where it is known."""
-    lines = (DATA / f"{language}.jsonl").read_text(encoding="utf-8").splitlines()
-    documents = [json.loads(line) for line in lines]
-    encode = text_encoder(model_arguments)
-    for document in documents:
-        document["tokens"] = len(encode(document["text"])) if encode else None
-    return {"test": datasets.Dataset.from_list(documents)}
+class DemoText(CountedTexts):
+    """The held-out documents of a language."""
+
+    def local(self, root: Path, **settings: Any) -> dict[str, datasets.Dataset]:
+        """The documents come with the task."""
+        return self.hub(**settings)
+
+    def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
+        """All of them."""
+        lines = (DATA / f"{settings['language']}.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = map(json.loads, lines)
+        return self.splits([Document(row["text"], row["id"]) for row in rows])
 
 
 def process_results(doc: dict[str, Any], results: list[float]) -> dict[str, tuple[float, int]]:

@@ -183,7 +183,7 @@ def test_what_does_not_fit_is_said_before_the_model_is_loaded(mask_file, argumen
     [
         ({"no_such_argument": 1}, "with no_such_argument=1,.*unexpected keyword argument"),
         ({"load_in_8bit": True}, "with load_in_8bit=True"),
-        ({"subfolder": "nowhere"}, "with subfolder=nowhere"),
+        ({"subfolder": "nowhere"}, "subfolder=nowhere: there is no .*config.json"),
         ({"backend": "seq2seq"}, "with backend=seq2seq"),
         ({"dtype": "float7"}, "with dtype=float7"),
         ({"token": "hf_" + "s" * 30, "load_in_4bit": True}, r"with token=\*\*\*,load_in_4bit=True"),

@@ -77,7 +77,7 @@ def test_metrics_register_by_importing_their_module(monkeypatch):
     monkeypatch.setattr(plugin.importlib, "import_module", import_module)
     component = metadata.EntryPoint("lsn_metric", "lsn_fake_metrics:metric", "lm_eval.metrics")
     monkeypatch.setattr(plugin, "COMPONENTS", (LSN_HF, component))
-    assert plugin.hosts() == (MODELS, "lm_eval.api.metrics", plugin.TASK_HOST)
+    assert plugin.hosts() == (MODELS, "lm_eval.api.metrics", plugin.TASK_HOST, plugin.EVALUATOR)
     plugin.attach("lm_eval.api.metrics")
     assert imported == ["lsn_fake_metrics"]
 
