@@ -87,8 +87,12 @@ def _as_text(described: dict[str, Any]) -> str:
         # One line for layers that follow each other and differ in their number alone.
         alike: dict[tuple[str, ...], list[str]] = {}
         for layer, site in sites.items():
-            stack, _, number = layer.rpartition(".")
-            module = site["module"].replace(f".{number}.", ".N.", 1)
+            numbers = [part for part in layer.split(".") if part.isdigit()]
+            stack = layer.strip("0123456789.")
+            module = f"{site['module']}."
+            for number in numbers:
+                module = module.replace(f".{number}.", ".N.", 1)
+            module = module.rstrip(".")
             part = f" ({site['part']})" if site["part"] else ""
             shown = f"{site['side']} of {module}{part}"
             alike.setdefault((stack, str(site["width"]), shown), []).append(layer)

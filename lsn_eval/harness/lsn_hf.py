@@ -340,6 +340,11 @@ class LsnHF(SeededGeneration, HFLM):
         for other in self._elsewhere:
             seen["unchanged"] = [site for site in seen["unchanged"] if site in other["unchanged"]]
         seen["unchanged"] = seen["unchanged"] or earlier.get("unchanged", [])
+        if "unrouted" in seen:
+            for other in filter(None, (earlier, *self._elsewhere)):
+                seen["unrouted"] = [
+                    at for at in seen["unrouted"] if at in other.get("unrouted", [])
+                ]
         return seen
 
 

@@ -39,6 +39,11 @@ class Checkpoint:
                 f"{self.name}: architecture {self.model_type!r} is not supported; supported are "
                 f"{', '.join(FAMILIES)}"
             )
+        if any(stack.experts for stack in FAMILIES[self.model_type]):
+            raise IdentificationError(
+                f"{self.name} is a {self.model_type} model, whose neurons are those of experts, and "
+                "weights of experts are not compared; record activation statistics instead"
+            )
         if not self.tensors:
             raise IdentificationError(
                 f"{self.name} has no weights; *.safetensors or pytorch_model*.bin was expected in "

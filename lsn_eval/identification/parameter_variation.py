@@ -68,8 +68,9 @@ def parameter_variation(
     base = open_checkpoint(before)
     layers = base.layers()
     rates = np.stack([_rates(base, layers, *entry, equalize) for entry in tuned.items()])
-    named = {"type": base.model_type, "name": base.name, "revision": base.revision}
-    model = ModelLayout(tuple(layers), {HOOKPOINT: rates.shape[2]}, **named)
+    model = ModelLayout(
+        tuple(layers), {HOOKPOINT: rates.shape[2]}, base.model_type, base.name, base.revision
+    )
     quantiles = (top_rate, filter_rate, activation_bar_rate)
     norm = "L2 of the change over L2 before"
     return select_uneven(rates, tuned, model, HOOKPOINT, *quantiles, norm=norm)

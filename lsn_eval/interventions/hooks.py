@@ -35,6 +35,7 @@ class Hook:
         self.passes = 0
         """Calls of the site's layer since then."""
         self._layer = hookpoints.layers[site.layer]
+        self._started_at = 0
         self._write = write
         self._witness: Witness | None = None
         if site.hookpoint == "mlp.act":
@@ -43,6 +44,7 @@ class Hook:
     def install(self, stack: ExitStack) -> None:
         """Write until `stack` closes."""
         self.calls = self.passes = 0
+        self._started_at = self._layer_passes()
         if self.site.side == "output":
             handle = self.site.module.register_forward_hook(self._after)
         else:
@@ -57,8 +59,9 @@ class Hook:
 
     def check(self) -> None:
         """Raise InterventionError if the layer ran past the site, in one of its calls or in all,
-        or called it more than once."""
-        expected = 1 if self.site.hookpoint in ONCE_A_TEXT else max(self.passes, 1)
+        or called it more than once. An expert need not have been reached by any token."""
+        least = 0 if self._layer_passes() > self._started_at else 1
+        expected = 1 if self.site.hookpoint in ONCE_A_TEXT else max(self.passes, least)
         if self.calls < expected:
             missed = f"fired in {self.calls} of {self.passes} calls of its layer"
             raise InterventionError(
@@ -74,6 +77,9 @@ class Hook:
             )
         if self._witness is not None:
             self._witness.check_arrived()
+
+    def _layer_passes(self) -> int:
+        return 0 if self.site.expert is None else self.site.expert.passes
 
     def _count_pass(self, module: nn.Module, args: Any) -> None:
         self.passes += 1

@@ -69,7 +69,8 @@ class Intervention:
             site = self.hookpoints.site(hookpoint, layer)
             writer = Writer(site, write)
             writer.operands.check(unwrap(model).dtype)  # type: ignore[arg-type]
-            seen = SiteReport(hookpoint, layer, site.module_name, write.indices.size)
+            routed = site.expert is not None
+            seen = SiteReport(hookpoint, layer, site.module_name, write.indices.size, routed)
             hook = Hook(self.hookpoints, site, writer.columns, _counted(writer, seen))
             self.report.sites.append(seen)
             self._written.append((hook, writer.operands))
@@ -120,7 +121,7 @@ class Intervention:
         empty = [
             site
             for site, overwritten in zip(self.report.sites, before, strict=True)
-            if site.overwritten == overwritten
+            if site.overwritten == overwritten and not site.routed
         ]
         if empty:
             raise InterventionError(

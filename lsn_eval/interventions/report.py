@@ -22,6 +22,8 @@ class SiteReport:
     layer: str
     module: str
     neurons: int
+    routed: bool = False
+    """Whether it is an expert's, which a token may reach or not."""
     calls: int = 0
     overwritten: int = 0
     """Values written: neurons times positions, padding included."""
@@ -33,6 +35,10 @@ class SiteReport:
         if isinstance(self._changed, torch.Tensor):
             self._changed = int(self._changed.item())
         return self._changed
+
+    @property
+    def place(self) -> str:
+        return f"{self.hookpoint}/{self.layer}"
 
     def count(self, overwritten: int, changed: torch.Tensor) -> None:
         # Stays on the device: reading it here would wait for the device at every layer.
@@ -81,8 +87,20 @@ class InterventionReport:
         """Sites where every written value equalled the old one (dead neurons)."""
         return [site for site in self.sites if site.overwritten and not site.changed]
 
+    @property
+    def unrouted_sites(self) -> list[SiteReport]:
+        """Sites of experts that no token was routed to: nothing was written there."""
+        return [site for site in self.sites if site.routed and not site.overwritten]
+
     def warn_of_unchanged(self) -> None:
-        """Say so where every written value equalled what was there."""
+        """Say so where every written value equalled what was there, or none was written."""
+        if self.unrouted_sites:
+            logger.warning(
+                "condition '%s' wrote nothing at %s, of %d sites: no token was routed there",
+                self.condition,
+                listed(self.unrouted_sites, 3),
+                len(self.sites),
+            )
         if self.unchanged_sites:
             logger.warning(
                 "condition '%s' overwrote %s with the values that were there: dead neurons?",
@@ -102,10 +120,12 @@ class InterventionReport:
             sums["calls"] += site.calls
             sums["values_overwritten"] += site.overwritten
             sums["values_changed"] += site.changed
+        unrouted = self.unrouted_sites
         return {
             "hookpoints": by_hookpoint,
-            "unchanged": [f"{site.hookpoint}/{site.layer}" for site in self.unchanged_sites],
+            "unchanged": [site.place for site in self.unchanged_sites],
             "overlaps": dict(self.overlaps),
             "empty": list(self.empty),
+            **({"unrouted": [site.place for site in unrouted]} if unrouted else {}),
             **({"doubts": list(self.doubts)} if self.doubts else {}),
         }

@@ -59,7 +59,11 @@ def combine(mask: MaskContent, other: MaskContent, operation: Operation) -> Mask
                 is not None
             }
     return MaskContent(
-        replace(mine, widths={**theirs.widths, **mine.widths}),
+        replace(
+            mine,
+            widths={**theirs.widths, **mine.widths},
+            narrower={**theirs.narrower, **mine.narrower},
+        ),
         languages,
         MaskMethod(operation, {"of": [mask.digest, other.digest]}),
         {},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import product
 from pathlib import PurePath
 
 import numpy as np
@@ -62,7 +63,7 @@ def _check_place(
             f"{where}: the mask's model has no layer {layer!r}; it has "
             f"{mask.model.layers[0]} to {mask.model.layers[-1]}"
         )
-    width = mask.model.widths[hookpoint]
+    width = mask.model.width(hookpoint, layer)
     if indices[0] < 0 or indices[-1] >= width:
         wrong = int(indices[0] if indices[0] < 0 else indices[-1])
         raise MaskError(
@@ -144,12 +145,13 @@ def check_model(mask: MaskContent, hookpoints: ModelHookpoints) -> tuple[str, ..
             f"has {len(model.layer_names)} ({model.layer_names[0]} to {model.layer_names[-1]}); "
             f"{advice}"
         )
-    for hookpoint in mask.hookpoints:
-        width = model.width(hookpoint)
-        if made_with.widths[hookpoint] != width:
+    for hookpoint, layer in product(mask.hookpoints, made_with.layers):
+        width, own = model.width(hookpoint, layer), made_with.width(hookpoint, layer)
+        # A mask of equally wide layers names no layer that lacks the hookpoint.
+        if own != width and (width or made_with.narrower):
             raise MaskError(
-                f"this mask is of a model with {made_with.widths[hookpoint]} neurons per layer at "
-                f"{hookpoint}, and the loaded model has {width}; {advice}"
+                f"this mask is of a model with {own} neurons at {hookpoint} of layer {layer}, and "
+                f"the loaded model has {width}; {advice}"
             )
     return _doubts(made_with, model)
 

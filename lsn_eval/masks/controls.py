@@ -36,7 +36,7 @@ def free_neurons(
     Raises:
         MaskError: they are fewer than the language has there.
     """
-    is_free = np.ones(mask.model.widths[place[0]], dtype=bool)
+    is_free = np.ones(mask.model.width(*place), dtype=bool)
     for other in mask.languages:
         is_free[mask.indices(other, *place)] = False
     free, wanted = np.flatnonzero(is_free), mask.indices(language, *place).size

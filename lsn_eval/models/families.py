@@ -67,11 +67,11 @@ def path_of(linear: Linear) -> str:
 
 @dataclass(frozen=True)
 class Attention:
-    """Paths of query, key, value and output projection."""
+    """Paths of query, key, value and output projection; None where no linear layer makes it."""
 
     q: Linear
-    k: Linear
-    v: Linear
+    k: Linear | None
+    v: Linear | None
     o: str
 
     @staticmethod
@@ -95,6 +95,10 @@ class Stack:
     is used, so that a text model and its multimodal wrapper can share a row. `gate` is None for an
     MLP whose activation feeds the down projection directly. `cross` is the attention to an encoder.
     `sometimes` are hookpoints that a layer may lack.
+
+    In a layer that has `experts` (transformers' module of routed experts), they and the `shared`
+    one, where the layer has that, take the place of the MLP. The shared one's modules are called as
+    those of the MLP, which other layers may have.
     """
 
     layers: tuple[str, ...]
@@ -105,6 +109,8 @@ class Stack:
     attention: Attention
     cross: Attention | None = None
     sometimes: tuple[str, ...] = ()
+    experts: str | None = None
+    shared: str | None = None
     name: Literal["encoder", "decoder"] = "decoder"
     """Goes before the numbers of the layers where a model has several stacks."""
 
@@ -116,6 +122,17 @@ class Stack:
             if attention is not None:
                 named |= {f"{kind}.{of}": getattr(attention, of) for of in "qkvo"}
         return {hookpoint: linear for hookpoint, linear in named.items() if linear is not None}
+
+    def of_shared(self) -> Stack:
+        """The row of the shared expert."""
+
+        def moved(linear: Linear) -> Linear:
+            path = f"{self.shared}.{path_of(linear).rpartition('.')[2]}"
+            return path if isinstance(linear, str) else replace(linear, module=path)
+
+        act, down = str(moved(self.act)), str(moved(self.down))
+        gate = None if self.gate is None else moved(self.gate)
+        return replace(self, act=act, gate=gate, up=moved(self.up), down=down)
 
 
 Family = tuple[Stack, ...]
@@ -137,6 +154,11 @@ _LLAMA = Stack(
 )
 _UNGATED_LLAMA = replace(_LLAMA, gate=None)
 _HYBRID = replace(_LLAMA, sometimes=("attn.q", "attn.k", "attn.v", "attn.o"))
+_MOE = replace(_LLAMA, experts="mlp.experts")
+_SHARED_MOE = replace(_MOE, shared="mlp.shared_experts")
+_QWEN3_5 = replace(
+    _HYBRID, attention=replace(_SELF, q=Part("self_attn.q_proj", 0, of=2, layout="head"))
+)
 _PHI = Stack(
     layers=_MODEL,
     act="mlp.activation_fn",
@@ -285,10 +307,18 @@ FAMILIES: Mapping[str, Family] = {
     "cwm": (_LLAMA,),
     "data2vec-text": (replace(_BERT, layers=("data2vec_text.encoder.layer", "encoder.layer")),),
     "deberta-v2": (_DEBERTA,),
+    "deepseek_v3": (  # its keys and values come out of two linear layers
+        replace(
+            _SHARED_MOE,
+            attention=Attention("self_attn.q_b_proj", None, None, "self_attn.o_proj"),
+            sometimes=("attn.q",),
+        ),
+    ),
     "distilbert": (_DISTILBERT,),
     "electra": (replace(_BERT, layers=("electra.encoder.layer", "encoder.layer")),),
     "ernie": (replace(_BERT, layers=("ernie.encoder.layer", "encoder.layer")),),
     "ernie4_5": (_LLAMA,),
+    "ernie4_5_moe": (_SHARED_MOE,),
     "eurobert": (replace(_LLAMA, name="encoder"),),
     "exaone4": (_LLAMA,),
     "falcon": (_FALCON,),
@@ -300,6 +330,7 @@ FAMILIES: Mapping[str, Family] = {
     "gemma3n_text": (_LLAMA,),
     "glm": (_FUSED_GATE,),
     "glm4": (_FUSED_GATE,),
+    "glm4_moe": (_SHARED_MOE,),
     "gpt2": (_GPT2,),  # mGPT is a GPT-2
     "gpt_bigcode": (
         replace(_GPT2, attention=Attention.fused("attn.c_attn", "attn.c_proj", "head")),
@@ -307,19 +338,25 @@ FAMILIES: Mapping[str, Family] = {
     "gpt_neo": (_GPT_NEO,),
     "gpt_neox": (_GPT_NEOX,),
     "gpt_neox_japanese": (replace(_GPT_NEOX, layers=("gpt_neox_japanese.layers", "layers")),),
+    "gpt_oss": (_MOE,),
     "gptj": (_GPTJ,),
     "granite": (_LLAMA,),
+    "granitemoe": (replace(_LLAMA, experts="block_sparse_moe.experts"),),
     "helium": (_LLAMA,),
     "hunyuan_v1_dense": (_LLAMA,),
+    "hunyuan_v1_moe": (replace(_MOE, shared="mlp.shared_mlp"),),
     "jais2": (_UNGATED_LLAMA,),
+    "jamba": (replace(_FALCON_H1, experts="feed_forward.experts", sometimes=_HYBRID.sometimes),),
     "llama": (_LLAMA,),
     "m2m_100": _BART,  # NLLB is one
     "marian": _BART,
     "mbart": _BART,
     "megatron-bert": (_BERT,),
+    "minimax": (replace(_HYBRID, experts="mlp.experts"),),
     "ministral": (_LLAMA,),
     "ministral3": (_LLAMA,),
     "mistral": (_LLAMA,),
+    "mixtral": (_MOE,),
     "modernbert": (_MODERNBERT,),
     "modernbert-decoder": (
         replace(
@@ -336,6 +373,7 @@ FAMILIES: Mapping[str, Family] = {
     "olmo2": (_LLAMA,),
     "olmo3": (_LLAMA,),
     "olmo_hybrid": (_HYBRID,),
+    "olmoe": (_MOE,),
     "opt": (replace(_XGLM, layers=("model.decoder.layers", "decoder.layers")),),
     "pegasus": _BART,
     "persimmon": (
@@ -349,14 +387,14 @@ FAMILIES: Mapping[str, Family] = {
     "phi3": (
         replace(_FUSED_GATE, attention=Attention.fused("self_attn.qkv_proj", "self_attn.o_proj")),
     ),
+    "phimoe": (_MOE,),
     "plbart": _BART,
     "qwen2": (_LLAMA,),
+    "qwen2_moe": (replace(_MOE, shared="mlp.shared_expert"),),
     "qwen3": (_LLAMA,),
-    "qwen3_5_text": (
-        replace(
-            _HYBRID, attention=replace(_SELF, q=Part("self_attn.q_proj", 0, of=2, layout="head"))
-        ),
-    ),
+    "qwen3_5_text": (_QWEN3_5,),
+    "qwen3_moe": (_MOE,),
+    "qwen3_next": (replace(_QWEN3_5, experts="mlp.experts", shared="mlp.shared_expert"),),
     "rembert": (replace(_BERT, layers=("rembert.encoder.layer", "encoder.layer")),),
     "roberta": (_ROBERTA,),
     "seed_oss": (_LLAMA,),
@@ -376,22 +414,8 @@ _EXPERTS = "its MLPs are experts, of which each token runs through a few: a neur
 
 REFUSED: Mapping[str, str] = {
     "dbrx": _EXPERTS,
-    "deepseek_v3": _EXPERTS,
-    "ernie4_5_moe": _EXPERTS,
-    "glm4_moe": _EXPERTS,
-    "gpt_oss": _EXPERTS,
-    "granitemoe": _EXPERTS,
-    "hunyuan_v1_moe": _EXPERTS,
-    "jamba": _EXPERTS,
     "llama4_text": _EXPERTS,
     "mamba": "it has no MLP and no attention, but a scan",
-    "minimax": _EXPERTS,
-    "mixtral": _EXPERTS,
     "nllb-moe": _EXPERTS,
-    "olmoe": _EXPERTS,
-    "phimoe": _EXPERTS,
-    "qwen2_moe": _EXPERTS,
-    "qwen3_moe": _EXPERTS,
-    "qwen3_next": _EXPERTS,
 }
 """Why there is no row, by `config.model_type`."""

@@ -29,6 +29,8 @@ from lsn_eval.models.layout import ModelLayout
 if TYPE_CHECKING:
     from torch import nn
 
+    from lsn_eval.models.experts import Expert
+
 HOOKPOINTS = (
     "mlp.act",
     "mlp.down_in",
@@ -85,6 +87,8 @@ class Site:
     width: int
     extent: int
     columns: NDArray[np.int64] | None = None
+    expert: Expert | None = None
+    """Whose value it is: of an expert, `module` is called with the rows of its tokens alone."""
 
     def __str__(self) -> str:
         return f"{self.hookpoint} of layer {self.layer} ({self.side} of {self.module_name})"
@@ -111,30 +115,30 @@ class ModelHookpoints:
         having = set(chain.from_iterable(self.sites.get(at, ()) for at in hookpoints))
         return tuple(name for name in self.layers if name in having)
 
-    def layout(self, hookpoints: Sequence[str]) -> ModelLayout:
-        """The layers that have any of these hookpoints, and how wide each of these is."""
-        widths = {at: self.width(at) for at in hookpoints}
-        named = {"type": self.model_type, "name": self.name, "revision": self.revision}
-        return ModelLayout(self.layers_with(hookpoints), widths, **named)
-
     def has(self, hookpoint: str, layer: str) -> bool:
         return layer in self.sites.get(hookpoint, {})
 
-    def width(self, hookpoint: str) -> int:
-        """Neurons of a hookpoint in every layer that has it; an error if they are not as many."""
-        sites = self._at(hookpoint).values()
-        widths = {site.width: site for site in sites}
-        if len(widths) > 1:
-            raise HookpointError(
-                f"layers of this {self.model_type} model are not equally wide at {hookpoint} ("
-                + ", ".join(f"{width} in layer {site.layer}" for width, site in widths.items())
-                + "), and masks and statistics hold one width per hookpoint; use another hookpoint"
-            )
-        return next(iter(widths))
+    def width(self, hookpoint: str, layer: str | None = None) -> int:
+        """Neurons of a hookpoint in a layer, 0 where it has none; without a layer in the widest."""
+        sites = self.at(hookpoint)
+        if layer is None:
+            return max(site.width for site in sites.values())
+        return sites[layer].width if layer in sites else 0
+
+    def layout(self, hookpoints: Sequence[str]) -> ModelLayout:
+        """The layers that have any of these hookpoints, and how wide they are."""
+        layers = self.layers_with(hookpoints)
+        return ModelLayout.of(
+            layers,
+            {at: tuple(self.width(at, layer) for layer in layers) for at in hookpoints},
+            type=self.model_type,
+            name=self.name,
+            revision=self.revision,
+        )
 
     def site(self, hookpoint: str, layer: str) -> Site:
         """The site of `hookpoint` in `layer`; an error that lists what there is, if it has none."""
-        sites = self._at(hookpoint)
+        sites = self.at(hookpoint)
         if layer not in self.layers:
             raise HookpointError(
                 f"layer {layer!r} does not exist in this {self.model_type} model; it has layers "
@@ -147,7 +151,8 @@ class ModelHookpoints:
             )
         return sites[layer]
 
-    def _at(self, hookpoint: str) -> Mapping[str, Site]:
+    def at(self, hookpoint: str) -> Mapping[str, Site]:
+        """The sites of a hookpoint by layer; an error that lists hookpoints, if there are none."""
         if hookpoint not in self.sites:
             raise HookpointError(
                 f"hookpoint {hookpoint!r} does not exist in this {self.model_type} model; it has "
@@ -203,16 +208,16 @@ def _resolved(model: nn.Module, model_type: str, family: Family) -> ModelHookpoi
     for path, stack, modules in stacks:
         for number, layer in enumerate(modules):
             name = f"{stack.name}.{number}" if len(stacks) > 1 else str(number)
-            layers[name] = layer
             for site in _layer_sites(stack, layer, name, f"{path}.{number}", heads):
-                owner = owners.setdefault(id(site.module), name)
-                if owner != name:
+                layers.setdefault(site.layer, site.expert or layer)
+                owner = owners.setdefault(id(site.module), site.layer)
+                if owner != site.layer:
                     raise HookpointError(
-                        f"layers {owner} and {name} share the module {site.module_name}, so that "
-                        f"{site.hookpoint} cannot be told apart between them; give each layer a "
-                        "module of its own"
+                        f"layers {owner} and {site.layer} share the module {site.module_name}, so "
+                        f"that {site.hookpoint} cannot be told apart between them; give each "
+                        "layer a module of its own"
                     )
-                sites[site.hookpoint][name] = site
+                sites[site.hookpoint][site.layer] = site
     return ModelHookpoints(
         model_type,
         sites={hookpoint: by_layer for hookpoint, by_layer in sites.items() if by_layer},
@@ -254,6 +259,54 @@ def _submodule(module: nn.Module, path: str) -> nn.Module | None:
 def _layer_sites(
     stack: Stack, layer: nn.Module, name: str, prefix: str, heads: int
 ) -> Iterator[Site]:
+    if stack.experts is None or _submodule(layer, stack.experts) is None:
+        yield from _dense_sites(stack, layer, name, prefix, heads)
+        return
+    yield from _dense_sites(stack, layer, name, prefix, heads, ("attn.",))
+    yield from _expert_sites(layer, stack.experts, name, prefix)
+    if stack.shared is not None and _submodule(layer, stack.shared) is not None:
+        shared = f"{name}.shared"
+        yield from _dense_sites(stack.of_shared(), layer, shared, prefix, heads, ("mlp.",))
+
+
+def _expert_sites(layer: nn.Module, path: str, name: str, prefix: str) -> Iterator[Site]:
+    """Every site of the routed experts of a layer: expert 17 of layer 3 is the layer "3.17"."""
+    from lsn_eval.models.experts import Experts
+
+    experts = Experts(layer.get_submodule(path), layer, f"{prefix}.{path}")
+    width, both = experts.width, np.arange(2 * experts.width)
+    gate, up = (both[::2], both[1::2]) if experts.interleaved else (both[:width], both[width:])
+    of_expert = [
+        ("mlp.down_in", "down_in", width, None),
+        ("mlp.gate", "gate_up", width, gate),
+        ("mlp.up", "gate_up", width, up),
+        ("mlp.down", "down", experts.hidden, None),
+    ]
+    if experts.has_act:
+        of_expert.insert(0, ("mlp.act", "act", width, None))
+    for number, expert in enumerate(experts.each):
+        for hookpoint, stop, neurons, columns in of_expert:
+            yield Site(
+                hookpoint,
+                f"{name}.{number}",
+                expert.points[stop],
+                f"{experts.name}.{number}",
+                "input" if stop == "down_in" else "output",
+                neurons,
+                neurons if columns is None else len(both),
+                columns,
+                expert,
+            )
+
+
+def _dense_sites(
+    stack: Stack,
+    layer: nn.Module,
+    name: str,
+    prefix: str,
+    heads: int,
+    kinds: tuple[str, ...] = ("mlp.", "attn.", "cross."),
+) -> Iterator[Site]:
     def module(path: str) -> nn.Module:
         found = _submodule(layer, path)
         if found is None:
@@ -275,10 +328,14 @@ def _layer_sites(
         return Site(hookpoint, name, module(path), full, "output", width, outputs, columns)
 
     act, down = f"{prefix}.{stack.act}", f"{prefix}.{stack.down}"
-    inputs, _ = _shape(module(stack.down), down)
-    yield Site("mlp.act", name, module(stack.act), act, "output", inputs, inputs)
-    yield Site("mlp.down_in", name, module(stack.down), down, "input", inputs, inputs)
+    inputs = 0
+    if "mlp." in kinds:
+        inputs, _ = _shape(module(stack.down), down)
+        yield Site("mlp.act", name, module(stack.act), act, "output", inputs, inputs)
+        yield Site("mlp.down_in", name, module(stack.down), down, "input", inputs, inputs)
     for hookpoint, linear in stack.linears().items():
+        if not hookpoint.startswith(kinds):
+            continue
         if hookpoint in stack.sometimes and _submodule(layer, path_of(linear)) is None:
             continue
         site = output(hookpoint, linear)

@@ -34,7 +34,10 @@ def _of(name: str, family: Family) -> Support:
         return "fused" if len({path_of(of) for of in linears}) < len(linears) else "apart"
 
     gates = [layers(of.gate, of.up) if of.gate else "none" for of in family]
-    heads = [layers(of.attention.q, of.attention.k, of.attention.v) for of in family]
+    heads = [
+        layers(*(of for of in (row.attention.q, row.attention.k, row.attention.v) if of))
+        for row in family
+    ]
     return Support(
         name,
         kind="-".join(dict.fromkeys(of.name for of in family)),

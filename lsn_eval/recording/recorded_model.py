@@ -28,9 +28,7 @@ class RecordedModel:
         self.full = unwrap(model)
         self.described = found.layout(self.hookpoints)
         self.sites: list[Site] = [
-            found.site(hookpoint, layer)
-            for hookpoint in self.hookpoints
-            for layer in self.described.layers
+            site for hookpoint in self.hookpoints for site in found.at(hookpoint).values()
         ]
         self.backbone = self._backbone()
         config: Any = self.full.config
@@ -51,7 +49,8 @@ class RecordedModel:
         """The model without its head, where that is a part of it that holds every site."""
         base = getattr(self.full, "base_model", self.full)
         inside = {id(module) for module in base.modules()}
-        return base if all(id(site.module) in inside for site in self.sites) else self.full
+        held = {id(site.expert.module if site.expert else site.module) for site in self.sites}
+        return base if held <= inside else self.full
 
     def length(self, wanted: int | None) -> int:
         """Positions of a row: `wanted`, checked; or as many as the model takes, up to 2048."""

@@ -13,6 +13,7 @@ from lsn_eval.results.languages import family_of, language_of
 from lsn_eval.results.settings import about, dtype_of, mapping, model_arguments, run_settings
 from lsn_eval.results.signatures import UNTOUCHED, measured_with, signature_line
 from lsn_eval.storage.outside_files import Fields
+from lsn_eval.wording.lists import listed
 
 NO_CONDITION = "none"
 
@@ -183,14 +184,22 @@ def _seen(record: Fields) -> dict[str, Any]:
         for name in ("values_overwritten", "values_changed")
     )
     unchanged = seen.texts("unchanged", [])
-    warnings = [f"every value written to {', '.join(unchanged)} was there already"]
+    unrouted = seen.texts("unrouted", [])
+    warnings = [
+        text
+        for sites, text in (
+            (unchanged, f"every value written to {', '.join(unchanged)} was there already"),
+            (unrouted, f"no token was routed to {listed(unrouted, 3)}: nothing was written there"),
+        )
+        if sites
+    ]
     layers = record.each("neurons_per_layer")
     return {
         "neurons": sum(counts.whole(layer) for counts in layers for layer in counts),
-        "nothing_changed": bool(written) and not changed,
+        "nothing_changed": bool(written or unrouted) and not changed,
         "languages": tuple(record.fields("mask", {}).texts("languages", [])),
         "unchanged": tuple(unchanged),
-        "warnings": (*(warnings if unchanged else ()), *seen.texts("doubts", [])),
+        "warnings": (*warnings, *seen.texts("doubts", [])),
     }
 
 

@@ -70,7 +70,7 @@ def read_tensors(
     of, number = document.value.get("format"), document.value.get("format_version")
     if of != kind:
         raise error(f"{where}: format {kind!r} was expected, not {of!r}")
-    if number != version:
+    if type(number) is not int or not 1 <= number <= version:
         raise error(
             f"{where}: format version {number!r} was given and {version} is read; update lsn_eval"
         )

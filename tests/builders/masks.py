@@ -52,15 +52,14 @@ def mask_at(model: nn.Module, hookpoints: Iterable[str], stack: str = "") -> Neu
     at = [hookpoint for hookpoint in hookpoints if hookpoint in found.sites]
     places = {h: [layer for layer in found.sites[h] if layer.startswith(stack)] for h in at}
     neurons = {
-        h: {layer: np.sort(generator.permutation(found.width(h))[:5]) for layer in layers}
+        h: {layer: np.sort(generator.permutation(found.width(h, layer))[:5]) for layer in layers}
         for h, layers in places.items()
     }
     means = {
         h: {layer: {"mean": generator.normal(size=5)} for layer in layers}
         for h, layers in places.items()
     }
-    layout = ModelLayout(found.layer_names, {h: found.width(h) for h in at}, found.model_type)
-    return NeuronMask({"de": neurons}, model=layout).with_values({"de": means})
+    return NeuronMask({"de": neurons}, model=found.layout(at)).with_values({"de": means})
 
 
 def hooks_of(model: nn.Module) -> int:

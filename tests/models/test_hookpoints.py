@@ -98,8 +98,11 @@ def test_hookpoints_that_some_layers_have_and_widths_that_differ():
     found = resolve(model)
     assert found.site("mlp.act", "decoder.1").width == 24
     assert found.width("attn.q") == HIDDEN
-    with pytest.raises(HookpointError, match=r"mlp.act \(48 in layer encoder.1, 24 in layer dec"):
-        found.width("mlp.act")
+    assert found.width("mlp.act") == 48
+    layout = found.layout(["mlp.act", "cross.q"])
+    assert layout.layers == found.layer_names
+    assert layout.narrower == {"mlp.act": (48, 48, 24, 24), "cross.q": (0, 0, HIDDEN, HIDDEN)}
+    assert layout.widths == {"mlp.act": 48, "cross.q": HIDDEN}
 
 
 def test_a_stack_alone_has_plain_numbers():
