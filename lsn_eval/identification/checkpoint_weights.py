@@ -41,8 +41,8 @@ class Checkpoint:
             )
         if any(stack.experts for stack in FAMILIES[self.model_type]):
             raise IdentificationError(
-                f"{self.name} is a {self.model_type} model, whose neurons are those of experts, and "
-                "weights of experts are not compared; record activation statistics instead"
+                f"{self.name} is a {self.model_type} model, and the weights of experts are not "
+                "compared; record activation statistics instead"
             )
         if not self.tensors:
             raise IdentificationError(

@@ -127,10 +127,10 @@ class ModelHookpoints:
 
     def layout(self, hookpoints: Sequence[str]) -> ModelLayout:
         """The layers that have any of these hookpoints, and how wide they are."""
-        layers = self.layers_with(hookpoints)
+        layers, sites = self.layers_with(hookpoints), {at: self.at(at) for at in hookpoints}
         return ModelLayout.of(
             layers,
-            {at: tuple(self.width(at, layer) for layer in layers) for at in hookpoints},
+            {at: tuple(self.width(at, layer) for layer in layers) for at in sites},
             type=self.model_type,
             name=self.name,
             revision=self.revision,

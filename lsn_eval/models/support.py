@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lsn_eval.models.families import FAMILIES, REFUSED, Family, Linear, path_of
+from lsn_eval.models.families import FAMILIES, REFUSED, Family, Linear, Stack, path_of
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Support:
 
     type: str
     kind: str
-    """`decoder`, `encoder`, `encoder-decoder`, or `refused`."""
+    """`decoder`, `encoder`, `encoder-decoder`, or `refused`; and which experts there are."""
     gate: str = ""
     """Whether the MLP has a gate: `none`, or `apart` from `mlp.up` or `fused` with it."""
     attention: str = ""
@@ -40,7 +40,13 @@ def _of(name: str, family: Family) -> Support:
     ]
     return Support(
         name,
-        kind="-".join(dict.fromkeys(of.name for of in family)),
+        kind="-".join(dict.fromkeys(of.name for of in family)) + _experts(family[0]),
         gate=" or ".join(dict.fromkeys(gates)),
         attention=heads[0] + (" and cross" if any(of.cross for of in family) else ""),
     )
+
+
+def _experts(stack: Stack) -> str:
+    if stack.experts is None:
+        return ""
+    return ", experts" + (" and a shared one" if stack.shared else "")

@@ -29,7 +29,9 @@ def test_list_has_every_type():
     assert rows["t5"]["gate"] == "none or apart"
     assert rows["t5"]["attention"] == "apart and cross"
     assert rows["xlm-roberta"]["kind"] == "encoder"
-    assert "experts" in rows["gpt_oss"]["reason"]
+    assert rows["gpt_oss"]["kind"] == "decoder, experts"
+    assert rows["deepseek_v3"]["kind"] == "decoder, experts and a shared one"
+    assert "experts" in rows["dbrx"]["reason"]
 
 
 @pytest.mark.parametrize(
