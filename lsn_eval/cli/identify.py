@@ -34,7 +34,8 @@ def identify(
     method: Annotated[
         str,
         typer.Option(
-            help="lape, lap, lave, act_prob_90p, average_precision, parameter_variation, random."
+            help="lape, lap, lave, lape_lambda, act_prob_90p, average_precision, plnd, "
+            "parameter_variation, random."
         ),
     ] = "lape",
     hookpoint: Annotated[
@@ -56,6 +57,16 @@ def identify(
     neurons: Annotated[
         int | None, typer.Option(help="Neurons a language (average_precision: 2000).")
     ] = None,
+    end: Annotated[
+        str | None, typer.Option(help="both, top or bottom of the ranking (average_precision).")
+    ] = None,
+    weight: Annotated[
+        float | None,
+        typer.Option(help="Lambda (lape_lambda: the largest that leaves none to all)."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Checkpoint folder of the recorded model (plnd).")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed (random: 0).")] = None,
     before: Annotated[
         str | None, typer.Option(help="Checkpoint before tuning (parameter_variation).")
@@ -67,6 +78,9 @@ def identify(
     equalize: Annotated[
         bool | None,
         typer.Option(help="Compare changes with the language's median (parameter_variation)."),
+    ] = None,
+    reading: Annotated[
+        str | None, typer.Option(help="high or low change is the language's (parameter_variation).")
     ] = None,
     controls: Controls = None,
     controls_matched: ControlsMatched = "layer",

@@ -109,8 +109,7 @@ def import_(
         mask = imports.import_json(files[0], name=model, **sizes)
     else:
         mask = imports.import_lists(files[0], languages=languages or (), name=model, **sizes)
-    mask.save(out)
-    print(f"{_as_text(describe(mask))}\n\nwritten to {out}")
+    _write(mask, out)
 
 
 @app.command("add-statistics")
@@ -147,8 +146,57 @@ def add_statistics_(
         replace_stored=replace,
         command=options.command_line(),
     )
-    made.save(out)
-    print(f"{_as_text(describe(made))}\n\nwritten to {out}")
+    _write(made, out)
+
+
+@app.command()
+def select(
+    mask: options.MaskName,
+    out: options.MaskOut,
+    languages: Annotated[
+        list[str] | None, options.several("Languages to keep", show_default="all")
+    ] = None,
+    shared_by: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep neurons that so many of its languages have: 1, or 2..3. Drops controls."
+        ),
+    ] = None,
+    force: options.Force = False,
+) -> None:
+    """Write part of a mask: some languages, or the neurons of one language alone or of several.
+
+    Example: lsn-eval mask select lape.safetensors --shared-by 2..3 --out related.safetensors
+    """
+    from lsn_eval.masks.mask import NeuronMask
+
+    options.check_new(out, force)
+    made = NeuronMask.load(mask)
+    if shared_by is not None:
+        least, _, most = shared_by.partition("..")
+        if not least.isdecimal() or not (most or least).isdecimal():
+            raise MaskError(f"--shared-by {shared_by!r}: a number or FROM..TO was expected")
+        made = made.shared_by(int(least), int(most or least))
+    _write(made.select(languages or made.languages), out)
+
+
+@app.command("write-at")
+def write_at(
+    mask: options.MaskName,
+    hookpoint: Annotated[str, typer.Argument(help="mlp.gate, mlp.up, mlp.act or mlp.down_in.")],
+    out: options.MaskOut,
+    force: options.Force = False,
+) -> None:
+    """Write a mask whose neurons and values are written at another hookpoint than recorded.
+
+    The method's name, and with it every signature, says so: lape(mlp.gate>mlp.act).
+
+    Example: lsn-eval mask write-at gate.safetensors mlp.act --out gate-act.safetensors
+    """
+    from lsn_eval.masks.mask import NeuronMask
+
+    options.check_new(out, force)
+    _write(NeuronMask.load(mask).written_at(hookpoint), out)
 
 
 @app.command()
@@ -250,13 +298,19 @@ def random_(
     print(f"written to {out}")
 
 
+def _write(mask: NeuronMask, out: Path) -> None:
+    mask.save(out)
+    print(f"{_as_text(describe(mask))}\n\nwritten to {out}")
+
+
 def describe(mask: NeuronMask) -> dict[str, Any]:
     """What `mask info` shows, in plain types."""
     import numpy as np
 
-    from lsn_eval.masks.comparison import positions
+    from lsn_eval.masks.algebra import owner_counts
 
-    union = np.concatenate([positions(mask, language) for language in mask.languages])
+    counts = owner_counts(mask).values()
+    shared = np.bincount(np.concatenate([*counts, np.zeros(0, np.int64)])).tolist()
     return {
         "digest": mask.digest,
         "model": mask.model.to_json(),
@@ -265,7 +319,8 @@ def describe(mask: NeuronMask) -> dict[str, Any]:
         "layer_names": list(mask.model.layers),
         "languages": list(mask.languages),
         "neurons": {language: mask.count(language) for language in mask.languages},
-        "neurons_in_union": np.unique(union).size,
+        "neurons_in_union": sum(shared[1:]),
+        "neurons_shared_by": {str(n): count for n, count in enumerate(shared[1:], 1) if count},
         "neurons_per_layer": {language: mask.layer_counts(language) for language in mask.languages},
         "statistics": {language: list(mask.statistics(language)) for language in mask.languages},
         "controls": {language: len(mask.controls(language)) for language in mask.languages},
@@ -288,6 +343,12 @@ def _as_text(described: dict[str, Any]) -> str:
         stored = ", ".join(described["statistics"][name]) or "none"
         figures = f"{described['neurons'][name]:>7}", f"{described['controls'][name]:>8}"
         rows.append([name, *figures, stored])
+    shared = described["neurons_shared_by"]
+    rows += [
+        [f"of {count}", f"{neurons:>7}", "", ""]
+        for count, neurons in shared.items()
+        if count != "1"
+    ]
     rows.append(["in all", f"{described['neurons_in_union']:>7}", "", ""])
     lines = [f"{name:<9}{one_line(fact)}" for name, fact in facts.items()]
     lines += ["", *aligned(rows, width=screen_width())]

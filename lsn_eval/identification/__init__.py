@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from lsn_eval.identification.act_prob_90p import act_prob_90p
 from lsn_eval.identification.assemble import DEFAULT_CONTROLS, Matched, add_statistics, assemble
 from lsn_eval.identification.average_precision import average_precision
-from lsn_eval.identification.lape import lap, lape, lave
+from lsn_eval.identification.lape import lap, lape, lape_lambda, lave
 from lsn_eval.identification.parameter_variation import parameter_variation
+from lsn_eval.identification.plnd import plnd
 from lsn_eval.identification.random import random
 from lsn_eval.identification.selection import IdentificationError, Selection
 from lsn_eval.statistics import ActivationStats
@@ -35,7 +36,10 @@ __all__ = [
 
 Given = ActivationStats | str | os.PathLike[str]
 
-_METHODS = (lape, lap, lave, act_prob_90p, average_precision, parameter_variation, random)
+_METHODS = (
+    lape, lap, lave, lape_lambda, act_prob_90p, average_precision, plnd, parameter_variation,
+    random,
+)  # fmt: skip
 METHODS: Mapping[str, Callable[..., Selection]] = MappingProxyType(
     {method.__name__: method for method in _METHODS}
 )

@@ -93,7 +93,9 @@ def add_statistics(
         values_of=mask.values_of,
     )
     content = _with_controls(content, recorded, controls, controls_matched)
-    over_texts = method.name == "average_precision" or method.parameters.get("median") == OVER_TEXTS
+    over_texts = (
+        method.name.startswith("average_precision") or method.parameters.get("median") == OVER_TEXTS
+    )
     values = _values(content, recorded, over_texts)
     for who, places in mask.values_of.items():
         for place, stored in places.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from lsn_eval.identification.selection import (
 from lsn_eval.models.hookpoints import HOOKPOINT_GROUPS, expanded
 from lsn_eval.statistics import ActivationStats
 
+End = Literal["both", "top", "bottom"]
 _BYTES_READ_AT_ONCE = 1 << 26
 """Size of the blocks of units read from a file: a file read in narrow columns is read often."""
 _TRANSPOSED_AT_ONCE = 128
@@ -35,8 +36,10 @@ def average_precision(
     *,
     hookpoint: str | Sequence[str] | None = None,
     neurons: int = 2000,
+    end: End = "both",
 ) -> Selection:
-    """Per language, the `neurons` / 2 units of highest and of lowest average precision.
+    """Per language, the `neurons` / 2 units of highest and of lowest average precision, or all
+    `neurons` of one `end`.
 
     Kojima et al. (2024, arXiv 2404.02431), after Suau et al.'s expert units: a unit's mean
     response to a text is the score of "this text is in the language", the texts of all other
@@ -46,11 +49,16 @@ def average_precision(
     median that the mask stores is the median over the language's own texts of the unit's mean
     response, which is what Kojima et al. write.
 
+    Kojima et al. compare the ends at as many neurons as each has in "both": 1000 of the "top" with
+    1000 of the "bottom" and 2000 of both.
+
     Reads per-text responses (recorded with `--per-text`) a layer at a time. Ties are broken by
     (hookpoint, layer, unit).
     """
     check_languages(stats)
-    if check_whole("neurons", neurons, 2) % 2:
+    if end not in get_args(End):
+        raise IdentificationError(f"end must be one of {', '.join(get_args(End))}, not {end!r}")
+    if check_whole("neurons", neurons, 2 if end == "both" else 1) % 2 and end == "both":
         raise IdentificationError(
             f"neurons must be even, half for each end of the ranking, not {neurons}"
         )
@@ -68,19 +76,21 @@ def average_precision(
         precision_of_units(stats.responses(at, layer), positives).astype(np.float32)
         for at, layer in product(hookpoints, model.layers)
     ]
+    half = neurons // 2
+    each = {"both": (half, half), "top": (neurons, 0), "bottom": (0, neurons)}[end]
     chosen: Neurons = {}
     for language, score in zip(stats.languages, np.concatenate(of_layers, axis=1), strict=True):
-        top = lowest(-score, neurons // 2)
+        top = lowest(-score, each[0])
         # A unit that is among both ends of a small model counts once, as one of the top.
         rest = score.copy()
         rest[top] = np.inf
-        flat = np.sort(np.concatenate([top, lowest(rest, neurons // 2)]))
+        flat = np.sort(np.concatenate([top, lowest(rest, each[1])]))
         chosen[language] = {}
         for at, start, end in zip(hookpoints, ends, ends[1:], strict=False):
             inside = flat[(flat >= start) & (flat < end)] - start
             chosen[language] |= by_place(inside, model, at)
-    counts = dict(zip(stats.languages, positives.sum(1).tolist(), strict=True))
-    found = {"hookpoint": list(hookpoints), "texts": counts}
+    texts = dict(zip(stats.languages, positives.sum(1).tolist(), strict=True))
+    found = {"hookpoint": list(hookpoints), "texts": texts}
     return Selection(stats.languages, model, chosen, found, median_over_texts=True)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsn_eval.identification.selection import IdentificationError
-from lsn_eval.models.families import FAMILIES, Stack, path_of
+from lsn_eval.models.families import FAMILIES, Linear, Stack, path_of
 from lsn_eval.models.hookpoints import unwrap
 from lsn_eval.storage.outside_files import Fields, read_json
 from lsn_eval.storage.tensor_files import load_plain_tensors
@@ -77,20 +77,24 @@ class Checkpoint:
         """Every weight of the neurons of the layer at a path, each float32 [neuron, weight]: the
         rows of the gate and up projections that feed a neuron, and its column of the down
         projection."""
-        weights = []
-        for linear in (stack.up, stack.gate, stack.down):
-            if linear is None:
-                continue
-            name = f"{layer}.{path_of(linear)}.weight"
-            if name not in self.tensors:
-                raise IdentificationError(f"{self.name} has no weight {name}")
-            weight = self.tensors[name]().float()
-            neurons_first = (self.model_type in _INPUT_FIRST) == (linear == stack.down)
-            weight = weight if neurons_first else weight.T
-            if not isinstance(linear, str):
-                weight = weight[linear.columns(len(weight), attended=0, heads=1)]
-            weights.append(weight)
-        return weights
+        feeding = [of for of in (stack.up, stack.gate) if of is not None]
+        weights = [self._neurons_first(layer, of, of_neurons=False) for of in feeding]
+        return [*weights, self.down_weights(layer, stack)]
+
+    def down_weights(self, layer: str, stack: Stack) -> torch.Tensor:
+        """Each neuron's column of the down projection, float32 [neuron, hidden]."""
+        return self._neurons_first(layer, stack.down, of_neurons=True)
+
+    def _neurons_first(self, layer: str, linear: Linear, *, of_neurons: bool) -> torch.Tensor:
+        """The weight of a linear layer whose inputs (`of_neurons`) or outputs are the neurons."""
+        name = f"{layer}.{path_of(linear)}.weight"
+        if name not in self.tensors:
+            raise IdentificationError(f"{self.name} has no weight {name}")
+        weight = self.tensors[name]().float()
+        weight = weight if (self.model_type in _INPUT_FIRST) == of_neurons else weight.T
+        if isinstance(linear, str):
+            return weight
+        return weight[linear.columns(len(weight), attended=0, heads=1)]
 
 
 def open_checkpoint(source: str | os.PathLike[str] | nn.Module) -> Checkpoint:

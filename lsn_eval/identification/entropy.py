@@ -60,27 +60,50 @@ def select_uneven(
     Where fewer neurons pass the first step than the second asks for, all that pass are taken.
     The selection has both quantiles among what was `found`.
     """
-    check_rate("top_rate", top_rate)
     check_rate("filter_rate", filter_rate)
-    check_rate("activation_bar_rate", activation_bar_rate)
     threshold = kth_value(values, filter_rate)
-    same = activation_bar_rate == filter_rate
-    bar = threshold if same else kth_value(values, activation_bar_rate)
     entropy = language_entropy(values)
     entropy[values.max(axis=0) <= threshold] = np.inf
-    chosen = lowest(entropy, round(entropy.size * top_rate))
+    rates = f"{activation_bar_rate} and {filter_rate}"
+    remedy = f"a lower activation_bar_rate or filter_rate can (now {rates})"
+    return select_lowest(
+        entropy, values, languages, model, hookpoint, top_rate, activation_bar_rate, remedy,
+        threshold=float(threshold), **found,
+    )  # fmt: skip
+
+
+def select_lowest(
+    scores: NDArray[np.float32],
+    values: NDArray[np.float32],
+    languages: Iterable[str],
+    model: ModelLayout,
+    hookpoint: str,
+    top_rate: float,
+    activation_bar_rate: float,
+    otherwise: str,
+    **found: Any,
+) -> Selection:
+    """The round(`top_rate` * layers * neurons) neurons of lowest `scores` [layer, neuron].
+
+    Each goes to every language that has its `values` [language, layer, neuron] above the
+    `activation_bar_rate` quantile of all. One whose score is infinite is never taken.
+
+    Args:
+        otherwise: what gives a language more neurons where no top rate does.
+    """
+    check_rate("top_rate", top_rate)
+    check_rate("activation_bar_rate", activation_bar_rate)
+    bar = kth_value(values, activation_bar_rate)
+    chosen = lowest(scores, round(scores.size * top_rate))
     neurons = (chosen[language.reshape(-1)[chosen] > bar] for language in values)
-    found = {"threshold": float(threshold), "activation_bar": float(bar), **found}
+    found = {"activation_bar": float(bar), **found}
 
     def remedy(row: int) -> str:
-        ranked = lowest(entropy, entropy.size)
-        ranked = ranked[np.argsort(entropy.reshape(-1)[ranked], kind="stable")]
+        ranked = lowest(scores, scores.size)
+        ranked = ranked[np.argsort(scores.reshape(-1)[ranked], kind="stable")]
         places = np.flatnonzero(values[row].reshape(-1)[ranked] > bar)[:ENOUGH]
         if not places.size or places[-1] < chosen.size:
-            return (
-                "no top_rate gives it more; a lower activation_bar_rate or filter_rate can "
-                f"(now {activation_bar_rate} and {filter_rate})"
-            )
-        return f"top_rate {enough_at(places[-1] + 1, entropy.size)} gives it {places.size}"
+            return f"no top_rate gives it more; {otherwise}"
+        return f"top_rate {enough_at(places[-1] + 1, scores.size)} gives it {places.size}"
 
     return Selection.at(languages, model, hookpoint, neurons, remedy, **found)

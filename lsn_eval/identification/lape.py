@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lsn_eval.identification.entropy import select_uneven
+from lsn_eval.identification.entropy import language_entropy, select_lowest, select_uneven
 from lsn_eval.identification.selection import (
     ENOUGH,
     Selection,
@@ -43,6 +43,66 @@ def lape(
     values = probabilities(stats, hookpoint)
     rates = (top_rate, filter_rate, activation_bar_rate)
     return select_uneven(values, stats.languages, model, hookpoint, *rates)
+
+
+def lape_lambda(
+    stats: ActivationStats,
+    *,
+    hookpoint: str | None = None,
+    top_rate: float = 0.01,
+    weight: float | None = None,
+    activation_bar_rate: float = 0.95,
+) -> Selection:
+    """LAPE with a term for how often the neuron fires where it fires most, and without a filter.
+
+    Zhang et al. (2025, "How does Alignment Enhance LLMs' Multilingual Capabilities? A Language
+    Neurons Perspective", arXiv 2505.21505), as in their public code (NJUNLP/
+    Language-Neurons-Alignment): with p[k] the firing rates in K languages, the score is
+    LAPE / log K - lambda * max(p) / (H / K), where H = 1 + 1/2 + ... + 1/K. The lowest
+    `round(top_rate * layers * neurons)` are kept, and each belongs to every language whose p is
+    above the `activation_bar_rate` quantile. A neuron may so be kept that fires everywhere: those
+    of one language are language-specific, those of some are language-related
+    (`NeuronMask.shared_by`), those of all are general.
+
+    Args:
+        weight: lambda. None searches for the largest at which no kept neuron belongs to every
+            language, by bisection of 0 to 0.2 down to 0.001 as their code does, and 0 where there
+            is none; what was found stands in the method's parameters.
+    """
+    hookpoint, model = hookpoint_and_model(stats, hookpoint)
+    values = probabilities(stats, hookpoint)
+    kinds = len(stats.languages)
+    entropy = language_entropy(values) / np.log(kinds)
+    harmonic = sum(1 / number for number in range(1, kinds + 1))
+    highest = values.max(axis=0).astype(np.float64) / (harmonic / kinds)
+
+    def selected(factor: float) -> Selection:
+        scores = (entropy - factor * highest).astype(np.float32)
+        lower = f"a lower activation_bar_rate can (now {activation_bar_rate})"
+        of = stats.languages, model, hookpoint
+        rates = top_rate, activation_bar_rate
+        return select_lowest(scores, values, *of, *rates, lower, weight=factor)
+
+    if weight is not None:
+        check_rate("weight", weight)
+        return selected(weight)
+    low, high, best = 0.0, 0.2, selected(0.0)
+    while high - low > 1e-3:
+        middle = selected((low + high) / 2)
+        if _general(middle):
+            high = (low + high) / 2
+        else:
+            low, best = (low + high) / 2, middle
+    return best
+
+
+def _general(selection: Selection) -> bool:
+    """Whether a neuron belongs to every language."""
+    of_languages = [
+        {(place, index) for place, indices in by_place.items() for index in indices.tolist()}
+        for by_place in selection.neurons.values()
+    ]
+    return bool(set.intersection(*of_languages))
 
 
 def lave(

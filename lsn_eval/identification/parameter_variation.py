@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Source = str | os.PathLike[str] | nn.Module
 
 HOOKPOINT = "mlp.act"
+Reading = Literal["high", "low"]
 
 
 def parameter_variation(
@@ -32,17 +33,24 @@ def parameter_variation(
     filter_rate: float = 0.95,
     activation_bar_rate: float = 0.95,
     equalize: bool = True,
+    reading: Reading = "high",
 ) -> Selection:
-    """Neurons whose weights change much in tuning on a language, and little in tuning on others.
+    """Neurons whose weights change much in tuning on a language, and little in tuning on others; or
+    the other way round.
 
     Args:
         before: the checkpoint that all tuning started from: a folder, or a loaded model.
         tuned: for each language, the checkpoint after tuning on texts of that language alone.
         equalize: divide each language's changes by their median first.
+        reading: "high": a neuron is the language's whose tuning changes it, and others' does not.
+            "low": whose tuning leaves it, and others' changes it.
 
-    Tang et al. (2024, arXiv 2402.16438), parameter variation, after Zhao et al. (2024): parameters
-    that change at a high rate in one language's tuning and at a low rate in the others'. The
-    statistics are the weights themselves; no activations are needed.
+    Tang et al. (2024, arXiv 2402.16438), among the methods they compare with, after Zhao et al.
+    (2024). Descriptions disagree: by one, parameters that change at a high rate in one language's
+    tuning and at a low rate in the others' are its own; by another those whose rate is low in few
+    languages. "high" is the default, since with "low" whatever tuning cannot reach competes: what
+    changes in no language is told from it by rounding alone. The statistics are the weights
+    themselves; no activations are needed.
 
     Left open there, chosen here:
     - A neuron's parameters are its rows of the gate and up projections and its column of the down
@@ -53,6 +61,8 @@ def parameter_variation(
     - A language tuned for longer, or with a higher learning rate, changes every neuron more and
       would own them all; so rates are compared in units of the language's median rate
       (`equalize=False` leaves them as they are).
+    - For "low" the rule looks at the share of neurons that the language's tuning changed more, from
+      0 to 1, in the place of the rate; which does not depend on `equalize`.
 
     A neuron whose weights are all 0 before tuning has rate 0.
 
@@ -60,6 +70,8 @@ def parameter_variation(
         IdentificationError: fewer than two languages, checkpoints of different shapes, or a
             checkpoint in which nothing changed.
     """
+    if reading not in get_args(Reading):
+        raise IdentificationError(f"reading must be high or low, not {reading!r}")
     if len(tuned) < 2:
         raise IdentificationError(
             f"tuned checkpoints of {len(tuned)} languages were given; at least two are needed to "
@@ -68,12 +80,21 @@ def parameter_variation(
     base = open_checkpoint(before)
     layers = base.layers()
     rates = np.stack([_rates(base, layers, *entry, equalize) for entry in tuned.items()])
+    if reading == "low":
+        rates = np.stack([_share_changed_more(of_language) for of_language in rates])
     model = ModelLayout(
         tuple(layers), {HOOKPOINT: rates.shape[2]}, base.model_type, base.name, base.revision
     )
     quantiles = (top_rate, filter_rate, activation_bar_rate)
     norm = "L2 of the change over L2 before"
     return select_uneven(rates, tuned, model, HOOKPOINT, *quantiles, norm=norm)
+
+
+def _share_changed_more(rates: NDArray[np.float32]) -> NDArray[np.float32]:
+    """For each neuron the share of all [layer, neuron] whose rate is higher."""
+    ordered = np.sort(rates, axis=None)
+    above = rates.size - np.searchsorted(ordered, rates, side="right")
+    return (above / rates.size).astype(np.float32)
 
 
 def _rates(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -69,6 +69,81 @@ def combine(mask: MaskContent, other: MaskContent, operation: Operation) -> Mask
         {},
         neurons,
         values,
+    )
+
+
+def shared_by(mask: MaskContent, least: int, most: int | None = None) -> MaskContent:
+    """Of each language the neurons that `least` to `most` languages have, this one among them;
+    stored statistics stay with them, and controls are dropped, as they match no more.
+
+    Raises:
+        MaskError: no such number of languages.
+    """
+    most = least if most is None else most
+    if not 1 <= least <= most <= len(mask.languages):
+        raise MaskError(
+            f"neurons of {least} to {most} languages were asked for, and the mask has "
+            f"{len(mask.languages)}"
+        )
+    neurons: dict[str, dict[Place, NDArray[np.int32]]] = {name: {} for name in mask.languages}
+    values: dict[str, dict[Place, dict[str, NDArray[np.float32]]]] = {
+        name: {} for name in mask.languages
+    }
+    owners = owner_counts(mask)
+    for language in mask.languages:
+        for place, indices in mask.at_places(language).items():
+            count = owners[place][indices]
+            kept = (count >= least) & (count <= most)
+            neurons[language][place] = indices[kept]
+            stored = mask.stored(language, *place)
+            values[language][place] = {name: array[kept] for name, array in stored.items()}
+    parameters = {"of": mask.digest, "method": mask.method.name, "least": least, "most": most}
+    method = MaskMethod("shared_by", parameters)
+    return MaskContent(mask.model, mask.languages, method, {}, neurons, values)
+
+
+def owner_counts(mask: MaskContent) -> dict[Place, NDArray[np.int64]]:
+    """How many languages each neuron [neuron] belongs to, at every place where some has any."""
+    counts: dict[Place, NDArray[np.int64]] = {}
+    for language in mask.languages:
+        for place, indices in mask.at_places(language).items():
+            counts.setdefault(place, np.zeros(mask.model.widths[place[0]], np.int64))[indices] += 1
+    return counts
+
+
+_ONE_NEURON = ("mlp.gate", "mlp.up", "mlp.act", "mlp.down_in")
+"""Hookpoints at which a number means the same neuron of the MLP."""
+
+
+def written_at(mask: MaskContent, hookpoint: str) -> MaskContent:
+    """The same neurons, controls and statistics, written at another hookpoint than they are of.
+
+    The method's name says so, and with it every signature: `lape(mlp.gate>mlp.act)`.
+
+    Raises:
+        MaskError: the mask is not of one hookpoint at which a neuron has the same number there.
+    """
+    if not set(mask.hookpoints) | {hookpoint} <= set(_ONE_NEURON) or len(mask.hookpoints) != 1:
+        raise MaskError(
+            f"a mask at {', '.join(mask.hookpoints)} cannot be written at {hookpoint}: one "
+            f"hookpoint of {', '.join(_ONE_NEURON)} was expected for either, where neurons have "
+            "the same numbers"
+        )
+    [of] = mask.hookpoints
+
+    def moved(tree: Mapping[str, Mapping[Place, Any]]) -> dict[str, dict[Place, Any]]:
+        return {
+            who: {(hookpoint, layer): entry for (_, layer), entry in places.items()}
+            for who, places in tree.items()
+        }
+
+    return MaskContent(
+        replace(mask.model, widths={hookpoint: mask.model.widths[of]}),
+        mask.languages,
+        MaskMethod(f"{mask.method.name}({of}>{hookpoint})", mask.method.parameters),
+        mask.provenance,
+        moved(mask.neurons_of),
+        moved(mask.values_of),
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lsn_eval.errors import MaskError
-from lsn_eval.masks.algebra import combine
+from lsn_eval.masks.algebra import combine, shared_by, written_at
 from lsn_eval.masks.checks import check_mask, check_model
 from lsn_eval.masks.content import MaskContent
 from lsn_eval.masks.controls import draw_control
@@ -205,6 +205,16 @@ class NeuronMask(Shown, MaskContent):
             neurons_of={who: at for who, at in self.neurons_of.items() if belongs(who)},
             values_of={who: at for who, at in self.values_of.items() if belongs(who)},
         )
+
+    def shared_by(self, least: int, most: int | None = None) -> NeuronMask:
+        """Of each language the neurons that `least` to `most` languages have: 1 for those of it
+        alone. Controls are dropped."""
+        return NeuronMask.of(shared_by(self, least, most))
+
+    def written_at(self, hookpoint: str) -> NeuronMask:
+        """The mask with what was recorded at its hookpoint written at another: see
+        `lsn_eval.masks.algebra.written_at`."""
+        return NeuronMask.of(written_at(self, hookpoint))
 
     # Controls --------------------------------------------------------------------------------
 

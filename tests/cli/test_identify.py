@@ -233,3 +233,21 @@ def test_masks_without_a_hookpoint_in_common(tmp_path):
     said = "no hookpoint is in both, so that no neuron can be: A is at mlp.act, B at mlp.up"
     assert said in printed("mask", "diff", *paths)
     assert "no hookpoint" not in printed("mask", "diff", paths[0], paths[0])
+
+
+def test_a_part_of_a_mask_and_another_hookpoint_for_it(stats_file, tmp_path):
+    whole, part, moved = (tmp_path / f"{name}.safetensors" for name in ("lap", "part", "moved"))
+    said = printed(
+        "identify", stats_file, "--method", "lap", "--min-probability", 0.2, "--out", whole
+    )
+    mask = NeuronMask.load(whole)
+    said = printed("mask", "info", whole)
+    assert re.search(r"\nof 3 +\d+", said)
+    printed("mask", "select", whole, "--shared-by", "2..3", "--languages", "de,zh", "--out", part)
+    assert NeuronMask.load(part) == mask.shared_by(2, 3).select(["de", "zh"])
+    printed("mask", "write-at", whole, "mlp.down_in", "--out", moved)
+    assert NeuronMask.load(moved) == mask.written_at("mlp.down_in")
+    assert "lap(mlp.act>mlp.down_in)" in printed("mask", "info", moved)
+    for wrong in (("--shared-by", "few"), ("--shared-by", "9"), ("--languages", "xx")):
+        assert refused("mask", "select", whole, *wrong, "--out", tmp_path / "x")
+    assert not (tmp_path / "x").exists()

@@ -125,6 +125,9 @@ def units(mask, who):
     }
 
 
+PER_TEXT = per_text_statistics()[0]
+
+
 def test_planted_units_come_out_and_the_median_is_over_texts():
     stats, planted, responses, owner = per_text_statistics()
     mask = identify(stats, "average_precision", neurons=4)
@@ -140,6 +143,19 @@ def test_planted_units_come_out_and_the_median_is_over_texts():
                 assert (mask.values(who, at, layer, "median") == expected).all()
 
 
+def test_one_end_of_the_ranking_is_half_of_both():
+    stats = PER_TEXT
+    both = identify(stats, "average_precision", neurons=4)
+    up, down = (
+        identify(stats, "average_precision", neurons=2, end=end) for end in ("top", "bottom")
+    )
+    for number, language in enumerate(LANGUAGES):
+        assert units(up, language) == {("mlp.up", "0", number), ("attn.q", "2", number)}
+        assert units(up, language) | units(down, language) == units(both, language)
+        assert not units(up, language) & units(down, language)
+    assert identify(stats, "average_precision", neurons=3, end="top").count("de") == 3
+
+
 def test_hookpoints_can_be_named():
     stats, planted, _, _ = per_text_statistics()
     mask = identify(stats, method="average_precision", neurons=2, hookpoint="attn.q")
@@ -148,9 +164,6 @@ def test_hookpoints_can_be_named():
         assert units(mask, language) == {unit for unit in planted[language] if unit[0] == "attn.q"}
     several = identify(stats, "average_precision", neurons=4, hookpoint=["attn.q", "mlp.act"])
     assert set(several.model.widths) == {"attn.q", "mlp.act"}
-
-
-PER_TEXT = per_text_statistics()[0]
 
 
 def counted(hookpoint):
@@ -162,6 +175,8 @@ def counted(hookpoint):
     [
         (PER_TEXT, {"neurons": 3}, "even"),
         (PER_TEXT, {"neurons": 0}, "at least 2"),
+        (PER_TEXT, {"end": "middle"}, "both, top, bottom, not 'middle'"),
+        (PER_TEXT, {"neurons": 0, "end": "top"}, "at least 1"),
         (PER_TEXT, {"neurons": 1000}, "192 together"),
         (PER_TEXT, {"hookpoint": "attn.o"}, "'attn.o' is not in these.*mlp.act"),
         (counted("mlp.act"), {}, "linear layers"),

@@ -227,7 +227,8 @@ def test_method_parameters_are_stored_with_defaults_and_survive_the_file(tmp_pat
 
 def test_every_method_is_a_table_entry_with_a_source_and_recordable_defaults():
     assert list(METHODS) == [
-        "lape", "lap", "lave", "act_prob_90p", "average_precision", "parameter_variation", "random",
+        "lape", "lap", "lave", "lape_lambda", "act_prob_90p", "average_precision", "plnd",
+        "parameter_variation", "random",
     ]  # fmt: skip
     for name, method in METHODS.items():
         assert "arXiv" in (method.__doc__ or ""), name
@@ -237,15 +238,16 @@ def test_every_method_is_a_table_entry_with_a_source_and_recordable_defaults():
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "parameter_variation"])
 def test_one_language_and_silent_languages_are_refused(method):
+    given = {"weights": "no/such"} if method == "plnd" else {}
     counts = np.ones((2, 1, 50), np.int64)
     one = ActivationStats.from_counts(counts[:1], [9], ["de"])
     with pytest.raises(IdentificationError, match="one language alone"):
-        identify(one, method)
+        identify(one, method, **given)
     silent = ActivationStats.from_counts(counts, [9, 0], ["de", "en"])
     with pytest.raises(IdentificationError, match="no tokens were recorded for en"):
-        identify(silent, method)
+        identify(silent, method, **given)
     with pytest.raises(IdentificationError, match="needs activation statistics"):
-        identify(None, method)
+        identify(None, method, **given)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from builders.reference import REFERENCE, needs_reference
 
 from lsn_eval.identification import IdentificationError, identify
 from lsn_eval.identification.selection import kth_value, probabilities
+from lsn_eval.masks.imports import import_lists
 from lsn_eval.statistics import ActivationStats
 
 
@@ -35,6 +36,30 @@ def slow_lape(counts, tokens, top_rate, filter_rate, bar_rate):
             shares = [value / math.fsum(mine) for value in mine]
             entropy = -math.fsum(share * math.log(share) for share in shares if share > 0)
             ranked.append((float(np.float32(entropy)), layer, neuron))
+    kept = sorted(ranked)[: round(top_rate * layers * width)]
+    return [
+        sorted((layer, neuron) for _, layer, neuron in kept if p[k, layer, neuron] > bar)
+        for k in range(languages)
+    ]
+
+
+def slow_lape_lambda(counts, tokens, top_rate, weight, bar_rate):
+    """Zhang et al. (2025), one neuron at a time; rounded as `slow_lape` is. Returns neurons
+    [(layer, neuron)] per language."""
+    languages, layers, width = counts.shape
+    p = {at: float(np.float32(int(n) / int(tokens[at[0]]))) for at, n in np.ndenumerate(counts)}
+    ordered = sorted(p.values())
+    bar = ordered[min(max(round(bar_rate * len(ordered)), 1), len(ordered)) - 1]
+    harmonic = sum(1 / k for k in range(1, languages + 1))
+    ranked = []
+    for layer, neuron in np.ndindex(layers, width):
+        mine = [p[k, layer, neuron] for k in range(languages)]
+        if any(mine):
+            shares = [value / math.fsum(mine) for value in mine]
+            entropy = -math.fsum(share * math.log(share) for share in shares if share > 0)
+            relative = float(np.float32(entropy)) / math.log(languages)
+            score = relative - weight * max(mine) / (harmonic / languages)
+            ranked.append((float(np.float32(score)), layer, neuron))
     kept = sorted(ranked)[: round(top_rate * layers * width)]
     return [
         sorted((layer, neuron) for _, layer, neuron in kept if p[k, layer, neuron] > bar)
@@ -72,6 +97,53 @@ def test_equals_slow_reference(seed, top_rate, filter_rate, bar_rate):
     assert mask.languages == tuple(names)
     found = [list(map(tuple, mask.neurons(name).tolist())) for name in names]
     assert found == slow_lape(counts, tokens, top_rate, filter_rate, bar_rate)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(
+    ("top_rate", "weight", "bar"), [(0.1, 0, 0.95), (0.3, 0.11, 0.6), (1, 1, 0)]
+)
+def test_lambda_equals_a_slow_reference_and_can_be_searched(seed, top_rate, weight, bar):
+    counts, tokens = random_counts(seed)
+    names = ["en", "de", "tr", "zh", "fr"][: len(tokens)]
+    stats = ActivationStats.from_counts(counts, tokens, names)
+
+    def found(mask):
+        return [list(map(tuple, mask.neurons(name).tolist())) for name in names]
+
+    rates = {"top_rate": top_rate, "activation_bar_rate": bar}
+    mask = identify(stats, "lape_lambda", weight=weight, **rates)
+    assert found(mask) == slow_lape_lambda(counts, tokens, top_rate, weight, bar)
+    searched = identify(stats, "lape_lambda", **rates)
+    largest = searched.method.parameters["weight"]
+    assert found(searched) == slow_lape_lambda(counts, tokens, top_rate, largest, bar)
+    general = [set.intersection(*map(set, slow_lape_lambda(counts, tokens, top_rate, at, bar)))
+               for at in (largest, largest + 2e-3)]  # fmt: skip
+    assert (not general[0] and (general[1] or largest > 0.198)) or largest == 0
+
+
+RELEASED = REFERENCE / "njunlp"
+
+
+@pytest.mark.skipif(
+    not RELEASED.is_dir(), reason="NJUNLP's counts and mask are not beside this checkout"
+)
+def test_released_counts_give_the_released_mask_of_ten_languages():
+    """Mistral, counts of answers alone: full text less its prompt."""
+    names = ["en", "ru", "es", "fr", "de", "zh", "ja", "bn", "th", "sw"]
+    counts, tokens = [], []
+    for name in names:
+        whole, prompt = (
+            torch.load(RELEASED / f"{kind}activation.{name}.pt", weights_only=True)
+            for kind in ("", "prefix.")
+        )
+        counts.append((whole["over_zero"].long() - prompt["over_zero"].long()).clamp(min=0).numpy())
+        tokens.append(whole["total_tokens"] - prompt["total_tokens"])
+    released = import_lists(RELEASED / "mask", languages=names, layers=32, width=14336)
+    stats = ActivationStats.from_counts(np.stack(counts), tokens, names)
+    mask = identify(stats, "lape_lambda", controls=0)
+    assert mask.method.parameters["weight"] == 0.109375
+    assert all(mask.neurons(name).tolist() == released.neurons(name).tolist() for name in names)
 
 
 def published_counts():

@@ -49,6 +49,41 @@ def test_planted_changes_are_found_in_every_family(family):
     assert mask.controls("de") == tuple(range(1, 21))
 
 
+def test_the_low_reading_equals_a_loop_over_neurons():
+    """The share of neurons that a language's tuning changed more, under the rule of LAPE."""
+    before = tiny_model("llama")
+    tuned = {name: tune(before, rows, seed=n) for n, (name, rows) in enumerate(PLANTED.items())}
+    mask = variation(before, tuned, reading="low", **RATES)
+    of, rates = resolve(before).sites, {}
+    for name, model in tuned.items():
+        after = resolve(model).sites
+        for layer, neuron in np.ndindex(LAYERS, WIDTH):
+            parts = []
+            for at in PROJECTIONS:
+                pair = [sites[at][str(layer)].module.weight.detach() for sites in (of, after)]
+                parts.append([w[:, neuron] if at == "mlp.down" else w[neuron] for w in pair])
+            change = sum(float((new - old).double().square().sum()) for old, new in parts)
+            size = sum(float(old.double().square().sum()) for old, _ in parts)
+            rates[name, layer, neuron] = (change / size) ** 0.5
+    total = LAYERS * WIDTH
+    shares = {}
+    for (name, layer, neuron), rate in rates.items():
+        above = sum(rates[name, *at] > rate for at in np.ndindex(LAYERS, WIDTH))
+        shares[name, layer, neuron] = above / total
+    bar = sorted(shares.values())[round(0.8 * 2 * total) - 1]
+    ranked = []
+    for at in np.ndindex(LAYERS, WIDTH):
+        mine = [shares[name, *at] for name in tuned]
+        if max(mine) > bar:
+            q = [value / sum(mine) for value in mine]
+            ranked.append((-sum(x * np.log(x) for x in q if x), *at))
+    kept = [list(at) for _, *at in sorted(ranked)[: round(0.2 * total)]]
+    for name in tuned:
+        assert found(mask)[name] == sorted(at for at in kept if shares[name, *at] > bar)
+    with pytest.raises(IdentificationError, match="reading must be high or low, not 'own'"):
+        variation(before, tuned, reading="own")
+
+
 @pytest.mark.parametrize("projection", PROJECTIONS)
 def test_a_change_of_one_projection_is_found(projection):
     before = tiny_model("llama")

@@ -140,6 +140,45 @@ def test_union_difference_and_overlap_go_language_by_language():
             mask() | mask(model=model)
 
 
+def test_neurons_of_one_language_and_of_several_are_classes_of_their_own():
+    neurons = {
+        "de": {"mlp.act": {"0": [1, 4, 6], "1": [2]}},
+        "fr": {"mlp.act": {"0": [4, 5, 6]}},
+        "it": {"mlp.act": {"0": [6], "2": [2]}},
+    }
+    values = {"de": {"mlp.act": {"0": {"mean": [10, 40, 60]}, "1": {"mean": [20]}}}}
+    made = mask(neurons, values=values).with_controls(1)
+    for least, most, expected in [
+        (1, None, {"de": [[0, 1], [1, 2]], "fr": [[0, 5]], "it": [[2, 2]]}),
+        (2, None, {"de": [[0, 4]], "fr": [[0, 4]], "it": []}),
+        (2, 3, {"de": [[0, 4], [0, 6]], "fr": [[0, 4], [0, 6]], "it": [[0, 6]]}),
+    ]:
+        part = made.shared_by(least, most)
+        assert {name: part.neurons(name).tolist() for name in part.languages} == expected
+        assert part.who == part.languages
+    assert made.shared_by(2, 3).values("de", "mlp.act", 0, "mean").tolist() == [40, 60]
+    for wrong in ((0, 1), (2, 1), (1, 4)):
+        with pytest.raises(MaskError, match="the mask has 3"):
+            made.shared_by(*wrong)
+
+
+def test_what_is_recorded_at_one_hookpoint_is_written_at_another_by_name_alone():
+    values = {"de": {"mlp.act": {"0": {"mean": [10, 40]}, "2": {"mean": [90]}}}}
+    made = mask(values=values, method=MaskMethod("lape")).with_controls(1)
+    moved = made.written_at("mlp.down_in")
+    assert moved.hookpoints == ("mlp.down_in",)
+    assert moved.method.name == "lape(mlp.act>mlp.down_in)"
+    assert moved.neurons("de").tolist() == made.neurons("de").tolist()
+    assert moved.neurons("random1-de").tolist() == made.neurons("random1-de").tolist()
+    assert moved.values("de", "mlp.down_in", 0, "mean").tolist() == [10, 40]
+    assert moved.digest != made.digest
+    with pytest.raises(MaskError, match="a mask at mlp.act cannot be written at attn.q"):
+        made.written_at("attn.q")
+    both = mask({"de": {"mlp.act": {"0": [1]}, "mlp.down_in": {"0": [1]}}})
+    with pytest.raises(MaskError, match="one hookpoint of mlp.gate"):
+        both.written_at("mlp.act")
+
+
 def test_controls_match_layer_by_layer_and_hold_no_neuron_of_any_language():
     model = ModelLayout.numbered(3, {"mlp.act": 200, "mlp.down_in": 50})
     pick = np.random.RandomState(0).permutation
