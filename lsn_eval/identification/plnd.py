@@ -21,6 +21,7 @@ from lsn_eval.identification.selection import (
     share,
 )
 from lsn_eval.statistics import ActivationStats
+from lsn_eval.wording.lists import listed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,14 +69,13 @@ def plnd(
             f"{checkpoint.name} is a {checkpoint.model_type} model of {len(layers)} layers, and "
             f"the statistics are of a {model.type} model of {len(model.layers)}; {_REMEDY}"
         )
-    norms = np.stack(
-        [checkpoint.down_weights(*layer).norm(dim=1).numpy() for layer in layers.values()]
-    )
-    if norms.shape[1] != model.widths[HOOKPOINT]:
+    of_layers = [checkpoint.down_weights(*layer).norm(dim=1).numpy() for layer in layers.values()]
+    if (widths := {norm.size for norm in of_layers}) != {model.widths[HOOKPOINT]}:
         raise IdentificationError(
-            f"{checkpoint.name} has {norms.shape[1]} neurons a layer, and "
-            f"{model.widths[HOOKPOINT]} were recorded; {_REMEDY}"
+            f"{checkpoint.name} has {listed(sorted(widths))} neurons a layer, and "
+            f"{model.widths[HOOKPOINT]} were recorded in each; {_REMEDY}"
         )
+    norms = np.stack(of_layers)
     variance, mean = (stats.get(HOOKPOINT, name) for name in ("variance", "mean"))
     strong = [
         lowest(-np.sqrt(var + middle**2) * norms, share(top_rate, model, HOOKPOINT))

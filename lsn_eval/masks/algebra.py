@@ -137,8 +137,13 @@ def written_at(mask: MaskContent, hookpoint: str) -> MaskContent:
             for who, places in tree.items()
         }
 
+    each = mask.model.narrower.get(of)
     return MaskContent(
-        replace(mask.model, widths={hookpoint: mask.model.widths[of]}),
+        replace(
+            mask.model,
+            widths={hookpoint: mask.model.widths[of]},
+            narrower={hookpoint: each} if each else {},
+        ),
         mask.languages,
         MaskMethod(f"{mask.method.name}({of}>{hookpoint})", mask.method.parameters),
         mask.provenance,
