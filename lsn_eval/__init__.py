@@ -14,6 +14,7 @@ _EXPORTS = {
     "NeuronMask": "lsn_eval.masks",
     "__version__": "lsn_eval.version",
     "add_statistics": "lsn_eval.identification",
+    "bake": "lsn_eval.baking",
     "check": "lsn_eval.checking",
     "compare": "lsn_eval.comparing",
     "identify": "lsn_eval.identification",
@@ -33,6 +34,7 @@ TYPE_CHECKING = False  # read by type checkers; `typing` would double the cost o
 if TYPE_CHECKING:
     from typing import Any
 
+    from lsn_eval.baking import bake as bake
     from lsn_eval.checking import check as check
     from lsn_eval.comparing import compare as compare
     from lsn_eval.conditions import Condition as Condition

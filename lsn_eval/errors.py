@@ -39,3 +39,7 @@ class StatisticsError(LsnError):
 
 class RecordingError(LsnError):
     """Texts or settings that cannot be recorded, or a recording that missed what it was to see."""
+
+
+class BakingError(LsnError):
+    """A condition that cannot be written into weights, or a checkpoint that cannot be changed."""

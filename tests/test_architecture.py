@@ -26,7 +26,7 @@ FLOORS = (
     ("conditions", "statistics", "checking", "judge"),
     ("recording", "identification", "interventions", "comparing"),
     ("harness", "tables", "plotting"),
-    ("lm_tasks", "reporting", "autoload"),
+    ("lm_tasks", "reporting", "autoload", "baking"),
     ("sweeping",),
     ("demo",),
     ("cli",),

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from lsn_eval.cli import (
+    bake,
     check,
     compare,
     demo,
@@ -71,6 +72,7 @@ app.command("score")(score.score)
 app.command("judge")(judge.judge)
 app.add_typer(plot.app, name="plot")
 app.command("sweep")(sweep.sweep)
+app.command("bake")(bake.bake)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("check")(check.check)

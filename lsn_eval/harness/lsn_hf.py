@@ -31,7 +31,9 @@ from lsn_eval.harness.seeded_generation import SeededGeneration
 from lsn_eval.harness.stacked_generation import StackedGeneration
 from lsn_eval.interventions.intervention import Intervention
 from lsn_eval.masks.mask import NeuronMask
-from lsn_eval.results.signatures import signature
+from lsn_eval.results.baked import CONFIG_KEY
+from lsn_eval.results.settings import mapping
+from lsn_eval.results.signatures import lsn_record
 from lsn_eval.storage.shipped import DEMO_MODEL, model_place
 from lsn_eval.version import __version__
 
@@ -89,6 +91,11 @@ class LsnHF(SeededGeneration, HFLM):
         except Exception as error:  # of transformers, PyTorch or lm-eval, about an argument
             what = f"pretrained={self._arguments['pretrained']} cannot be loaded"
             raise refusal(what, kwargs, error) from error
+        if baked := mapping(getattr(self.model.config, CONFIG_KEY, None)):
+            raise LsnError(
+                f"this model has the condition '{baked.get('condition')}' in its weights; evaluate "
+                "it with --model hf or any engine, or give lsn_hf the original"
+            )
         if kwargs.get("prefix_token_id") is not None:
             tokens = self.model.config.get_text_config().vocab_size
             if self.prefix_token_id not in range(tokens):
@@ -300,30 +307,22 @@ class LsnHF(SeededGeneration, HFLM):
         except Exception as error:  # what was measured is not lost for it
             logger.warning("results cannot say which weights were in memory: %r", error)
             loaded = None
-        record: dict[str, Any] = {
-            "version": __version__,
-            "condition": str(self._condition),
-            "model": {
-                "name": model_name(self._arguments, self.model),
-                "type": self.model.config.model_type,
-                "dtype": str(self.model.dtype).removeprefix("torch."),
-                **({"loaded": loaded[:12]} if loaded else {}),
-            },
-            "mask": mask
-            and {
-                "name": self._mask_name,
-                "digest": mask.digest,
-                "method": mask.method.name,
-                "languages": list(mask.languages),
-                "model": mask.model.name,
-            },
-            "neurons_per_layer": intervention.neurons_per_layer() if intervention else {},
-            "warnings": list(intervention.report.doubts) if intervention else [],
-            "seen": self._seen(),
-            "answered_from_cache": self._database is not None and not self._model_calls,
+        described = {
+            "name": model_name(self._arguments, self.model),
+            "type": self.model.config.model_type,
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            **({"loaded": loaded[:12]} if loaded else {}),
         }
-        record["signature"] = signature(record)
-        return record
+        return lsn_record(
+            self._condition,
+            described,
+            mask,
+            self._mask_name,
+            layers=intervention.neurons_per_layer() if intervention else {},
+            warnings=intervention.report.doubts if intervention else [],
+            seen=self._seen(),
+            answered_from_cache=self._database is not None and not self._model_calls,
+        )
 
     def _seen(self) -> dict[str, Any]:
         """What the hooks saw in this run, in all its processes, and in those whose responses are in

@@ -95,17 +95,21 @@ def empty_model(name: str, **arguments: Any) -> Any:
     Raises:
         LsnError: there is no such model, or its configuration cannot be read.
     """
-    import torch
     from transformers import AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(model_place(name), **arguments)
-        with torch.device("meta"):
-            return auto_class(config).from_config(
-                config, trust_remote_code=arguments.get("trust_remote_code")
-            )
+        return empty_of(config, trust_remote_code=arguments.get("trust_remote_code"))
     except (OSError, ValueError) as error:
         raise LsnError(f"model {name!r} cannot be loaded: {error}") from error
+
+
+def empty_of(config: Any, **arguments: Any) -> Any:
+    """The model of a configuration without its weights."""
+    import torch
+
+    with torch.device("meta"):
+        return auto_class(config).from_config(config, **arguments)
 
 
 def auto_class(config: Any) -> Any:

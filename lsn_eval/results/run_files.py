@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lsn_eval.results.baked import with_record
 from lsn_eval.results.rows import ResultsError, Row, rows_of
 from lsn_eval.results.settings import about, mapping
 from lsn_eval.storage.outside_files import read_json
@@ -125,6 +126,8 @@ def read_file(path: Path) -> RunFile:
     for key in ("results", "configs", "config"):
         if not isinstance(document.get(key), dict):
             raise ResultsError(f"{path} has no {key!r}; {_EXPECTED}")
+    if document["config"].get("lsn") is None:
+        document["config"] = with_record(document["config"])
     tasks = {
         name: {key: config[key] for key in _OF_TASKS if key in config}
         for name, config in document["configs"].items()

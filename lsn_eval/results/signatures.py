@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lsn_eval.errors import LsnError
+from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.storage.outside_files import Fields
+from lsn_eval.version import __version__
 
 UNTOUCHED = {"condition": "none", "mask": "none", "method": "none", "hookpoint": "none"}
 """Under `none` no neuron is touched, so that neither mask nor method nor hookpoint shows."""
@@ -22,6 +24,42 @@ def signature(record: Mapping[str, Any]) -> str:
     """The line for a record as `lsn_hf` writes it, without data."""
     fields = Fields(record, "the lsn record", LsnError)
     return signature_line(measured_with(fields), f"v{fields.text('version')}")
+
+
+def lsn_record(
+    condition: object,
+    model: Mapping[str, Any],
+    mask: NeuronMask | None,
+    mask_name: str | None,
+    *,
+    layers: Mapping[str, Mapping[str, int]],
+    warnings: Sequence[str],
+    **seen: Any,
+) -> dict[str, Any]:
+    """What is written beside numbers: of a run, and into a model that has the condition in it.
+
+    Args:
+        model: its name, type and dtype.
+        layers: neurons written, by hookpoint and layer.
+        seen: further entries, of a run.
+    """
+    record: dict[str, Any] = {
+        "version": __version__,
+        "condition": str(condition),
+        "model": model,
+        "mask": mask
+        and {
+            "name": mask_name,
+            "digest": mask.digest,
+            "method": mask.method.name,
+            "languages": list(mask.languages),
+            "model": mask.model.name,
+        },
+        "neurons_per_layer": layers,
+        "warnings": list(warnings),
+        **seen,
+    }
+    return {**record, "signature": signature(record)}
 
 
 def measured_with(record: Fields) -> dict[str, str]:

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 
 import pytest
 from builders.commands import printed
 from builders.scripted_server import KEY, answers
+from builders.served import transformers_serve
 from transformers import AutoTokenizer
 
 from lsn_eval.judge.answers import spool
 from lsn_eval.storage import shipped
 
-for package in ("fastapi", "uvicorn"):
-    pytest.importorskip(package, reason=f"transformers serve needs {package}")
-
 pytestmark = pytest.mark.slow
 
-SERVE = "import sys; from transformers.cli.serve import Serve; Serve(device='cpu', port=int(sys.argv[1]))"
 CHAT_TEMPLATE = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
 GRADE = "Grade: 7"
 
@@ -47,38 +38,8 @@ def models(tmp_path_factory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """The address of a running server."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log"
-    environment = os.environ | {
-        "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
-        "LSN_EVAL_AUTOLOAD": "0",
-    }  # fmt: skip
-    environment.pop("OPENAI_API_KEY", None)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(port)],
-            stdout=output, stderr=subprocess.STDOUT, env=environment,
-        )  # fmt: skip
-        try:
-            deadline = time.monotonic() + 240
-            while True:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()
-                    break
-                except OSError:
-                    time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}/v1", log
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    with transformers_serve(tmp_path_factory.mktemp("server") / "log") as server:
+        yield server
 
 
 def test_nonsense_is_unjudged_and_grades_are_read(server, models, tmp_path, monkeypatch):

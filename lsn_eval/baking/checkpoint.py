@@ -1,0 +1,141 @@
+"""`Checkpoint`: the tensors of a folder of safetensors files, and a changed copy of it.
+
+A file is read and written at a time, so that the memory it takes is that of the largest file. Files
+without a change are linked, or copied where the file system cannot link.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from lsn_eval.baking.edits import Edit
+from lsn_eval.errors import BakingError
+from lsn_eval.storage.outside_files import read_json
+
+_INDEX = "model.safetensors.index.json"
+_OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".h5", ".msgpack", ".gguf", ".onnx", ".ot", ".safetensors")
+
+
+class Checkpoint:
+    """A folder with `model.safetensors`, or with its parts and their index.
+
+    Raises:
+        BakingError: there is no such file in the folder, or one cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._index: dict[str, Any] | None = None
+        if (folder / _INDEX).is_file():
+            self._index = read_json(folder / _INDEX, BakingError)
+            names = sorted(set(self._index["weight_map"].values()))
+        else:
+            names = ["model.safetensors"]
+        self._file_of: dict[str, str] = {}
+        for name in names:
+            try:
+                with safe_open(folder / name, "pt") as file:
+                    self._file_of |= dict.fromkeys(file.keys(), name)
+            except (OSError, SafetensorError) as error:
+                raise BakingError(
+                    f"{folder} has no {name} that can be read ({error}). A checkpoint of "
+                    "safetensors files was expected: load the model with transformers and "
+                    "`save_pretrained` it"
+                ) from error
+
+    def read(self, name: str) -> torch.Tensor:
+        """The tensor that the model calls `name`."""
+        key = self._key(name)
+        with safe_open(self.folder / self._file_of[key], "pt") as file:
+            return file.get_tensor(key)
+
+    def _key(self, name: str) -> str:
+        """What the files call it: where the stack sits in a model, its head and what wraps it, may
+        have another name there, and the layer and what is in it has not."""
+        words = name.split(".")
+        for cut in range(len(words)):
+            ending = "." + ".".join(words[cut:])
+            if keys := [key for key in self._file_of if f".{key}".endswith(ending)]:
+                # Of the stacks of a model with an eye the one whose words are most alike.
+                alike = [len(set(key.split(".")) & set(words)) for key in keys]
+                if alike.count(max(alike)) == 1:
+                    return keys[alike.index(max(alike))]
+                break
+        raise BakingError(
+            f"{self.folder} has no tensor {name}: its tensors are named in another way than "
+            "those of the model that is made of them. Load the model with transformers, "
+            "`save_pretrained` it, and give that folder"
+        )
+
+    def write(self, folder: Path, edits: Sequence[Edit], added: Mapping[str, torch.Tensor]) -> None:
+        """A copy with `edits` done, and with the biases `added`, on which edits may be, too."""
+        keys = {name: self._key(f"{name[:-4]}weight")[:-6] + "bias" for name in added}
+        added = {keys[name]: tensor for name, tensor in added.items()}
+        of_key: dict[str, list[Edit]] = {}
+        for edit in edits:
+            of_key.setdefault(keys.get(edit.tensor) or self._key(edit.tensor), []).append(edit)
+        changed = {self._file_of[key] for key in of_key if key not in added}
+        names = sorted(set(self._file_of.values()))
+        host = min(changed, default=names[0])
+        """Which file the added tensors go to."""
+        for name in names:
+            if name in changed or (added and name == host):
+                self._rewrite(name, folder / name, of_key, added if name == host else {})
+            else:
+                _link(self.folder / name, folder / name)
+        if self._index is not None:
+            sizes = sum(tensor.numel() * tensor.element_size() for tensor in added.values())
+            index = {
+                **self._index,
+                "weight_map": {**self._index["weight_map"], **dict.fromkeys(added, host)},
+            }
+            metadata = dict(index.get("metadata") or {})
+            if "total_size" in metadata:
+                metadata["total_size"] += sizes
+            text = json.dumps({**index, "metadata": metadata}, indent=2)
+            (folder / _INDEX).write_text(text, "utf-8")
+
+    def _rewrite(
+        self,
+        name: str,
+        target: Path,
+        of_key: Mapping[str, Iterable[Edit]],
+        added: Mapping[str, torch.Tensor],
+    ) -> None:
+        with safe_open(self.folder / name, "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in list(file.keys())} | dict(added)
+            for key in tensors.keys() & of_key.keys():
+                exact = tensors[key].double()
+                for edit in of_key[key]:
+                    exact = edit.apply(exact, self.read)
+                tensors[key] = exact.to(tensors[key].dtype)
+                if not torch.equal(tensors[key].isfinite(), exact.isfinite()):
+                    raise BakingError(
+                        f"{key} would hold infinities: the largest number of its precision is "
+                        f"{torch.finfo(tensors[key].dtype).max:g}. Give smaller values"
+                    )
+            save_file(tensors, target, metadata=file.metadata())
+            target.chmod(0o644)  # it is written for its owner alone
+
+    def copy_others(self, folder: Path, without: Iterable[str]) -> None:
+        """Tokenizer, templates, code: every file at the top that is no weights."""
+        for path in self.folder.iterdir():
+            skipped = path.name in {*without, _INDEX} or path.name.endswith(_OTHER_WEIGHTS)
+            if path.is_file() and not skipped and not path.name.startswith("."):
+                shutil.copy2(path, folder / path.name)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source.resolve(), target)
+    except OSError:  # another file system, or one that has no links
+        shutil.copy2(source, target)

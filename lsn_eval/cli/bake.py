@@ -1,0 +1,36 @@
+"""`lsn-eval bake`: a condition into the weights of a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def bake(
+    model: Annotated[str, typer.Option(help="A Hugging Face model: folder, name, or lsn_demo.")],
+    condition: Annotated[str, typer.Option(help="Such as de:zero; none makes the baseline.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    mask: Annotated[
+        str | None, typer.Option(help="A mask file, or the name of a shipped mask.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Commit or branch of the model.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where it is held against hooks.", show_default="cpu")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over the baked model that is there.")
+    ] = False,
+) -> None:
+    """Write a condition into a model's weights: an ordinary checkpoint for every engine.
+
+    Example: lsn-eval bake --model MODEL --mask mask.safetensors --condition de:zero --out FOLDER
+    """
+    from lsn_eval.baking import bake as bake_model
+
+    baked = bake_model(model, mask, condition, out, revision=revision, device=device, force=force)
+    _, (_, *rows) = baked.summary()
+    for name, text in rows:
+        print(f"{name}: {text}")
+    print(f"wrote {baked.folder}; --model hf --model_args pretrained={baked.folder} evaluates it")

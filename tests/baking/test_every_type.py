@@ -1,0 +1,110 @@
+"""Baked models of every supported type against the original under hooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from builders.architectures import EVERY, inputs, tiny_model
+from builders.masks import mask_at
+from torch import nn
+
+from lsn_eval import NeuronMask, bake, intervene
+from lsn_eval.errors import BakingError
+from lsn_eval.models.hookpoints import HOOKPOINTS
+from lsn_eval.models.loading import auto_class
+
+LINEAR = [at for at in HOOKPOINTS if at not in ("mlp.act", "mlp.down_in")]
+
+
+def scores(model: nn.Module, name: str) -> torch.Tensor:
+    with torch.no_grad():
+        return model(**inputs(name)).logits
+
+
+def refusal(folder: Path, mask: NeuronMask, condition: str) -> str:
+    """Why it cannot be baked; empty where it could."""
+    try:
+        bake(folder / "model", mask, condition, folder / "baked", force=True)
+    except BakingError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERY)
+def test_a_baked_model_is_the_original_under_hooks(name: str, tmp_path: Path):
+    """Zero and scaling everywhere at once bit for bit, numbers and additions to rounding, or with
+    a reason why they cannot be in the weights."""
+    model = tiny_model(name)
+    model.save_pretrained(tmp_path / "model")
+    everywhere = mask_at(model, HOOKPOINTS)
+    for condition in ("de:zero", "de:x0.5", "de:0.75", "de:+mean"):
+        exact = condition in ("de:zero", "de:x0.5")
+        for mask in (
+            [everywhere] if exact else [mask_at(model, LINEAR), mask_at(model, ["mlp.act"])]
+        ):
+            reason = refusal(tmp_path, mask, condition)
+            if not exact and reason:
+                assert (
+                    "no setting that gives it one" in reason
+                    or "cannot be" in reason
+                    or (
+                        (name, condition)
+                        == ("falcon_h1", "de:0.75")  # multiplied before the activation
+                    )
+                )
+                continue
+            assert not reason
+            new = auto_class(model.config).from_pretrained(tmp_path / "baked").eval()
+            with intervene(model, mask, condition):
+                hooked = scores(model, name)
+            assert not torch.allclose(hooked, scores(model, name), atol=1e-3)
+            if exact:
+                assert torch.equal(scores(new, name), hooked)
+            else:
+                assert torch.allclose(scores(new, name), hooked, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "hookpoint", "condition"),
+    [
+        (name, hookpoint, condition)
+        for name in ("llama", "gpt2")
+        for hookpoint in HOOKPOINTS[:9]
+        for condition in ("de:zero", "de:0.75", "de:mean", "de:+1.5", "de:x-0.3")
+        if not (name == "gpt2" and hookpoint == "mlp.gate")
+    ],
+)
+@pytest.mark.slow
+def test_each_hookpoint_by_itself(name: str, hookpoint: str, condition: str, tmp_path: Path):
+    """Where every bias can be had, everything but adding at a gated activation."""
+    model = tiny_model(name)
+    model.save_pretrained(tmp_path / "model")
+    mask = mask_at(model, [hookpoint])
+    if (name, hookpoint, condition) == ("llama", "mlp.act", "de:+1.5"):
+        with pytest.raises(BakingError, match=r"Use a mask at mlp\.down_in"):
+            bake(tmp_path / "model", mask, condition, tmp_path / "baked")
+        assert not (tmp_path / "baked").exists()
+        return
+    bake(tmp_path / "model", mask, condition, tmp_path / "baked")
+    new = auto_class(model.config).from_pretrained(tmp_path / "baked").eval()
+    with intervene(model, mask, condition):
+        hooked = scores(model, name)
+    assert torch.allclose(scores(new, name), hooked, atol=1e-4)
+    if (name, hookpoint, condition) != ("gpt2", "attn.k", "de:+1.5"):  # the softmax takes it away
+        assert not torch.allclose(scores(model, name), hooked, atol=1e-3)
+
+
+def test_every_hookpoint_of_a_layer_is_done_in_the_models_order(tmp_path: Path):
+    """What a later hookpoint does to an earlier one's value is in the weights, too."""
+    model = tiny_model("llama")
+    model.save_pretrained(tmp_path / "model")
+    mask = mask_at(model, HOOKPOINTS)
+    for condition in ("de:0.75", "de:mean", "de:x-0.3"):
+        bake(tmp_path / "model", mask, condition, tmp_path / "baked", force=True)
+        new = auto_class(model.config).from_pretrained(tmp_path / "baked").eval()
+        with intervene(model, mask, condition):
+            hooked = scores(model, "llama")
+        assert torch.allclose(scores(new, "llama"), hooked, atol=1e-4)

@@ -1,0 +1,94 @@
+"""Baked demo models under engines without hooks give the numbers that `lsn_hf` gives."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import lm_eval
+import pytest
+from builders.served import transformers_serve
+
+from lsn_eval import bake
+from lsn_eval.harness import plugin
+
+pytestmark = pytest.mark.slow
+
+CONDITIONS = ("de:zero", "de:mean")
+PERPLEXITY = ("lsn_demo_ppl_de", "lsn_demo_ppl_en")
+ANSWERS = ("lsn_demo_langacc_de",)
+
+
+def numbers(model: str, arguments: dict[str, Any], tasks: tuple[str, ...]) -> dict[str, float]:
+    """Every number of 12 documents a task."""
+    with plugin.asked_for(tasks):
+        done = lm_eval.simple_evaluate(
+            model, arguments, list(tasks), batch_size=1, device="cpu", limit=12, bootstrap_iters=0
+        )
+    return {
+        f"{task} {name}": value
+        for task in tasks
+        for name, value in done["results"][task].items()
+        if isinstance(value, float)
+    }
+
+
+@functools.cache
+def hooked(condition: str, tasks: tuple[str, ...]) -> dict[str, float]:
+    arguments = {"pretrained": "lsn_demo", "mask": "demo/planted", "condition": condition}
+    return numbers("lsn_hf", {**arguments, "dtype": "float32"}, tasks)
+
+
+@pytest.fixture(scope="module")
+def baked(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("baked")
+    for n, condition in enumerate(CONDITIONS):
+        bake("lsn_demo", "demo/planted", condition, folder / str(n))
+    return {condition: folder / str(n) for n, condition in enumerate(CONDITIONS)}
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_hf_gives_the_numbers_of_hooks(baked, condition):
+    tasks = PERPLEXITY + ANSWERS
+    found = numbers("hf", {"pretrained": str(baked[condition]), "dtype": "float32"}, tasks)
+    # A number is written into a gate's bias and the weights that follow, in bfloat16.
+    assert found == pytest.approx(
+        hooked(condition, tasks), rel=1e-6 if condition == "de:zero" else 0.02
+    )
+    assert found != pytest.approx(hooked("none", tasks), rel=0.05)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_onnx_runtime_gives_the_numbers_of_hf(baked, condition, tmp_path):
+    pytest.importorskip("onnxruntime_genai", reason="the engine is not installed")
+    builder = [sys.executable, "-m", "onnxruntime_genai.models.builder"]
+    arguments = ["-m", baked[condition], "-o", tmp_path / "onnx", "-p", "fp32", "-e", "cpu"]
+    subprocess.run([*builder, *map(str, arguments)], check=True, capture_output=True)
+    # The builder makes up a token to begin with where a model has none; `hf` takes the end's.
+    path = tmp_path / "onnx" / "genai_config.json"
+    config = json.loads(path.read_text())
+    config["model"]["bos_token_id"] = config["model"]["eos_token_id"]
+    path.write_text(json.dumps(config))
+
+    tasks = PERPLEXITY + ANSWERS
+    found = numbers("onnxruntime-genai", {"pretrained": str(tmp_path / "onnx")}, tasks)
+    reference = numbers("hf", {"pretrained": str(baked[condition]), "dtype": "float32"}, tasks)
+    assert found == pytest.approx(reference, rel=1e-4)
+
+
+def test_a_server_gives_the_answers_of_hf(baked, tmp_path):
+    """`transformers serve` writes the answers; it has no log-likelihoods to ask for."""
+    folder = shutil.copytree(baked["de:zero"], tmp_path / "model")
+    with transformers_serve(tmp_path / "log") as (url, log):
+        arguments = {
+            "model": str(folder), "tokenizer": str(folder), "base_url": f"{url}/completions",
+            "tokenized_requests": False, "num_concurrent": 1,
+        }  # fmt: skip
+        found = numbers("local-completions", arguments, ANSWERS)
+    reference = numbers("hf", {"pretrained": str(folder)}, ANSWERS)
+    assert found == pytest.approx(reference, abs=0.01), log.read_text()[-2000:]
