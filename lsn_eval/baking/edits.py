@@ -160,6 +160,11 @@ def _constant(
 
 
 def _weight(site: Site) -> str:
+    if not isinstance(getattr(site.module, "weight", None), torch.Tensor):
+        raise BakingError(
+            f"{site} has no weight of its own to change: it is one of a layer's experts, whose "
+            "weights checkpoints name in many ways. Experts are written by hooks alone"
+        )
     return f"{site.module_name}.weight"
 
 
