@@ -23,7 +23,8 @@ from transformers import StoppingCriteriaList
 from lsn_eval.conditions import Condition
 from lsn_eval.harness.seeded_generation import take_seed
 from lsn_eval.harness.stacked_decoding import NotStackableError, StackedDecoding, can_decode
-from lsn_eval.interventions.intervention import Intervention, SiteCounts
+from lsn_eval.interventions.intervention import Intervention
+from lsn_eval.interventions.report import SiteCounts
 from lsn_eval.interventions.stacked import StackedIntervention
 
 logger = logging.getLogger(__name__)

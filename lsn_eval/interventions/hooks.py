@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -14,48 +15,78 @@ from lsn_eval.interventions.witnesses import Witness
 from lsn_eval.interventions.writers import Operands
 from lsn_eval.models.hookpoints import ONCE_A_TEXT, ModelHookpoints, Site
 
+SAMPLE = 128
+"""One of so many passes of a layer is looked at, besides the first of each kind of shape."""
+
+
+class Write(Protocol):
+    """What is written at a site."""
+
+    operands: Operands
+    columns: torch.Tensor
+    """[written], what is written along the last axis."""
+
+    def has_changed(self) -> bool:
+        """Whether a value that differs from what was there has been counted."""
+
+    def __call__(self, values: torch.Tensor, compare: bool) -> None:
+        """Write into `values` [..., extent], and `compare` them with what was there."""
+
 
 class Hook:
-    """Puts `write(values)` in the place of the values [..., extent] at one site.
+    """Writes the values [..., extent] at one site.
 
-    Args:
-        columns: [written], what `write` changes along the last axis.
+    Every pass of the layer is counted, so that none goes past the site. Some are *looked at*: what
+    is written is compared with what was there, and the witness sees whether it arrives. These are
+    every pass until a value has changed, then the first of each kind of shape, and one in `SAMPLE`.
+    A kind is the power of two that the number of rows is below, and that of positions: another
+    kernel may run for one token or for a large batch.
     """
 
-    def __init__(
-        self,
-        hookpoints: ModelHookpoints,
-        site: Site,
-        columns: torch.Tensor,
-        write: Callable[[torch.Tensor], torch.Tensor],
-    ) -> None:
+    def __init__(self, hookpoints: ModelHookpoints, site: Site, write: Write) -> None:
         self.site = site
         self.calls = 0
         """Since the last `install`."""
         self.passes = 0
         """Calls of the site's layer since then."""
         self._layer = hookpoints.layers[site.layer]
-        self._started_at = 0
         self._write = write
         self._witness: Witness | None = None
         if site.hookpoint == "mlp.act":
-            self._witness = Witness(hookpoints, site.layer, columns)
+            self._witness = Witness(hookpoints, site.layer, write.columns.unique())
+        self._started_at = 0
+        self._passes_ever = 0
+        self._looks = False
+        self._kind: tuple[int, ...] | None = None
+        self._kinds: set[tuple[int, ...]] = set()
+        """That were looked at."""
+        self._shapes: set[tuple[int, ...]] = set()
+        """Of these kinds, as far as they were met."""
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Look at every pass until a value has changed, since counting begins anew."""
+        self._changed = False
 
     def install(self, stack: ExitStack) -> None:
         """Write until `stack` closes."""
         self.calls = self.passes = 0
         self._started_at = self._layer_passes()
-        if self.site.side == "output":
-            handle = self.site.module.register_forward_hook(self._after)
+        module = self.site.module
+        if self.site.side == "input":
+            stack.callback(module.register_forward_pre_hook(self._before).remove)
+        elif self.site.expert or module._forward_hooks or "forward" in vars(module):
+            # An expert hears hooks. Where others were first, what they make of it is written into.
+            stack.callback(module.register_forward_hook(self._after).remove)
         else:
-            handle = self.site.module.register_forward_pre_hook(self._before)
-        stack.callback(handle.remove)
-        stack.callback(self._layer.register_forward_pre_hook(self._count_pass).remove)
-
-    def watch(self, stack: ExitStack) -> None:
-        """Let the witness look until `stack` closes: after whatever else is written."""
+            # As a hook, without PyTorch's slower way for modules that have hooks.
+            vars(module)["forward"] = self._around(module.forward)
+            stack.callback(vars(module).pop, "forward")
+        stack.callback(self._layer.register_forward_pre_hook(self._begin_pass).remove)
         if self._witness is not None:
-            self._witness.install(stack)
+            stack.callback(self._witness.close)
+        if not self._kinds:
+            self._look()  # also where the module is called without its layer
 
     def check(self) -> None:
         """Raise InterventionError if the layer ran past the site, in one of its calls or in all,
@@ -77,12 +108,52 @@ class Hook:
             )
         if self._witness is not None:
             self._witness.check_arrived()
+        self._write.operands.check_overflow()
 
     def _layer_passes(self) -> int:
         return 0 if self.site.expert is None else self.site.expert.passes
 
-    def _count_pass(self, module: nn.Module, args: Any) -> None:
+    def _begin_pass(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         self.passes += 1
+        self._passes_ever += 1
+        shape: tuple[int, ...] | None = None
+        if args:
+            shape = getattr(args[0], "shape", None)
+        elif self.site.expert is not None:
+            shape = (self.site.expert.of, self.site.extent)
+        if shape in self._shapes and self._changed and self._passes_ever % SAMPLE:
+            return
+        number = self._passes_ever
+        if not self._changed and not number & (number - 1):  # seldom: it waits for the device
+            self._changed = self._write.has_changed()
+        kind = None if shape is None else tuple(length.bit_length() for length in shape[:-1])
+        if shape is not None and kind in self._kinds and self._changed and number % SAMPLE:
+            self._shapes.add(shape)
+        else:
+            self._look(kind)
+
+    def _look(self, kind: tuple[int, ...] | None = None) -> None:
+        self._looks, self._kind = True, kind
+        if self._witness is not None:
+            self._witness.look(self._arrived)
+
+    def _arrived(self) -> None:
+        if self._kind is not None:
+            self._kinds.add(self._kind)
+
+    def _around(self, forward: Callable[..., Any]) -> Callable[..., torch.Tensor]:
+        def written(*args: Any, **kwargs: Any) -> torch.Tensor:
+            output = forward(*args, **kwargs)
+            in_place = (
+                type(output) is torch.Tensor
+                and not output.requires_grad
+                and output.is_contiguous()
+                and not torch.compiler.is_compiling()
+                and _holders(output) == _ONE_HOLDER
+            )
+            return self._written(output, in_place)
+
+        return written
 
     def _after(self, module: nn.Module, args: Any, output: Any) -> torch.Tensor:
         return self._written(output)
@@ -95,7 +166,7 @@ class Hook:
             )
         return (self._written(args[0]), *args[1:])
 
-    def _written(self, values: Any) -> torch.Tensor:
+    def _written(self, values: Any, in_place: bool = False) -> torch.Tensor:
         site = self.site
         if not isinstance(values, torch.Tensor):
             raise InterventionError(f"{site} is a {type(values).__name__}; one tensor was expected")
@@ -104,23 +175,46 @@ class Hook:
                 f"{site} is {values.shape[-1]} wide and {site.extent} was expected: is the layer "
                 "split over devices (tensor parallelism)? Load the model without that"
             )
-        result = self._write(values)
+        if not in_place:
+            values = values.clone(memory_format=torch.contiguous_format)
         self.calls += 1
-        if self._witness is not None:
-            self._witness.written = result
-        return result
+        looks, self._looks = self._looks, False
+        self._write(values, looks)
+        if looks:
+            if self._witness is not None:
+                self._witness.written = values
+            else:
+                self._arrived()
+        return values
+
+
+def _holders(values: torch.Tensor) -> tuple[int, ...]:
+    """How many hold a tensor and how many its memory, each in Python and in C++."""
+    memory = values.untyped_storage()
+    return (
+        sys.getrefcount(values),
+        values._use_count(),  # type: ignore[attr-defined]
+        sys.getrefcount(memory),
+        torch._C._storage_Use_Count(memory._cdata),
+    )
+
+
+def _held_by_one() -> tuple[int, ...]:
+    output = torch.zeros(2).add(1)
+    return _holders(output)
+
+
+_ONE_HOLDER = _held_by_one()
+"""Of a tensor that only one name refers to; counted, since it depends on the interpreter."""
 
 
 @contextmanager
-def installed(written: Iterable[tuple[Hook, Operands]]) -> Iterator[None]:
-    """Every hook with what it writes, while the block runs; checked on leaving it normally."""
-    written = list(written)
+def installed(hooks: Iterable[Hook]) -> Iterator[None]:
+    """Every hook while the block runs; checked on leaving it normally."""
+    hooks = list(hooks)
     with ExitStack() as stack:
-        for hook, _ in written:
+        for hook in hooks:
             hook.install(stack)
-        for hook, _ in written:
-            hook.watch(stack)
         yield
-    for hook, operands in written:
-        hook.check()
-        operands.check_overflow()
+        for hook in hooks:
+            hook.check()

@@ -4,14 +4,15 @@
         model(**inputs)
     print(report.changed)
 
-The model is changed by forward hooks alone, which live as long as the `with` block. A tensor that
-the model made is never written in place: whoever else holds it keeps what it was.
+Only the modules' calls are changed, for as long as the `with` block runs. A tensor that somebody
+else holds is copied before it is written: whoever holds it keeps what it was.
 
-Proof. Every site counts its calls, the values it overwrote and how many of them changed; a call of
-its layer that runs past it is an error. At each down projection that is fed by an intervened
-`mlp.act`, a witness holds what arrives against what was written (times `mlp.up` in a gated MLP),
-once for each kind of shape: a fused kernel or a functional call that goes round the activation
-module, always or for some shapes only, is an error, and not a table of unchanged numbers.
+Proof. Every site counts its calls and the values it overwrote; a call of its layer that runs past
+it is an error. How many values changed is counted in the passes that are looked at: all until one
+has changed, the first of each kind of shape, and a sample of the others. There, too, a witness at
+each down projection that is fed by an intervened `mlp.act` holds what arrives against what was
+written (times `mlp.up` in a gated MLP): a fused kernel or a functional call that goes round the
+activation module, always or for some shapes only, is an error and no table of unchanged numbers.
 """
 
 from __future__ import annotations
@@ -19,31 +20,21 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
-import torch
 from torch import nn
 
 from lsn_eval.conditions import UNSET, Condition, InterventionPlan, Unset, plan
 from lsn_eval.errors import InterventionError
 from lsn_eval.interventions.hooks import Hook, installed
-from lsn_eval.interventions.report import InterventionReport, SiteReport
-from lsn_eval.interventions.writers import Operands, Writer
+from lsn_eval.interventions.report import InterventionReport, SiteCounts, SiteReport
+from lsn_eval.interventions.writers import Writer
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.hookpoints import resolve, unwrap
 from lsn_eval.wording.lists import listed
 
 logger = logging.getLogger(__name__)
-
-
-class SiteCounts(NamedTuple):
-    """What the hook at one site counted over a while."""
-
-    calls: int
-    overwritten: int
-    changed: int
 
 
 class Intervention:
@@ -58,7 +49,7 @@ class Intervention:
         self.plan: InterventionPlan = plan(mask, condition)
         self.hookpoints = resolve(model)
         doubts = mask.check_model(self.hookpoints)
-        self._written: list[tuple[Hook, Operands]] = []
+        self._hooks: list[Hook] = []
         self.report = InterventionReport(
             condition=str(self.plan.condition),
             overlaps=self.plan.overlaps,
@@ -67,13 +58,12 @@ class Intervention:
         )
         for (hookpoint, layer), write in self.plan.writes.items():
             site = self.hookpoints.site(hookpoint, layer)
-            writer = Writer(site, write)
-            writer.operands.check(unwrap(model).dtype)  # type: ignore[arg-type]
             routed = site.expert is not None
             seen = SiteReport(hookpoint, layer, site.module_name, write.indices.size, routed)
-            hook = Hook(self.hookpoints, site, writer.columns, _counted(writer, seen))
+            writer = Writer(site, write, seen)
+            writer.operands.check(unwrap(model).dtype)  # type: ignore[arg-type]
             self.report.sites.append(seen)
-            self._written.append((hook, writer.operands))
+            self._hooks.append(Hook(self.hookpoints, site, writer))
         for doubt in self.report.doubts:
             _warn_once(doubt)
         for who in self.plan.empty:
@@ -92,19 +82,18 @@ class Intervention:
 
     def counts(self) -> list[SiteCounts]:
         """What was counted until now, site by site."""
-        sites = self.report.sites
-        return [SiteCounts(site.calls, site.overwritten, site.changed) for site in sites]
+        return [site.counts() for site in self.report.sites]
 
     def add_counts(self, counts: Sequence[SiteCounts]) -> None:
         """Add to the report what hooks elsewhere counted for this condition, site by site."""
         for site, seen in zip(self.report.sites, counts, strict=True):
-            site.count(seen.overwritten, torch.tensor(seen.changed))
-            site.calls += seen.calls - 1  # `count` has added one
+            site.add(seen)
 
     def reset_counts(self) -> None:
         """Start the report anew, for instance after a trial run."""
-        for site in self.report.sites:
+        for site, hook in zip(self.report.sites, self._hooks, strict=True):
             site.reset()
+            hook.look_again()
 
     @contextmanager
     def active(self) -> Iterator[InterventionReport]:
@@ -116,7 +105,7 @@ class Intervention:
                 infinities.
         """
         before = [site.overwritten for site in self.report.sites]
-        with installed(self._written):
+        with installed(self._hooks):
             yield self.report
         empty = [
             site
@@ -134,15 +123,6 @@ class Intervention:
 def _warn_once(message: str) -> None:
     """A sweep makes an intervention a condition, and one more where it tries a stack."""
     logger.warning("%s", message)
-
-
-def _counted(writer: Writer, seen: SiteReport) -> Callable[[torch.Tensor], torch.Tensor]:
-    def written(values: torch.Tensor) -> torch.Tensor:
-        result, changed = writer(values)
-        seen.count(values[..., 0].numel() * seen.neurons, changed)
-        return result
-
-    return written
 
 
 @contextmanager

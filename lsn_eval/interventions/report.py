@@ -5,13 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from lsn_eval.wording.lists import listed
 
 logger = logging.getLogger(__name__)
+
+
+class SiteCounts(NamedTuple):
+    """What the hook at one site counted over a while; see `SiteReport`."""
+
+    calls: int
+    overwritten: int
+    compared: int
+    changed: int
 
 
 @dataclass(eq=False)
@@ -26,12 +35,15 @@ class SiteReport:
     """Whether it is an expert's, which a token may reach or not."""
     calls: int = 0
     overwritten: int = 0
-    """Values written: neurons times positions, padding included."""
+    """Values written, in every call: neurons times positions, padding included."""
+    compared: int = 0
+    """Those of them that were held against what was there: all until one has changed, then those
+    of the first pass of each kind of shape, and of one pass in `hooks.SAMPLE`."""
     _changed: int | torch.Tensor = 0
 
     @property
     def changed(self) -> int:
-        """Values written that differ from what was there."""
+        """Values compared that differ from what was there; 0 only if nothing written differs."""
         if isinstance(self._changed, torch.Tensor):
             self._changed = int(self._changed.item())
         return self._changed
@@ -40,14 +52,27 @@ class SiteReport:
     def place(self) -> str:
         return f"{self.hookpoint}/{self.layer}"
 
-    def count(self, overwritten: int, changed: torch.Tensor) -> None:
-        # Stays on the device: reading it here would wait for the device at every layer.
+    def count(self, overwritten: int, changed: torch.Tensor | None) -> None:
+        """Add a call, and how many of its values changed where they were compared."""
         self.calls += 1
         self.overwritten += overwritten
-        self._changed = changed + self._changed
+        if changed is not None:
+            # Stays on the device: reading it here would wait for the device at every layer.
+            self.compared += overwritten
+            self._changed = changed + self._changed
+
+    def counts(self) -> SiteCounts:
+        return SiteCounts(self.calls, self.overwritten, self.compared, self.changed)
+
+    def add(self, seen: SiteCounts) -> None:
+        """Add what was counted elsewhere."""
+        self.calls += seen.calls
+        self.overwritten += seen.overwritten
+        self.compared += seen.compared
+        self._changed = self.changed + seen.changed
 
     def reset(self) -> None:
-        self.calls = self.overwritten = self._changed = 0
+        self.calls = self.overwritten = self.compared = self._changed = 0
 
     def __str__(self) -> str:
         return f"{self.hookpoint} of layer {self.layer} ({self.module})"
@@ -77,6 +102,10 @@ class InterventionReport:
     @property
     def overwritten(self) -> int:
         return sum(site.overwritten for site in self.sites)
+
+    @property
+    def compared(self) -> int:
+        return sum(site.compared for site in self.sites)
 
     @property
     def changed(self) -> int:
@@ -112,14 +141,16 @@ class InterventionReport:
         """Counts in plain types, for a results file."""
         by_hookpoint: dict[str, dict[str, int]] = {}
         for site in self.sites:
-            sums = by_hookpoint.setdefault(
-                site.hookpoint,
-                {"neurons": 0, "calls": 0, "values_overwritten": 0, "values_changed": 0},
-            )
-            sums["neurons"] += site.neurons
-            sums["calls"] += site.calls
-            sums["values_overwritten"] += site.overwritten
-            sums["values_changed"] += site.changed
+            counts = {
+                "neurons": site.neurons,
+                "calls": site.calls,
+                "values_overwritten": site.overwritten,
+                "values_compared": site.compared,
+                "values_changed": site.changed,
+            }
+            sums = by_hookpoint.setdefault(site.hookpoint, dict.fromkeys(counts, 0))
+            for name, count in counts.items():
+                sums[name] += count
         unrouted = self.unrouted_sites
         return {
             "hookpoints": by_hookpoint,

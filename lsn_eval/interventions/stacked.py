@@ -1,9 +1,9 @@
 """`StackedIntervention`: several conditions in one batch, each on rows of its own.
 
 The batch is `conditions x rows` long: the first `rows` rows are under the first condition, the
-next `rows` under the second, and so on. Every site has one hook, which copies the tensor once and
-writes all conditions into the copy. What is written, and what is counted, is what each condition
-alone would write and count.
+next `rows` under the second, and so on. Every site has one hook, which writes all conditions. What
+is written, and what is counted of it, is what each condition alone would write and count; what is
+compared is the same kinds of passes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import torch
 from lsn_eval.conditions import Write
 from lsn_eval.errors import InterventionError
 from lsn_eval.interventions.hooks import Hook, installed
-from lsn_eval.interventions.intervention import Intervention, SiteCounts
+from lsn_eval.interventions.intervention import Intervention
+from lsn_eval.interventions.report import SiteCounts
 from lsn_eval.interventions.writers import Operands, written_columns
 from lsn_eval.models.hookpoints import Site
 from lsn_eval.models.layout import Place
@@ -37,11 +38,15 @@ class StackedWriter:
     def start(self, rows: int) -> None:
         """Count anew; `rows` is the rows of one condition."""
         self._rows = rows
-        self._calls = self._positions = 0
-        self._changed: torch.Tensor | None = None
+        self._calls = self._positions = self._compared = 0
+        self._changed = torch.zeros((), dtype=torch.long)
 
-    def __call__(self, values: torch.Tensor) -> torch.Tensor:
-        """A copy of `values` [conditions * rows, ..., neuron] with every condition's writes."""
+    def has_changed(self) -> bool:
+        """Whether a change was counted for every condition; waits for the device."""
+        return all(self.counts(n).changed for n, size in enumerate(self._sizes) if size)
+
+    def __call__(self, values: torch.Tensor, compare: bool) -> None:
+        """Write into `values` [conditions * rows, ..., neuron], and `compare` with what was."""
         conditions = len(self._sizes)
         if values.ndim < 3 or values.shape[0] != conditions * self._rows:
             raise InterventionError(
@@ -53,27 +58,24 @@ class StackedWriter:
         if self.columns.device != values.device:
             self.columns = self.columns.to(values.device)
             self._conditions = self._conditions.to(values.device)
-        result = values.clone(memory_format=torch.contiguous_format)
         # [position, condition, neuron]: indexing the last two gives [position, written].
-        view = result.view(conditions, -1, values.shape[-1]).transpose(0, 1)
+        view = values.view(conditions, -1, values.shape[-1]).transpose(0, 1)
         place = (slice(None), self._conditions, self.columns)
-        old = view[place]
-        new = self.operands.new_values(old)
-        view[place] = new
-        changed = (old != new).sum(0)
-        self._changed = changed if self._changed is None else self._changed + changed
+        sets = self.operands.only == "set"
+        old = values[:0] if sets and not compare else view[place]
+        view[place] = self.operands.meet(values) if sets else self.operands.moved(old)
+        if compare:
+            self._changed = old.ne(view[place]).sum(0) + self._changed.to(values.device)
+            self._compared += view.shape[0]
         self._calls += 1
-        self._positions += old.shape[0]
-        return result
+        self._positions += view.shape[0]
 
     def counts(self, condition: int) -> SiteCounts:
         """What was counted for one condition since `start`."""
         size = self._sizes[condition]
-        if self._changed is None:
-            return SiteCounts(0, 0, 0)
         first = sum(self._sizes[:condition])
-        changed = int(self._changed[first : first + size].sum())
-        return SiteCounts(self._calls, self._positions * size, changed)
+        changed = int(self._changed[first : first + size].sum()) if self._compared else 0
+        return SiteCounts(self._calls, self._positions * size, self._compared * size, changed)
 
 
 class StackedIntervention:
@@ -91,7 +93,7 @@ class StackedIntervention:
                     site = member.hookpoints.site(*place)
                     writes = [one.plan.writes.get(place) if one else None for one in members]
                     writer = StackedWriter(site, writes)
-                    hook = Hook(member.hookpoints, site, writer.columns.unique(), writer)
+                    hook = Hook(member.hookpoints, site, writer)
                     self._written[place] = hook, writer
         self._finished: dict[int, list[SiteCounts]] = {}
 
@@ -104,9 +106,10 @@ class StackedIntervention:
                 `Intervention.active` does.
         """
         self._finished = {}
-        for _, writer in self._written.values():
+        for hook, writer in self._written.values():
             writer.start(rows)
-        with installed((hook, writer.operands) for hook, writer in self._written.values()):
+            hook.look_again()
+        with installed(hook for hook, _ in self._written.values()):
             yield
 
     def finish(self, condition: int) -> None:

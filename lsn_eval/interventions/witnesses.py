@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,9 +23,8 @@ _REMEDY = "Load the model without the kernel, or use a mask at mlp.down_in"
 class Witness:
     """Holds what was written at `mlp.act` of a layer against what reaches its down projection.
 
-    That something was written is looked at whenever the down projection runs, the values once for
-    each kind of shape: which kernel runs may depend on how many rows and positions there are. A
-    kind is the power of two that each of the two is below.
+    It looks at one pass, from `look` to the down projection's call, and is then gone from the
+    model.
 
     Args:
         columns: [written], of the neurons that are compared.
@@ -37,18 +38,29 @@ class Witness:
         self._columns = self._up_columns = columns
         if self._up is not None and self._up.columns is not None:
             self._up_columns = torch.as_tensor(self._up.columns)[columns]
-        self._kinds: set[tuple[int, ...]] = set()
         self.written: torch.Tensor | None = None
         self._factor: torch.Tensor | None = None
+        self._handles = ExitStack()
 
-    def install(self, stack: ExitStack) -> None:
-        """Look until `stack` closes; whoever writes puts the result into `written`."""
-        self.written = self._factor = None
-        # Prepended: columns that are written at mlp.down_in no longer say what arrived.
-        before = self._down.module.register_forward_pre_hook(self._before_down, prepend=True)
-        stack.callback(before.remove)
+    def look(self, arrived: Callable[[], None]) -> None:
+        """Look at the pass that begins; whoever writes puts the result into `written`, and
+        `arrived` is called when it has arrived."""
+        self.check_arrived()
+        self.close()
+        # Registered now, so that it sees what others write, too; but before what is written at
+        # mlp.down_in, where columns no longer say what arrived.
+        self._handles.callback(
+            self._down.module.register_forward_pre_hook(
+                partial(self._before_down, arrived), prepend=True
+            ).remove
+        )
         if self._up is not None:
-            stack.callback(self._up.module.register_forward_hook(self._after_up).remove)
+            self._handles.callback(self._up.module.register_forward_hook(self._after_up).remove)
+
+    def close(self) -> None:
+        """Look no longer."""
+        self.written = self._factor = None
+        self._handles.close()
 
     def check_arrived(self) -> None:
         """Raise InterventionError if something was written and the down projection did not run."""
@@ -61,18 +73,17 @@ class Witness:
     def _after_up(self, module: nn.Module, args: Any, output: torch.Tensor) -> None:
         self._factor = output
 
-    def _before_down(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+    def _before_down(
+        self, arrived_there: Callable[[], None], module: nn.Module, args: tuple[Any, ...]
+    ) -> None:
         written, factor = self.written, self._factor
-        self.written = self._factor = None
+        self.close()
         if written is None:
             raise InterventionError(
                 f"{self._down.module_name} ran and {self._act.module_name} did not: this model's "
                 "MLP goes round its activation module (a fused kernel or a functional call?), so "
                 f"that mlp.act cannot be written. {_REMEDY}"
             )
-        kind = tuple(length.bit_length() for length in written.shape[:-1])
-        if kind in self._kinds:
-            return
         expected = _of(written, self._columns)
         if self._up is not None:
             if factor is None:
@@ -90,7 +101,7 @@ class Witness:
                 f"a tensor of shape {list(written.shape)} is computed: this model's MLP does not "
                 f"use the output of its activation module there (a fused kernel?). {_REMEDY}"
             )
-        self._kinds.add(kind)
+        arrived_there()
 
 
 def _of(values: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:

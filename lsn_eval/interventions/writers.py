@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from lsn_eval.conditions import Write
 from lsn_eval.errors import InterventionError
+from lsn_eval.interventions.report import SiteReport
 from lsn_eval.models.hookpoints import Site
 
 
@@ -21,11 +23,10 @@ class Operands:
     def __init__(self, site: Site, writes: Sequence[Write]) -> None:
         self._site = site
         self._operands = torch.cat([torch.as_tensor(write.operands) for write in writes])
-        self._set, self._scale = (
-            torch.cat([torch.as_tensor(write.operations == name) for write in writes])
-            for name in ("set", "scale")
-        )
-        self._only_sets = bool(self._set.all())
+        operations = np.concatenate([write.operations for write in writes])
+        self._set, self._scale = (torch.as_tensor(operations == name) for name in ("set", "scale"))
+        self.only = str(operations[0]) if len(set(operations)) == 1 else None
+        """The operation of every write, if it is one for all: "set", "scale" or "add"."""
         self._met: tuple[torch.device, torch.dtype] | None = None
         self._rounded = self._operands
         self._overflowed: torch.Tensor | int = 0
@@ -40,21 +41,40 @@ class Operands:
                 "be written. Give a smaller value, or load the model with another dtype"
             )
 
-    def new_values(self, old: torch.Tensor) -> torch.Tensor:
-        """What is written in the place of `old` [..., written]; raises as `check` does."""
-        if self._met != (old.device, old.dtype):
-            self.check(old.dtype)
+    def meet(self, values: torch.Tensor) -> torch.Tensor:
+        """The operands in the precision of `values` and on their device; raises as `check` does."""
+        if self._met != (values.device, values.dtype):
+            self.check(values.dtype)
             for name in ("_operands", "_set", "_scale"):
-                setattr(self, name, getattr(self, name).to(old.device))
-            self._rounded = self._operands.to(old.dtype)
-            self._met = old.device, old.dtype
-        if self._only_sets:
-            return self._rounded.expand_as(old)
+                setattr(self, name, getattr(self, name).to(values.device))
+            self._rounded = self._operands.to(values.dtype)
+            self._met = values.device, values.dtype
+            self._can_overflow = not self._stays_finite(values.dtype)
+        return self._rounded
+
+    def moved(self, old: torch.Tensor) -> torch.Tensor:
+        """What is written in the place of `old` [..., written]; raises as `check` does."""
+        self.meet(old)
         exact = old.float()
-        moved = torch.where(self._scale, exact * self._operands, exact + self._operands)
-        new = torch.where(self._set, self._operands, moved).to(old.dtype)
-        self._overflowed = (new.isinf() & exact.isfinite()).sum() + self._overflowed
+        if self.only == "scale":
+            new = exact * self._operands
+        elif self.only == "add":
+            new = exact + self._operands
+        else:
+            moved = torch.where(self._scale, exact * self._operands, exact + self._operands)
+            new = torch.where(self._set, self._operands, moved)
+        new = new.to(old.dtype)
+        if self._can_overflow:
+            self._overflowed = (new.isinf() & exact.isfinite()).sum() + self._overflowed
         return new
+
+    def _stays_finite(self, dtype: torch.dtype) -> bool:
+        """Whether no finite value can become infinite: scaled by 1 at most, or less added than
+        half a step of the largest number, so that even that is rounded to itself."""
+        computed = min(dtype, torch.float32, key=lambda one: torch.finfo(one).max)
+        step = torch.finfo(computed).max * torch.finfo(computed).eps / 2
+        bound = torch.where(self._scale, 1.0, step / 4)
+        return bool((self._set | (self._operands.abs() <= bound)).all())
 
     def check_overflow(self) -> None:
         """Raise InterventionError if scaling or adding has made an infinity of a finite value."""
@@ -74,19 +94,45 @@ def _name(dtype: torch.dtype) -> str:
 
 
 class Writer:
-    """One `Write` at its site."""
+    """One `Write` at its site, counted in `seen`."""
 
-    def __init__(self, site: Site, write: Write) -> None:
+    def __init__(self, site: Site, write: Write, seen: SiteReport) -> None:
         self.columns = written_columns(site, write)
         self.operands = Operands(site, [write])
+        self._extent = site.extent
+        self._seen = seen
+        self._sources: dict[torch.Size, torch.Tensor] = {}
 
-    def __call__(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """A copy of `values` [..., neuron] with the writes done, and how many values changed."""
+    def has_changed(self) -> bool:
+        """Whether a change was counted; waits for the device."""
+        return self._seen.changed > 0
+
+    def __call__(self, values: torch.Tensor, compare: bool) -> None:
+        """Write into `values` [..., neuron]; `compare` what is there before and after."""
         if self.columns.device != values.device:
             self.columns = self.columns.to(values.device)
-        old = values.index_select(-1, self.columns)
-        new = self.operands.new_values(old)
-        return values.index_copy(-1, self.columns, new), (old != new).sum()
+        columns, changed = self.columns, None
+        if compare:
+            old = values.detach().index_select(-1, columns)
+        if self.operands.only == "set":
+            source = self._source(values)
+        else:
+            source = self.operands.moved(values.index_select(-1, columns))
+        values.index_copy_(-1, columns, source)
+        if compare:
+            changed = (old != values.detach().index_select(-1, columns)).sum()
+        self._seen.count(values.numel() // self._extent * self._seen.neurons, changed)
+
+    def _source(self, values: torch.Tensor) -> torch.Tensor:
+        """What is set, [..., written]: kept for each shape, since a token costs as little."""
+        shape = values.shape
+        source = self._sources.get(shape)
+        rounded = self.operands.meet(values)
+        if source is None or source.data_ptr() != rounded.data_ptr():
+            if len(self._sources) > 99:
+                self._sources.clear()
+            source = self._sources[shape] = rounded.expand(*shape[:-1], -1)
+        return source
 
 
 def written_columns(site: Site, write: Write) -> torch.Tensor:

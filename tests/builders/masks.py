@@ -63,7 +63,8 @@ def mask_at(model: nn.Module, hookpoints: Iterable[str], stack: str = "") -> Neu
 
 
 def hooks_of(model: nn.Module) -> int:
-    """How many hooks are on a model."""
+    """How many hooks are on a model, and how many modules have a `forward` of their own."""
     return sum(
-        len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()
+        len(module._forward_hooks) + len(module._forward_pre_hooks) + ("forward" in vars(module))
+        for module in model.modules()
     )

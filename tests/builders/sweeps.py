@@ -24,8 +24,16 @@ def sweep_settings(**given: Any) -> SweepSettings:
     })  # fmt: skip
 
 
+def seen_always(seen: dict[str, Any]) -> dict[str, Any]:
+    """Of what the hooks saw, what does not depend on which passes were looked at."""
+    for counts in seen.get("hookpoints", {}).values():
+        assert 0 < counts.pop("values_compared") <= counts["values_overwritten"]
+        counts["values_changed"] = counts["values_changed"] > 0
+    return seen
+
+
 def written(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
-    """Results and samples by condition, without what tells the time."""
+    """Results and samples by condition, without what tells the time or how batches were made."""
     conditions = {}
     for path in folder.rglob("results_*.json"):
         # lm-eval writes the functions of a few-shot configuration with their addresses.
@@ -36,6 +44,7 @@ def written(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
         }
         for name in ("date", "total_evaluation_time_seconds"):
             results.pop(name)
+        seen_always(results["config"]["lsn"]["seen"])
         conditions[results["config"]["lsn"]["condition"]] = (results, samples)
     return conditions
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from builders.architectures import tiny_model
 from builders.masks import mask_at
+from builders.sweeps import seen_always
 from datasets import Dataset
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
@@ -121,7 +122,9 @@ def answers_in_turn(folder, mask, rows, conditions=("none", "de:+2", "de:-1")):
     for number, condition in enumerate(conditions, 1):
         lm.set_condition(condition)
         lm.stack(conditions[number:], rows)
-        answers.append((lm.generate_until(ANSWERS), lm.get_model_info()["lsn"]["seen"]))
+        answers.append(
+            (lm.generate_until(ANSWERS), seen_always(lm.get_model_info()["lsn"]["seen"]))
+        )
     return answers
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from builders.architectures import tiny_model
 from builders.masks import hooks_of, tiny_mask
-from builders.sweeps import breaking, sweep_settings, written
+from builders.sweeps import breaking, seen_always, sweep_settings, written
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
 from lm_eval.models.huggingface import HFLM
@@ -24,6 +24,7 @@ from lsn_eval.harness.seeded_generation import seed_marker
 from lsn_eval.harness.stacked_decoding import StackedDecoding, can_decode
 from lsn_eval.harness.stacked_generation import StackedGeneration
 from lsn_eval.interventions.intervention import Intervention
+from lsn_eval.interventions.report import SiteReport
 from lsn_eval.interventions.stacked import StackedIntervention, StackedWriter
 from lsn_eval.interventions.writers import Writer
 from lsn_eval.models.hookpoints import resolve
@@ -75,10 +76,14 @@ def turns(lm: LsnHF, rows: int | None, conditions=CONDITIONS) -> Iterator[str]:
         yield condition
 
 
+def seen_by(lm: LsnHF | CachingLM) -> dict:
+    return seen_always(lm.get_model_info()["lsn"]["seen"])
+
+
 def swept(lm: LsnHF, asked, rows: int, conditions=CONDITIONS) -> dict[str, tuple[list[str], dict]]:
     """Answers and what the record says was seen, one condition after another."""
     return {
-        condition: (lm.generate_until(asked, disable_tqdm=True), lm.get_model_info()["lsn"]["seen"])
+        condition: (lm.generate_until(asked, disable_tqdm=True), seen_by(lm))
         for condition in turns(lm, rows, conditions)
     }
 
@@ -244,16 +249,17 @@ def test_what_is_written_is_what_a_writer_alone_writes_bit_for_bit(dtype, hookpo
     generator = torch.Generator().manual_seed(5)
     values = torch.randn(3 * len(whos), 6, site.extent, generator=generator).to(dtype)
     values = values.transpose(1, 2).contiguous().transpose(1, 2)  # other strides
-    kept = values.clone()
-    result = stacked(values)
-    assert torch.equal(values, kept), "a tensor of the model is never written in place"
+    result = values.clone(memory_format=torch.contiguous_format)
+    stacked(result, compare=True)
     for number, (write, part) in enumerate(zip(writes, values.split(3), strict=True)):
         if write is None:
             assert torch.equal(result[3 * number : 3 * number + 3], part)
         else:
-            alone, changed = Writer(site, write)(part)
+            seen = SiteReport(hookpoint, "1", "", write.indices.size)
+            alone = part.clone()
+            Writer(site, write, seen)(alone, compare=True)
             assert torch.equal(result[3 * number : 3 * number + 3], alone)
-            assert stacked.counts(number) == (1, 18 * write.indices.size, int(changed))
+            assert stacked.counts(number) == seen.counts()
 
 
 def test_rows_that_do_not_divide_and_sites_that_never_fire_are_errors():
@@ -408,7 +414,7 @@ def test_a_response_cache_holds_each_conditions_own_answers(tmp_path, monkeypatc
     for _ in range(2):
         for condition in turns(model, None, CONDITIONS[:4]):
             assert caching.generate_until(requests(GREEDY)) == alone[condition][0]
-            assert caching.get_model_info()["lsn"]["seen"] == alone[condition][1]
+            assert seen_by(caching) == alone[condition][1]
         monkeypatch.setattr(HFLM, "_model_generate", None)  # from here on, from the cache
 
 
@@ -439,7 +445,7 @@ def test_a_condition_that_fails_does_so_alone_and_at_its_turn(lm, monkeypatch, c
                     lm.generate_until(requests(GREEDY), disable_tqdm=True)
             else:
                 assert lm.generate_until(requests(GREEDY), disable_tqdm=True) == alone[condition][0]
-                assert lm.get_model_info()["lsn"]["seen"] == alone[condition][1]
+                assert seen_by(lm) == alone[condition][1]
     assert caplog.text.count("at once failed") == 1
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from lsn_eval import NeuronMask, intervene
 from lsn_eval.errors import HookpointError, InterventionError, LsnError, MaskError
+from lsn_eval.interventions.hooks import SAMPLE
 from lsn_eval.models.layout import ModelLayout
 
 TOKENS = torch.randint(0, 256, (3, 9), generator=torch.Generator().manual_seed(3))
@@ -62,16 +63,92 @@ def test_none_and_an_empty_mask_change_nothing(family, caplog):
     assert report.to_json()["empty"] == ["de"]
 
 
-def test_a_tensor_that_the_model_made_is_never_written_in_place():
+class Keeps(nn.Module):
+    """SiLU, whose output is held by `keep(output)`, whatever that returns of it."""
+
+    def __init__(self, keep) -> None:
+        super().__init__()
+        self.keep, self.kept, self.made, self.copies = keep, [], [], []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        output = functional.silu(x)
+        self.kept.append(self.keep(output))
+        self.made.append(output.data_ptr())
+        self.copies.append(output.clone())
+        return output
+
+
+@pytest.mark.parametrize(
+    "keep", [lambda x: x, lambda x: x[:1], lambda x: x.numpy(), lambda x: x.untyped_storage()]
+)
+@pytest.mark.parametrize("condition", ["de:9", "de:x0.5", "de:+1"])
+def test_a_tensor_that_somebody_holds_is_never_written_in_place(condition, keep):
     model = tiny_model("llama")
-    mask = tiny_mask(model)
+    act = model.model.layers[0].mlp.act_fn = Keeps(keep)
+    with intervene(model, tiny_mask(model), condition):
+        hidden_states(model)
+        hidden_states(model)
+    for kept, copy in zip(act.kept, act.copies, strict=True):
+        if isinstance(kept, torch.UntypedStorage):
+            assert list(kept) == list(copy.untyped_storage())
+        else:
+            assert torch.equal(torch.as_tensor(kept), copy[: len(kept)])
+
+
+def test_a_tensor_that_a_hook_saw_is_never_written_in_place():
+    model = tiny_model("llama")
     seen = []
     act = model.model.layers[0].mlp.act_fn
     act.register_forward_hook(lambda module, args, output: seen.append((output, output.clone())))
-    with intervene(model, mask, "de:9"):
+    with intervene(model, tiny_mask(model), "de:9"):
         hidden_states(model)
     for kept, copy in seen:
         assert torch.equal(kept, copy)
+
+
+@pytest.mark.parametrize("module", [nn.Identity(), nn.ReLU(inplace=True), nn.Flatten(0, 0)])
+def test_what_a_module_does_not_make_is_never_written_in_place(module):
+    """Its input, which the layer before may hold."""
+    model = tiny_model("llama")
+    mlp = model.model.layers[0].mlp
+    mlp.act_fn = module
+    seen = []
+    mlp.gate_proj.register_forward_hook(lambda module, args, output: seen.append(output))
+    with intervene(model, tiny_mask(model), "de:9"):
+        hidden_states(model)
+    assert not (seen[0] == 9).any()
+
+
+def test_a_fresh_tensor_is_written_in_place():
+    model = tiny_model("llama")
+    act = model.model.layers[0].mlp.act_fn = Keeps(lambda output: None)
+    given = []
+    with intervene(model, tiny_mask(model), "de:9"):
+        act.register_forward_hook(lambda module, args, output: given.append(output.data_ptr()))
+        hidden_states(model)
+        model(input_ids=TOKENS)  # with gradients
+    assert given[0] == act.made[0]
+    assert given[1] != act.made[1]
+
+
+def test_interventions_at_one_module_end_in_any_order():
+    model = tiny_model("llama")
+    before, hooks = hidden_states(model), hooks_of(model)
+    layout = ModelLayout.numbered(2, {"mlp.act": WIDTH}, type="llama")
+    neurons = {"de": {"mlp.act": {"0": [3]}}, "fr": {"mlp.act": {"0": [4]}}}
+    mask = NeuronMask(neurons, model=layout)
+    with intervene(model, mask, "de:1/fr:2"):
+        both = hidden_states(model)
+    with intervene(model, mask, "fr:2"):
+        second = hidden_states(model)
+    first = intervene(model, mask, "de:1")
+    first.__enter__()
+    with intervene(model, mask, "fr:2"):
+        assert_same(hidden_states(model), both)
+        first.__exit__(None, None, None)
+        assert_same(hidden_states(model), second)
+    assert hooks_of(model) == hooks
+    assert_same(hidden_states(model), before)
 
 
 def test_gradients_flow_through_an_intervention():
@@ -97,8 +174,20 @@ def test_report_counts_calls_overwritten_and_changed_values():
         "neurons": 12 - shared,
         "calls": 4,
         "values_overwritten": (12 - shared) * positions,
+        "values_compared": (12 - shared) * positions,
         "values_changed": (12 - shared) * positions,
     }
+
+
+def test_a_sample_of_like_passes_is_compared_and_every_value_counted():
+    model = tiny_model("llama")
+    with intervene(model, tiny_mask(model), "de:zero") as report:
+        for _ in range(2 * SAMPLE):
+            hidden_states(model, TOKENS[:1, :2])
+    for site in report.sites:
+        assert site.calls == 2 * SAMPLE
+        assert site.overwritten == 2 * SAMPLE * 2 * site.neurons
+        assert site.compared == site.changed == 3 * 2 * site.neurons  # the first and two
 
 
 def test_where_terms_overlap_the_later_one_wins_and_the_overlap_is_counted():
@@ -199,6 +288,19 @@ def test_an_mlp_that_goes_round_its_activation_module_is_refused(forward, messag
             options = {"max_new_tokens": 3, "do_sample": False, "pad_token_id": VOCABULARY - 1}
             model.generate(TOKENS[:1].repeat(rows, 1), **options)
     assert hooks_of(model) == hooks
+
+
+@pytest.mark.parametrize("forward", [functional_silu, ignored_module, fully_fused])
+def test_a_layer_that_goes_round_the_hooks_after_many_passes_is_refused(forward):
+    model = tiny_model("llama")
+    with (
+        pytest.raises(InterventionError, match=r"does not arrive|fired in \d+ of \d+|ran and"),
+        intervene(model, tiny_mask(model), "de:zero"),
+    ):
+        for number in range(SAMPLE + 1):
+            if number == SAMPLE // 2:
+                go_round(model, forward, FOR["every shape"])
+            hidden_states(model, TOKENS[:1, :2])
 
 
 def test_a_layer_that_runs_past_another_hookpoint_now_and_then_is_refused():
@@ -308,11 +410,13 @@ def test_dead_neurons_are_warned_about_and_recorded(caplog):
         model=ModelLayout.numbered(2, {"mlp.act": WIDTH}, type="gpt2"),
     )
     with caplog.at_level(logging.WARNING), intervene(model, mask) as report:
-        hidden_states(model)
+        for _ in range(5):
+            hidden_states(model)
     assert [site.layer for site in report.unchanged_sites] == ["0"]
+    assert [site.compared == site.overwritten for site in report.sites] == [True, False]
     assert report.to_json()["unchanged"] == ["mlp.act/0"]
     assert "with the values that were there" in caplog.text
-    assert 0 < report.changed < report.overwritten
+    assert 0 < report.changed < report.compared
 
 
 @pytest.mark.parametrize(
