@@ -49,6 +49,33 @@ def info(
     print(json.dumps(described, indent=2, ensure_ascii=False) if as_json else _as_text(described))
 
 
+@app.command()
+def push(
+    mask: options.MaskName,
+    name: options.Repository,
+    private: options.Private = False,
+) -> None:
+    """Write a mask and its card to a repository of the Hub, which is made if there is none.
+
+    Example: lsn-eval mask push mask.safetensors OWNER/NAME
+    """
+    from lsn_eval.masks.mask import NeuronMask
+
+    print(f"written: {NeuronMask.load(mask).push_to_hub(name, private=private)}")
+
+
+@app.command()
+def pull(name: options.OnHub, out: options.MaskOut, force: options.Force = False) -> None:
+    """Fetch a mask from the Hub. Wherever a mask is named, hf:OWNER/NAME@REVISION does, too.
+
+    Example: lsn-eval mask pull hf:OWNER/NAME@REVISION --out mask.safetensors
+    """
+    from lsn_eval.masks.mask import NeuronMask
+
+    options.check_new(out, force)
+    NeuronMask.load(name).save(out)
+
+
 @app.command("import")
 def import_(
     files: Annotated[

@@ -117,6 +117,9 @@ TableOut = Annotated[
 ]
 MaskOut = Annotated[Path, typer.Option(help="The mask file to write.")]
 MaskName = Annotated[str, typer.Argument(help="A mask file, or the name of a shipped mask.")]
+Repository = Annotated[str, typer.Argument(help="A repository of the Hub: OWNER/NAME.")]
+OnHub = Annotated[str, typer.Argument(help="hf:OWNER/NAME@REVISION")]
+Private = Annotated[bool, typer.Option("--private", help="Make the repository a private one.")]
 ModelName = Annotated[str | None, typer.Option(help="Name of the model, for the record.")]
 Controls = Annotated[
     int | None,

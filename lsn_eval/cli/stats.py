@@ -36,6 +36,33 @@ def info(
 
 
 @app.command()
+def push(
+    file: Annotated[str, typer.Argument(help="A statistics file.")],
+    name: options.Repository,
+    private: options.Private = False,
+) -> None:
+    """Write statistics and their card to a repository of the Hub, which is made if there is none.
+
+    Example: lsn-eval stats push stats.safetensors OWNER/NAME
+    """
+    from lsn_eval.statistics import ActivationStats
+
+    print(f"written: {ActivationStats.load(file).push_to_hub(name, private=private)}")
+
+
+@app.command()
+def pull(name: options.OnHub, out: Out, force: options.Force = False) -> None:
+    """Fetch statistics from the Hub.
+
+    Example: lsn-eval stats pull hf:OWNER/NAME@REVISION --out stats.safetensors
+    """
+    from lsn_eval.statistics import ActivationStats
+
+    options.check_new(out, force)
+    ActivationStats.load(name).save(out)
+
+
+@app.command()
 def merge(
     files: Annotated[list[Path], typer.Argument(help="Statistics of one model.")],
     out: Out,

@@ -30,10 +30,12 @@ from lsn_eval.harness.response_cache import RECORD_KEY, use_table
 from lsn_eval.harness.seeded_generation import SeededGeneration
 from lsn_eval.harness.stacked_generation import StackedGeneration
 from lsn_eval.interventions.intervention import Intervention
+from lsn_eval.masks.files import find_mask
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.results.baked import CONFIG_KEY
 from lsn_eval.results.settings import mapping
 from lsn_eval.results.signatures import lsn_record
+from lsn_eval.storage.hub import is_on_hub, pinned
 from lsn_eval.storage.shipped import DEMO_MODEL, model_place
 from lsn_eval.version import __version__
 
@@ -73,6 +75,9 @@ class LsnHF(SeededGeneration, HFLM):
             )
         # Read before the model is loaded: a misspelt language should not cost a download.
         self._mask_name = mask if isinstance(mask, str) else None
+        if isinstance(mask, str) and is_on_hub(mask):
+            self._mask_name = pinned(mask, find_mask(mask))
+            mask = self._mask_name
         self._mask = None if mask is None else NeuronMask.load(mask)
         chosen = self._choose(condition)
         if self._mask is not None:

@@ -16,12 +16,15 @@ from lsn_eval.errors import MaskError
 from lsn_eval.masks.content import MaskContent
 from lsn_eval.masks.names import MaskMethod
 from lsn_eval.models.layout import ModelLayout
+from lsn_eval.storage import hub
 from lsn_eval.storage.shipped import masks_dir
 from lsn_eval.storage.tensor_files import document_text, read_tensors
 from lsn_eval.storage.whole_files import METADATA_KEY, whole_file
 
 FORMAT = "lsn_eval.mask"
 FORMAT_VERSION = 1
+MASK_FILE = "mask.safetensors"
+"""What a mask is called in a repository of its own."""
 
 
 def write_mask(mask: MaskContent, path: str | os.PathLike[str]) -> None:
@@ -43,9 +46,11 @@ def write_mask(mask: MaskContent, path: str | os.PathLike[str]) -> None:
 
 
 def find_mask(name: str | os.PathLike[str]) -> Path:
-    """The file of a mask: a path, or the name of a shipped one (`demo/planted`)."""
+    """The file of a mask: a path, a shipped one (`demo/planted`), or one of the Hub (`hf:...`)."""
     if not isinstance(name, str | os.PathLike):
         raise MaskError(f"a mask or its path was expected, not a {type(name).__name__}")
+    if hub.is_on_hub(name):
+        return hub.fetched(str(name), MASK_FILE, MaskError)
     path = Path(name).expanduser()
     if path.is_file():
         return path

@@ -19,17 +19,18 @@ from lsn_eval.masks.algebra import combine, shared_by, written_at
 from lsn_eval.masks.checks import check_mask, check_model
 from lsn_eval.masks.content import MaskContent
 from lsn_eval.masks.controls import draw_control
-from lsn_eval.masks.files import find_mask, read_mask, write_mask
+from lsn_eval.masks.files import MASK_FILE, find_mask, read_mask, write_mask
 from lsn_eval.masks.names import ADD_STATISTICS, CONTROL_NAME, MaskMethod, statistics_in_order
 from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, ModelHookpoints
 from lsn_eval.models.layout import ModelLayout, Place
+from lsn_eval.storage.hub import OnHub
 from lsn_eval.storage.tensor_files import whole_numbers
-from lsn_eval.wording.shown import Shown
+from lsn_eval.wording.text_tables import markdown_table, markdown_text
 
 T = TypeVar("T")
 
 
-class NeuronMask(Shown, MaskContent):
+class NeuronMask(OnHub, MaskContent):
     """Neurons per language, hookpoint and layer, with what is known about them.
 
     Args:
@@ -47,6 +48,8 @@ class NeuronMask(Shown, MaskContent):
     Raises:
         MaskError: it contradicts itself; the message says where.
     """
+
+    FILE, ERROR = MASK_FILE, MaskError
 
     def __init__(
         self,
@@ -169,6 +172,33 @@ class NeuronMask(Shown, MaskContent):
         of = f"{', '.join(self.hookpoints) or 'nowhere'} of {self.model.name or 'an unnamed model'}"
         return f"{self.method.name} at {of}, sha256 {self.digest[:12]}", rows
 
+    def card(self, name: str) -> str:
+        """What stands beside it on the Hub: its counts, where it is from, and how it is used."""
+        title, counts = self.summary()
+        layers = [["hookpoint", "layer", *self.languages]] + [
+            [at, layer, *(str(self.indices(who, at, layer).size) for who in self.languages)]
+            for at in self.hookpoints
+            for layer in self.model.layers
+        ]
+        corpora = ", ".join(sorted(self.provenance.get("corpora", {}))) or "not said"
+        condition = f"{self.languages[0]}:zero"
+        return f"""---
+library_name: lsn_eval
+tags: [lsn_eval, language-specific-neurons]
+---
+
+# Language-specific neurons of {markdown_text(self.model.name or "a model")}
+
+{markdown_text(title)}. Corpora: {markdown_text(corpora)}. SHA-256 of the neurons: `{self.digest}`.
+
+{markdown_table(counts)}
+
+    lm_eval --model lsn_hf --tasks TASKS \\
+        --model_args pretrained=MODEL,mask=hf:{name},condition={condition}
+
+{markdown_table(layers)}
+"""
+
     # Set algebra -----------------------------------------------------------------------------
 
     def union(self, other: NeuronMask) -> NeuronMask:
@@ -251,8 +281,9 @@ class NeuronMask(Shown, MaskContent):
 
     @staticmethod
     def load(path: str | os.PathLike[str] | NeuronMask) -> NeuronMask:
-        """Read a mask file, or a shipped mask by its name such as `demo/planted`, and check all of
-        it against itself. A mask is returned as it is.
+        """Read a mask file, a shipped mask by its name such as `demo/planted`, or one on the Hub
+        such as `hf:OWNER/NAME@REVISION`, and check all of it against itself. A mask is returned as
+        it is.
 
         Raises:
             MaskError: not a mask file, a newer format, or a file that contradicts itself.

@@ -24,8 +24,9 @@ from lsn_eval.statistics.checks import check_statistics, check_values
 from lsn_eval.statistics.content import StatisticsContent, statistic_dtype
 from lsn_eval.statistics.files import read_statistics, write_statistics
 from lsn_eval.statistics.merging import merged
+from lsn_eval.storage.hub import OnHub, fetched, is_on_hub
 from lsn_eval.storage.tensor_files import whole_numbers
-from lsn_eval.wording.shown import Shown
+from lsn_eval.wording.text_tables import markdown_table, markdown_text
 
 RECORDING_ADVICE = (
     "record it with 'lsn-eval record --statistics all' (percentiles: --quantiles p5,p25)"
@@ -33,12 +34,14 @@ RECORDING_ADVICE = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ActivationStats(Shown, StatisticsContent):
+class ActivationStats(OnHub, StatisticsContent):
     """Statistics of a model's neurons over texts of several languages.
 
     Raises:
         StatisticsError: it contradicts itself; the message says where.
     """
+
+    FILE, ERROR = "statistics.safetensors", StatisticsError
 
     def __post_init__(self) -> None:
         check_statistics(self)
@@ -159,6 +162,23 @@ class ActivationStats(Shown, StatisticsContent):
         of = f"{', '.join(self.hookpoints)} of {self.model.name or 'an unnamed model'}"
         return f"{of}: {', '.join(names)}", rows
 
+    def card(self, name: str) -> str:
+        """What stands beside it on the Hub: what was recorded, and how it is used."""
+        title, tokens = self.summary()
+        return f"""---
+library_name: lsn_eval
+tags: [lsn_eval, activation-statistics]
+---
+
+# Activation statistics of {markdown_text(self.model.name or "a model")}
+
+{markdown_text(title)}. SHA-256: `{self.digest}`.
+
+{markdown_table(tokens)}
+
+    lsn-eval identify hf:{name} --method lape --out mask.safetensors
+"""
+
     # Fewer, and more ------------------------------------------------------------------------
 
     def keep(
@@ -236,6 +256,8 @@ class ActivationStats(Shown, StatisticsContent):
             raise StatisticsError(
                 f"statistics or their path were expected, not a {type(path).__name__}"
             )
+        if is_on_hub(path):
+            path = fetched(str(path), ActivationStats.FILE, StatisticsError)
         content, digest = read_statistics(path)
         try:
             stats = ActivationStats(**vars(content))
