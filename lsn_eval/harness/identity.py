@@ -48,15 +48,11 @@ def _quantisation(model: Any) -> list[str]:
     kinds = set()
     for module in model.modules():
         weight = getattr(module, "weight", None)
-        kind = type(module if callable(weight) else weight)
-        # Methods are what quantised layers of PyTorch have for weights; torchao has tensors.
-        if callable(weight) or (hasattr(weight, "dequantize") and not _is_torchs(kind)):
-            kinds.add(kind.__name__)
+        if callable(weight):  # as in quantised layers of PyTorch
+            kinds.add(module._get_name())
+        elif hasattr(weight, "dequantize") and not type(weight).__module__.startswith("torch."):
+            kinds.add(type(weight).__name__)  # a tensor of torchao
     return sorted(kinds)
-
-
-def _is_torchs(kind: type) -> bool:
-    return kind.__module__.partition(".")[0] == "torch"
 
 
 def digest(document: Any) -> str:

@@ -218,7 +218,7 @@ class LsnHF(SeededGeneration, HFLM):
                 return super()._model_generate(context, max_length, stop, **options)
         except LsnError:
             raise
-        except (AttributeError, ImportError, TypeError, ValueError) as error:  # of an argument
+        except _ABOUT_ARGUMENTS as error:
             raise refusal("generate cannot run", options, error) from error
 
     def _detect_batch_size(self, *args: Any, **kwargs: Any) -> int:
@@ -354,3 +354,5 @@ class LsnHF(SeededGeneration, HFLM):
 
 _NOT_IDENTITY = frozenset({"batch_size", "max_batch_size", "device"})
 """Arguments that change rounding at most: two runs that differ in them share a cache."""
+_ABOUT_ARGUMENTS = (AssertionError, AttributeError, ImportError, TypeError, ValueError)
+"""What transformers raises of an argument of `generate` that it cannot use."""

@@ -23,7 +23,7 @@ _REMEDIES = {
     "which is no text: name a checkpoint that was saved quantised, or load the model in Python "
     "with quantization_config=... and hand it over, LsnHF(model, tokenizer=tokenizer, ...)",
     r"backend=": "leave backend out: the type of the model says which it is",
-    r"with CUDA enabled": "give --device cpu",
+    r"with CUDA enabled": "PyTorch has no GPU here: leave that out, or give --device cpu",
     r"use_cache=": "lm-eval's hf always generates with a cache: leave use_cache out",
     r"assistant_model=": "it has to be a loaded model, which Python alone can give: "
     "simple_evaluate(..., gen_kwargs={'assistant_model': model})",

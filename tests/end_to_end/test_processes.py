@@ -20,7 +20,7 @@ COMMAND = Path(sys.executable).with_name("lsn-eval")
 pytestmark = [pytest.mark.stock, pytest.mark.slow]
 
 
-def launch(*arguments: str | Path) -> str:
+def launch(*arguments: str | Path, fails: bool = False) -> str:
     """What `lsn-eval` logs, started twice by PyTorch's launcher."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python"]
     done = subprocess.run(
@@ -32,7 +32,7 @@ def launch(*arguments: str | Path) -> str:
         text=True,
         timeout=400,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert bool(done.returncode) == fails, done.stderr[-3000:]
     return done.stdout + done.stderr
 
 
@@ -83,3 +83,14 @@ def test_two_processes_record_as_one(tmp_path: Path) -> None:
     np.testing.assert_allclose(*means, rtol=1e-4, atol=1e-6)
     assert np.any(means[0] != means[1]), "sums of two processes are rounded in another order"
     assert together.provenance["corpora"] == alone.provenance["corpora"]
+
+
+def test_a_model_split_over_two_processes_is_refused_under_a_condition(tmp_path: Path) -> None:
+    log = launch(
+        *("run", "--model", "lsn_hf", "--tasks", "lsn_demo_ppl_de", "--limit", "2"),
+        "--model_args=pretrained=lsn_demo,mask=demo/planted,condition=de:zero,tp_plan=auto",
+        *("--device", "cpu", "--output_path", tmp_path),
+        fails=True,
+    )
+    assert "is 256 wide and 512 was expected: is the layer split over devices" in log
+    assert not list(tmp_path.rglob("results_*"))

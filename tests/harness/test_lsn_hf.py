@@ -14,6 +14,7 @@ import pytest
 import torch
 from builders.architectures import tiny_model
 from builders.masks import tiny_mask
+from builders.requests import KINDS, TEXTS, answers, requests
 from datasets import Dataset
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
@@ -25,14 +26,6 @@ from lsn_eval import NeuronMask, intervene
 from lsn_eval.errors import ConditionError, InterventionError, LsnError, MaskError
 from lsn_eval.harness import lsn_hf, plugin
 from lsn_eval.harness.lsn_hf import LsnHF
-
-TEXTS = [
-    "Der Hund schläft.",
-    "Куда идёт поезд?",
-    "今天天气很好",
-    "a",
-    "El gato come pescado fresco.",
-]
 
 
 def save_llama(folder, tokenizer, bos: bool) -> str:
@@ -57,23 +50,6 @@ def mask_file(tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("mask") / "tiny.safetensors"
     tiny_mask(tiny_model("llama")).save(path)
     return str(path)
-
-
-def requests(kind: str) -> list[Instance]:
-    if kind == "loglikelihood":
-        arguments = [(context, " " + target) for context in TEXTS for target in ("ja", "nein")]
-    elif kind == "loglikelihood_rolling":
-        arguments = [(text * 3,) for text in TEXTS]
-    else:
-        arguments = [(text, {"until": ["\n"], "max_gen_toks": 8}) for text in TEXTS]
-    return [Instance(kind, {}, args, number) for number, args in enumerate(arguments)]
-
-
-KINDS = ["loglikelihood", "loglikelihood_rolling", "generate_until"]
-
-
-def answers(model, kinds=KINDS) -> dict[str, list]:
-    return {kind: getattr(model, kind)(requests(kind)) for kind in kinds}
 
 
 def load(checkpoint, mask=None, condition=None, **kwargs) -> LsnHF:
@@ -182,9 +158,14 @@ def test_what_does_not_fit_is_said_before_the_model_is_loaded(mask_file, argumen
     ("arguments", "message"),
     [
         ({"no_such_argument": 1}, "with no_such_argument=1,.*unexpected keyword argument"),
-        ({"load_in_8bit": True}, "with load_in_8bit=True"),
+        ({"load_in_8bit": True}, "with load_in_8bit=True.*name a checkpoint that was saved quant"),
+        ({"quantization_config": "int8"}, "quantization_config=int8.*load the model in Python"),
+        ({"autogptq": True}, "autogptq=True.*not installed"),
+        ({"gptqmodel": True}, "gptqmodel=True.*not installed"),
+        ({"gguf_file": "no.gguf"}, "gguf_file=no.gguf.*does not appear to have a file"),
+        ({"device": "gpu"}, "device is 'gpu', and PyTorch finds none"),
         ({"subfolder": "nowhere"}, "subfolder=nowhere: there is no .*config.json"),
-        ({"backend": "seq2seq"}, "with backend=seq2seq"),
+        ({"backend": "seq2seq"}, "with backend=seq2seq.*leave backend out"),
         ({"dtype": "float7"}, "with dtype=float7"),
         ({"token": "hf_" + "s" * 30, "load_in_4bit": True}, r"with token=\*\*\*,load_in_4bit=True"),
         ({"prefix_token_id": 300}, "prefix_token_id is 300, and this model has tokens 0 to 256"),
@@ -192,9 +173,32 @@ def test_what_does_not_fit_is_said_before_the_model_is_loaded(mask_file, argumen
     ],
 )
 def test_what_a_model_is_not_loaded_with_is_one_message(checkpoint, arguments, message):
-    with pytest.raises(LsnError, match=message) as raised:
-        LsnHF(checkpoint, condition="none", **arguments, device="cpu")
+    with pytest.raises(LsnError, match=f"(?s){message}") as raised:
+        LsnHF(
+            checkpoint, condition="none", **arguments | {"device": arguments.get("device", "cpu")}
+        )
     assert "ssss" not in str(raised.value)
+    assert len(str(raised.value)) < 1200
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "package"),
+    [
+        ("gptq", {"bits": 4, "dataset": "c4"}, "GPTQ|gptqmodel|optimum"),
+        ("awq", {"bits": 4, "group_size": 16}, "AWQ|gptqmodel|autoawq"),
+        ("bitsandbytes", {"load_in_8bit": True}, "bitsandbytes"),
+        ("hqq", {}, "hqq|HQQ"),
+    ],
+)
+def test_a_quantised_checkpoint_without_its_package_is_one_message(
+    checkpoint, tmp_path, method, more, package
+):
+    shutil.copytree(checkpoint, tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text("utf-8"))
+    config["quantization_config"] = {"quant_method": method, **more}
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config), "utf-8")
+    with pytest.raises(LsnError, match=f"cannot be loaded.*({package})"):
+        LsnHF(str(tmp_path / "model"), condition="none", device="cpu")
 
 
 def test_the_search_for_a_batch_size_is_not_part_of_what_was_seen(checkpoint, mask_file):
