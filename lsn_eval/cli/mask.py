@@ -287,6 +287,10 @@ def random_(
         float, typer.Option(help="Without --like: share of all neurons, over all languages.")
     ] = 0.01,
     hookpoint: Annotated[str, typer.Option(help="Without --like: the hookpoint.")] = "mlp.act",
+    model: Annotated[
+        str | None,
+        typer.Option(help="In place of sizes: name or folder; its configuration says them."),
+    ] = None,
     model_type: Annotated[
         str | None, typer.Option(help="Without --like: config.model_type, checked when used.")
     ] = None,
@@ -295,21 +299,23 @@ def random_(
     """Write a mask of random neurons.
 
     Example: lsn-eval mask random --like lape.safetensors --seed 3 --out random.safetensors
+
+    Example: lsn-eval mask random --model google/mt5-small --languages de,fr --out mt5.safetensors
     """
     from lsn_eval.identification.random import random_like, random_mask
     from lsn_eval.masks.mask import NeuronMask
 
     options.check_new(out, force)
     if like is not None:
-        if any(option is not None for option in (languages, layers, width, model_type)):
+        if any(option is not None for option in (languages, layers, width, model, model_type)):
             raise MaskError(
                 "--like takes languages, layers and widths from its mask; leave --languages, "
-                "--layers, --width and --model-type out"
+                "--layers, --width, --model and --model-type out"
             )
         mask = random_like(NeuronMask.load(like), seed)
     else:
-        if languages is None or layers is None or width is None:
-            raise MaskError("give --like MASK, or --languages, --layers and --width")
+        if languages is None:
+            raise MaskError("give --like MASK, or --languages with --model or --layers and --width")
         mask = random_mask(
             languages,
             layers=layers,
@@ -317,6 +323,7 @@ def random_(
             hookpoint=hookpoint,
             top_rate=top_rate,
             seed=seed,
+            name=model,
             model_type=model_type,
         )
     mask.save(out)
@@ -335,6 +342,7 @@ def describe(mask: NeuronMask) -> dict[str, Any]:
     import numpy as np
 
     from lsn_eval.masks.algebra import owner_counts
+    from lsn_eval.statistics.document_sketch import without_sketches
 
     counts = owner_counts(mask).values()
     shared = np.bincount(np.concatenate([*counts, np.zeros(0, np.int64)])).tolist()
@@ -351,7 +359,7 @@ def describe(mask: NeuronMask) -> dict[str, Any]:
         "neurons_per_layer": {language: mask.layer_counts(language) for language in mask.languages},
         "statistics": {language: list(mask.statistics(language)) for language in mask.languages},
         "controls": {language: len(mask.controls(language)) for language in mask.languages},
-        "provenance": dict(mask.provenance),
+        "provenance": without_sketches(mask.provenance),
     }
 
 

@@ -118,6 +118,8 @@ def _write(stats: ActivationStats, out: Path) -> None:
 
 def describe(stats: ActivationStats) -> dict[str, Any]:
     """What `stats info` shows, in plain types."""
+    from lsn_eval.statistics.document_sketch import without_sketches
+
     return {
         "digest": stats.digest,
         "model": stats.model.to_json(),
@@ -128,7 +130,7 @@ def describe(stats: ActivationStats) -> dict[str, Any]:
         },
         "sampled_tokens": {language: s.keys.size for language, s in stats.samples.items()},
         "texts": 0 if stats.texts is None else int(stats.texts.index.size),
-        "provenance": dict(stats.provenance),
+        "provenance": without_sketches(stats.provenance),
     }
 
 

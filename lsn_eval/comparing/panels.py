@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lsn_eval.conditions import Condition
+from lsn_eval.errors import LsnError
 from lsn_eval.masks.names import CONTROL_NAME
 from lsn_eval.results.rows import NO_CONDITION, Row
 from lsn_eval.results.scale import Scale, shift
+from lsn_eval.wording.lists import listed
 from lsn_eval.wording.numbers import percent, plain, signed
 from lsn_eval.wording.shown import Shown
 
@@ -198,8 +200,16 @@ class Panel(Shown):
     notes: tuple[str, ...] = ()
 
     def change(self, condition: str, language: str) -> Change | None:
-        """A cell; None if it was not measured."""
-        return self.changes.get((condition, language))
+        """A cell; None if it was not measured.
+
+        Raises:
+            LsnError: nothing was measured under the condition.
+        """
+        change = self.changes.get((condition, language))
+        known = dict.fromkeys([*self.conditions, *(measured for measured, _ in self.changes)])
+        if change is None and condition not in known:
+            raise LsnError(f"condition {condition!r} is not in this panel; it has {listed(known)}")
+        return change
 
     def mean_shift(self, condition: str, languages: Sequence[str] | None = None) -> float | None:
         """Mean over languages of the change on the scale (for perplexities, of the log ratio);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from lsn_eval.identification.selection import (
     share,
 )
 from lsn_eval.masks.content import MaskContent
+from lsn_eval.masks.imports import model_layout
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.masks.names import MaskMethod
 from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, HOOKPOINTS
@@ -49,10 +51,12 @@ def _dealt_out(
     check_rate("top_rate", top_rate)
     if check_whole("seed", seed) > 2**32 - 1:
         raise IdentificationError(f"seed must be below 2**32, not {seed}")
-    total = len(model.layers) * model.widths[hookpoint]
-    drawn = np.random.RandomState(seed).permutation(total)[: share(top_rate, model, hookpoint)]
+    there = np.arange(model.widths[hookpoint]) < np.array(model.each_width(hookpoint))[:, None]
+    neurons = np.flatnonzero(there)
+    order = np.random.RandomState(seed).permutation(neurons.size)
+    drawn = neurons[order[: share(top_rate, model, hookpoint)]]
     hands = [np.sort(drawn[number :: len(languages)]) for number in range(len(languages))]
-    remedy = f"top_rate {enough_at(ENOUGH * len(languages), total)} gives it {ENOUGH}"
+    remedy = f"top_rate {enough_at(ENOUGH * len(languages), neurons.size)} gives it {ENOUGH}"
     return Selection.at(languages, model, hookpoint, hands, lambda row: remedy)
 
 
@@ -88,17 +92,19 @@ def random_like(mask: NeuronMask, seed: int) -> NeuronMask:
 def random_mask(
     languages: Sequence[str],
     *,
-    layers: int,
-    width: int,
     hookpoint: str = DEFAULT_HOOKPOINT,
     top_rate: float = 0.01,
     seed: int = 0,
-    model_type: str | None = None,
+    **model: Any,
 ) -> NeuronMask:
-    """`round(top_rate * layers * width)` random neurons, dealt out to the languages in turn."""
+    """`round(top_rate * layers * width)` random neurons, dealt out to the languages in turn.
+
+    Args:
+        model: see `lsn_eval.masks.imports.model_layout`.
+    """
     if hookpoint not in HOOKPOINTS:
         raise MaskError(f"hookpoint {hookpoint!r}: one of {', '.join(HOOKPOINTS)} was expected")
-    model = ModelLayout.numbered(layers, {hookpoint: width}, type=model_type)
-    selection = _dealt_out(languages, model, hookpoint, top_rate, seed)
+    layout = model_layout([hookpoint], **model)
+    selection = _dealt_out(languages, layout, hookpoint, top_rate, seed)
     method = MaskMethod("random", {"hookpoint": hookpoint, "top_rate": top_rate, "seed": seed})
-    return NeuronMask.of(MaskContent(model, tuple(languages), method, {}, selection.neurons, {}))
+    return NeuronMask.of(MaskContent(layout, tuple(languages), method, {}, selection.neurons, {}))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from lsn_eval.wording.lists import listed
+from lsn_eval.wording.shown import Shown
 
 logger = logging.getLogger(__name__)
 
@@ -78,8 +79,8 @@ class SiteReport:
         return f"{self.hookpoint} of layer {self.layer} ({self.module})"
 
 
-@dataclass(eq=False)
-class InterventionReport:
+@dataclass(eq=False, repr=False)
+class InterventionReport(Shown):
     """What an intervention did: per site, and in sum. It can go on over several `with` blocks."""
 
     condition: str
@@ -110,6 +111,14 @@ class InterventionReport:
     @property
     def changed(self) -> int:
         return sum(site.changed for site in self.sites)
+
+    def summary(self) -> tuple[str, list[list[str]]]:
+        """The condition and its sums, and the counts of every site."""
+        rows = [["hookpoint", "layer", "neurons", "calls", "overwritten", "changed"]]
+        for site in self.sites:
+            counts = site.neurons, site.calls, site.overwritten, site.changed
+            rows.append([site.hookpoint, site.layer, *(f"{count:,}" for count in counts)])
+        return f"{self.condition}: {self.overwritten:,} values, {self.changed:,} changed", rows
 
     @property
     def unchanged_sites(self) -> list[SiteReport]:

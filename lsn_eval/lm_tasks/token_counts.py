@@ -74,7 +74,7 @@ def text_encoder(model_arguments: Mapping[str, Any]) -> Encoder | None:
 
 def model_tokenizer(model_arguments: Mapping[str, Any]) -> Any:
     """The tokenizer among the arguments, or the one that `hf` loads with them, or None."""
-    if hasattr(given := model_arguments.get("tokenizer"), "encode"):
+    if hasattr(given := model_arguments.get("tokenizer"), "get_vocab"):
         return given
     name = _name(model_arguments, "tokenizer") or _name(model_arguments, "pretrained")
     if name is None:

@@ -16,6 +16,7 @@ from lsn_eval.errors import MaskError
 from lsn_eval.masks.names import MaskMethod
 from lsn_eval.models.hookpoints import HOOKPOINTS
 from lsn_eval.models.layout import ModelLayout, Place
+from lsn_eval.wording.lists import listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +53,21 @@ class MaskContent:
         return tuple(sorted(self.at_places(who), key=self._ranks.__getitem__))
 
     def indices(self, who: str, hookpoint: str, layer: str | int) -> NDArray[np.int32]:
-        """Sorted neuron indices [neuron] of `who` at one place; empty where it has none."""
-        return self.at_places(who).get((hookpoint, str(layer)), np.zeros(0, np.int32))
+        """Sorted neuron indices [neuron] of `who` at one place; empty where it has none.
+
+        Raises:
+            MaskError: the mask's model has no such layer, or it says nothing of the hookpoint.
+        """
+        indices = self.at_places(who).get((hookpoint, str(layer)))
+        if indices is not None:
+            return indices
+        for kind, name, there in (
+            ("hookpoint", hookpoint, tuple(self.model.widths)),
+            ("layer", str(layer), self.model.layers),
+        ):
+            if name not in there:
+                raise MaskError(f"{kind} {name!r} is not in this mask; it has {listed(there, 40)}")
+        return np.zeros(0, np.int32)
 
     def at_places(self, who: str) -> Mapping[Place, NDArray[np.int32]]:
         """Indices [neuron] of `who` at every place where it has neurons."""

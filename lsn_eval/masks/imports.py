@@ -187,8 +187,8 @@ def model_layout(
         return ModelLayout.numbered(layers, widths, name=name, type=model_type)
     if name is None or layers is not None or width is not None:
         raise MaskError(
-            "the file does not say how large the model is: give --layers and --width, or --model "
-            "alone, the name or folder of a model whose configuration says it"
+            "nothing says how large the model is: give --layers and --width, or --model alone, the "
+            "name or folder of a model whose configuration says it"
         )
     return resolve(empty_model(name)).layout(hookpoints)
 

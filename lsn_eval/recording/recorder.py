@@ -36,7 +36,7 @@ from lsn_eval.recording.processes import Processes
 from lsn_eval.recording.recorded_model import RecordedModel
 from lsn_eval.recording.settings import RecordingSettings
 from lsn_eval.recording.texts import Document, opened, source_of, token_array
-from lsn_eval.recording.tokenizing import Encoding
+from lsn_eval.recording.tokenizing import Encoding, tokenizer_doubt
 from lsn_eval.statistics import ActivationStats
 from lsn_eval.storage.whole_files import check_place, full_disk_reported, refuse_to_replace
 from lsn_eval.version import __version__
@@ -194,6 +194,8 @@ class _Recording:
             skip_special_tokens=settings.skip_special_tokens,
             vocabulary=self.model.vocabulary,
         )
+        if doubt := tokenizer_doubt(self.model.full, tokenizer, self.model.vocabulary):
+            logger.warning("%s", doubt)
         self.length = self.model.length(settings.length)
         self.rows = {}
         for language, given in texts.items():  # raises before anything runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording.texts import Document, is_held_out
+from lsn_eval.storage.shipped import model_place
 
 TOGETHER = 256
 """Documents handed to the tokenizer at a time: fast tokenizers share them among their threads."""
@@ -26,6 +28,30 @@ Tokenize = Callable[[Sequence[str]], Sequence[Sequence[int]]]
 Tokens = tuple[bytes | None, Sequence[int] | NDArray[np.int64], float | None]
 """What a document is known by, if it is not one that goes on; token ids; the share of the corpus
 that is read with them, where that can be known."""
+
+
+FITTING = 0.95
+"""Tokens of a tokenizer by rows of its model's embedding, at least: models round up a little."""
+
+
+def tokenizer_doubt(model: Any, tokenizer: Any, vocabulary: int) -> str | None:
+    """What speaks against a tokenizer being the model's, though every id may fit: its size, or
+    another vocabulary than that of the tokenizer on this machine under the model's name."""
+    from transformers import AutoTokenizer
+
+    own = getattr(getattr(model, "config", None), "_name_or_path", None)
+    name = getattr(tokenizer, "name_or_path", "")
+    if tokenizer is None or not hasattr(tokenizer, "get_vocab"):
+        return None
+    tokens, said = tokenizer.get_vocab(), f"the tokenizer{f' of {name}' if name else ''}"
+    if len(tokens) < FITTING * vocabulary:
+        return f"{said} has {len(tokens):,} tokens and the model {vocabulary:,}; is it the model's?"
+    if own and name not in ("", own):
+        with suppress(OSError, ValueError, ImportError):  # none is there, or it cannot be read
+            theirs = AutoTokenizer.from_pretrained(model_place(own), local_files_only=True)
+            if theirs.get_vocab() != tokens:
+                return f"{said} has other tokens than that of {own}, the model; is it the model's?"
+    return None
 
 
 class Encoding:

@@ -7,7 +7,8 @@ corpus, its beginning, a shard or its second half, shares the hashes of the docu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 SIZE = 128
 """Hashes of a sketch, at most; a corpus of fewer documents has a hash of each."""
@@ -52,3 +53,11 @@ def shared_documents(one: Sequence[int], other: Sequence[int]) -> float:
     )
     fewer = min(len(first), len(second))
     return len(first & second) / fewer if fewer else 0.0
+
+
+def without_sketches(document: Any) -> Any:
+    """A provenance to look at: hundreds of hashes say nothing to a reader."""
+    if isinstance(document, Mapping):
+        kept = (item for item in document.items() if item[0] != "document_sketch")
+        return {name: without_sketches(value) for name, value in kept}
+    return [*map(without_sketches, document)] if isinstance(document, list) else document

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from lsn_eval.lm_tasks.token_counts import model_tokenizer
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.hookpoints import resolve
 from lsn_eval.models.loading import empty_model
@@ -38,6 +39,8 @@ def estimate_sweep(settings: SweepSettings, out: Path) -> dict[str, Any]:
         if to_do:
             evaluation = Evaluation(settings, out)
             check_fit(settings, mask if any(condition.terms for condition in to_do) else None)
+            if model_tokenizer(evaluation.configuration.model_args) is None:
+                raise SweepError(f"there is no tokenizer of {settings.model} that can be loaded")
             tasks = _tasks(evaluation)
     took = [taken for path in outcome.finished.values() if (taken := _seconds(path)) is not None]
     return {

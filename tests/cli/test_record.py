@@ -91,6 +91,10 @@ def test_hookpoints_dtype_and_info(model, texts, tmp_path):
     assert described["languages"] == dict(stats.tokens)
     assert described["statistics"]["attn.q"] == ["positive"]
     assert 0 < described["active"]["mlp.act"]["de"] < 1
+    assert stats.provenance["corpora"]["de"][0]["document_sketch"]
+    (corpus,) = described["provenance"]["corpora"]["de"]
+    assert corpus["texts_sha256"]
+    assert "sketch" not in str(described)
     said = printed("stats", "info", tmp_path / "a")
     for part in ("mlp.act", "attn.q", "bfloat16", "de.txt", f"{stats.tokens['de']:,}"):
         assert part in said

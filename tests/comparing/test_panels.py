@@ -49,6 +49,9 @@ def test_every_cell_equals_a_spreadsheet(sweep):
     assert panel.conditions == ("none", *OWN)
     assert panel.controls["de:zero"] == tuple(f"random{k}-de:zero" for k in (1, 2, 3))
     assert len(panel.changes) == len(sheet) == 13 * 3
+    assert panel.change("de:zero", "xx") is None
+    with pytest.raises(LsnError, match="condition 'de:mean' is not in this panel; it has none, en"):
+        panel.change("de:mean", "de")
     for (condition, language), value in sheet.items():
         change = panel.change(condition, language)
         assert change.row.value == pytest.approx(value)

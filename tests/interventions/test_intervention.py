@@ -464,3 +464,18 @@ def test_generation_runs_under_the_condition():
     assert not torch.equal(plain, steered)
     assert torch.equal(model.generate(TOKENS, **kwargs), plain)
     assert report.calls == 2 * 12
+
+
+def test_a_report_shows_every_site():
+    model = tiny_model("llama")
+    with intervene(model, tiny_mask(model), "de:4") as report:
+        hidden_states(model)
+    title, *lines = repr(report).splitlines()
+    assert (
+        title == f"<InterventionReport de:4: {report.overwritten} values, {report.changed} changed>"
+    )
+    assert [line.split()[:3] for line in lines[1:]] == [
+        ["mlp.act", "0", "5"],
+        ["mlp.act", "1", "5"],
+    ]
+    assert "<table>" in report._repr_html_()

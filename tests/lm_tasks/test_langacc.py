@@ -133,6 +133,7 @@ def test_start_token_is_bos_else_end_of_text_else_what_is_given(tokenizer, tmp_p
     tokenizer.save_pretrained(tmp_path / "eos")
     assert start_text({"pretrained": str(tmp_path / "eos")}) == "<|endoftext|>"
     assert start_text({"pretrained": "lsn_demo"}) == "<|endoftext|>"
+    assert start_text({"pretrained": "x", "tokenizer": str(tmp_path / "eos")}) == "<|endoftext|>"
     assert start_text({"pretrained": object(), "tokenizer": tokenizer}) == "<|endoftext|>"
     both = tokenizer.__class__.from_pretrained(tmp_path / "eos", bos_token="a")
     both.save_pretrained(tmp_path / "bos")

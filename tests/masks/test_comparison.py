@@ -7,13 +7,17 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from builders.architectures import tiny_model
 
+from lsn_eval import intervene
 from lsn_eval.errors import MaskError
 from lsn_eval.identification import IdentificationError
 from lsn_eval.identification.random import random_like, random_mask
 from lsn_eval.masks.comparison import language_overlap, layer_distribution, mask_difference
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.masks.names import MaskMethod
+from lsn_eval.models.hookpoints import resolve
 from lsn_eval.models.layout import ModelLayout
 from lsn_eval.plotting.mask_figures import mask_figure
 from lsn_eval.plotting.saving import save_figure
@@ -143,3 +147,20 @@ def test_figure_shows_every_count():
 
 def test_figure_of_an_empty_mask(tmp_path):
     save_figure(mask_figure(made({"de": {}})), tmp_path / "empty.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "hookpoint"), [("mt5", "mlp.act"), ("mt5", "cross.q"), ("llama", "attn.k")]
+)
+def test_random_mask_of_a_model_by_its_configuration(name, hookpoint, tmp_path):
+    """An encoder-decoder's layers by their names, and no neuron where a layer has none."""
+    model = tiny_model(name)
+    model.config.save_pretrained(tmp_path)
+    mask = random_mask(["de", "fr"], name=str(tmp_path), hookpoint=hookpoint, top_rate=0.2)
+    found = resolve(model)
+    assert mask.model.layers == found.layers_with([hookpoint])
+    assert mask.count("de") + mask.count("fr") == round(0.2 * sum(mask.model.each_width(hookpoint)))
+    with torch.no_grad(), intervene(model, mask, "de:zero") as report:
+        model(**dict.fromkeys(["input_ids", "labels"], torch.arange(8).view(1, 8)))
+    assert report.neurons == mask.count("de") == sum(site.neurons for site in report.sites)
+    assert report.changed

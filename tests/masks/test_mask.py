@@ -29,6 +29,12 @@ def test_neurons_come_by_language_name_sorted_with_layer_and_index():
     assert made.places("de") == (("mlp.act", "0"), ("mlp.act", "2"))
     with pytest.raises(ValueError, match="read-only"):
         made.indices("de", "mlp.act", 0)[0] = 2
+    with pytest.raises(
+        MaskError, match=r"hookpoint 'attn\.z' is not in this mask; it has mlp\.act"
+    ):
+        made.indices("de", "attn.z", 0)
+    with pytest.raises(MaskError, match="layer '17' is not in this mask; it has 0, 1, 2"):
+        made.indices("de", "mlp.act", 17)
 
 
 def test_several_hookpoints_must_be_named():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
+
 import pytest
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording.packing import RowSettings, RowStream
-from lsn_eval.recording.tokenizing import PIECE, TOGETHER, tokenized
+from lsn_eval.recording.tokenizing import PIECE, TOGETHER, tokenized, tokenizer_doubt
 
 
 class Counting:
@@ -69,3 +72,28 @@ def test_normal_lines_are_tokenized_whole_and_together() -> None:
 def test_texts_that_cannot_be_tokenized(texts, message: str) -> None:
     with pytest.raises(RecordingError, match=f"texts of de.*{message}"):
         list(tokenized(texts, Counting(), "the texts of de"))
+
+
+@pytest.mark.parametrize(
+    ("size", "other", "said"),
+    [
+        (257, False, None),
+        (300, False, "257 tokens and the model 300"),
+        (257, True, "has other tokens than"),
+    ],
+)
+def test_a_tokenizer_that_is_not_the_models_is_doubted(size, other, said, tokenizer, tmp_path):
+    """Though its ids all fit."""
+    tokenizer.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "given")
+    if other:
+        file = tmp_path / "given" / "tokenizer.json"
+        document = json.loads(file.read_text("utf-8"))
+        words = document["model"]["vocab"]
+        words["e"], words["a"] = words["a"], words["e"]
+        file.write_text(json.dumps(document), "utf-8")
+    model = SimpleNamespace(config=SimpleNamespace(_name_or_path=str(tmp_path / "model")))
+    given = type(tokenizer).from_pretrained(tmp_path / "given")
+    doubt = tokenizer_doubt(model, given, size)
+    assert doubt is None if said is None else said in doubt
+    assert tokenizer_doubt(model, None, size) is None

@@ -625,6 +625,7 @@ def test_a_dry_run_says_what_is_finished_and_what_is_not(tmp_path, monkeypatch):
         ({"conditions": ("xx:zero",)}, "'xx'.*is not in the mask"),
         ({"tasks": ("no_such_task",)}, "no_such_task"),
         ({"device": "cuda:77"}, "PyTorch finds"),
+        ({"model_args": {"tokenizer": "/no/such"}}, "no tokenizer of lsn_demo"),
     ],
 )
 @pytest.mark.slow
