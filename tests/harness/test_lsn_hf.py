@@ -140,7 +140,7 @@ def test_the_record_says_what_was_done(checkpoint, mask_file):
         ({}, ConditionError, "neither mask nor condition"),
         ({"condition": "de:zero"}, ConditionError, "without a mask"),
         ({"mask": ...}, ConditionError, r"several languages \(de, fr, vi\)"),
-        ({"mask": ..., "condition": "de:nil"}, ConditionError, "no number"),
+        ({"mask": ..., "condition": "de:nil"}, ConditionError, "nothing to write"),
         ({"mask": ..., "condition": "es:zero"}, ConditionError, "'es' .* languages are de, fr, vi"),
         ({"mask": ..., "condition": "de:max"}, ConditionError, "no 'max' for de"),
         ({"mask": "no/such/mask"}, MaskError, "neither a file nor a shipped mask"),
