@@ -65,6 +65,15 @@ def path_of(linear: Linear) -> str:
     return linear if isinstance(linear, str) else linear.module
 
 
+def shape_of(linear: object) -> tuple[int, int] | None:
+    """Inputs and outputs of a linear layer (`nn.Linear` and its like, or GPT-2's `Conv1D`), or
+    None."""
+    for inputs, outputs in (("in_features", "out_features"), ("nx", "nf")):
+        if hasattr(linear, inputs) and hasattr(linear, outputs):
+            return int(getattr(linear, inputs)), int(getattr(linear, outputs))
+    return None
+
+
 @dataclass(frozen=True)
 class Attention:
     """Paths of query, key, value and output projection; None where no linear layer makes it."""
@@ -93,7 +102,8 @@ class Stack:
 
     `layers` lists the paths at which the stack may sit, seen from the model: the first that exists
     is used, so that a text model and its multimodal wrapper can share a row. `gate` is None for an
-    MLP whose activation feeds the down projection directly. `cross` is the attention to an encoder.
+    MLP whose activation feeds the down projection directly. `cross` is the attention to an encoder;
+    `attention` is None where it is not known which linear layers make it.
     `sometimes` are hookpoints that a layer may lack.
 
     In a layer that has `experts` (transformers' module of routed experts), they and the `shared`
@@ -106,7 +116,7 @@ class Stack:
     gate: Linear | None
     up: Linear
     down: str
-    attention: Attention
+    attention: Attention | None
     cross: Attention | None = None
     sometimes: tuple[str, ...] = ()
     experts: str | None = None

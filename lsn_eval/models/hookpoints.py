@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lsn_eval.errors import HookpointError
-from lsn_eval.models.families import FAMILIES, REFUSED, Family, Linear, Stack, path_of
+from lsn_eval.models.families import FAMILIES, REFUSED, Family, Linear, Stack, path_of, shape_of
 from lsn_eval.models.layout import ModelLayout
 
 if TYPE_CHECKING:
@@ -192,9 +193,27 @@ def resolve(model: nn.Module) -> ModelHookpoints:
             f"architecture {model_type!r} is not supported: {REFUSED[model_type]}; supported are "
             f"{', '.join(FAMILIES)}"
         )
-    if model_type not in FAMILIES:
-        raise HookpointError(_missing_row(model, model_type))
-    return _resolved(model, model_type, FAMILIES[model_type])
+    if model_type in FAMILIES:
+        return _resolved(model, model_type, FAMILIES[model_type])
+    return _resolved(model, model_type, _by_structure(model, model_type))
+
+
+_FOUND: WeakKeyDictionary[nn.Module, Family] = WeakKeyDictionary()
+
+
+def _by_structure(model: nn.Module, model_type: str) -> Family:
+    """The row that a model's own tensors make for it; looked for once, and said once."""
+    from lsn_eval.models.structure import family_of
+
+    if model not in _FOUND:
+        try:
+            _FOUND[model] = family_of(model)
+        except HookpointError as error:
+            raise HookpointError(
+                f"architecture {model_type!r} has no row, and what its tensors do gives none: "
+                f"{error}"
+            ) from error
+    return _FOUND[model]
 
 
 def _resolved(model: nn.Module, model_type: str, family: Family) -> ModelHookpoints:
@@ -321,7 +340,9 @@ def _dense_sites(
         _, outputs = _shape(module(path), f"{prefix}.{path}")
         columns = None
         if not isinstance(linear, str):
-            attended, _ = _shape(module(stack.attention.o), f"{prefix}.{stack.attention.o}")
+            attended = outputs
+            if stack.attention is not None:
+                attended, _ = _shape(module(stack.attention.o), f"{prefix}.{stack.attention.o}")
             columns = linear.columns(outputs, attended, heads)
         width = outputs if columns is None else len(columns)
         full = f"{prefix}.{path}"
@@ -349,56 +370,9 @@ def _dense_sites(
 
 def _shape(linear: nn.Module, name: str) -> tuple[int, int]:
     """Inputs and outputs of a linear layer: `nn.Linear` and its like, or GPT-2's `Conv1D`."""
-    for inputs, outputs in (("in_features", "out_features"), ("nx", "nf")):
-        if hasattr(linear, inputs) and hasattr(linear, outputs):
-            return int(getattr(linear, inputs)), int(getattr(linear, outputs))
+    if shape := shape_of(linear):
+        return shape
     raise HookpointError(
         f"{name} is a {type(linear).__name__}, which does not say how many inputs and outputs it "
         "has; a linear layer was expected there"
     )
-
-
-def _missing_row(model: nn.Module, model_type: str) -> str:
-    """An error text with the row to add: one of another type whose names and shapes fit, or one
-    to fill in, its layers path found by structure where possible."""
-    stacks = [
-        (name, list(module.children()))
-        for name, module in model.named_modules()
-        if type(module).__name__ == "ModuleList"
-    ]
-    path, layers = max(stacks, key=lambda stack: len(stack[1]), default=("PATH.OF.LAYERS", []))
-    inside = [name for name, _ in layers[0].named_modules() if name] if layers else []
-    fitting = _fitting_row(model, model_type, path)
-    return (
-        f"architecture {model_type!r} is not supported; supported are "
-        f"{', '.join(FAMILIES)}. To add it, put a row into FAMILIES in "
-        "lsn_eval/models/families.py:\n"
-        f'    "{model_type}": {fitting or _EMPTY_ROW.format(path)}\n'
-        f"where each name is one of the modules of a layer: {', '.join(inside) or 'none found'}"
-        + (
-            ". This row fits by names and shapes; what is computed was not looked at"
-            * bool(fitting)
-        )
-    )
-
-
-_EMPTY_ROW = (
-    '(Stack(layers=("{}",), act=..., gate=... or None, up=..., down=..., '
-    "attention=Attention(q=..., k=..., v=..., o=...)),)"
-)
-
-
-def _fitting_row(model: nn.Module, model_type: str, path: str) -> Family | None:
-    """The row of another type that finds most sites in this model, its layers here or at `path`."""
-    rows = list(dict.fromkeys(FAMILIES.values()))
-    rows += [(replace(row[0], layers=(path,)),) for row in rows if len(row) == 1]
-    best, most = None, 0
-    for row in rows:
-        try:
-            found = _resolved(model, model_type, row)
-        except HookpointError:
-            continue
-        sites = sum(map(len, found.sites.values()))
-        if sites > most:
-            best, most = row, sites
-    return best

@@ -118,7 +118,11 @@ def _has(config: Any, name: str) -> bool:
 
 def any_config(model_type: str) -> Any:
     config_class = type(transformers.AutoConfig.for_model(model_type))
-    return config_class(**sizes_of(config_class))
+    sizes = sizes_of(config_class)
+    try:
+        return config_class(**sizes)
+    except AttributeError:  # of some the kinds of layers follow from the rest
+        return config_class(**{name: of for name, of in sizes.items() if name != "layer_types"})
 
 
 def any_model(model_type: str, attention: str | None = "eager") -> nn.Module:
