@@ -48,14 +48,18 @@ def inspect(
 ) -> None:
     """Print where the hookpoints of a model are. Of its files the configuration alone is read.
 
-    For a type without a row the error has the modules of a layer and the row to fill in.
+    A type without a row is run over a few tokens with random weights, in the memory that the model
+    takes: what its tensors do gives the row to add, or an error with the one to fill in.
 
     Example: lsn-eval models inspect lsn_demo
     """
-    from lsn_eval.models.hookpoints import resolve
+    from lsn_eval.models.hookpoints import needs_weights, resolve
     from lsn_eval.models.loading import empty_model
 
-    described = describe(resolve(empty_model(model, revision=revision)))
+    built = empty_model(model, revision=revision)
+    if needs_weights(built):
+        built = empty_model(model, revision=revision, random_weights=True)
+    described = describe(resolve(built))
     print(json.dumps(described, indent=2) if as_json else _as_text(described))
 
 
@@ -63,6 +67,11 @@ def describe(found: ModelHookpoints) -> dict[str, Any]:
     """What `models inspect` shows, in plain types."""
     return {
         "type": found.model_type,
+        **(
+            {"resolved": "structure", "row": f'"{found.model_type}": {found.structure},'}
+            if found.structure
+            else {}
+        ),
         "layers": list(found.layer_names),
         "hookpoints": {
             hookpoint: {
@@ -82,6 +91,9 @@ def describe(found: ModelHookpoints) -> dict[str, Any]:
 def _as_text(described: dict[str, Any]) -> str:
     layers = described["layers"]
     lines = [f"type    {described['type']}", f"layers  {len(layers)}: {layers[0]} to {layers[-1]}"]
+    if "row" in described:
+        lines += ["", "resolved by structure; the row to add to FAMILIES in"]
+        lines += ["lsn_eval/models/families.py:", f"    {described['row']}"]
     rows = [["hookpoint", "layers", "width", "module"]]
     for hookpoint, sites in described["hookpoints"].items():
         # One line for layers that follow each other and differ in their number alone.

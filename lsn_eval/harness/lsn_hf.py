@@ -312,11 +312,13 @@ class LsnHF(SeededGeneration, HFLM):
         except Exception as error:  # what was measured is not lost for it
             logger.warning("results cannot say which weights were in memory: %r", error)
             loaded = None
+        by_structure = intervention and intervention.hookpoints.structure
         described = {
             "name": model_name(self._arguments, self.model),
             "type": self.model.config.model_type,
             "dtype": str(self.model.dtype).removeprefix("torch."),
             **({"loaded": loaded[:12]} if loaded else {}),
+            **({"resolved": "structure"} if by_structure else {}),
         }
         return lsn_record(
             self._condition,

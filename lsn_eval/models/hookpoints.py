@@ -13,6 +13,7 @@ This module imports no torch: masks and checks use its names alone.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lsn_eval.models.experts import Expert
+
+logger = logging.getLogger(__name__)
 
 HOOKPOINTS = (
     "mlp.act",
@@ -106,6 +109,8 @@ class ModelHookpoints:
     """Name or path that the model was loaded from."""
     revision: str | None = None
     """Commit of the model's repository, where it was loaded from the Hub."""
+    structure: Family | None = None
+    """The row that the model's own tensors gave, where its type has none in `families`."""
 
     @cached_property
     def layer_names(self) -> tuple[str, ...]:
@@ -135,6 +140,7 @@ class ModelHookpoints:
             type=self.model_type,
             name=self.name,
             revision=self.revision,
+            resolved="structure" if self.structure else None,
         )
 
     def site(self, hookpoint: str, layer: str) -> Site:
@@ -175,12 +181,21 @@ def unwrap(model: nn.Module) -> nn.Module:
             return model
 
 
+def needs_weights(model: nn.Module) -> bool:
+    """Whether its type has no row and is not refused, so that the loaded model alone can say."""
+    model_type = getattr(getattr(unwrap(model), "config", None), "model_type", None)
+    return model_type not in FAMILIES and model_type not in REFUSED
+
+
 def resolve(model: nn.Module) -> ModelHookpoints:
-    """Find every site of `model` by its family's row, and check the row against its shapes.
+    """Find every site of `model` by its type's row, and check the row against its shapes.
+
+    A type without a row is resolved by structure, see `lsn_eval.models.structure`: that takes the
+    weights, and is said in the log.
 
     Raises:
-        HookpointError: the architecture has no row (the message holds one to fill in), or the
-            loaded model differs from its row.
+        HookpointError: the type has no row and its structure gives none (the message holds one to
+            fill in), or the loaded model differs from its row.
     """
     model = unwrap(model)
     model_type = getattr(getattr(model, "config", None), "model_type", None)
@@ -195,25 +210,51 @@ def resolve(model: nn.Module) -> ModelHookpoints:
         )
     if model_type in FAMILIES:
         return _resolved(model, model_type, FAMILIES[model_type])
-    return _resolved(model, model_type, _by_structure(model, model_type))
+    family = _by_structure(model, model_type)
+    return replace(_resolved(model, model_type, family), structure=family)
 
 
-_FOUND: WeakKeyDictionary[nn.Module, Family] = WeakKeyDictionary()
+_BY_STRUCTURE: WeakKeyDictionary[nn.Module, Family] = WeakKeyDictionary()
 
 
 def _by_structure(model: nn.Module, model_type: str) -> Family:
-    """The row that a model's own tensors make for it; looked for once, and said once."""
+    """The row that a model's tensors give; looked for, and said, once for each loaded model."""
     from lsn_eval.models.structure import family_of
 
-    if model not in _FOUND:
-        try:
-            _FOUND[model] = family_of(model)
-        except HookpointError as error:
-            raise HookpointError(
-                f"architecture {model_type!r} has no row, and what its tensors do gives none: "
-                f"{error}"
-            ) from error
-    return _FOUND[model]
+    if model in _BY_STRUCTURE:
+        return _BY_STRUCTURE[model]
+    try:
+        family = family_of(model)
+        _resolved(model, model_type, family)
+    except HookpointError as error:
+        raise HookpointError(
+            f"architecture {model_type!r} has no row, and what its tensors do gives none: {error}. "
+            + _row_to_fill_in(model, model_type)
+        ) from error
+    left_out = sorted(stack.name for stack in family if stack.attention is None)
+    logger.warning(
+        "architecture %r has no row: where its hookpoints are was found by what its tensors do%s; "
+        "results and masks say resolved:structure. `lsn-eval models inspect` shows the row to add",
+        model_type,
+        f" (attention of the {' and '.join(left_out)} is left out)" if left_out else "",
+    )
+    return _BY_STRUCTURE.setdefault(model, family)
+
+
+def _row_to_fill_in(model: nn.Module, model_type: str) -> str:
+    lists = [
+        (name, [*of.children()])
+        for name, of in model.named_modules()
+        if type(of).__name__ == "ModuleList"
+    ]
+    path, layers = max(lists, key=lambda named: len(named[1]), default=("PATH.OF.LAYERS", []))
+    inside = [name for layer in layers[:1] for name, _ in layer.named_modules() if name]
+    return (
+        "To support it, put a row into FAMILIES in lsn_eval/models/families.py:\n"
+        f'    "{model_type}": (Stack(layers=("{path}",), act=..., gate=... or None, up=..., '
+        "down=..., attention=Attention(q=..., k=..., v=..., o=...) or None),)\n"
+        f"where each name is one of the modules of a layer: {', '.join(inside) or 'none found'}"
+    )
 
 
 def _resolved(model: nn.Module, model_type: str, family: Family) -> ModelHookpoints:

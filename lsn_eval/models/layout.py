@@ -15,6 +15,8 @@ from lsn_eval.storage.outside_files import Fields
 Place = tuple[str, str]
 """A hookpoint and a layer."""
 
+_NAMED = ("type", "name", "revision", "resolved")
+
 MOST_LAYERS, MOST_NEURONS = 100_000, 1 << 24
 """More layers, or neurons a layer, than a file may claim: far beyond any model, and harmless."""
 
@@ -34,6 +36,8 @@ class ModelLayout:
     """Name or path the model was loaded from."""
     revision: str | None = None
     """Commit of the model's repository."""
+    resolved: str | None = None
+    """`structure`, where the model's type has no row in `lsn_eval.models.families`."""
     narrower: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Neurons of each layer of a hookpoint whose layers are not equally wide; 0 where one has it
     not. Arrays [layer, neuron] are as wide as the widest, and what is beyond a layer means
@@ -91,6 +95,8 @@ class ModelLayout:
             "layers": len(self.layers),
             "widths": dict(self.widths),
         }
+        if self.resolved:
+            document["resolved"] = self.resolved
         if self.layers != tuple(map(str, range(len(self.layers)))):
             document["layer_names"] = list(self.layers)
         if self.narrower:
@@ -106,7 +112,7 @@ class ModelLayout:
             raise fields.error(f"{fields.where} says {count} layers and names {len(names)}")
         sizes = fields.fields("widths")
         widths = {name: sizes.whole(name, least=1, most=MOST_NEURONS) for name in sizes}
-        named: dict[str, Any] = {of: fields.text(of, None) for of in ("type", "name", "revision")}
+        named: dict[str, Any] = {of: fields.text(of, None) for of in _NAMED}
         unequal = fields.fields("layer_widths", {})
         narrower = {at: tuple(unequal.wholes(at, most=MOST_NEURONS)) for at in unequal}
         for at, each in narrower.items():

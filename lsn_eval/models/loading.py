@@ -86,10 +86,11 @@ def check_device(name: str | None, error: type[LsnError] = LsnError) -> None:
         )
 
 
-def empty_model(name: str, **arguments: Any) -> Any:
+def empty_model(name: str, *, random_weights: bool = False, **arguments: Any) -> Any:
     """The model without its weights, which takes no memory: to look at what it is made of.
 
     Args:
+        random_weights: with as many as it has, and none of its own: to look at what it does.
         arguments: as for `AutoConfig.from_pretrained`: revision, subfolder, trust_remote_code.
 
     Raises:
@@ -99,16 +100,18 @@ def empty_model(name: str, **arguments: Any) -> Any:
 
     try:
         config = AutoConfig.from_pretrained(model_place(name), **arguments)
-        return empty_of(config, trust_remote_code=arguments.get("trust_remote_code"))
+        code = arguments.get("trust_remote_code")
+        return empty_of(config, random_weights=random_weights, trust_remote_code=code)
     except (OSError, ValueError) as error:
         raise LsnError(f"model {name!r} cannot be loaded: {error}") from error
 
 
-def empty_of(config: Any, **arguments: Any) -> Any:
-    """The model of a configuration without its weights."""
+def empty_of(config: Any, *, random_weights: bool = False, **arguments: Any) -> Any:
+    """The model of a configuration without its weights, or with random ones."""
     import torch
 
-    with torch.device("meta"):
+    with torch.device("cpu" if random_weights else "meta"), torch.random.fork_rng([]):
+        torch.manual_seed(0)
         return auto_class(config).from_config(config, **arguments)
 
 

@@ -34,10 +34,8 @@ def _of(name: str, family: Family) -> Support:
         return "fused" if len({path_of(of) for of in linears}) < len(linears) else "apart"
 
     gates = [layers(of.gate, of.up) if of.gate else "none" for of in family]
-    heads = [
-        layers(*(of for of in (row.attention.q, row.attention.k, row.attention.v) if of))
-        for row in family
-    ]
+    attentions = (stack.attention for stack in family if stack.attention)
+    heads = [layers(*(linear for linear in (of.q, of.k, of.v) if linear)) for of in attentions]
     return Support(
         name,
         kind="-".join(dict.fromkeys(of.name for of in family)) + _experts(family[0]),

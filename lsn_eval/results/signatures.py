@@ -75,8 +75,14 @@ def measured_with(record: Fields) -> dict[str, str]:
         "condition": condition,
         "mask": f"sha256-{mask.text('digest')[:12]}",
         "method": mask.text("method"),
-        "hookpoint": "+".join(record.mapping("neurons_per_layer")) or "none",
+        "hookpoint": ("+".join(record.mapping("neurons_per_layer")) or "none") + _resolved(model),
     }
+
+
+def _resolved(model: Fields) -> str:
+    """How the hookpoints were found, unless by the row of the model's type."""
+    how = model.text("resolved", None)
+    return f"(resolved:{how})" if how else ""
 
 
 def signature_line(measured: Mapping[str, str], made_by: str, data: str | None = None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lsn_eval.lm_tasks.token_counts import model_tokenizer
 from lsn_eval.masks.mask import NeuronMask
-from lsn_eval.models.hookpoints import resolve
+from lsn_eval.models.hookpoints import needs_weights, resolve
 from lsn_eval.models.loading import empty_model
 from lsn_eval.results.languages import language_of
 from lsn_eval.storage.outside_files import Fields, read_json
@@ -62,7 +62,7 @@ def check_fit(settings: SweepSettings, mask: NeuronMask | None) -> None:
     named = ("revision", "trust_remote_code", "subfolder", "gguf_file")
     arguments = {name: given[name] for name in named if name in given}
     model = empty_model(settings.model, **arguments)
-    if mask is not None:
+    if mask is not None and not needs_weights(model):
         mask.check_model(resolve(model))
 
 

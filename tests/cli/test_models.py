@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-import transformers
 import write_model_docs
+from builders.any_type import any_config
 from builders.architectures import tiny_config
 from builders.commands import printed, refused
 
-from lsn_eval.models.families import FAMILIES, REFUSED
+from lsn_eval.models.families import FAMILIES, REFUSED, Attention, Stack
 
 
 def test_the_documentation_of_the_models_is_up_to_date():
@@ -61,10 +61,18 @@ def test_inspect_reads_the_configuration_alone(name, lines, tmp_path):
     assert (site["side"], site["width"], site["part"]) == ("output", 48, None)
 
 
-def test_inspect_of_another_type_is_an_error_with_the_row_to_add(tmp_path):
-    config = transformers.CTRLConfig(n_embd=8, n_layer=2, n_head=2, dff=16, vocab_size=9)
-    config.save_pretrained(tmp_path)
-    said = refused("models", "inspect", tmp_path)
-    assert '"ctrl": (Stack(layers=("transformer.h",), act=...' in said
-    assert "multi_head_attention.Wq" in said
+def test_inspect_of_another_type_shows_the_row_to_add_or_to_fill_in(tmp_path):
+    any_config("ctrl").save_pretrained(tmp_path / "ctrl")
+    shown = printed("models", "inspect", tmp_path / "ctrl")
+    assert "resolved by structure; the row to add to FAMILIES" in shown
+    _, _, row = next(line for line in shown.splitlines() if '"ctrl": (' in line).partition(": ")
+    names = {"Stack": Stack, "Attention": Attention}
+    (stack,) = eval(row.rstrip(","), names)  # the row as a person would paste it
+    assert (stack.layers, stack.act, stack.down) == (("transformer.h",), "ffn.1", "ffn.2")
+    described = json.loads(printed("models", "inspect", tmp_path / "ctrl", "--json"))
+    assert described["resolved"] == "structure"
+    assert described["hookpoints"]["attn.o"]["1"]["module"].endswith("multi_head_attention.dense")
+    any_config("rwkv").save_pretrained(tmp_path / "rwkv")
+    said = refused("models", "inspect", tmp_path / "rwkv")
+    assert '"rwkv": (Stack(layers=("rwkv.blocks",), act=...' in said
     assert "cannot be loaded" in refused("models", "inspect", tmp_path / "nothing")

@@ -5,38 +5,26 @@ from __future__ import annotations
 import pytest
 import torch
 import transformers
+from builders.any_type import any_model
 from builders.architectures import HIDDEN, tiny_config, tiny_model
 from torch import nn
 
 from lsn_eval.errors import HookpointError
-from lsn_eval.models.families import FAMILIES, REFUSED, Part
+from lsn_eval.models.families import REFUSED, Part
 from lsn_eval.models.hookpoints import resolve, unwrap
 
 
-@pytest.mark.parametrize("name", ["llama", "apertus", "opt", "falcon", "bart", "t5:gated"])
-def test_unknown_architecture_is_an_error_that_holds_the_row_to_add(name):
-    """That of a type that is built alike, where there is one."""
-    model = tiny_model(name)
-    model.config.model_type = "of-mine"
+def test_unknown_architecture_is_an_error_that_holds_the_row_to_fill_in():
+    model = any_model("rwkv")
     with pytest.raises(HookpointError) as caught:
         resolve(model)
-    assert f'"of-mine": {FAMILIES[name.partition(":")[0]]}\n' in str(caught.value)
+    said = str(caught.value)
+    assert "'rwkv' has no row, and what its tensors do gives none: in none of its layers" in said
+    assert '"rwkv": (Stack(layers=("rwkv.blocks",), act=...' in said
+    assert "feed_forward.receptance" in said
 
 
-def test_a_row_is_found_where_only_the_path_of_the_layers_is_another():
-    model = tiny_model("bert")
-    model.mine, model.config.model_type = model.bert, "of-mine"
-    del model.bert
-    with pytest.raises(HookpointError, match=r"layers=\('mine.encoder.layer',\), act='intermed"):
-        resolve(model)
-
-
-def test_a_row_to_fill_in_and_what_is_no_model():
-    config = transformers.CTRLConfig(n_embd=8, n_layer=2, n_head=2, dff=16, vocab_size=9)
-    with pytest.raises(HookpointError) as caught:
-        resolve(transformers.CTRLLMHeadModel(config))
-    for words in ('"ctrl": (Stack(layers=("transformer.h",), act=...', "multi_head_attention.Wq"):
-        assert words in str(caught.value)
+def test_what_is_no_model_is_an_error():
     with pytest.raises(HookpointError, match=r"config\.model_type was expected, not Linear"):
         resolve(nn.Linear(2, 2))
 
