@@ -53,8 +53,8 @@ def inspect(
 
     Example: lsn-eval models inspect lsn_demo
     """
-    from lsn_eval.models.hookpoints import needs_weights, resolve
     from lsn_eval.models.loading import empty_model
+    from lsn_eval.models.resolving import needs_weights, resolve
 
     built = empty_model(model, revision=revision)
     if needs_weights(built):

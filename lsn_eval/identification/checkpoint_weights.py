@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lsn_eval.identification.selection import IdentificationError
 from lsn_eval.models.families import FAMILIES, Linear, Stack, path_of
-from lsn_eval.models.hookpoints import unwrap
+from lsn_eval.models.resolving import unwrap
 from lsn_eval.storage.outside_files import Fields, read_json
 from lsn_eval.storage.tensor_files import load_plain_tensors
 

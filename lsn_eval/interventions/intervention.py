@@ -31,7 +31,7 @@ from lsn_eval.interventions.hooks import Hook, installed
 from lsn_eval.interventions.report import InterventionReport, SiteCounts, SiteReport
 from lsn_eval.interventions.writers import Writer
 from lsn_eval.masks.mask import NeuronMask
-from lsn_eval.models.hookpoints import resolve, unwrap
+from lsn_eval.models.resolving import resolve, unwrap
 from lsn_eval.wording.lists import listed
 
 logger = logging.getLogger(__name__)

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from lsn_eval.errors import MaskError
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.masks.names import OVER_TEXTS, MaskMethod
-from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, ModelHookpoints, resolve
+from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, ModelHookpoints
 from lsn_eval.models.layout import MOST_NEURONS, ModelLayout, Place
 from lsn_eval.models.loading import empty_model
+from lsn_eval.models.resolving import resolve
 from lsn_eval.storage.outside_files import Fields, read_json, read_text
 from lsn_eval.storage.tensor_files import load_plain_tensors, whole_numbers
 from lsn_eval.wording.lists import listed

@@ -1,7 +1,7 @@
 """The rows of supported architectures: where the layers are and what the modules of one are called.
 
 Supporting an architecture is a row in `FAMILIES`. A row is believed only after the loaded model's
-shapes agree with it (`lsn_eval.models.hookpoints.resolve`). What cannot be supported stands in
+shapes agree with it (`lsn_eval.models.resolving.resolve`). What cannot be supported stands in
 `REFUSED`, with the reason.
 """
 

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from lsn_eval.errors import RecordingError
-from lsn_eval.models.hookpoints import Site, expanded, resolve, unwrap
+from lsn_eval.models.hookpoints import Site, expanded
+from lsn_eval.models.resolving import resolve, unwrap
 
 CPU_BATCH_TOKENS = 4096
 DEVICE_BATCH_TOKENS = 65536

@@ -9,8 +9,8 @@ from typing import Any
 
 from lsn_eval.lm_tasks.token_counts import model_tokenizer
 from lsn_eval.masks.mask import NeuronMask
-from lsn_eval.models.hookpoints import needs_weights, resolve
 from lsn_eval.models.loading import empty_model
+from lsn_eval.models.resolving import needs_weights, resolve
 from lsn_eval.results.languages import language_of
 from lsn_eval.storage.outside_files import Fields, read_json
 from lsn_eval.sweeping.evaluation import Evaluation

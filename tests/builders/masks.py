@@ -8,8 +8,8 @@ import numpy as np
 from torch import nn
 
 from lsn_eval.masks.mask import NeuronMask
-from lsn_eval.models.hookpoints import resolve
 from lsn_eval.models.layout import ModelLayout
+from lsn_eval.models.resolving import resolve
 
 
 def tiny_mask(

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lsn_eval.masks.names import quantile_share
-from lsn_eval.models.hookpoints import resolve
+from lsn_eval.models.resolving import resolve
 from lsn_eval.statistics import ActivationStats
 
 TEXTS = {

@@ -6,7 +6,7 @@ import copy
 
 import torch
 
-from lsn_eval.models.hookpoints import resolve
+from lsn_eval.models.resolving import resolve
 
 PROJECTIONS = ("mlp.up", "mlp.gate", "mlp.down")
 

@@ -22,7 +22,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 from tokenizers import processors
 
-from lsn_eval import NeuronMask, intervene
+from lsn_eval import NeuronMask, identify, intervene, record
 from lsn_eval.errors import ConditionError, InterventionError, LsnError, MaskError
 from lsn_eval.harness import lsn_hf, plugin
 from lsn_eval.harness.lsn_hf import LsnHF
@@ -224,6 +224,33 @@ def test_a_signature_says_what_makes_another_model_of_one(checkpoint, tmp_path):
     said = plain.get_model_info()["lsn"]
     assert said["model"]["name"] == f"{checkpoint}+german(torchao)"
     assert said["signature"].startswith(f"model:{checkpoint}+german(torchao)|")
+
+
+def test_a_type_without_a_row_is_said_in_files_and_signatures(tokenizer, tmp_path):
+    """And its numbers are those of the same model with a row."""
+    model = tiny_model("llama")
+    texts = {"de": TEXTS[:1] * 9, "ru": TEXTS[1:2] * 9}
+
+    def measured(model_type: str) -> tuple[list, str, str]:
+        model.config.model_type = model_type
+        stats = record(model, tokenizer, texts, length=16)
+        path = tmp_path / model_type
+        identify(stats, method="random", top_rate=0.1).save(path)
+        under, none = (
+            load(model, str(path), condition, tokenizer=tokenizer)
+            for condition in ("de:zero", "none")
+        )
+        numbers = under.loglikelihood_rolling(requests("loglikelihood_rolling"))
+        said = [lm.get_model_info()["lsn"]["signature"] for lm in (under, none)]
+        assert "resolved" not in said[1]
+        assert NeuronMask.load(path).model.resolved == stats.model.resolved
+        return numbers, said[0], str(stats.model.resolved)
+
+    by_structure, by_row = measured("of-mine"), measured("llama")
+    assert by_structure[0] == by_row[0]
+    assert "|hookpoint:mlp.act(resolved:structure)|" in by_structure[1]
+    assert "resolved" not in by_row[1]
+    assert (by_structure[2], by_row[2]) == ("structure", "None")
 
 
 def test_an_answer_longer_than_the_context_is_an_error(checkpoint):

@@ -27,7 +27,7 @@ from lsn_eval.interventions.intervention import Intervention
 from lsn_eval.interventions.report import SiteReport
 from lsn_eval.interventions.stacked import StackedIntervention, StackedWriter
 from lsn_eval.interventions.writers import Writer
-from lsn_eval.models.hookpoints import resolve
+from lsn_eval.models.resolving import resolve
 from lsn_eval.sweeping.running import run_sweep
 from lsn_eval.sweeping.settings import SweepSettings
 

@@ -10,8 +10,8 @@ from builders.tuned import PLANTED, PROJECTIONS, tune
 
 from lsn_eval.errors import StatisticsError
 from lsn_eval.identification import IdentificationError, identify
-from lsn_eval.models.hookpoints import resolve
 from lsn_eval.models.layout import ModelLayout
+from lsn_eval.models.resolving import resolve
 from lsn_eval.statistics import ActivationStats
 
 RATES = {"top_rate": 0.2, "filter_rate": 0.8, "activation_bar_rate": 0.8}

@@ -9,7 +9,7 @@ from builders.architectures import tiny_model
 
 from lsn_eval import identify, record
 from lsn_eval.identification import IdentificationError
-from lsn_eval.models.hookpoints import resolve
+from lsn_eval.models.resolving import resolve
 
 NAMES = ("de", "fr", "vi")
 

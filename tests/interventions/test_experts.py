@@ -26,7 +26,7 @@ from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 from lsn_eval import NeuronMask, intervene
 from lsn_eval.errors import HookpointError, InterventionError
-from lsn_eval.models.hookpoints import resolve
+from lsn_eval.models.resolving import resolve
 
 MLP = ("mlp.act", "mlp.down_in", "mlp.gate", "mlp.up", "mlp.down")
 EDITS = {

@@ -18,7 +18,8 @@ from torch import nn
 from lsn_eval import NeuronMask, intervene
 from lsn_eval.errors import InterventionError
 from lsn_eval.masks.imports import import_lists
-from lsn_eval.models.hookpoints import Site, resolve
+from lsn_eval.models.hookpoints import Site
+from lsn_eval.models.resolving import resolve
 
 Edit = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 EDITS: dict[str, Edit] = {

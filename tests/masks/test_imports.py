@@ -14,7 +14,7 @@ from builders.reference import REFERENCE, needs_reference
 from lsn_eval import NeuronMask
 from lsn_eval.errors import MaskError
 from lsn_eval.masks.imports import import_expertise, import_json, import_lists
-from lsn_eval.models.hookpoints import resolve
+from lsn_eval.models.resolving import resolve
 
 PUBLISHED = [
     ("LLaMA-2-7B", "en zh fr es vi id ja", 32, 11008, [95, 583, 1022, 838, 836, 1068, 582], 3523),

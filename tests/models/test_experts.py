@@ -24,7 +24,7 @@ from torch.nn import functional
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 from lsn_eval.errors import HookpointError
-from lsn_eval.models.hookpoints import resolve
+from lsn_eval.models.resolving import resolve
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 3e-2}
 MLP = {"mlp.act", "mlp.down_in", "mlp.gate", "mlp.up", "mlp.down"}

@@ -11,7 +11,7 @@ from torch import nn
 
 from lsn_eval.errors import HookpointError
 from lsn_eval.models.families import REFUSED, Part
-from lsn_eval.models.hookpoints import resolve, unwrap
+from lsn_eval.models.resolving import resolve, unwrap
 
 
 def test_unknown_architecture_is_an_error_that_holds_the_row_to_fill_in():

@@ -14,7 +14,8 @@ from torch import nn
 from torch.nn import functional
 
 from lsn_eval.models.families import FAMILIES, REFUSED
-from lsn_eval.models.hookpoints import ModelHookpoints, Site, resolve
+from lsn_eval.models.hookpoints import ModelHookpoints, Site
+from lsn_eval.models.resolving import resolve
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
 QUERIES_KEYS_NORMED_OVER_HEADS = {"olmo2", "olmo3", "olmo_hybrid"}

@@ -17,7 +17,8 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from lsn_eval.errors import HookpointError
 from lsn_eval.models import structure
 from lsn_eval.models.families import FAMILIES, Family
-from lsn_eval.models.hookpoints import ModelHookpoints, resolve
+from lsn_eval.models.hookpoints import ModelHookpoints
+from lsn_eval.models.resolving import resolve
 
 QUICK = {"albert", "blenderbot-small", "convbert", "cpmant", "ctrl", "lfm3", "moshi"}
 
@@ -255,7 +256,7 @@ def test_the_model_is_as_it_was_also_after_a_refusal(name):
 
 def test_a_model_is_looked_at_once_and_that_is_said_once(monkeypatch):
     said: list[logging.LogRecord] = []
-    monkeypatch.setattr(logging.getLogger("lsn_eval.models.hookpoints"), "handle", said.append)
+    monkeypatch.setattr(logging.getLogger("lsn_eval.models.resolving"), "handle", said.append)
     model = unknown(tiny_model("gptj"))
     first = resolve(model)
     monkeypatch.setattr(structure, "family_of", None)

@@ -17,8 +17,8 @@ from torch import nn
 from lsn_eval.errors import LsnError, RecordingError
 from lsn_eval.identification import identify
 from lsn_eval.masks.names import quantile_share
-from lsn_eval.models.hookpoints import resolve
 from lsn_eval.models.loading import load_model
+from lsn_eval.models.resolving import resolve
 from lsn_eval.recording import count_above_thresholds, record
 from lsn_eval.recording.texts import Document, is_held_out
 from lsn_eval.statistics import ActivationStats
