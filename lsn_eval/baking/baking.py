@@ -31,8 +31,8 @@ from lsn_eval.conditions import Condition, plan
 from lsn_eval.errors import BakingError
 from lsn_eval.harness.identity import model_name
 from lsn_eval.masks.mask import NeuronMask
-from lsn_eval.models.hookpoints import resolve
 from lsn_eval.models.loading import check_device, empty_of
+from lsn_eval.models.resolving import resolve
 from lsn_eval.results.baked import CONFIG_KEY, baked_record
 from lsn_eval.results.signatures import lsn_record
 from lsn_eval.storage.outside_files import read_json
