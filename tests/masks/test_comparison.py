@@ -17,8 +17,8 @@ from lsn_eval.identification.random import random_like, random_mask
 from lsn_eval.masks.comparison import language_overlap, layer_distribution, mask_difference
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.masks.names import MaskMethod
-from lsn_eval.models.resolving import resolve
 from lsn_eval.models.layout import ModelLayout
+from lsn_eval.models.resolving import resolve
 from lsn_eval.plotting.mask_figures import mask_figure
 from lsn_eval.plotting.saving import save_figure
 
