@@ -8,6 +8,7 @@
     de:+1.5  de:+0.5mean       added to: a number, or a statistic or a multiple of one
     es:zero/zh:mean            several terms; where neurons overlap, the later term wins
     random1-de:zero            control number 1 for German
+    de:zero@generated          at some positions alone, of all terms the same
 
 `plan` turns a condition and a mask into the values to write. Neither needs torch.
 """
@@ -18,7 +19,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,12 +55,18 @@ _FORMS = {
     "+": _Form("add", is_statistic),
 }
 """The grammar of WHAT, by its mark; a difference of means is only added."""
+Positions = Literal["all", "prompt", "generated", "last"]
+POSITIONS: tuple[Positions, ...] = get_args(Positions)
+"""Where a condition writes while text is generated: at every position, those of the prompt, those
+of generated tokens, or those from which a token is predicted (the last of the prompt, and every
+generated one)."""
 _MARKS = {form.operation: mark for mark, form in _FORMS.items()}
 _EXPECTED = (
     "expected 'none' or terms WHO:WHAT joined by '/', where WHO is a language of the mask or a "
     "control such as random1-de, and WHAT is zero, a number, a statistic "
     f"({', '.join(STATISTICS[:-1])}) or a multiple of one (1.5mean), xNUMBER to scale, or + and "
-    "a number or statistic to add (+1.5, +mean, +0.5diffmean)"
+    "a number or statistic to add (+1.5, +mean, +0.5diffmean); behind it may stand @ and one of "
+    f"{', '.join(POSITIONS)}"
 )
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -84,6 +91,7 @@ class Term:
     operation: Operation
     operand: float | str
     factor: float = 1.0
+    positions: Positions = "all"
 
     @staticmethod
     def parse(text: str) -> Term:
@@ -91,22 +99,22 @@ class Term:
         who, colon, what = text.strip().partition(":")
         if not colon or not LANGUAGE_NAME.fullmatch(who):
             raise ConditionError(f"{text!r} is no term of a condition: {_EXPECTED}")
-        if what == "zero":
-            return Term(who, "set", 0.0)
-        parts = _WHAT.fullmatch(what)
-        if parts is None or not (parts["number"] or parts["statistic"]):
+        what, at, place = what.partition("@")
+        positions = next((name for name in POSITIONS if name == (place if at else "all")), None)
+        if positions is None:
+            raise ConditionError(f"{place!r} in {text!r} is none of the positions: {_EXPECTED}")
+        parts = _WHAT.fullmatch("0" if what == "zero" else what)
+        form, statistic = _FORMS[parts["mark"] if parts else ""], parts and parts["statistic"]
+        if (
+            parts is None
+            or not (parts["number"] or statistic)
+            or not (statistic is None or form.takes(statistic))
+        ):
             raise ConditionError(f"{what!r} in {text!r} is nothing to write: {_EXPECTED}")
-        form, statistic = _FORMS[parts["mark"]], parts["statistic"]
         number = _number(parts["number"] or "1", text)
-        if statistic is None:
-            return Term(who, form.operation, number)
-        if not form.takes(statistic):
-            raise ConditionError(f"{what!r} in {text!r} is nothing to write: {_EXPECTED}")
-        return (
-            Term(who, form.operation, statistic, number)
-            if number
-            else Term(who, form.operation, 0.0)
-        )
+        if statistic and number:
+            return Term(who, form.operation, statistic, number, positions)
+        return Term(who, form.operation, number, positions=positions)
 
     def __str__(self) -> str:
         what = _shortest(self.operand) if isinstance(self.operand, float) else self.operand
@@ -114,7 +122,12 @@ class Term:
             what = "zero"
         if self.factor != 1:
             what = f"{_shortest(self.factor)}{what}"
-        return f"{self.who}:{_MARKS[self.operation]}{what}"
+        return f"{self.who}:{_MARKS[self.operation]}{what}{self.at}"
+
+    @property
+    def at(self) -> str:
+        """The positions as they are written, nothing for all."""
+        return "" if self.positions == "all" else f"@{self.positions}"
 
 
 def _number(text: str, term: str) -> float:
@@ -157,7 +170,17 @@ class Condition:
         for who in whos:
             if whos.count(who) > 1:
                 raise ConditionError(f"{text!r} names {who!r} twice; give each WHO one term")
+        if len(positions := {term.positions for term in terms}) > 1:
+            raise ConditionError(
+                f"{text!r} writes at {' and '.join(sorted(positions))} positions; give every term "
+                "the same"
+            )
         return Condition(terms)
+
+    @property
+    def positions(self) -> Positions:
+        """Where all of its terms write."""
+        return self.terms[0].positions if self.terms else "all"
 
     @staticmethod
     def of(mask: NeuronMask, text: str | Condition | Unset | None = UNSET) -> Condition:

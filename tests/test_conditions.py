@@ -30,7 +30,8 @@ CANONICAL = (
     "none de:zero de:1.5 de:-2 de:mean de:median de:p10 de:p90 de:max de:x0.5 de:x-1 de:+1.5 "
     "de:+-1.5 de:+mean es:zero/zh:mean random1-de:zero random12-zh-Hant:x2/deu_Latn:+p90 "
     "de:p5 de:p25 de:p75 de:p95 de:1.5mean de:-1mean de:0.25p75 de:+0.5mean de:+-1mean de:10p90 "
-    "de:+diffmean de:+0.5diffmean random3-de:+-2diffmean"
+    "de:+diffmean de:+0.5diffmean random3-de:+-2diffmean "
+    "de:zero@prompt de:+0.5mean@last es:zero@generated/random1-zh:mean@generated"
 )
 OTHERWISE = {
     None: "none",
@@ -43,6 +44,8 @@ OTHERWISE = {
     "de:+1.0diffmean": "de:+diffmean",
     "de:0mean": "de:zero",
     "de:.5e1p5": "de:5p5",
+    "de:0@all": "de:zero",
+    "de:0mean@last": "de:zero@last",
 }
 
 
@@ -61,6 +64,7 @@ def test_conditions_have_one_spelling(text, canonical):
         "", "de", "de:", ":zero", "de:nil", "de:zero/", "/de:zero", "de:x", "de:xmean", "de:+",
         "de:nan", "de:inf", "de:1_0", "de:0x10", "de:zero,fr:zero", "de=zero", "de:++1", "de:1.5.2",
         "de:zero/none", "none/de:zero",
+        "de:zero@", "de:zero@first", "de@last:zero", "@last", "de:@last", "de:zero@last@last",
         "de:p0", "de:p100", "de:p05", "de:diffmean", "de:0.5diffmean", "de:x0.5mean", "de:meanmean",
         "de:mean0.5", "de:+x2", "de:-mean", "de:2*mean", "de fr:zero", "None", "de:١", 3,
     ],
@@ -75,6 +79,13 @@ def test_what_cannot_be_read_is_an_error_that_says_what_was_expected(text):
 def test_the_same_who_twice_is_an_error():
     with pytest.raises(ConditionError, match="names 'de' twice"):
         Condition.parse("de:zero/fr:zero/de:mean")
+
+
+def test_terms_that_write_at_different_positions_are_an_error():
+    with pytest.raises(ConditionError, match="writes at all and prompt positions; give every term"):
+        Condition.parse("de:zero@prompt/fr:zero")
+    assert Condition.parse("de:zero@prompt/fr:1@prompt").positions == "prompt"
+    assert Condition.parse("none").positions == "all"
 
 
 def test_without_a_condition_one_language_means_zero_and_none_means_none():

@@ -90,6 +90,11 @@ def bake(
     chosen = Condition.parse(condition)
     if neurons is None and chosen.terms:
         raise BakingError(f"condition '{chosen}' was given without a mask; name a mask file")
+    if chosen.positions != "all":
+        raise BakingError(
+            f"condition '{chosen}' writes at {chosen.positions} positions alone, and weights are "
+            f"the same at every position; leave @{chosen.positions} out, or evaluate it with hooks"
+        )
     source = _folder(model_place(name), revision)
     config = _config(source, name)
     empty = empty_of(config)

@@ -22,7 +22,7 @@ class Dose:
     """A number that is the same for all neurons of a condition."""
 
     neurons: tuple[str, ...]
-    """WHO of every term."""
+    """WHO of every term, with the positions that it writes at."""
     kind: Kind
     """Activations scaled by, set to, or added to; off is a scale of 0, however it is written."""
     amount: float
@@ -45,7 +45,7 @@ def dose_of(condition: str) -> Dose | None:
     kinds = {_KINDS[term.operation] for term in terms}
     if amount == 0:
         kinds = {"scale" if kind == "value" else kind for kind in kinds}
-    whos = tuple(term.who for term in terms)
+    whos = tuple(term.who + term.at for term in terms)
     return Dose(whos, kinds.pop(), amount) if len(kinds) == 1 else None
 
 

@@ -182,7 +182,7 @@ class LsnHF(SeededGeneration, HFLM):
     def _probe(self, intervention: Intervention) -> None:
         """Two tokens through the model: a model that goes round the hooks fails here, at once."""
         tokens = torch.full((1, 2), self.prefix_token_id, device=self.device)
-        with intervention.active():
+        with intervention.positions.everywhere(), intervention.active():
             if self.backend == "seq2seq":
                 super()._model_call(tokens, attn_mask=torch.ones_like(tokens), labels=tokens)
             else:
@@ -225,7 +225,8 @@ class LsnHF(SeededGeneration, HFLM):
         """As `hf`; what the search for a batch size runs through is not part of what was seen."""
         calls, intervention = self._model_calls, self._intervention
         counts = intervention.counts() if intervention else []
-        size = super()._detect_batch_size(*args, **kwargs)
+        with intervention.positions.everywhere() if intervention else nullcontext():
+            size = super()._detect_batch_size(*args, **kwargs)
         self._model_calls = calls
         if intervention:
             intervention.reset_counts()

@@ -85,7 +85,9 @@ class StackedGeneration:
     def follow(self, following: Sequence[Condition], most_rows: int | None = None) -> None:
         """Stack with these, in this order, up to `most_rows` rows; kept answers of others go."""
         following = [condition for condition in following if condition != self._condition]
-        self._following = tuple(following) if can_decode() else ()
+        # Positions are those of a call of `generate` for one condition.
+        alone = not can_decode() or self._condition.positions != "all"
+        self._following = () if alone else tuple(c for c in following if c.positions == "all")
         self._most_rows = MOST_ROWS if most_rows is None else most_rows
         known = {*following, self._condition}
         self._answers = {c: answers for c, answers in self._answers.items() if c in known}

@@ -28,6 +28,7 @@ from torch import nn
 from lsn_eval.conditions import UNSET, Condition, InterventionPlan, Unset, plan
 from lsn_eval.errors import InterventionError
 from lsn_eval.interventions.hooks import Hook, installed
+from lsn_eval.interventions.positions import WrittenPositions
 from lsn_eval.interventions.report import InterventionReport, SiteCounts, SiteReport
 from lsn_eval.interventions.writers import Writer
 from lsn_eval.masks.mask import NeuronMask
@@ -49,6 +50,7 @@ class Intervention:
         self.plan: InterventionPlan = plan(mask, condition)
         self.hookpoints = resolve(model)
         doubts = mask.check_model(self.hookpoints)
+        self.positions = WrittenPositions(model, self.plan.condition.positions)
         self._hooks: list[Hook] = []
         self.report = InterventionReport(
             condition=str(self.plan.condition),
@@ -59,8 +61,13 @@ class Intervention:
         for (hookpoint, layer), write in self.plan.writes.items():
             site = self.hookpoints.site(hookpoint, layer)
             routed = site.expert is not None
+            if routed and self.positions.kind != "all":
+                raise InterventionError(
+                    f"@{self.positions.kind} was given for {site}, to which tokens are routed out "
+                    "of their order; leave it out, or use a mask of other layers"
+                )
             seen = SiteReport(hookpoint, layer, site.module_name, write.indices.size, routed)
-            writer = Writer(site, write, seen)
+            writer = Writer(site, write, seen, self.positions.of)
             writer.operands.check(unwrap(model).dtype)  # type: ignore[arg-type]
             self.report.sites.append(seen)
             self._hooks.append(Hook(self.hookpoints, site, writer))
@@ -105,13 +112,15 @@ class Intervention:
                 infinities.
         """
         before = [site.overwritten for site in self.report.sites]
-        with installed(self._hooks):
+        with self.positions.following(), installed(self._hooks):
             yield self.report
         empty = [
             site
             for site, overwritten in zip(self.report.sites, before, strict=True)
             if site.overwritten == overwritten and not site.routed
         ]
+        if self.positions.kind == "generated":
+            empty = []  # an answer may end with its first token, which the model never runs over
         if empty:
             raise InterventionError(
                 f"condition '{self.plan.condition}' wrote nothing at {listed(empty, 3)}: the model "

@@ -127,14 +127,15 @@ class InterventionReport(Shown):
 
     @property
     def unrouted_sites(self) -> list[SiteReport]:
-        """Sites of experts that no token was routed to: nothing was written there."""
-        return [site for site in self.sites if site.routed and not site.overwritten]
+        """Sites at which nothing was written: of experts that no token was routed to, or with
+        `@generated` where nothing was generated."""
+        return [site for site in self.sites if site.calls + site.routed and not site.overwritten]
 
     def warn_of_unchanged(self) -> None:
         """Say so where every written value equalled what was there, or none was written."""
         if self.unrouted_sites:
             logger.warning(
-                "condition '%s' wrote nothing at %s, of %d sites: no token was routed there",
+                "condition '%s' wrote nothing at %s, of %d sites: no token came there",
                 self.condition,
                 listed(self.unrouted_sites, 3),
                 len(self.sites),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -94,13 +94,25 @@ def _name(dtype: torch.dtype) -> str:
 
 
 class Writer:
-    """One `Write` at its site, counted in `seen`."""
+    """One `Write` at its site, counted in `seen`.
 
-    def __init__(self, site: Site, write: Write, seen: SiteReport) -> None:
+    Args:
+        part: the view of what a hook sees that is to be written, None for none of it; by default
+            all of it.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        write: Write,
+        seen: SiteReport,
+        part: Callable[[torch.Tensor], torch.Tensor | None] | None = None,
+    ) -> None:
         self.columns = written_columns(site, write)
         self.operands = Operands(site, [write])
         self._extent = site.extent
         self._seen = seen
+        self._part = part or (lambda values: values)
         self._sources: dict[torch.Size, torch.Tensor] = {}
 
     def has_changed(self) -> bool:
@@ -109,6 +121,10 @@ class Writer:
 
     def __call__(self, values: torch.Tensor, compare: bool) -> None:
         """Write into `values` [..., neuron]; `compare` what is there before and after."""
+        written = self._part(values)
+        if written is None:
+            return self._seen.count(0, None)
+        values = written
         if self.columns.device != values.device:
             self.columns = self.columns.to(values.device)
         columns, changed = self.columns, None

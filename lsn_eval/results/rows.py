@@ -189,7 +189,7 @@ def _seen(record: Fields) -> dict[str, Any]:
         text
         for sites, text in (
             (unchanged, f"every value written to {', '.join(unchanged)} was there already"),
-            (unrouted, f"no token was routed to {listed(unrouted, 3)}: nothing was written there"),
+            (unrouted, f"no token came to {listed(unrouted, 3)}: nothing was written there"),
         )
         if sites
     ]

@@ -98,6 +98,26 @@ def test_numbers_do_not_depend_on_the_batch_size(checkpoint, mask_file):
         assert left == pytest.approx(right, rel=1e-5)
 
 
+@pytest.mark.parametrize("positions", ["prompt", "generated", "last"])
+def test_positions_are_those_of_generation_and_log_likelihoods_are_refused(
+    checkpoint, mask_file, positions
+):
+    lm, four = (
+        load(checkpoint, mask_file, f"de:4@{positions}/fr:-4@{positions}", batch_size=size)
+        for size in (1, "auto")
+    )
+    assert answers(lm, ["generate_until"]) == answers(four, ["generate_until"])
+    everywhere = load(checkpoint, mask_file, "de:4/fr:-4")
+    assert answers(everywhere, ["generate_until"]) != answers(lm, ["generate_until"])
+    record = lm.get_model_info()["lsn"]
+    assert f"condition:de:4@{positions}/fr:-4@{positions}|" in record["signature"]
+    for kind in ("loglikelihood", "loglikelihood_rolling"):
+        with pytest.raises(
+            InterventionError, match="log-likelihoods, does not say where its prompt"
+        ):
+            answers(lm, [kind])
+
+
 def test_every_kind_of_request_runs_under_the_condition(checkpoint, mask_file):
     plain, changed = load(checkpoint), load(checkpoint, mask_file, "de:4/fr:-4")
     for kind in KINDS:

@@ -102,6 +102,20 @@ def batches(monkeypatch) -> list[int]:
     return rows
 
 
+AT_POSITIONS = ("none", "de:zero@generated", "ru:x0.5", "en:p90@last", "zh:+2", "ar:mean@prompt")
+
+
+@needs_stacks
+def test_conditions_at_some_positions_are_generated_for_by_themselves(lm, batches):
+    apart = swept(lm, requests(GREEDY), 0, AT_POSITIONS)
+    batches.clear()
+    together = swept(lm, requests(GREEDY), 64, AT_POSITIONS)
+    assert together == apart
+    assert len({str(answers) for answers, _ in apart.values()}) == len(apart)
+    # Three of them together, then three alone, for each of the texts.
+    assert sorted(batches) == [1] * 3 * len(TEXTS) + [3] * len(TEXTS)
+
+
 @needs_stacks
 @pytest.mark.parametrize("batch_size", [1, 3])
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ def test_an_expert_that_no_token_reached_is_said_and_no_error(caplog):
     assert report.to_json()["unrouted"] == [
         f"mlp.act/{site.layer}" for site in report.unrouted_sites
     ]
-    assert "no token was routed there" in caplog.text
+    assert "no token came there" in caplog.text
     with pytest.raises(InterventionError, match="never fired"), intervene(model, mask, "de:zero"):
         pass
 
