@@ -104,3 +104,39 @@ def test_linked_weights_count(tmp_path: Path) -> None:
     link.unlink()
     link.symlink_to(tmp_path / "other")
     assert files_identity(tmp_path / "model", "sub") != before
+
+
+def by_torchao(kind: str, layer: nn.Module) -> nn.Module:
+    api = pytest.importorskip(
+        "torchao.quantization", reason="not in the dev extra: docs/switches.md"
+    )
+    api.quantize_(layer, getattr(api, kind)())
+    return layer
+
+
+QUANTISERS = {
+    "PyTorch": lambda layer: torch.ao.quantization.quantize_dynamic(layer, {nn.Linear}),
+    "torchao": lambda layer: by_torchao("Int8WeightOnlyConfig", layer),
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("quantised", QUANTISERS.values(), ids=QUANTISERS)
+def test_quantised_weights_are_told_apart(quantised) -> None:
+    """They are no parameters of the module, or tensors of another package."""
+
+    def fingerprint(change: float = 0.0, of: str = "weight") -> str:
+        layer = linear(64, 32)
+        with torch.no_grad():
+            getattr(layer, of).view(-1)[5] += change
+        return weights_fingerprint(quantised(nn.Sequential(layer)))
+
+    prints = [fingerprint(), fingerprint(0.05), fingerprint(0.05, "bias")]
+    assert fingerprint() == prints[0]
+    assert len(set(prints)) == 3
+
+
+def test_how_torchao_quantises_is_told_apart() -> None:
+    kinds = ("Int8WeightOnlyConfig", "Int8DynamicActivationInt8WeightConfig")
+    prints = {weights_fingerprint(by_torchao(k, nn.Sequential(linear(64, 32)))) for k in kinds}
+    assert len(prints) == 2
