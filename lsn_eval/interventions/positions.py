@@ -18,7 +18,7 @@ from torch import nn
 
 from lsn_eval.conditions import Positions
 from lsn_eval.errors import InterventionError
-from lsn_eval.models.hookpoints import unwrap
+from lsn_eval.models.resolving import unwrap
 
 _RANGES: dict[Positions, Callable[[int], tuple[float, float]]] = {
     "all": lambda prompt: (0, math.inf),

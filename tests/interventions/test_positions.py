@@ -10,7 +10,7 @@ from builders.masks import hooks_of, mask_at
 from lsn_eval import intervene
 from lsn_eval.conditions import POSITIONS
 from lsn_eval.errors import InterventionError
-from lsn_eval.models.hookpoints import resolve
+from lsn_eval.models.resolving import resolve
 
 PROMPTS = [[5, 17, 40, 9, 77, 30], [8, 21, 3], [60]]
 NEW = 6
