@@ -233,6 +233,17 @@ class LsnHF(SeededGeneration, HFLM):
             intervention.add_counts(counts)
         return int(size)
 
+    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
+        """As `hf`, the longest texts first: a batch is padded to its longest window, and a text has
+        one window, or several of full length. What a row is rounded to depends on its batch,
+        so that sums equal `hf`'s bit for bit where batches are of one."""
+        if self.batch_size == 1:
+            return super().loglikelihood_rolling(requests, disable_tqdm)
+        lengths = [len(self.tok_encode(request.args[0])) for request in requests]
+        order = sorted(range(len(requests)), key=lambda number: -lengths[number])
+        sums = super().loglikelihood_rolling([requests[number] for number in order], disable_tqdm)
+        return [total for _, total in sorted(zip(order, sums, strict=True))]
+
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """As `hf`; an answer longer than the context is an error that a user can read."""
         try:

@@ -234,7 +234,7 @@ def results(from_wheel: Environment) -> dict[str, Any]:
     def evaluate(name: str) -> dict[str, Any]:
         command, kind, arguments = calls[name]
         out = from_wheel.work / name.replace(":", "_")
-        fixed = ("--tasks", TASKS, "--batch_size", "4", "--device", "cpu", "--output_path", out)
+        fixed = ("--tasks", TASKS, "--batch_size", "1", "--device", "cpu", "--output_path", out)
         done = from_wheel.run(*command, "--model", kind, "--model_args", arguments, *fixed)
         assert done.returncode == 0, done.stderr
         (path,) = out.rglob("results_*.json")

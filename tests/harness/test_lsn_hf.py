@@ -10,6 +10,7 @@ import sqlite3
 from types import SimpleNamespace
 
 import lm_eval
+import numpy as np
 import pytest
 import torch
 from builders.architectures import tiny_model
@@ -57,16 +58,45 @@ def load(checkpoint, mask=None, condition=None, **kwargs) -> LsnHF:
     return LsnHF(checkpoint, mask=mask, condition=condition, **options)
 
 
+@pytest.mark.parametrize("batch_size", [1, 3])
 @pytest.mark.slow
-def test_none_and_an_empty_mask_give_the_numbers_of_hf_bit_for_bit(checkpoint, mask_file, tmp_path):
-    expected = answers(HFLM(checkpoint, device="cpu", batch_size=3))
+def test_none_and_an_empty_mask_give_the_numbers_of_hf_bit_for_bit(
+    checkpoint, mask_file, tmp_path, batch_size
+):
+    """Batches of more than one are hf's own but for rolling windows, which are sorted first."""
+    kinds = KINDS if batch_size == 1 else [kind for kind in KINDS if "rolling" not in kind]
+
+    def given(*loaded):
+        return answers(load(checkpoint, *loaded, batch_size=batch_size), kinds)
+
+    expected = answers(HFLM(checkpoint, device="cpu", batch_size=batch_size), kinds)
     empty = NeuronMask({"de": {}}, model=tiny_mask(tiny_model("llama")).model)
     empty.save(tmp_path / "empty")
-    assert answers(load(checkpoint)) == expected
-    assert answers(load(checkpoint, mask_file, "none")) == expected
-    assert answers(load(checkpoint, mask_file, None)) == expected
-    assert answers(load(checkpoint, str(tmp_path / "empty"), "de:zero")) == expected
-    assert answers(load(checkpoint, mask_file, "de:4")) != expected
+    assert given() == expected
+    assert given(mask_file, "none") == expected
+    assert given(mask_file, None) == expected
+    assert given(str(tmp_path / "empty"), "de:zero") == expected
+    assert given(mask_file, "de:4") != expected
+
+
+def test_rolling_windows_of_a_batch_are_equally_long(checkpoint, monkeypatch):
+    """The same numbers as hf's, of half as many tokens."""
+    lengths = np.random.RandomState(0).permutation(np.arange(2, 66).repeat(3))
+    texts = ["".join(chr(97 + (n + i) % 26) for i in range(n)) for n in [*lengths, 150, 200]]
+    asked = [Instance("loglikelihood_rolling", {}, (text,), n) for n, text in enumerate(texts)]
+    computed: list[int] = []
+    call = HFLM._model_call
+    monkeypatch.setattr(
+        HFLM, "_model_call", lambda self, ids, **k: computed.append(ids.numel()) or call(self, ids)
+    )
+    expected = HFLM(checkpoint, device="cpu", batch_size=16).loglikelihood_rolling(asked)
+    usual = sum(computed)
+    computed.clear()
+    assert load(checkpoint, batch_size=16).loglikelihood_rolling(asked) == pytest.approx(expected)
+    padded = sum(computed)
+    computed.clear()
+    HFLM(checkpoint, device="cpu", batch_size=1).loglikelihood_rolling(asked)
+    assert padded / sum(computed) < 1.05 < 1.5 < usual / sum(computed)
 
 
 @pytest.mark.parametrize("condition", ["none", "de:zero", "fr:mean/random1-de:-2"])
@@ -340,12 +370,13 @@ def test_a_response_cache_is_kept_apart_by_signature(checkpoint, mask_file, tmp_
         return result
 
     conditions = [None, "de:4", "fr:-4", "de:4/fr:-4"]
-    fresh = [getattr(load(checkpoint, mask_file, c), kind)(requests(kind)) for c in conditions]
-    hf = HFLM(checkpoint, device="cpu", batch_size=3)
+    models = [load(checkpoint, mask_file, c, batch_size=1) for c in conditions]
+    fresh = [getattr(model, kind)(requests(kind)) for model in models]
+    hf = HFLM(checkpoint, device="cpu", batch_size=1)
     assert cached(hf) == fresh[0]
     for _ in range(2):
         for condition, expected in zip(conditions, fresh, strict=True):
-            assert cached(load(checkpoint, mask_file, condition)) == expected
+            assert cached(load(checkpoint, mask_file, condition, batch_size=1)) == expected
     assert cached(hf) == fresh[0]
     assert any(expected != fresh[0] for expected in fresh[1:])
     tables = sqlite3.connect(path).execute("SELECT name FROM sqlite_master").fetchall()
