@@ -84,6 +84,10 @@ def identify(
     ] = None,
     controls: Controls = None,
     controls_matched: ControlsMatched = "layer",
+    min_tokens: Annotated[
+        int | None,
+        typer.Option(help="Leave experts out that fewer tokens of some language reached (1000)."),
+    ] = None,
     sweep: Annotated[
         str | None,
         typer.Option(
@@ -125,6 +129,7 @@ def identify(
             controls=controls,
             controls_matched=controls_matched,  # type: ignore[arg-type]
             command=command_line(),
+            **({} if min_tokens is None else {"min_tokens": min_tokens}),
             **parameters,
             **point,
         )
@@ -168,6 +173,13 @@ def _show(mask: NeuronMask, described: dict[str, Any], point: dict[str, Any]) ->
     for name, value in point.items():
         print(f"{name} {value}")
     print(markdown_table(mask.summary()[1]))
+    if left_out := described["parameters"].get("left_out", {}).get("experts"):
+        neurons, least = (described["parameters"][of] for of in ("left_out", "min_tokens"))
+        print(
+            f"warning: {left_out:,} experts with {neurons['neurons']:,} neurons were left out, as "
+            f"fewer than {least:,} tokens of some language reached them (--min-tokens)",
+            file=sys.stderr,
+        )
     for language, remedy in described["parameters"].get("too_few", {}).items():
         count = described["neurons"][language]
         few = f"only {count} neuron{'s' * (count > 1)}" if count else "no neurons"

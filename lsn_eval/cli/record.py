@@ -148,6 +148,7 @@ def record(
     )
     from lsn_eval.recording import record as record_texts
     from lsn_eval.recording.recorder import check_target
+    from lsn_eval.statistics.routing import routing_told
 
     if own_p90 and (shard is not None or int(os.environ.get("WORLD_SIZE", "1")) > 1):
         raise RecordingError(
@@ -202,10 +203,13 @@ def record(
         return
     if as_json:
         written = {"file": str(out), "hookpoints": stats.hookpoints, "tokens": dict(stats.tokens)}
+        if routing := stats.routing():
+            written["routing"] = routing
         print(json.dumps(written, indent=2))
     else:
         counted = ", ".join(f"{name} {stats.tokens[name]:,}" for name in stats.languages)
-        print(f"{', '.join(stats.hookpoints)} over tokens: {counted}\nwritten to {out}")
+        print(f"{', '.join(stats.hookpoints)} over tokens: {counted}")
+        print(*routing_told(stats), f"written to {out}", sep="\n")
 
 
 def _as_text(estimated: dict[str, Any]) -> str:

@@ -119,6 +119,7 @@ def _write(stats: ActivationStats, out: Path) -> None:
 def describe(stats: ActivationStats) -> dict[str, Any]:
     """What `stats info` shows, in plain types."""
     from lsn_eval.statistics.document_sketch import without_sketches
+    from lsn_eval.statistics.routing import routing_told
 
     return {
         "digest": stats.digest,
@@ -128,6 +129,8 @@ def describe(stats: ActivationStats) -> dict[str, Any]:
         "active": {
             at: _active(stats, at) for at in stats.hookpoints if "positive" in stats.names(at)
         },
+        "routing": stats.routing(),
+        "experts": routing_told(stats),
         "sampled_tokens": {language: s.keys.size for language, s in stats.samples.items()},
         "texts": 0 if stats.texts is None else int(stats.texts.index.size),
         "provenance": without_sketches(stats.provenance),
@@ -139,7 +142,8 @@ def _active(stats: ActivationStats, hookpoint: str) -> dict[str, float]:
     having = [language for language in stats.languages if stats.tokens[language]]
     if not having:
         return {}
-    means = stats.keep(languages=having).probability(hookpoint).mean((1, 2))
+    rates = stats.keep(languages=having).probability(hookpoint)
+    means = rates.sum((1, 2)) / stats.model.neurons(hookpoint)
     return dict(zip(having, map(float, means), strict=True))
 
 
@@ -165,6 +169,7 @@ def _as_text(described: dict[str, Any]) -> str:
         where = "; ".join(map(_corpus, corpora)) or "not stated"
         rows.append([language, f"{tokens:>14,}", f"{share:>6}", where])
     lines = [f"{name:<11} {one_line(fact)}" for name, fact in facts.items()]
+    lines += [f"{'experts':<11} {one_line(line)}" for line in described["experts"]]
     return "\n".join([*lines, "", *aligned(rows, width=screen_width())])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,14 @@ from lsn_eval.identification.lape import lap, lape, lape_lambda, lave
 from lsn_eval.identification.parameter_variation import parameter_variation
 from lsn_eval.identification.plnd import plnd
 from lsn_eval.identification.random import random
-from lsn_eval.identification.selection import IdentificationError, Selection
+from lsn_eval.identification.selection import (
+    IdentificationError,
+    Selection,
+    check_whole,
+    model_at,
+)
 from lsn_eval.statistics import ActivationStats
+from lsn_eval.statistics.routing import FEW_TOKENS, rarely_reached
 
 if TYPE_CHECKING:
     from lsn_eval.masks.mask import NeuronMask
@@ -64,6 +71,7 @@ def identify(
     *,
     controls: int | None = None,
     controls_matched: Matched = "layer",
+    min_tokens: int = FEW_TOKENS,
     command: str | None = None,
     **parameters: Any,
 ) -> NeuronMask:
@@ -79,6 +87,8 @@ def identify(
             `mask.method.parameters["without_controls"]`).
         controls_matched: "layer": as many neurons in every layer. "rate": also of nearly the same
             firing rate in the language.
+        min_tokens: of experts, those that fewer tokens of some language reached are left out; how
+            many these are stands in `mask.method.parameters["left_out"]`.
         command: the command line, for the mask's provenance.
         parameters: the method's own; `method_parameters(method)` lists them.
 
@@ -105,7 +115,11 @@ def identify(
     if "stats" in inspect.signature(METHODS[method]).parameters:
         if stats is None:
             raise IdentificationError(f"{method} needs activation statistics, and none were given")
-        selection = METHODS[method](stats, **parameters)
+        enough = _reached(stats, min_tokens)
+        selection = METHODS[method](enough, **parameters)
+        if enough is not stats:
+            given["min_tokens"] = min_tokens
+            selection = _of_all_layers(selection, stats, enough)
     else:
         selection = METHODS[method](**parameters)
         if stats is not None:
@@ -119,6 +133,32 @@ def identify(
         controls_matched=controls_matched,
         command=command,
     )
+
+
+def _reached(stats: ActivationStats, min_tokens: int) -> ActivationStats:
+    """The statistics without experts of which too little is known to compare languages."""
+    check_whole("min_tokens", min_tokens, 1)
+    if stats.layer_tokens is None:
+        return stats
+    few = {layer for layers in rarely_reached(stats, min_tokens).values() for layer in layers}
+    layers = [layer for layer in stats.model.layers if layer not in few]
+    if not layers:
+        raise IdentificationError(
+            f"no expert was reached by {min_tokens:,} tokens of every language; record more texts, "
+            "or ask for fewer tokens with min_tokens (--min-tokens)"
+        )
+    return stats.of_layers(layers)
+
+
+def _of_all_layers(
+    selection: Selection, stats: ActivationStats, enough: ActivationStats
+) -> Selection:
+    """The selection in the whole model, and how much of it was left out."""
+    model = model_at(stats.model, *selection.model.widths)
+    experts = set(model.layers) - set(enough.model.layers)
+    neurons = sum(model.neurons(at) - selection.model.neurons(at) for at in model.widths)
+    left_out = {"experts": len(experts), "neurons": neurons}
+    return replace(selection, model=model, found={**selection.found, "left_out": left_out})
 
 
 def _check_same_model(stats: ActivationStats, selection: Selection) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from lsn_eval.errors import LsnError
 from lsn_eval.identification.selection import (
     ENOUGH,
@@ -11,6 +13,7 @@ from lsn_eval.identification.selection import (
     enough_at,
     hookpoint_and_model,
     lowest,
+    over_tokens,
     share,
 )
 from lsn_eval.statistics import ActivationStats
@@ -41,7 +44,7 @@ def act_prob_90p(
     check_rate("top_rate", top_rate)
     hookpoint, model = hookpoint_and_model(stats, hookpoint)
     try:
-        above = stats.get(hookpoint, ABOVE_THRESHOLD)
+        above = over_tokens(stats, hookpoint, ABOVE_THRESHOLD, np.float64)
     except LsnError as error:
         raise IdentificationError(
             f"act_prob_90p needs counts of a second recording pass (array {ABOVE_THRESHOLD!r} at "
@@ -50,7 +53,6 @@ def act_prob_90p(
             "percentiles of one pass will not do: by definition every neuron is above its own "
             "90th percentile at one token in ten"
         ) from error
-    # Of one language the counts rank as the rates do.
-    neurons = [lowest(-counts, share(top_rate, model, hookpoint)) for counts in above]
-    remedy = f"top_rate {enough_at(ENOUGH, above[0].size)} gives it {ENOUGH}"
+    neurons = [lowest(-rates, share(top_rate, model, hookpoint)) for rates in above]
+    remedy = f"top_rate {enough_at(ENOUGH, model.neurons(hookpoint))} gives it {ENOUGH}"
     return Selection.at(stats.languages, model, hookpoint, neurons, lambda row: remedy)

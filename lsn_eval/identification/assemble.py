@@ -213,6 +213,11 @@ def _values(mask: MaskContent, stats: ActivationStats, median_over_texts: bool) 
                     texts = np.flatnonzero(stats.text_languages == language)
                     mine = responses[np.ix_(texts, indices)].astype(np.float32)
                     values[who][at, layer]["median"] = np.median(mine, axis=0)
+                if stats.layer_tokens is not None:  # of an expert no token may have been sampled
+                    known = {
+                        k: v for k, v in values[who][at, layer].items() if np.isfinite(v).all()
+                    }
+                    values[who][at, layer] = known
     return values
 
 

@@ -23,14 +23,15 @@ def language_entropy(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Entropy in nats [layer, neuron] of `values` [language, layer, neuron] over languages.
 
     `values` are not negative; each neuron's are divided by their sum first. A neuron whose values
-    are all 0 has no distribution: its entropy is infinite, so that it is never chosen.
+    are all 0 has no distribution: its entropy is infinite, so that it is never chosen. Neither is
+    what is no neuron, whose values are NaN.
 
     Summed in float64 and rounded to float32: entropies that are equal on paper, such as those of
     two neurons with the same values for different languages, would otherwise differ in their
     last bits, and a tie would be broken by noise.
     """
     total = values.sum(axis=0, dtype=np.float64)
-    silent = total == 0
+    silent = ~(total > 0)
     total[silent] = 1
     entropy = np.zeros(total.shape)
     for language in values:
@@ -94,7 +95,7 @@ def select_lowest(
     check_rate("top_rate", top_rate)
     check_rate("activation_bar_rate", activation_bar_rate)
     bar = kth_value(values, activation_bar_rate)
-    chosen = lowest(scores, round(scores.size * top_rate))
+    chosen = lowest(scores, round(model.neurons(hookpoint) * top_rate))
     neurons = (chosen[language.reshape(-1)[chosen] > bar] for language in values)
     found = {"activation_bar": float(bar), **found}
 
@@ -104,6 +105,7 @@ def select_lowest(
         places = np.flatnonzero(values[row].reshape(-1)[ranked] > bar)[:ENOUGH]
         if not places.size or places[-1] < chosen.size:
             return f"no top_rate gives it more; {otherwise}"
-        return f"top_rate {enough_at(places[-1] + 1, scores.size)} gives it {places.size}"
+        rate = enough_at(places[-1] + 1, model.neurons(hookpoint))
+        return f"top_rate {rate} gives it {places.size}"
 
     return Selection.at(languages, model, hookpoint, neurons, remedy, **found)

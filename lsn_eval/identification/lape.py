@@ -11,6 +11,7 @@ from lsn_eval.identification.selection import (
     Selection,
     check_rate,
     hookpoint_and_model,
+    only_neurons,
     probabilities,
 )
 from lsn_eval.statistics import ActivationStats
@@ -129,7 +130,8 @@ def lave(
     prefers layers of large activations, often the last ones.
     """
     hookpoint, model = hookpoint_and_model(stats, hookpoint)
-    values = np.maximum(stats.get(hookpoint, "mean"), 0).astype(np.float32)
+    means = np.maximum(stats.get(hookpoint, "mean"), 0).astype(np.float32)
+    values = only_neurons(means, model, hookpoint)
     rates = (top_rate, filter_rate, activation_bar_rate)
     return select_uneven(values, stats.languages, model, hookpoint, *rates)
 
@@ -149,7 +151,7 @@ def lap(
     rates = probabilities(stats, hookpoint)
 
     def remedy(row: int) -> str:
-        highest = np.sort(rates[row], axis=None)[-ENOUGH:]
+        highest = np.sort(rates[row][~np.isnan(rates[row])])[-ENOUGH:]
         least = np.floor(1000 * np.nextafter(highest[0], -1, dtype=np.float64)) / 1000
         return f"min_probability {max(0, least):g} gives it {highest.size} or more"
 

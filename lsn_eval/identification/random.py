@@ -51,10 +51,8 @@ def _dealt_out(
     check_rate("top_rate", top_rate)
     if check_whole("seed", seed) > 2**32 - 1:
         raise IdentificationError(f"seed must be below 2**32, not {seed}")
-    there = np.arange(model.widths[hookpoint]) < np.array(model.each_width(hookpoint))[:, None]
-    neurons = np.flatnonzero(there)
-    order = np.random.RandomState(seed).permutation(neurons.size)
-    drawn = neurons[order[: share(top_rate, model, hookpoint)]]
+    neurons = np.flatnonzero(~model.beyond(hookpoint))
+    drawn = np.random.RandomState(seed).permutation(neurons)[: share(top_rate, model, hookpoint)]
     hands = [np.sort(drawn[number :: len(languages)]) for number in range(len(languages))]
     remedy = f"top_rate {enough_at(ENOUGH * len(languages), neurons.size)} gives it {ENOUGH}"
     return Selection.at(languages, model, hookpoint, hands, lambda row: remedy)

@@ -120,7 +120,8 @@ def hookpoint_and_model(stats: ActivationStats, hookpoint: str | None) -> tuple[
 
 def model_at(model: ModelLayout, *hookpoints: str) -> ModelLayout:
     """The model, with the widths of `hookpoints` alone."""
-    return replace(model, widths={at: model.widths[at] for at in hookpoints})
+    narrower = {at: model.narrower[at] for at in hookpoints if at in model.narrower}
+    return replace(model, widths={at: model.widths[at] for at in hookpoints}, narrower=narrower)
 
 
 def check_rate(name: str, rate: float) -> None:
@@ -139,24 +140,42 @@ def check_whole(name: str, number: int, least: int = 0) -> int:
 
 
 def probabilities(stats: ActivationStats, hookpoint: str) -> NDArray[np.float32]:
-    """Firing rate [language, layer, neuron]: how often above 0, over tokens.
+    """Firing rate [language, layer, neuron]: how often above 0, over tokens; NaN at what is no
+    neuron, beyond the width of a layer.
 
     The quotient is taken in float64 and rounded to float32. That is what dividing in float32
     gives as long as counts stay below 2**24, where the published scripts' own division begins to
     round the counts themselves; thresholds found here therefore equal theirs digit for digit.
     """
-    counts = stats.get(hookpoint, "positive")
-    rates = np.empty(counts.shape, np.float32)
-    for number, language in enumerate(stats.languages):
-        rates[number] = counts[number] / float(stats.tokens[language])
-    return rates
+    return over_tokens(stats, hookpoint, "positive")
+
+
+def over_tokens(
+    stats: ActivationStats, hookpoint: str, name: str, dtype: type = np.float32
+) -> NDArray[Any]:
+    """Counts [language, layer, neuron] over the tokens that reached the layer."""
+    counts, tokens = stats.get(hookpoint, name), np.maximum(1, stats.tokens_at_layers())
+    rates: NDArray[Any] = np.empty(counts.shape, dtype)
+    for number, reached in enumerate(tokens.astype(np.float64)):
+        rates[number] = counts[number] / reached[:, None]
+    return only_neurons(rates, stats.model, hookpoint)
+
+
+def only_neurons(values: NDArray[Any], model: ModelLayout, hookpoint: str) -> NDArray[Any]:
+    """`values` [language, layer, neuron], in the place of those that are of no neuron NaN."""
+    if hookpoint in model.narrower:
+        values[:, model.beyond(hookpoint)] = np.nan
+    return values
 
 
 def kth_value(values: NDArray[np.float32], rate: float) -> np.float32:
-    """The round(rate * N)-th smallest of all N values, counted from 1 as `torch.kthvalue` does."""
-    k = min(max(round(values.size * rate), 1), values.size)
+    """The round(rate * N)-th smallest of all N values that are no NaN, counted from 1 as
+    `torch.kthvalue` does."""
     # A copy, partitioned in place: np.partition would hold two beside the original.
     flat = values.flatten()
+    missing = np.isnan(flat)
+    flat = flat[~missing] if missing.any() else flat
+    k = min(max(round(flat.size * rate), 1), flat.size)
     flat.partition(k - 1)
     return np.float32(flat[k - 1])
 
@@ -201,4 +220,4 @@ def enough_at(neurons: float, total: int) -> str:
 
 def share(rate: float, model: ModelLayout, hookpoint: str) -> int:
     """round(rate * layers * neurons), as the published scripts count."""
-    return round(len(model.layers) * model.widths[hookpoint] * rate)
+    return round(model.neurons(hookpoint) * rate)

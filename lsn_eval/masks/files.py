@@ -22,7 +22,8 @@ from lsn_eval.storage.tensor_files import document_text, read_tensors
 from lsn_eval.storage.whole_files import METADATA_KEY, whole_file
 
 FORMAT = "lsn_eval.mask"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Of files whose layers are not equally wide, which version 1 could not say."""
 MASK_FILE = "mask.safetensors"
 """What a mask is called in a repository of its own."""
 
@@ -33,7 +34,7 @@ def write_mask(mask: MaskContent, path: str | os.PathLike[str]) -> None:
 
     document = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if mask.model.narrower else 1,
         "model": mask.model.to_json(),
         "languages": list(mask.languages),
         "method": {"name": mask.method.name, "parameters": dict(mask.method.parameters)},

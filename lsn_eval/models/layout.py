@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,7 @@ Place = tuple[str, str]
 """A hookpoint and a layer."""
 
 _NAMED = ("type", "name", "revision", "resolved")
+_ROUTED = re.compile(r"\d+\.\d+")
 
 MOST_LAYERS, MOST_NEURONS = 100_000, 1 << 24
 """More layers, or neurons a layer, than a file may claim: far beyond any model, and harmless."""
@@ -59,10 +61,11 @@ class ModelLayout:
     def width(self, hookpoint: str, layer: str) -> int:
         """Neurons of one layer at a hookpoint."""
         each = self.narrower.get(hookpoint)
-        return each[self._numbers[layer]] if each else self.widths[hookpoint]
+        return each[self.numbers[layer]] if each else self.widths[hookpoint]
 
     @cached_property
-    def _numbers(self) -> dict[str, int]:
+    def numbers(self) -> dict[str, int]:
+        """Number of every layer by its name."""
         return {layer: number for number, layer in enumerate(self.layers)}
 
     def beyond(self, hookpoint: str) -> NDArray[np.bool_]:
@@ -127,3 +130,8 @@ class ModelLayout:
     def numbered(layers: int, widths: Mapping[str, int], **named: Any) -> ModelLayout:
         """A model whose layers are called 0 to `layers` - 1."""
         return ModelLayout(tuple(map(str, range(layers))), dict(widths), **named)
+
+
+def is_routed(layer: str) -> bool:
+    """Whether the name is a routed expert's, such as "3.17", which sees some tokens alone."""
+    return _ROUTED.fullmatch(layer) is not None

@@ -35,6 +35,7 @@ class SiteAccumulator:
     def __init__(self, width: int, *, moments: bool) -> None:
         self.width = width
         self.moments = moments
+        self.tokens = 0
         self._tensors: dict[str, torch.Tensor] = {}
         self._buffers: dict[str, torch.Tensor] = {}
         self._device: torch.device | None = None
@@ -51,14 +52,18 @@ class SiteAccumulator:
             }
         else:
             fresh["everything"] = np.zeros(1)
+        self.tokens = int(state.get("tokens", [0])[0])
         self._tensors = {
-            name: torch.from_numpy(np.array(array)) for name, array in {**fresh, **state}.items()
+            name: torch.from_numpy(np.array(array))
+            for name, array in {**fresh, **state}.items()
+            if name != "tokens"
         }
         self._device = None
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Every sum, and the shift once a token was seen."""
-        return {name: tensor.cpu().numpy().copy() for name, tensor in self._tensors.items()}
+        """Every sum, the tokens, and the shift once a token was seen."""
+        sums = {name: tensor.cpu().numpy().copy() for name, tensor in self._tensors.items()}
+        return {**sums, "tokens": np.array([self.tokens])}
 
     @property
     def finite(self) -> bool:
@@ -68,6 +73,7 @@ class SiteAccumulator:
 
     def add(self, values: torch.Tensor) -> None:
         """Count `values` [token, neuron] in."""
+        self.tokens += len(values)
         if values.device.type == "mps":  # has no float64
             values = values.cpu()
         if values.device != self._device:
@@ -118,11 +124,11 @@ class SiteAccumulator:
                 sums["squares"] += distance.square_().sum(0)
 
 
-def statistics_of(state: Mapping[str, NDArray[Any]], tokens: int) -> dict[str, NDArray[Any]]:
-    """Statistics [neuron] from an accumulator's state over so many tokens."""
+def statistics_of(state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Statistics [neuron] from an accumulator's state, over the tokens that it counted."""
     statistics = {"positive": state["positive"]}
     if "sum" in state:
-        count = max(1, tokens)
+        count = max(1, int(state["tokens"][0]))
         distance = state["sum"] / count
         shift = state.get("shift", np.zeros(1, np.float32)).astype(np.float64)
         statistics |= {

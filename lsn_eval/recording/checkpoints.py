@@ -27,7 +27,7 @@ from lsn_eval.storage.tensor_files import read_tensors
 from lsn_eval.storage.whole_files import METADATA_KEY, whole_file
 
 ARGUMENTS, STATE, BATCHES = "arguments.json", "state", "batches"
-FORMAT = 2
+FORMAT = 3
 """Of the folder; one of another format is refused."""
 _DIGEST = 32
 

@@ -144,7 +144,8 @@ class LanguageRecording:
             self.model.run(batch.ids, batch.attention)
         self.tokens += batch.tokens
         for (hookpoint, layer), values in seen.sampled.items():
-            self._sampled[hookpoint][slots, self.model.described.layers.index(layer)] = values
+            number, width = self.model.described.numbers[layer], values.shape[1]
+            self._sampled[hookpoint][slots, number, :width] = values
         if self.responses is not None:
             index = batch.first_row + np.flatnonzero(batch.counted.any(1))
             self.responses.append(index, seen.responses)
@@ -186,11 +187,15 @@ class LanguageRecording:
         """Statistics of this language."""
         self.check_finite()
         described = self.model.described
-        arrays: dict[str, dict[str, NDArray[Any]]] = {}
-        for at in self.model.hookpoints:
-            sums = [self.accumulators[at, layer].state() for layer in described.layers]
-            layers = [statistics_of(state, self.tokens) for state in sums]
-            arrays[at] = {name: np.stack([of[name] for of in layers])[None] for name in layers[0]}
+        arrays: dict[str, dict[str, NDArray[Any]]] = {at: {} for at in self.model.hookpoints}
+        layer_tokens = np.full((1, len(described.layers)), self.tokens)
+        for (at, layer), accumulator in self.accumulators.items():
+            shape = (1, len(described.layers), described.widths[at])
+            place = 0, described.numbers[layer]
+            layer_tokens[place] = accumulator.tokens
+            for name, values in statistics_of(accumulator.state()).items():
+                array = arrays[at].setdefault(name, np.zeros(shape, values.dtype))
+                array[place][: values.size] = values
         sample = texts = None
         if self.sample is not None:
             sample = self._token_sample(self.sample, keep_sample)
@@ -219,6 +224,7 @@ class LanguageRecording:
             languages=(self.language,),
             tokens={self.language: self.tokens},
             arrays=arrays,
+            layer_tokens=layer_tokens if self.model.routed else None,
             provenance={"corpora": {self.language: [corpus]}},
             samples={self.language: sample} if sample is not None and keep_sample else {},
             texts=texts,

@@ -115,12 +115,19 @@ class Observation:
         counted = torch.from_numpy(np.flatnonzero(batch.counted))
         self._counted = None if len(counted) == batch.ids.numel() else counted
         self._sampled = torch.from_numpy(sampled)
+        # For experts: number of every position among the counted ones, and place of every counted
+        # one among the sampled; -1 where it is none.
+        self._numbers = _places(counted, batch.ids.numel())
+        self._places = _places(self._sampled, len(counted))
 
     def see(self, site: Site, output: Any) -> None:
         """Take in what a module put out."""
         place = site.hookpoint, site.layer
         self._fired[place] += 1
         values = _checked(output, site, self._batch)
+        if site.expert is not None:
+            self._see_expert(site, values)
+            return
         if self._counted is not None:
             self._counted = self._counted.to(values.device)
             values = values.index_select(0, self._counted)
@@ -135,11 +142,33 @@ class Observation:
             means = [rows.mean(0, dtype=torch.float32) for rows in values.split(self._sizes)]
             self.responses[place] = torch.stack(means)
 
+    def _see_expert(self, site: Site, values: torch.Tensor) -> None:
+        """Take in the values [row, neuron] of the tokens that reached an expert; sampled tokens
+        that did not are NaN."""
+        assert site.expert is not None
+        place, device = (site.hookpoint, site.layer), values.device
+        self._numbers, self._places = self._numbers.to(device), self._places.to(device)
+        numbers = self._numbers[site.expert.tokens.to(device)]
+        values, numbers = values[numbers >= 0], numbers[numbers >= 0]
+        if len(values):
+            self._accumulators[place].add(values)
+        if len(self._sampled):
+            places = self._places[numbers]
+            halves = values.new_full((len(self._sampled), site.width), torch.nan, dtype=torch.half)
+            halves[places[places >= 0]] = _as_float16(values[places >= 0])
+            self.sampled[place] = halves.cpu() if len(halves) > SAMPLED_ON_DEVICE else halves
+
     def fetch(self, sites: Sequence[Site]) -> None:
-        """Bring everything to the CPU, and check that every site was seen once."""
+        """Bring everything to the CPU, and check that every site was seen once, an expert that no
+        token reached apart."""
         for site in sites:
-            fired = self._fired[site.hookpoint, site.layer]
-            if fired != 1:
+            place = site.hookpoint, site.layer
+            fired = self._fired[place]
+            if site.expert is not None and not fired:
+                if len(self._sampled):
+                    unseen = torch.full((len(self._sampled), site.width), torch.nan)
+                    self.sampled[place] = unseen.half()
+            elif fired != 1:
                 raise RecordingError(
                     f"{site} fired {fired} times in one forward pass and once was expected: this "
                     "model does not call the module in the way of its family (a fused kernel, or "
@@ -149,6 +178,13 @@ class Observation:
         self.responses = {
             place: _as_float16(means).cpu().numpy() for place, means in self.responses.items()
         }
+
+
+def _places(indices: torch.Tensor, count: int) -> torch.Tensor:
+    """The place of each of `count` numbers among `indices`; -1 where it is none of them."""
+    places = torch.full((count,), -1)
+    places[indices] = torch.arange(len(indices))
+    return places
 
 
 def _hook(site: Site, observation: Observation) -> Any:
@@ -171,7 +207,8 @@ def _checked(output: Any, site: Site, batch: Batch) -> torch.Tensor:
     """The site's values [token, neuron] at every position of the batch."""
     if not isinstance(output, torch.Tensor):
         raise RecordingError(f"{site} is a {type(output).__name__}; one tensor was expected")
-    if output.shape[-1] != site.extent or output.numel() != batch.ids.numel() * site.extent:
+    tokens = batch.ids.numel() if site.expert is None else len(site.expert.tokens)
+    if output.shape[-1] != site.extent or output.numel() != tokens * site.extent:
         raise RecordingError(
             f"{site} is {list(output.shape)} for tokens {list(batch.ids.shape)}, and the last axis "
             f"was to be {site.extent}: is the layer split over devices (tensor parallelism)? Load "

@@ -42,6 +42,11 @@ class RecordedModel:
         self.dtype = str(next(self.full.parameters()).dtype).removeprefix("torch.")
 
     @property
+    def routed(self) -> bool:
+        """Whether some layers are experts, which see some tokens alone."""
+        return any(site.expert for site in self.sites)
+
+    @property
     def neurons(self) -> int:
         """Neurons of all hookpoints and layers."""
         return sum(site.width for site in self.sites)

@@ -187,6 +187,13 @@ class _Recording:
     ) -> None:
         self.model = RecordedModel(model, settings.hookpoints)
         self.texts, self.settings, self.out, self.resume = texts, settings, out, resume
+        if settings.per_text and (self.model.routed or self.model.described.narrower):
+            raise RecordingError(
+                "responses of single texts are recorded of layers that are equally wide and see "
+                f"every token, and layers of this {self.model.described.type} model at "
+                f"{', '.join(self.model.hookpoints)} are not; leave out per_text (--per-text), or "
+                "record another hookpoint"
+            )
         self.processes = Processes.launched()
         self.encoding = Encoding(
             tokenizer,

@@ -95,10 +95,11 @@ def count_above_thresholds(
             (site.hookpoint, site.layer): _BatchQuantiles(site.width) for site in recorded.sites
         }
         _run_again(*given, quantiles)
-        exceedances = {at: _Exceedances(q.total / q.batches) for at, q in quantiles.items()}
+        exceedances = {at: _Exceedances(q.total / max(1, q.batches)) for at, q in quantiles.items()}
         _run_again(*given, exceedances)
         for (hookpoint, layer), counted in exceedances.items():
-            above[hookpoint][row, stats.model.layers.index(layer)] = counted.count
+            place = row, stats.model.numbers[layer]
+            above[hookpoint][place][: counted.count.size] = counted.count
     arrays = {
         at: {**statistics, "above_threshold": above[at]} for at, statistics in stats.arrays.items()
     }

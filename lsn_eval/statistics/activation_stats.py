@@ -24,6 +24,7 @@ from lsn_eval.statistics.checks import check_statistics, check_values
 from lsn_eval.statistics.content import StatisticsContent, statistic_dtype
 from lsn_eval.statistics.files import read_statistics, write_statistics
 from lsn_eval.statistics.merging import merged
+from lsn_eval.statistics.routing import routing
 from lsn_eval.storage.hub import OnHub, fetched, is_on_hub
 from lsn_eval.storage.tensor_files import whole_numbers
 from lsn_eval.wording.text_tables import markdown_table, markdown_text
@@ -102,7 +103,8 @@ class ActivationStats(OnHub, StatisticsContent):
     def probability(self, hookpoint: str = DEFAULT_HOOKPOINT) -> NDArray[np.float64]:
         """Share of tokens at which each neuron is above 0, float64 [language, layer, neuron].
 
-        Published counts can give values slightly above 1; they are passed on as they are.
+        Published counts can give values slightly above 1; they are passed on as they are. Of an
+        expert the tokens are those that reached it; where none did, it is 0.
 
         Raises:
             StatisticsError: a language has no tokens.
@@ -114,8 +116,11 @@ class ActivationStats(OnHub, StatisticsContent):
                 f"{', '.join(empty)} has no tokens, so that no neuron has a probability there; "
                 "record texts of it, or leave the language out"
             )
-        tokens = np.array([self.tokens[language] for language in self.languages], np.float64)
-        return positive / tokens[:, None, None]
+        return positive / np.maximum(1, self.tokens_at_layers()).astype(np.float64)[..., None]
+
+    def routing(self) -> dict[str, dict[str, float]]:
+        """Share of a language's tokens that the router sent to each expert; see `routing`."""
+        return routing(self)
 
     def language_index(self, language: str) -> int:
         """Position of `language` on the first axis."""
@@ -181,6 +186,22 @@ tags: [lsn_eval, activation-statistics]
 
     # Fewer, and more ------------------------------------------------------------------------
 
+    def of_layers(self, layers: Sequence[str]) -> ActivationStats:
+        """These statistics of some layers alone, without samples and single texts."""
+        rows = [self.model.numbers[layer] for layer in layers]
+        narrower = {at: tuple(of[n] for n in rows) for at, of in self.model.narrower.items()}
+        return replace(
+            self,
+            model=replace(self.model, layers=tuple(layers), narrower=narrower),
+            arrays={
+                at: {name: array[:, rows] for name, array in held.items()}
+                for at, held in self.arrays.items()
+            },
+            layer_tokens=None if self.layer_tokens is None else self.layer_tokens[:, rows],
+            samples={},
+            texts=None,
+        )
+
     def keep(
         self, *, languages: Sequence[str] | None = None, statistics: Iterable[str] | None = None
     ) -> ActivationStats:
@@ -212,6 +233,7 @@ tags: [lsn_eval, activation-statistics]
                 **self.provenance,
                 "corpora": {name: corpora[name] for name in chosen if name in corpora},
             },
+            layer_tokens=None if self.layer_tokens is None else self.layer_tokens[rows],
             samples={k: v for k, v in self.samples.items() if sampled and k in chosen},
             texts=self.texts if languages is None else self.texts and self.texts.of(chosen),
         )

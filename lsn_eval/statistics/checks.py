@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lsn_eval.errors import StatisticsError
-from lsn_eval.masks.names import check_language_names
+from lsn_eval.masks.names import check_language_names, quantile_share
 from lsn_eval.models.hookpoints import HOOKPOINTS
 from lsn_eval.statistics.content import STATISTICS, StatisticsContent, statistic_dtype
 
@@ -17,6 +17,7 @@ def check_statistics(stats: StatisticsContent) -> None:
     """Raise where `stats` contradict themselves; make their arrays read-only."""
     _check_names(stats)
     shape = (len(stats.languages), len(stats.model.layers))
+    _check_layer_tokens(stats, shape)
     for hookpoint, statistics in stats.arrays.items():
         expected = (*shape, stats.model.widths[hookpoint])
         for name, array in statistics.items():
@@ -33,6 +34,23 @@ def check_statistics(stats: StatisticsContent) -> None:
                 )
             if isinstance(array, np.ndarray) and array.flags.writeable:
                 array.setflags(write=False)
+
+
+def _check_layer_tokens(stats: StatisticsContent, shape: tuple[int, int]) -> None:
+    tokens = stats.layer_tokens
+    if tokens is None:
+        return
+    if tokens.shape != shape or tokens.dtype != np.int64:
+        raise StatisticsError(
+            f"tokens of layers are {tokens.dtype} {list(tokens.shape)}; int64 {list(shape)} "
+            "[language, layer] was expected"
+        )
+    for language, each in zip(stats.languages, tokens, strict=True):
+        if each.min() < 0 or each.max() > stats.tokens[language]:
+            raise StatisticsError(
+                f"between {each.min()} and {each.max()} tokens of {language} reached a layer; 0 to "
+                f"the {stats.tokens[language]} that were counted were expected"
+            )
 
 
 def _check_names(stats: StatisticsContent) -> None:
@@ -60,15 +78,18 @@ def _check_names(stats: StatisticsContent) -> None:
 
 def check_values(stats: StatisticsContent) -> None:
     """Raise where a number cannot be: it reads every array, and is for files from outside."""
-    counted = np.array([stats.tokens[language] > 0 for language in stats.languages])
+    counted = stats.tokens_at_layers() > 0
     for hookpoint, statistics in stats.arrays.items():
         for name, array in statistics.items():
             counts = array.dtype.kind == "i"
-            for language, has_tokens, values in zip(stats.languages, counted, array, strict=True):
+            for language, reached, values in zip(stats.languages, counted, array, strict=True):
                 if counts:
                     sound = values.min() >= 0 and values.max() <= MOST_COUNTED
                 else:
-                    sound = not has_tokens or bool(np.isfinite(values).all())
+                    known = values[reached]
+                    if stats.layer_tokens is not None and quantile_share(name) is not None:
+                        known = known[~np.isnan(known[:, 0])]  # none of its tokens was sampled
+                    sound = bool(np.isfinite(known).all())
                 if not sound or (name == "variance" and values.min() < 0):
                     raise StatisticsError(
                         f"{hookpoint}/{name} of {language} holds numbers that cannot be; "

@@ -72,6 +72,16 @@ class StatisticsContent:
     samples: Mapping[str, TokenSample] = field(default_factory=dict)
     """Per language, the sample of tokens that quantiles come from: what merging them needs."""
     texts: TextResponses | None = None
+    layer_tokens: NDArray[np.int64] | None = None
+    """Tokens [language, layer] that reached each layer, where some are experts; None where all
+    layers saw all tokens."""
+
+    def tokens_at_layers(self) -> NDArray[np.int64]:
+        """Tokens [language, layer] that the statistics of each layer are over."""
+        if self.layer_tokens is not None:
+            return self.layer_tokens
+        each = [self.tokens[language] for language in self.languages]
+        return np.repeat(np.array(each, np.int64)[:, None], len(self.model.layers), axis=1)
 
     @property
     def hookpoints(self) -> tuple[str, ...]:
@@ -91,6 +101,8 @@ class StatisticsContent:
         sha = hashlib.sha256()
         for language in self.languages:
             sha.update(f"{language} {self.tokens[language]}\n".encode())
+        if self.layer_tokens is not None:
+            sha.update(self.layer_tokens.astype("<i8").tobytes())
         for hookpoint in self.hookpoints:
             for name in self.names(hookpoint):
                 array = self.arrays[hookpoint][name]

@@ -1,6 +1,7 @@
 """Statistics files: safetensors with one JSON document in the metadata.
 
-Tensor keys are `HOOKPOINT/STATISTIC` [language, layer, neuron]; `sample/LANGUAGE/keys` [token] and
+Tensor keys are `HOOKPOINT/STATISTIC` [language, layer, neuron]; `tokens/layers` [language, layer]
+where some layers are experts, which see some tokens alone; `sample/LANGUAGE/keys` [token] and
 `sample/LANGUAGE/HOOKPOINT` [token, layer, neuron] where a sample is kept for merging; and
 `text/language` and `text/index` [text] and `text/HOOKPOINT/LAYER` [text, neuron] where single
 texts are. Files can be larger than memory: they are written array by array and read by mapping.
@@ -27,7 +28,9 @@ from lsn_eval.storage.tensor_files import DTYPES, document_text, read_tensors
 from lsn_eval.storage.whole_files import METADATA_KEY, whole_file
 
 FORMAT = "lsn_eval.stats"
-FORMAT_VERSION = 1
+LAYER_TOKENS = "tokens/layers"
+FORMAT_VERSION = 2
+"""Of files that say more of layers than version 1 could: tokens of each, or widths that differ."""
 
 _NAMES = {np.dtype(numpy): name for name, numpy in DTYPES.items()}
 _CHUNK = 64 << 20
@@ -35,9 +38,10 @@ _CHUNK = 64 << 20
 
 def write_statistics(stats: StatisticsContent, path: str | os.PathLike[str]) -> None:
     """Write `stats`; the file appears whole or not at all, and equal ones give equal bytes."""
+    plain = stats.layer_tokens is None and not stats.model.narrower
     document = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": 1 if plain else FORMAT_VERSION,
         "model": stats.model.to_json(),
         "languages": list(stats.languages),
         "tokens": {language: stats.tokens[language] for language in stats.languages},
@@ -51,6 +55,8 @@ def write_statistics(stats: StatisticsContent, path: str | os.PathLike[str]) -> 
 
 def _tensors(stats: StatisticsContent) -> dict[str, NDArray[Any]]:
     tensors: dict[str, NDArray[Any]] = {}
+    if stats.layer_tokens is not None:
+        tensors[LAYER_TOKENS] = stats.layer_tokens
     for hookpoint in stats.hookpoints:
         for name in stats.names(hookpoint):
             tensors[f"{hookpoint}/{name}"] = stats.arrays[hookpoint][name]
@@ -107,6 +113,7 @@ def read_statistics(path: str | os.PathLike[str]) -> tuple[StatisticsContent, st
     model = ModelLayout.read(document.fields("model"))
     languages = document.texts("languages")
     tokens, sizes = document.fields("tokens"), document.fields("samples")
+    layer_tokens = tensors.pop(LAYER_TOKENS, None)
     kinds: dict[str, dict[str, NDArray[Any]]] = {"sample": {}, "text": {}}
     for key, tensor in tensors.items():
         kind, _, rest = key.partition("/")
@@ -125,7 +132,8 @@ def read_statistics(path: str | os.PathLike[str]) -> tuple[StatisticsContent, st
         count = texts["index"].size if "index" in texts else 0
         expected |= {"text/index": (np.int64, (count,)), "text/language": (np.int32, (count,))}
         for at, layer in product(kinds, model.layers):
-            expected[f"text/{at}/{layer}"] = np.float16, (count, widths[at])
+            width = model.width(at, layer) if at in model.widths else None
+            expected[f"text/{at}/{layer}"] = np.float16, (count, width)
     # Samples and single texts are held against what the document and the other tensors say.
     for key, (dtype, shape) in expected.items():
         if key not in tensors:
@@ -153,6 +161,7 @@ def read_statistics(path: str | os.PathLike[str]) -> tuple[StatisticsContent, st
         languages=tuple(languages),
         tokens={language: tokens.whole(language) for language in tokens},
         arrays=kinds,
+        layer_tokens=layer_tokens,
         provenance=document.mapping("provenance"),
         samples={
             name: TokenSample(

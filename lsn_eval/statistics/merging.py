@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lsn_eval.errors import StatisticsError
 from lsn_eval.masks.names import quantile_share
@@ -45,6 +45,13 @@ def merged(parts: Sequence[Statistics]) -> Statistics:
         for language, having in holders.items()
         if (sample := _merged_sample(language, having)) is not None
     }
+    layer_tokens = None
+    if first.layer_tokens is not None:
+        counts = [
+            [part.tokens_at_layers()[part.languages.index(name)] for part in having]
+            for name, having in holders.items()
+        ]
+        layer_tokens = np.stack([np.sum(each, axis=0) for each in counts])
     arrays: dict[str, dict[str, NDArray[Any]]] = {}
     for hookpoint in first.hookpoints:
         shape = (len(languages), len(model.layers), model.widths[hookpoint])
@@ -64,6 +71,7 @@ def merged(parts: Sequence[Statistics]) -> Statistics:
             for language, having in holders.items()
         },
         arrays=arrays,
+        layer_tokens=layer_tokens,
         provenance=provenance,
         samples=samples,
         texts=_merged_texts(parts, languages),
@@ -89,6 +97,7 @@ def _check_alike(first: StatisticsContent, other: StatisticsContent) -> None:
         facts |= {"name": (mine.name, theirs.name), "revision": (mine.revision, theirs.revision)}
     for at in set(first.hookpoints) & set(other.hookpoints):
         facts[f"width of {at}"] = mine.widths[at], theirs.widths[at]
+        facts[f"width of layers at {at}"] = mine.narrower.get(at), theirs.narrower.get(at)
     facts["dtype"] = first.provenance.get("dtype"), other.provenance.get("dtype")
     for what, (a, b) in facts.items():
         if what == "layers" or (None not in (a, b) and a != b):
@@ -96,6 +105,10 @@ def _check_alike(first: StatisticsContent, other: StatisticsContent) -> None:
                 f"statistics of different models: {what} is {a} in one and {b} in the other; only "
                 "statistics of one model can be added up"
             )
+    if (first.layer_tokens is None) != (other.layer_tokens is None):
+        raise StatisticsError(
+            "one says how many tokens reached each expert and the other does not; record both alike"
+        )
     if first.hookpoints != other.hookpoints:
         raise StatisticsError(
             f"statistics of different hookpoints: {', '.join(first.hookpoints)} and "
@@ -143,7 +156,9 @@ def _merged_sample(language: str, parts: Sequence[StatisticsContent]) -> TokenSa
         raise StatisticsError(
             f"{language}: {error}, so that they are of the same texts; add each shard once"
         ) from error
-    if not all(np.isfinite(token).all() for values in sample.values.values() for token in values):
+    # What a token that did not reach an expert has there is no number.
+    wrong = np.isinf if parts[0].layer_tokens is not None else lambda of: ~np.isfinite(of)
+    if any(wrong(token).any() for values in sample.values.values() for token in values):
         raise StatisticsError(
             f"{language}: a sampled value is not a finite number; the file is damaged, record it "
             "again"
@@ -177,7 +192,7 @@ def _added(
     if "max" in names:
         result["max"] = np.maximum.reduce(each["max"])
     if "mean" in names:
-        counts = [part.tokens[language] for part in parts]
+        counts = [part.tokens_at_layers()[part.languages.index(language)] for part in parts]
         result["mean"], variance = combined_moments(counts, each["mean"], each.get("variance"))
         if variance is not None:
             result["variance"] = variance
@@ -193,23 +208,24 @@ def _added(
 
 
 def combined_moments(
-    counts: Sequence[int],
+    counts: Sequence[ArrayLike],
     means: Sequence[NDArray[np.float64]],
     variances: Sequence[NDArray[np.float64]] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Mean and population variance of a union from its parts' (Chan et al. 1983, equation 2.1)."""
-    count, mean = 0, np.zeros_like(means[0])
-    squares = np.zeros_like(means[0])
-    for number, part_count in enumerate(counts):
-        if not part_count:
-            continue
+    """Mean and population variance [layer, neuron] of a union from its parts' and their counts
+    [layer] (Chan et al. 1983, equation 2.1)."""
+    count: Any = 0.0
+    mean, squares = np.zeros_like(means[0]), np.zeros_like(means[0])
+    for number, part_counts in enumerate(counts):
+        part_count = np.asarray(part_counts, np.float64)[..., None]
         delta = means[number] - mean
         total = count + part_count
+        some = np.maximum(1, total)
         if variances is not None:
-            squares += variances[number] * part_count + delta**2 * (count * part_count / total)
-        mean = mean + delta * (part_count / total)
+            squares += variances[number] * part_count + delta**2 * (count * part_count / some)
+        mean = mean + delta * (part_count / some)
         count = total
-    return mean, None if variances is None else squares / max(1, count)
+    return mean, None if variances is None else squares / np.maximum(1, count)
 
 
 def _merged_texts(

@@ -79,14 +79,15 @@ class TokenSample:
     keys: NDArray[np.uint64]
     """Keys [token], ascending."""
     values: Mapping[str, NDArray[np.float16]]
-    """Values [token, layer, neuron] by hookpoint."""
+    """Values [token, layer, neuron] by hookpoint; NaN at experts that a token did not reach."""
 
     def quantiles(
         self, hookpoint: str, names: Collection[str] = QUANTILES
     ) -> dict[str, NDArray[np.float32]]:
         """Each of the quantiles [layer, neuron]."""
         values = self.values[hookpoint]
-        layers = [quantiles_of(values[:, layer], names) for layer in range(values.shape[1])]
+        reached = (values[:, layer] for layer in range(values.shape[1]))
+        layers = [quantiles_of(of[~np.isnan(of[:, 0])], names) for of in reached]
         return {name: np.stack([layer[name] for layer in layers]) for name in names}
 
     @staticmethod

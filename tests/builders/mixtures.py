@@ -14,6 +14,7 @@ import pytest
 import torch
 import transformers
 from torch import nn
+from torch.nn import functional
 
 EXPERTS, WIDTH, SHARED, DENSE, HIDDEN = 6, 24, 40, 48, 32
 
@@ -135,3 +136,21 @@ def expert_weights(experts: Any, number: int) -> dict[str, torch.Tensor]:
         biases = {"gate_bias": bias[::2], "up_bias": bias[1::2], "down_bias": experts.down_proj_bias[number]}  # fmt: skip
         return {"gate": both[::2], "up": both[1::2], "down": down, **biases}
     return {"gate": both[:WIDTH], "up": both[WIDTH:], "down": down}
+
+
+def by_a_slow_loop(
+    weights: dict[str, torch.Tensor], x: torch.Tensor, own_gate: bool = False
+) -> dict[str, torch.Tensor]:
+    """What one expert makes of one token [hidden], at each of its hookpoints."""
+
+    def linear(of: str, x: torch.Tensor) -> torch.Tensor:
+        return functional.linear(x, weights[of], weights.get(f"{of}_bias"))
+
+    gate, up = linear("gate", x), linear("up", x)
+    if own_gate:  # arXiv 2508.10925 and its reference code: limit 7, alpha 1.702
+        limited = gate.clamp(max=7)
+        inside = limited * torch.sigmoid(1.702 * limited) * (up.clamp(-7, 7) + 1)
+        return {"gate": gate, "up": up, "down_in": inside, "down": linear("down", inside)}
+    act = functional.silu(gate)
+    values = {"gate": gate, "up": up, "act": act, "down_in": act * up}
+    return {**values, "down": linear("down", act * up)}

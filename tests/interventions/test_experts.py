@@ -108,9 +108,9 @@ def by_hand(model: Any, name: str, mask: NeuronMask, edit: Any) -> Iterator[None
                 continue
 
             def at(hookpoint, values, layer=f"{layer}.{number}"):
-                indices = mask.indices("de", hookpoint, layer).copy()
-                if not len(indices):
+                if (hookpoint, layer) not in mask.places("de"):
                     return values
+                indices = mask.indices("de", hookpoint, layer).copy()
                 stored = torch.tensor(mask.values("de", hookpoint, layer, "mean"))
                 values = values.clone()
                 values[:, indices] = edit(values[:, indices], stored)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
 import torch
@@ -15,12 +14,12 @@ from builders.mixtures import (
     IMPLEMENTATIONS,
     MIXTURES,
     WIDTH,
+    by_a_slow_loop,
     expert_weights,
     experts_of,
     tiny_mixture,
     tokens,
 )
-from torch.nn import functional
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 from lsn_eval.errors import HookpointError
@@ -28,24 +27,6 @@ from lsn_eval.models.resolving import resolve
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 3e-2}
 MLP = {"mlp.act", "mlp.down_in", "mlp.gate", "mlp.up", "mlp.down"}
-
-
-def by_a_slow_loop(
-    experts: Any, weights: dict[str, torch.Tensor], x: torch.Tensor, own_gate: bool
-) -> dict[str, torch.Tensor]:
-    """What one expert makes of one token [hidden], at each of its hookpoints."""
-
-    def linear(of: str, x: torch.Tensor) -> torch.Tensor:
-        return functional.linear(x, weights[of], weights.get(f"{of}_bias"))
-
-    gate, up = linear("gate", x), linear("up", x)
-    if own_gate:  # arXiv 2508.10925 and its reference code: limit 7, alpha 1.702
-        limited = gate.clamp(max=7)
-        inside = limited * torch.sigmoid(1.702 * limited) * (up.clamp(-7, 7) + 1)
-        return {"gate": gate, "up": up, "down_in": inside, "down": linear("down", inside)}
-    act = functional.silu(gate)
-    values = {"gate": gate, "up": up, "act": act, "down_in": act * up}
-    return {**values, "down": linear("down", act * up)}
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -105,7 +86,7 @@ def test_values_equal_those_computed_from_the_weights_and_the_routers_choices(na
                         sorted(of.tolist()) == (index == number).any(1).nonzero().flatten().tolist()
                     )
                     for token, value in zip(of.tolist(), values, strict=True):
-                        loop = by_a_slow_loop(model, weights, hidden[token], facts.own_gate)
+                        loop = by_a_slow_loop(weights, hidden[token], facts.own_gate)
                         expected = loop[at.removeprefix("mlp.")]
                         assert expected.std() > 1e-3, "a constant would agree with anything"
                         torch.testing.assert_close(

@@ -30,7 +30,7 @@ def test_both_ways_of_adding(
         restored = SiteAccumulator(width, moments=True)
         restored.load(accumulator.state())
         accumulator = restored
-    found = statistics_of(accumulator.state(), len(values))
+    found = statistics_of(accumulator.state())
     exact = values.double().numpy()
     np.testing.assert_array_equal(found["positive"], (exact > 0).sum(0))
     np.testing.assert_array_equal(found["max"], exact.max(0))
