@@ -124,7 +124,12 @@ def import_(
         "width": width,
         "model_type": model_type,
     }
-    if any("=" in file for file in files):
+    tables = any("=" in file for file in files)
+    if not tables and (neurons is not None or end != "both"):
+        raise MaskError("--neurons and --end are of expertise files, LANGUAGE=FILE.csv, alone")
+    if languages is not None and (tables or files[0].endswith(".json")):
+        raise MaskError("--languages is of files without names; leave it out")
+    if tables:
         form = "LANGUAGE=FILE.csv", "de=expertise.csv"
         named = options.pairs(files, "mask import", *form, MaskError)
         if model is None:

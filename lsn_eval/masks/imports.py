@@ -135,7 +135,7 @@ def import_expertise(
     for language, rows in tables.items():
         by_place = placed.setdefault(language, {})
         for module, unit, response in rows:
-            if not 0 <= unit < len(where.get(module, ())):
+            if unit not in where.get(module, {}):
                 known = f"{len(where[module])} outputs" if module in where else "no such layer"
                 raise MaskError(
                     f"{files[language]}: unit {unit} of {module}, and {name} (a "
@@ -198,15 +198,17 @@ def _sorted(indices: Any, where: str) -> NDArray[np.int64]:
     return np.sort(whole_numbers(indices, where, 1, MaskError))
 
 
-def _linear_outputs(found: ModelHookpoints) -> dict[str, list[tuple[Place, int]]]:
+def _linear_outputs(found: ModelHookpoints) -> dict[str, dict[int, tuple[Place, int]]]:
     """For every linear layer by its module's name, the place and neuron of each of its outputs."""
     outputs: dict[str, dict[int, tuple[Place, int]]] = {}
     for at in (name for name in found.sites if name not in ("mlp.act", "mlp.down_in")):
         for layer, site in found.sites[at].items():
+            if site.expert is not None:  # no linear layer of its own
+                continue
             columns = range(site.extent) if site.columns is None else site.columns.tolist()
             of = outputs.setdefault(site.module_name, {})
             of |= {column: ((at, layer), neuron) for neuron, column in enumerate(columns)}
-    return {module: [of[column] for column in sorted(of)] for module, of in outputs.items()}
+    return outputs
 
 
 def _expertise(path: Path, neurons: int | None, end: End) -> list[tuple[str, int, float]]:
