@@ -108,7 +108,7 @@ def bake(
     there = set(empty.state_dict())
     added: dict[str, torch.Tensor] = {}
     switches: list[str] = []
-    if missing := {edit.tensor for edit in edits} - there:
+    if missing := {edit.tensor for edit in edits if edit.tensor.endswith(".bias")} - there:
         config, switches, shapes = with_biases(config, missing)
         added = {tensor: torch.zeros(shape, dtype=dtype) for tensor, shape in shapes.items()}
 

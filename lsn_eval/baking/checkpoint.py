@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,9 @@ from lsn_eval.errors import BakingError
 from lsn_eval.storage.outside_files import read_json
 
 _INDEX = "model.safetensors.index.json"
+_EXPERT = re.compile(r"\b(layers\.\d+)\.\w+\.experts\.(\d+)\.(gate|up|down)_proj\.weight$")
+_MIXTRAL = {"gate": "w1", "up": "w3", "down": "w2"}
+"""What the linear layers of an expert are called in checkpoints of Mixtral's kind."""
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".h5", ".msgpack", ".gguf", ".onnx", ".ot", ".safetensors")
 
 
@@ -61,6 +65,11 @@ class Checkpoint:
     def _key(self, name: str) -> str:
         """What the files call it: where the stack sits in a model, its head and what wraps it, may
         have another name there, and the layer and what is in it has not."""
+        if match := _EXPERT.search(name):
+            layer, expert, of = match.groups()
+            ending = rf"(^|\.){layer}\.\w+\.experts\.{expert}\.({of}_proj|{_MIXTRAL[of]})\.weight$"
+            if len(keys := [key for key in self._file_of if re.search(ending, key)]) == 1:
+                return keys[0]
         words = name.split(".")
         for cut in range(len(words)):
             ending = "." + ".".join(words[cut:])

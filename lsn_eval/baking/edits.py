@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from lsn_eval.conditions import Write
 from lsn_eval.errors import BakingError
+from lsn_eval.models.experts import Point
 from lsn_eval.models.hookpoints import ModelHookpoints, Site
 from lsn_eval.models.layout import Place
 
@@ -123,7 +124,8 @@ def _outputs(
     site: Site, indices: NDArray[np.int32], scale: Floats, shift: Floats
 ) -> Iterator[Edit]:
     """Outputs of a linear layer, or of its part."""
-    index = np.asarray(indices if site.columns is None else site.columns[indices], np.int64)
+    apart = site.columns is None or isinstance(site.module, Point)
+    index = np.asarray(indices if apart else site.columns[indices], np.int64)
     yield Edit(_weight(site), index, scale, axis=_axis(site))
     if shift.any() or getattr(site.module, "bias", None) is not None:
         yield Edit(f"{site.module_name}.bias", index, scale, shift)
@@ -160,11 +162,10 @@ def _constant(
 
 
 def _weight(site: Site) -> str:
-    if not isinstance(getattr(site.module, "weight", None), torch.Tensor):
-        raise BakingError(
-            f"{site} has no weight of its own to change: it is one of a layer's experts, whose "
-            "weights checkpoints name in many ways. Experts are written by hooks alone"
-        )
+    """Of one expert of a layer it is the name that checkpoints have, which keep them apart."""
+    if isinstance(site.module, Point):
+        of = "down" if site.hookpoint == "mlp.down_in" else site.hookpoint.removeprefix("mlp.")
+        return f"{site.module_name}.{of}_proj.weight"
     return f"{site.module_name}.weight"
 
 

@@ -13,7 +13,6 @@ import torch
 from builders.architectures import tiny_model
 from builders.commands import printed, refused
 from builders.masks import mask_at, tiny_mask
-from builders.mixtures import tiny_mixture
 from builders.results_files import ppl, task_results, write_results
 from safetensors.torch import load_file
 
@@ -217,13 +216,6 @@ def test_results_of_a_baked_model_are_results_of_the_condition(model, tmp_path: 
         assert row.model == str(tmp_path / "model")
         assert row.neurons == sum(mask.indices("de", *place).size for place in mask.places("de"))
         assert record["signature"].split("|v")[0] in row.signature
-
-
-def test_experts_are_refused_by_name(tmp_path: Path):
-    model = tiny_mixture("mixtral")
-    model.save_pretrained(tmp_path / "model")
-    with pytest.raises(BakingError, match="one of a layer's experts"):
-        bake(tmp_path / "model", mask_at(model, ["mlp.act"]), "de:zero", tmp_path / "baked")
 
 
 def test_a_baked_model_is_not_written_into_again(tmp_path: Path):

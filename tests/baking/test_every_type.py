@@ -8,6 +8,7 @@ import pytest
 import torch
 from builders.architectures import EVERY, inputs, tiny_model
 from builders.masks import mask_at
+from builders.mixtures import MIXTURES, tiny_mixture, tokens
 from torch import nn
 
 from lsn_eval import NeuronMask, bake, intervene
@@ -108,3 +109,30 @@ def test_every_hookpoint_of_a_layer_is_done_in_the_models_order(tmp_path: Path):
         with intervene(model, mask, condition):
             hooked = scores(model, "llama")
         assert torch.allclose(scores(new, "llama"), hooked, atol=1e-4)
+
+
+FUSED = {"gpt_oss", "granitemoe"}
+"""Mixtures whose checkpoints hold the experts of a layer in one tensor."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MIXTURES)
+def test_experts_are_written_into_their_own_tensors(name: str, tmp_path: Path):
+    model = tiny_mixture(name)
+    model.save_pretrained(tmp_path / "model")
+    mask = mask_at(model, HOOKPOINTS[:5])
+    assert any(".2" in layer for layer in mask.model.layers)
+    for condition in ("de:zero", "de:x0.5"):
+        reason = refusal(tmp_path, mask, condition)
+        if name in FUSED:
+            assert "has no tensor" in reason
+            continue
+        assert not reason
+        new = auto_class(model.config).from_pretrained(tmp_path / "baked").eval()
+        with torch.no_grad(), intervene(model, mask, condition):
+            hooked = model(tokens()).logits
+        with torch.no_grad():
+            assert torch.equal(new(tokens()).logits, hooked)
+            assert not torch.allclose(model(tokens()).logits, hooked, atol=1e-3)
+    if name not in FUSED:
+        assert "no setting that gives it one" in refusal(tmp_path, mask, "de:0.75")
