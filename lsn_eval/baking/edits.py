@@ -124,8 +124,8 @@ def _outputs(
     site: Site, indices: NDArray[np.int32], scale: Floats, shift: Floats
 ) -> Iterator[Edit]:
     """Outputs of a linear layer, or of its part."""
-    apart = site.columns is None or isinstance(site.module, Point)
-    index = np.asarray(indices if apart else site.columns[indices], np.int64)
+    columns = None if isinstance(site.module, Point) else site.columns
+    index = np.asarray(indices if columns is None else columns[indices], np.int64)
     yield Edit(_weight(site), index, scale, axis=_axis(site))
     if shift.any() or getattr(site.module, "bias", None) is not None:
         yield Edit(f"{site.module_name}.bias", index, scale, shift)
