@@ -135,7 +135,8 @@ def _one_each(seen: Seen) -> dict[Layer, MLP]:
     for layer, mlps in found.items():
         if len(mlps) != 1:
             candidates = f": {'; '.join(map(str, mlps))}" if mlps else ""
-            raise HookpointError(f"{layer} has {len(mlps) or 'no'} MLPs and not one{candidates}")
+            found_so_many = f"{len(mlps)} MLPs" if mlps else "no MLP"
+            raise HookpointError(f"{layer} has {found_so_many}; one was expected{candidates}")
     return {layer: mlps[0] for layer, mlps in found.items()}
 
 
