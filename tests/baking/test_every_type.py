@@ -12,11 +12,16 @@ from builders.mixtures import MIXTURES, tiny_mixture, tokens
 from torch import nn
 
 from lsn_eval import NeuronMask, bake, intervene
+from lsn_eval.baking import baking
+from lsn_eval.baking.proof import Agreement
 from lsn_eval.errors import BakingError
 from lsn_eval.models.hookpoints import HOOKPOINTS
 from lsn_eval.models.loading import auto_class
 
 LINEAR = [at for at in HOOKPOINTS if at not in ("mlp.act", "mlp.down_in")]
+
+
+REASONS = ("no setting that gives it one", "cannot be written into weights")
 
 
 def scores(model: nn.Module, name: str) -> torch.Tensor:
@@ -33,39 +38,43 @@ def refusal(folder: Path, mask: NeuronMask, condition: str) -> str:
     return ""
 
 
+CASES = [
+    ("de:zero", HOOKPOINTS),
+    ("de:x0.5", HOOKPOINTS),
+    ("de:0.75", LINEAR),
+    ("de:0.75", ["mlp.act"]),
+    ("de:+mean", LINEAR),
+    ("de:+mean", ["mlp.act"]),
+]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
-def test_a_baked_model_is_the_original_under_hooks(name: str, tmp_path: Path):
-    """Zero and scaling everywhere at once bit for bit, numbers and additions to rounding, or with
-    a reason why they cannot be in the weights."""
+def test_a_baked_model_is_the_original_under_hooks(name: str, tmp_path: Path, monkeypatch):
+    """Zero and scaling bit for bit, numbers and additions to rounding, or with a reason why they
+    cannot be in the weights."""
+    if name != "falcon_h1":  # its refusal is baking's own look at what it made
+        agreed = Agreement(0, 0, 1)
+        monkeypatch.setattr(baking, "hold_against_hooks", lambda *given: agreed)
     model = tiny_model(name)
     model.save_pretrained(tmp_path / "model")
-    everywhere = mask_at(model, HOOKPOINTS)
-    for condition in ("de:zero", "de:x0.5", "de:0.75", "de:+mean"):
+    plain = scores(model, name)
+    for condition, hookpoints in CASES:
+        mask = mask_at(model, hookpoints)
         exact = condition in ("de:zero", "de:x0.5")
-        for mask in (
-            [everywhere] if exact else [mask_at(model, LINEAR), mask_at(model, ["mlp.act"])]
-        ):
-            reason = refusal(tmp_path, mask, condition)
-            if not exact and reason:
-                assert (
-                    "no setting that gives it one" in reason
-                    or "cannot be" in reason
-                    or (
-                        (name, condition)
-                        == ("falcon_h1", "de:0.75")  # multiplied before the activation
-                    )
-                )
-                continue
-            assert not reason
-            new = auto_class(model.config).from_pretrained(tmp_path / "baked").eval()
-            with intervene(model, mask, condition):
-                hooked = scores(model, name)
-            assert not torch.allclose(hooked, scores(model, name), atol=1e-3)
-            if exact:
-                assert torch.equal(scores(new, name), hooked)
-            else:
-                assert torch.allclose(scores(new, name), hooked, atol=1e-4)
+        if reason := refusal(tmp_path, mask, condition):
+            assert not exact, reason
+            known = [text for text in REASONS if text in reason]
+            assert known or (name, condition) == ("falcon_h1", "de:0.75"), reason
+            continue
+        new = auto_class(model.config).from_pretrained(tmp_path / "baked").eval()
+        with intervene(model, mask, condition):
+            hooked = scores(model, name)
+        assert not torch.allclose(hooked, plain, atol=1e-3)
+        if exact:
+            assert torch.equal(scores(new, name), hooked)
+        else:
+            assert torch.allclose(scores(new, name), hooked, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +83,7 @@ def test_a_baked_model_is_the_original_under_hooks(name: str, tmp_path: Path):
         (name, hookpoint, condition)
         for name in ("llama", "gpt2")
         for hookpoint in HOOKPOINTS[:9]
-        for condition in ("de:zero", "de:0.75", "de:mean", "de:+1.5", "de:x-0.3")
+        for condition in ("de:0.75", "de:+1.5", "de:x-0.3")
         if not (name == "gpt2" and hookpoint == "mlp.gate")
     ],
 )
