@@ -192,20 +192,24 @@ def test_a_condition_is_zeroing_by_hand(switch, folder, mask, tmp_path, tokenize
     make, says = SWITCHES[switch]
     given = make(folder, tmp_path, tokenizer)
     options = {"device": "cpu", "batch_size": 2}
-    plain = HFLM(**given, **options)
-    untouched = answers(plain)
-    with zeroed(plain.model, mask):
-        expected = answers(plain)
+    lm = LsnHF(**given, **options, mask=mask, condition="none")
+    untouched, hooks = answers(lm), hooks_of(lm.model)
+    same_batches = [CHOICES, GENERATED]
+    assert answers(HFLM(**given, **options), same_batches) == {
+        k: untouched[k] for k in same_batches
+    }
+    with zeroed(lm.model, mask):
+        expected = answers(lm)
     for kind in KINDS:
         assert untouched[kind] != expected[kind], kind
-    lm = LsnHF(**given, **options, mask=mask, condition="de:zero")
+    lm.set_condition("de:zero")
     assert answers(lm) == expected
     signature = lm.get_model_info()["lsn"]["signature"]
     for part in says.split(".*"):
         assert part in signature
     lm.set_condition("none")
     assert answers(lm) == untouched
-    assert not hooks_of(lm.model)
+    assert hooks_of(lm.model) == hooks
 
 
 @pytest.mark.parametrize("kind", ["LoRA", "DoRA", "IA3"])
@@ -247,11 +251,11 @@ def test_gguf_files_of_one_folder(tmp_path):
     for name, quantised in (("whole", False), ("small", True)):
         write_gguf(tmp_path / f"{name}.gguf", model, tokenizer, quantised)
         given = {"pretrained": str(tmp_path), "gguf_file": f"{name}.gguf", "device": "cpu"}
-        plain = HFLM(**given)
-        untouched = answers(plain)
-        with zeroed(plain.model, mask):
-            expected = answers(plain)
-        lm = LsnHF(**given, mask=mask, condition="de:zero")
+        lm = LsnHF(**given, mask=mask, condition="none")
+        untouched = answers(lm)
+        with zeroed(lm.model, mask):
+            expected = answers(lm)
+        lm.set_condition("de:zero")
         assert answers(lm) == expected != untouched
         assert (expected == loaded) != quantised
         model_name = lm.get_model_info()["lsn"]["model"]["name"]
