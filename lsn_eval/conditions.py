@@ -15,11 +15,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,6 +203,41 @@ class Condition:
 
     def __str__(self) -> str:
         return "/".join(map(str, self.terms)) or "none"
+
+
+class Steering(NamedTuple):
+    """From which languages to which a condition steers."""
+
+    sources: tuple[str, ...]
+    """Whose neurons are weakened; none where a target's alone are written."""
+    targets: tuple[str, ...]
+    """Whose neurons are made active: set to a statistic or a number above 0, added to, or scaled
+    up."""
+
+
+@functools.lru_cache(maxsize=4096)
+def steering(condition: str) -> Steering | None:
+    """What a condition steers, None for one that only weakens neurons: an ablation.
+
+    `es:zero/zh:mean` steers from es to zh, and by name so does its control
+    `random1-es:zero/random1-zh:mean`; random neurons beside a language's own are nobody's.
+
+    Raises:
+        ConditionError: the condition cannot be read.
+    """
+    terms = Condition.parse(condition).terms
+    controls = [CONTROL_NAME.fullmatch(term.who) for term in terms]
+    ends: tuple[list[str], list[str]] = [], []
+    for term, control in zip(terms, controls, strict=True):
+        if control is None or all(controls):
+            ends[_activates(term)].append(control[2] if control else term.who)
+    return Steering(tuple(ends[0]), tuple(ends[1])) if ends[1] else None
+
+
+def _activates(term: Term) -> bool:
+    """Whether a term makes neurons more active, as far as the condition says it."""
+    amount = term.factor if isinstance(term.operand, str) else term.operand
+    return amount > (1 if term.operation == "scale" else 0)
 
 
 @dataclass(frozen=True, eq=False)

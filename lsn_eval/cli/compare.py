@@ -106,7 +106,13 @@ def compare(
 def _tables(
     comparison: Comparison, by: str, show: list[str] | None, all_controls: bool, intervals: bool
 ) -> list[Table]:
-    from lsn_eval.tables import change_table, own_table
+    from lsn_eval.tables import (
+        answers_table,
+        change_table,
+        forcing_tables,
+        own_table,
+        success_table,
+    )
     from lsn_eval.tables.leaderboard import leaderboard
     from lsn_eval.tables.views import default_show, parse_show
 
@@ -128,12 +134,17 @@ def _tables(
             )
             for name in names
         ]
+        success = success_table(panel, comparison.draws)
+        if success and not (asked or all_controls or intervals):
+            shown = [success]  # which says the same and more of the pairs that it is about
+        elif shown:
+            answers = answers_table(panel) if comparison.tested else None
+            further = (own_table(panel, comparison.draws), success, answers)
+            shown += filter(None, further)
         # Signatures once, below the first of a panel's tables.
         tables += [*shown[:1], *(replace(table, signatures=()) for table in shown[1:])]
-        if shown and (own := own_table(panel, comparison.draws)):
-            tables.append(own)
     if not tables:
         raise LsnError(
             "--show ppxc: PPXC is a change of perplexity, and there is none; name one with --metric"
         )
-    return tables
+    return [*tables, *forcing_tables(comparison.panels)]

@@ -7,9 +7,14 @@
 Needs neither torch nor lm_eval.
 """
 
+from lsn_eval.comparing.answer_languages import with_targets
 from lsn_eval.comparing.comparison import Comparison, compare
 from lsn_eval.comparing.doses import dose_series
 from lsn_eval.comparing.paired import Draws
+from lsn_eval.comparing.pairs import Pair, pairs
 from lsn_eval.comparing.panels import Change, Panel, Selectivity
 
-__all__ = ["Change", "Comparison", "Draws", "Panel", "Selectivity", "compare", "dose_series"]
+__all__ = [
+    "Change", "Comparison", "Draws", "Pair", "Panel", "Selectivity", "compare", "dose_series",
+    "pairs", "with_targets",
+]  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lsn_eval.comparing.answer_languages import with_targets
 from lsn_eval.comparing.no_ops import Place, no_ops
 from lsn_eval.comparing.paired import Draws
 from lsn_eval.comparing.panel_building import build_panel
@@ -74,7 +75,8 @@ def compare(
     """Put every number beside its baseline, the same task under `none`.
 
     Args:
-        results: results files of lm-eval or folders of them, or rows of `read_results`.
+        results: results files of lm-eval or folders of them, or rows of `read_results`, which are
+            taken as they are: `with_targets` adds the accuracy against the languages steered to.
         draws: of bootstrap and randomisation.
         test: read the samples beside the files, for intervals and tests.
         allow: names of settings (`lsn_eval.results.settings`) that may differ from the baseline's.
@@ -88,6 +90,8 @@ def compare(
             or what was chosen is not there.
     """
     there = read_results(results)
+    if test and not (isinstance(results, Sequence) and there and there[0] is results[0]):
+        there = with_targets(there)
     rows = Choice.named(**{"metric": ALL} | chosen).rows(there)
     allowed = allowed_settings(allow, {name for row in rows for name in row.settings})
     if not any(row.usable for row in rows):

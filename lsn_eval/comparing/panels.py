@@ -206,9 +206,12 @@ class Panel(Shown):
             LsnError: nothing was measured under the condition.
         """
         change = self.changes.get((condition, language))
-        known = dict.fromkeys([*self.conditions, *(measured for measured, _ in self.changes)])
-        if change is None and condition not in known:
-            raise LsnError(f"condition {condition!r} is not in this panel; it has {listed(known)}")
+        if change is None and condition not in self.conditions:
+            known = dict.fromkeys([*self.conditions, *(measured for measured, _ in self.changes)])
+            if condition not in known:
+                raise LsnError(
+                    f"condition {condition!r} is not in this panel; it has {listed(known)}"
+                )
         return change
 
     def mean_shift(self, condition: str, languages: Sequence[str] | None = None) -> float | None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from lsn_eval.comparing import kinds
+from lsn_eval.comparing.answer_languages import in_target
 from lsn_eval.comparing.kinds import Kind, Numbers
+from lsn_eval.results.languages import target_of
 from lsn_eval.results.rows import ResultsError, Row
 from lsn_eval.results.samples import Document, Sample, read_samples
 from lsn_eval.results.scale import Scale
@@ -56,7 +58,14 @@ class SampleReader:
                 self._files[place] = self._by_filter(read_samples(*place))
             except ResultsError as error:
                 self._files[place] = f"no test: {error}"
-        return self._files[place]
+        found = self._files[place]
+        target = target_of(row.metric)
+        logged = found.get(row.filter) if target and isinstance(found, dict) else None
+        if target is None or logged is None or row.metric in logged.values:
+            return found
+        answers = in_target(row, target)
+        there = len(answers) == len(logged.documents)
+        return {row.filter: replace(logged, values={row.metric: answers} if there else {})}
 
     def _by_filter(self, samples: Sequence[Sample]) -> dict[str, SampleColumns]:
         filters: dict[str, list[Sample]] = defaultdict(list)

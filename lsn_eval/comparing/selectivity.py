@@ -16,6 +16,7 @@ from lsn_eval.comparing.kinds import Numbers
 from lsn_eval.comparing.paired import Draws, bootstrapped, bounds
 from lsn_eval.comparing.panels import Overall, Panel, Selectivity, own_language
 from lsn_eval.comparing.scores import Scores
+from lsn_eval.conditions import steering
 from lsn_eval.masks.names import CONTROL_NAME
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.results.scale import Scale, selectivity
@@ -30,6 +31,11 @@ def size(shift: float, scale: Scale) -> float:
     """The one rule for ranks: of perplexities a rise is large, of metrics that may rise or fall a
     move in either direction."""
     return shift if scale == "log" else abs(shift)
+
+
+def largest(shifts: Iterable[float], scale: Scale) -> float | None:
+    """The largest of some changes by the rule of ranks; None of none."""
+    return max(shifts, key=lambda shift: size(shift, scale), default=None)
 
 
 def strength(own: float, others: float, scale: Scale) -> float:
@@ -51,8 +57,10 @@ def rank_p_value(value: float, controls: Sequence[float]) -> float | None:
 def selectivities(
     panel: Panel, scored: Mapping[tuple[str, str], Scores], draws: Draws
 ) -> tuple[dict[str, Selectivity], dict[str, Overall]]:
-    """Of every condition of one language, and of all languages together by what was done."""
-    own_languages = {c: x for c in panel.conditions if (x := own_language(c))}
+    """Of every ablation of one language, and of all languages together by what was done."""
+    own_languages = {
+        c: x for c in panel.conditions if (x := own_language(c)) and steering(c) is None
+    }
     moves = _own_and_others(panel, own_languages) if not panel.uneven else {}
     spreads, own_spreads = _spreads(panel, moves, scored, draws)
     of_controls = {

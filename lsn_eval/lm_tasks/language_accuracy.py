@@ -21,8 +21,9 @@ from lm_eval.api.registry import (
 )
 
 from lsn_eval.language_scores import LanguageScoreError, score_text
+from lsn_eval.results.languages import LANGUAGE_ACCURACY
 
-METRIC = "lsn_language_accuracy"
+METRIC = LANGUAGE_ACCURACY
 RATIO = "lsn_ratio"
 
 

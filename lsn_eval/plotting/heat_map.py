@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from lsn_eval.comparing import Change, Draws, Panel
 from lsn_eval.comparing.panels import growth, own_language
+from lsn_eval.comparing.selectivity import largest
 from lsn_eval.plotting import style
 from lsn_eval.plotting.cells import CellSizes, colour_span
 from lsn_eval.plotting.lettering import Lettering, lettering
@@ -76,7 +77,7 @@ class _Drawing:
         change = self.panel.change(condition, own) if own is not None else None
         if change is None or not change.controls:
             return None, 0
-        return max(change.controls.values(), key=abs), len(change.controls)
+        return largest(change.controls.values(), change.scale), len(change.controls)
 
     def _lay_out(self, draws: Draws | None) -> None:
         """Everything is placed in inches: no name is too long and no table too large for that."""

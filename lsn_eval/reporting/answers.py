@@ -21,6 +21,7 @@ from lsn_eval.results.rows import NO_CONDITION, ResultsError
 from lsn_eval.results.run_files import RunFile
 from lsn_eval.results.samples import samples, samples_path
 from lsn_eval.tables import Cell, Table
+from lsn_eval.tables.steering import count_cells
 from lsn_eval.wording.lists import counted, listed
 
 EXCERPT = 300
@@ -291,8 +292,7 @@ def _matrix(
             title=f"Languages of answers under {condition}, on {where}",
             columns=(origin, *columns, "all"),
             rows=tuple(
-                (Cell(start), *(Cell(f"{n:,}" if n else "", float(n) if n else None) for n in line))
-                for start, line in zip(rows, table, strict=True)
+                (Cell(start), *count_cells(line)) for start, line in zip(rows, table, strict=True)
             ),
         ),
     )

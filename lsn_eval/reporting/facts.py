@@ -8,13 +8,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
-from lsn_eval.comparing import Comparison, Panel, dose_series
+from lsn_eval.comparing import Comparison, Pair, Panel, dose_series, pairs
 from lsn_eval.comparing.panels import own_language, shift_writer
+from lsn_eval.comparing.selectivity import largest, size
+from lsn_eval.conditions import steering
+from lsn_eval.results.languages import LANGUAGE_ACCURACY, target_of
 from lsn_eval.tables import Cell, Table
 from lsn_eval.wording.lists import counted
-from lsn_eval.wording.numbers import interval, p_value, selectivity
+from lsn_eval.wording.numbers import interval, p_value, plain, selectivity, span
 
+STEERING = "steering"
+"""In place of what was done: of conditions that steer to a language."""
 REST = "about no single language here"
 """In place of what was done: of conditions that are not about one language of the panel."""
 _Interval = tuple[float, float]
@@ -34,9 +40,12 @@ class Facts:
     """Each with the weaker doses of the same neurons, which are no further finding."""
     most: tuple[bool, ...]
     """Whether a condition changed its own language more than any other, where that can be told:
-    every other language is comparable, or one of them changed as much."""
+    every other language is comparable, or one of them changed as much. Of steering whether a pair
+    of languages was steered."""
+    pairs: tuple[Pair, ...]
+    """Of languages that are steered, of steering alone."""
     own: float | None
-    """Mean change of the own languages."""
+    """Mean change of the own languages; of steering, of the success rates."""
     own_interval: _Interval | None
     others: float | None
     """Mean change of the other languages."""
@@ -61,10 +70,20 @@ class Facts:
             return ("only the baseline, nothing to compare it with",)
         parts = []
         if self.most:
-            parts.append(
-                f"{sum(self.most)} of {len(self.most)} conditions changed their own language most"
-            )
-        if self.selectivity is not None:
+            did = "conditions changed their own language most"
+            if self.pairs:
+                did = f"pairs of languages steered to {self.pairs[0].target}"
+            parts.append(f"{sum(self.most)} of {len(self.most)} {did}")
+        if self.pairs:
+            rates = [pair.change.row.value for pair in self.pairs]
+            several = f" on average, {span(rates, plain)}" if len(rates) > 1 else ""
+            parts.append(f"success rate {plain(fmean(rates))}{several}")
+            if self.own is not None:
+                ends = interval(self.own_interval, write)
+                parts.append(f"change {write(self.own)} {ends}".rstrip())
+        elif self.panel.metric == LANGUAGE_ACCURACY and all(map(steering, self.conditions)):
+            parts.append("success rates need logged answers (--log_samples)")
+        elif self.selectivity is not None:
             write = selectivity
             ends = interval(self.selectivity_interval, write)
             parts.append(f"selectivity {write(self.selectivity)} {ends}".rstrip())
@@ -76,8 +95,8 @@ class Facts:
         else:
             parts.append("no change can be given")
         if self.controls:
-            largest = write(max(self.controls, key=abs))
-            parts.append(f"largest of {counted(len(self.controls), 'control')} {largest}")
+            most = largest(self.controls, self.panel.scale) or 0.0
+            parts.append(f"largest of {counted(len(self.controls), 'control')} {write(most)}")
         elif self.own is not None:
             parts.append("no controls")
         parts += [counted(len(self.no_ops), "likely no-op")] if self.no_ops else []
@@ -98,7 +117,7 @@ class Facts:
         told = ", ".join(self.conditions)
         told += f"; weaker doses, not counted: {', '.join(weaker)}" if weaker else ""
         most = f"{sum(self.most)} of {len(self.most)}" if self.most else ""
-        largest = max(self.controls, key=abs, default=None)
+        control = largest(self.controls, self.panel.scale)
         shift, where = self.elsewhere or (None, "")
         return (
             Cell(self.name, detail=self.panel.title),
@@ -107,7 +126,7 @@ class Facts:
             _number(self.own, write, self.own_interval),
             _number(self.others, write),
             _number(shift, write, detail=where),
-            _number(largest, of_controls, detail=f"of {counted(len(self.controls), 'control')}"),
+            _number(control, of_controls, detail=f"of {counted(len(self.controls), 'control')}"),
             Cell(p_value(self.p), self.p),
             Cell(str(len(self.no_ops)), len(self.no_ops), detail=", ".join(self.no_ops)),
             Cell(str(len(self.refused)), len(self.refused), detail=", ".join(self.refused)),
@@ -137,7 +156,9 @@ def facts_table(found: Sequence[Facts], level: float) -> Table:
         rows=tuple(entry.cells for entry in found),
         notes=(
             "own language most: conditions under which no other language changed as much as the "
-            "one that they are about, of those of which that can be told",
+            "one that they are about, of those of which that can be told; of steering, pairs of "
+            "languages of which more answers came in the target, with its interval and more than "
+            "under every control, and as own language the change of that share",
             "own language, other languages: mean changes; selectivity is the one minus the other "
             f"(of perplexities, in log perplexity); in brackets the {level:.0%} interval",
             "largest control: of the selectivities of single controls, or of their changes of the "
@@ -156,23 +177,32 @@ def facts(comparison: Comparison) -> list[Facts]:
         if len({getattr(panel, attribute) for panel in panels}) > 1
     ]
     found = []
+    judged = {
+        (panel.model, panel.dtype, panel.mask, panel.family)
+        for panel in panels
+        if target_of(panel.metric)
+    }
     for panel in panels:
         groups = _groups(panel)
+        place = panel.model, panel.dtype, panel.mask, panel.family
+        if panel.metric == LANGUAGE_ACCURACY and place in judged:
+            groups.pop(STEERING, None)  # which the accuracy against its target judges
         for what, conditions in groups.items():
             name = [f"{panel.metric} of {panel.family}"]
             name += [getattr(panel, attribute) for attribute in telling]
-            name += [what] if len(groups) > 1 or what == REST else []
+            name += [what] if len(groups) > 1 or what in (REST, STEERING) else []
             found.append(_facts(panel, ", ".join(name), what, conditions, comparison.unmoved))
     return found
 
 
 def _groups(panel: Panel) -> dict[str, dict[str, Sequence[str]]]:
-    """By what is done to one language each, or `REST`: conditions, each with the weaker doses
-    of the same neurons. One group without conditions for a baseline alone."""
+    """By what is done to one language each, `STEERING` or `REST`: conditions, each with the weaker
+    doses of the same neurons. One group without conditions for a baseline alone."""
     groups: dict[str, dict[str, Sequence[str]]] = defaultdict(dict)
     for condition, weaker in dose_series(panel.conditions).items():
         own = own_language(condition) in panel.languages
-        groups[condition.partition(":")[2] if own else REST][condition] = weaker
+        what = condition.partition(":")[2] if own else REST
+        groups[STEERING if steering(condition) else what][condition] = weaker
     return groups or {"": {}}
 
 
@@ -183,7 +213,12 @@ def _facts(
     conditions: Mapping[str, Sequence[str]],
     unmoved: frozenset[tuple[str, str, str]],
 ) -> Facts:
+    steered = [pair for pair in pairs(panel) if pair.condition in conditions]
     places = [(condition, own_language(condition) or "") for condition in conditions]
+    most = [_most(panel, *place) for place in places]
+    if what == STEERING:
+        places = [(pair.condition, pair.source) for pair in steered]
+        most = [pair.succeeded for pair in steered]
     own = [panel.changes[place] for place in places if what != REST and place in panel.changes]
     shifts = [change.shift for change in own if change.shift is not None]
     single = own[0] if len(own) == 1 else None
@@ -206,13 +241,14 @@ def _facts(
         panel=panel,
         name=name,
         conditions=conditions,
-        most=tuple(most for place in places if (most := _most(panel, *place)) is not None),
+        most=tuple(told for told in most if told is not None),
+        pairs=tuple(steered) if what == STEERING else (),
         own=sum(shifts) / len(shifts) if shifts else None,
         own_interval=overall.own_interval if overall else single.interval if single else None,
         others=found.others if found else None,
         selectivity=found.own - found.others if found else None,
         selectivity_interval=found.interval if found else None,
-        elsewhere=max(elsewhere, key=lambda one: abs(one[0]), default=None),
+        elsewhere=max(elsewhere, key=lambda one: size(one[0], panel.scale), default=None),
         controls=tuple(control for one in of_controls for control in one.controls.values()),
         p=found.p if found else single.control_p if single else None,
         no_ops=tuple(c for c in conditions if (panel.model, panel.mask, c) in unmoved),
@@ -227,8 +263,8 @@ def _most(panel: Panel, condition: str, own: str) -> bool | None:
     changes = {language: panel.change(condition, language) for language in panel.languages}
     shifts = {language: change.shift if change else None for language, change in changes.items()}
     mine = shifts.pop(own, None)
-    known = [abs(shift) for shift in shifts.values() if shift is not None]
+    known = [size(shift, panel.scale) for shift in shifts.values() if shift is not None]
     if mine is None or not known:
         return None
-    larger = abs(mine) > max(known)
+    larger = size(mine, panel.scale) > max(0.0, *known)
     return larger if len(known) == len(shifts) or not larger else None

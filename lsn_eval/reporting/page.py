@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lsn_eval.comparing import Comparison, Panel, compare
+from lsn_eval.comparing import Comparison, Panel, compare, with_targets
 from lsn_eval.comparing.panels import own_language
 from lsn_eval.reporting.answer import MOST_WORDS
 from lsn_eval.reporting.answers import browse
@@ -28,7 +28,14 @@ from lsn_eval.results.rows import NO_CONDITION, Row
 from lsn_eval.results.run_files import Paths, RunFile, paths_of, runs_of
 from lsn_eval.storage.masked_secrets import MASKED, secret_texts, without
 from lsn_eval.storage.whole_files import check_place, whole_file
-from lsn_eval.tables import change_table, own_table
+from lsn_eval.tables import (
+    Table,
+    answers_table,
+    change_table,
+    forcing_tables,
+    own_table,
+    success_table,
+)
 from lsn_eval.tables.leaderboard import leaderboard
 from lsn_eval.wording.lists import counted, listed
 from lsn_eval.wording.shown import Shown
@@ -114,7 +121,7 @@ def report(
     beside = [row for run in everything for row in run.rows]
     every_metric = replace(choice, metrics=choice.metrics or (ALL,))
     runs = runs_of(everything, every_metric.rows(beside))
-    comparison = compare(_hidden(runs), allow=options.allow, beside=beside)
+    comparison = compare(with_targets(_hidden(runs)), allow=options.allow, beside=beside)
     runs = _ordered(runs, comparison)
     warned = cautions(comparison, runs, failures(paths, sweeps_of(runs)))
     found = facts(comparison)
@@ -192,7 +199,12 @@ def _context(
         "last": day_and_time(dates[-1]),
         "facts": facts_table(found, comparison.draws.level),
         "run_tables": run_tables(runs, all_controls=options.all_controls),
-        "boards": leaderboard(comparison) if len(boards) > 1 else [],
+        "boards": [
+            *(leaderboard(comparison) if len(boards) > 1 else []),
+            *forcing_tables(comparison.panels),
+        ],
+        "headline": found[0],
+        "lead": next(part for part in parts if found[0] in part["findings"]),
         "panels": parts,
         "verdicts": [(n, one) for n, part in enumerate(parts, 1) for one in part["findings"]],
         "wide": len(comparison.panels[0].languages) > WIDE,
@@ -231,14 +243,19 @@ def _panel(
 ) -> dict[str, Any]:
     """One panel of the page."""
     shown = partial(change_table, panel, comparison.draws, all_controls=options.all_controls)
-    values = shown("value")
-    # The panel's own notes stand below the first table.
-    notes = tuple(note for note in values.notes if note not in panel.notes)
-    tables = [shown(), own_table(panel, comparison.draws), replace(values, notes=notes)]
-    captioned = []
+    tables = [
+        shown(),
+        own_table(panel, comparison.draws),
+        success_table(panel, comparison.draws),
+        answers_table(panel),
+        shown("value"),
+    ]
+    captioned: list[tuple[Table, str]] = []
     for table in filter(None, tables):
         caption = table.title.removeprefix(f"{panel.title}: ")
-        captioned.append((table, caption[:1].upper() + caption[1:]))
+        # The panel's own notes stand below the first table.
+        notes = [note for note in table.notes if not captioned or note not in panel.notes]
+        captioned.append((replace(table, notes=tuple(notes)), caption[:1].upper() + caption[1:]))
     conditions = [*panel.conditions, *(c for of in panel.controls.values() for c in of)]
     alike = [p for p in comparison.panels if _measured(p) == _measured(panel)]
     return {

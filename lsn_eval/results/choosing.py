@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from lsn_eval.errors import LsnError
 from lsn_eval.results.controls import controlled
+from lsn_eval.results.languages import LANGUAGE_ACCURACY, target_of
 from lsn_eval.results.rows import NO_CONDITION, Number
 from lsn_eval.wording.lists import listed
 
@@ -132,4 +133,10 @@ def _first_metrics(rows: Sequence[N]) -> list[N]:
     """The task's first metric that has a number, under each of its filters."""
     usable = {(row.task, row.metric) for row in rows if row.usable}
     first = {x.task: x.metric for x in reversed(rows) if (x.task, x.metric) in usable}
-    return [row for row in rows if row.metric == first.get(row.task)]
+    return [
+        row
+        for row in rows
+        if row.metric == first.get(row.task)
+        # The success of steering is a reading of the same answers.
+        or (target_of(row.metric) and first.get(row.task) == LANGUAGE_ACCURACY)
+    ]

@@ -9,6 +9,11 @@ from typing import Any
 
 from lsn_eval.language_scores.codes import ISO_639_1
 
+LANGUAGE_ACCURACY = "lsn_language_accuracy"
+"""The metric: share of answers in the task's language."""
+TARGET_ACCURACY = "lsn_target_accuracy_"
+"""With a language behind it the metric: share of answers in that language, whatever the task's."""
+
 _OTHERWISE = re.compile(
     r"^(agieval_(lsat_ar|jec_qa_ca)|arc_challenge_mt|csatqa_li|evalita-mp_(te|sa)|mmmlu_.*|pisa_ch"
     r"|xnli_eu_mt|zhoblimp_.*)$"
@@ -32,6 +37,11 @@ def language_of(task: str, config: Mapping[str, Any]) -> str | None:
         return scripted[1]
     code = task.rpartition("_")[2]
     return code if code != task and code in ISO_639_1 and not _OTHERWISE.search(task) else None
+
+
+def target_of(metric: str) -> str | None:
+    """The language that a metric measures answers against, None of any other metric."""
+    return metric.removeprefix(TARGET_ACCURACY) if metric.startswith(TARGET_ACCURACY) else None
 
 
 def language_of_answers(language: str | None, config: Mapping[str, Any]) -> str | None:

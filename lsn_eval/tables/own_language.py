@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from lsn_eval.comparing import Draws, Panel
 from lsn_eval.comparing.panels import Mark, own_language, shift_writer
+from lsn_eval.conditions import steering
 from lsn_eval.tables.table import Cell, Table
 from lsn_eval.tables.views import controls_cell, default_show, detail, legend
 from lsn_eval.wording.numbers import interval, p_value, selectivity
 
 
 def own_table(panel: Panel, draws: Draws) -> Table | None:
-    """Each condition on its own language, with interval, test, controls, and its selectivity; None
-    where no condition has a language that was measured."""
+    """Each ablation on its own language, with interval, test, controls, and its selectivity; None
+    where none has a language that was measured. What steers is judged by `success_table`."""
     write = shift_writer(panel.scale)
     rows = []
     for condition in panel.conditions:
         language = own_language(condition) or ""
         change = panel.change(condition, language)
-        if change is None:
+        if change is None or steering(condition) is not None:
             continue
         cells = [Cell("", mark="refused", detail="; ".join(change.obstacles)), *[Cell("")] * 7]
         if change.shift is not None:

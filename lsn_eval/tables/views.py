@@ -10,6 +10,7 @@ from typing import Literal
 
 from lsn_eval.comparing import Change, Draws, Panel
 from lsn_eval.comparing.panels import Mark, growth, shift_writer
+from lsn_eval.comparing.selectivity import largest
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.tables.table import Cell, Table
@@ -169,8 +170,8 @@ class _View:
                 text += f" ({len(known)})"
             # A control that was measured and left out of the span must not go unseen.
             mark: Mark = "refused" if len(known) < len(changes) else ""
-            largest = max(known, key=abs, default=None)
-            cells.append(Cell(text, largest, mark, counted(len(known), "control")))
+            most = largest(known, self.panel.scale)
+            cells.append(Cell(text, most, mark, counted(len(known), "control")))
         label = Cell(f"  {counted(len(names), 'control')}", detail=", ".join(names))
         return (label, *cells, *([Cell("")] if self.has_mean else []))
 

@@ -147,7 +147,7 @@ def test_a_dose_series_counts_once(tmp_path):
     counted = {entry.name.rpartition(", ")[2]: dict(entry.conditions) for entry in found(tmp_path)}
     assert counted == {
         "zero": {"en:zero": ()}, "x0": {"de:x0": ("de:x0.5", "de:x0.9")},
-        "mean": {"de:mean": ()}, "+1": {"de:+1": ()},
+        "steering": {"de:mean": (), "de:+1": ()},
     }  # fmt: skip
     told = next(entry for entry in found(tmp_path) if "de:x0" in entry.conditions)
     assert "1 of 1 conditions" in told.verdict
@@ -157,13 +157,39 @@ def test_a_dose_series_counts_once(tmp_path):
 
 def test_conditions_about_several_languages_stand_apart(tmp_path):
     write(tmp_path, "none", 8, 8, 8)
-    write(tmp_path, "de:p90", 1, 8, 8)
-    write(tmp_path, "en:zero/de:p90", 8, 2, 7)
+    write(tmp_path, "de:zero", 1, 8, 8)
+    write(tmp_path, "en:zero/de:zero", 8, 2, 7)
     rest, own = sorted(found(tmp_path), key=lambda entry: not entry.name.endswith(REST))
-    assert list(rest.conditions) == ["en:zero/de:p90"]
-    assert rest.verdict.endswith("largest change -0.750 on en under en:zero/de:p90")
-    assert list(own.conditions) == ["de:p90"]
-    assert own.name == "accuracy of ask_*, p90"
+    assert list(rest.conditions) == ["en:zero/de:zero"]
+    assert rest.verdict.endswith("largest change -0.750 on en under en:zero/de:zero")
+    assert list(own.conditions) == ["de:zero"]
+    assert own.name == "accuracy of ask_*, zero"
+
+
+def test_steering_is_no_ablation_and_changes_no_language_of_its_own(tmp_path):
+    write_perplexities(tmp_path, none=(5.0, 8.0), de_zero=(9.0, 8.1), en_mean=(5.0, 8.0))
+    ablation, steered = found(tmp_path)
+    assert ablation.name == "token_perplexity of read_*, zero"
+    assert (ablation.most, list(ablation.conditions)) == ((True,), ["de:zero"])
+    assert steered.name == "token_perplexity of read_*, steering"
+    assert (steered.most, steered.selectivity, list(steered.conditions)) == ((), None, ["en:mean"])
+
+
+def test_a_fall_of_the_own_perplexity_is_no_change_of_its_own_language_most(tmp_path):
+    write_perplexities(tmp_path, none=(5.0, 8.0), de_zero=(2.5, 8.1))
+    (entry,) = found(tmp_path)
+    assert entry.most == (False,)
+    assert entry.selectivity < 0
+
+
+def test_the_largest_control_is_the_one_that_ranks_highest(tmp_path):
+    write_perplexities(
+        tmp_path, **{"none": (5.0, 8.0), "de_zero": (9.0, 8.0), "random1-de_zero": (2.5, 8.0),
+                     "random2-de_zero": (5.5, 8.0)},
+    )  # fmt: skip
+    (entry,) = found(tmp_path)
+    assert entry.p == pytest.approx(1 / 3)
+    assert entry.verdict.endswith("largest of 2 controls +0.095")
 
 
 def test_models_are_named_where_there_are_several(tmp_path):
