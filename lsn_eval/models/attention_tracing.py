@@ -20,7 +20,7 @@ from torch import nn
 
 from lsn_eval.errors import HookpointError
 from lsn_eval.models.families import Attention, Family, Linear, Part, Stack, path_of, shape_of
-from lsn_eval.models.probing import run
+from lsn_eval.models.probing import outside_linears, run
 
 
 class Attended(NamedTuple):
@@ -83,7 +83,7 @@ def _cut(
 
     with ExitStack() as hooks, torch.enable_grad():
         for layer, graph in graphs.items():
-            for path, module in layer.named_modules():
+            for path, module in outside_linears(layer):
                 if not shape_of(module):
                     continue
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from lsn_eval.errors import HookpointError
+from lsn_eval.models.families import shape_of
 
 ROWS, POSITIONS, DECODER_POSITIONS = 2, 7, 5
 TOKENS, DECODER_TOKENS = ROWS * POSITIONS, ROWS * DECODER_POSITIONS
@@ -64,6 +65,15 @@ def random_tokens(model: Any) -> dict[str, torch.Tensor]:
         name: torch.tensor(usual)[torch.randint(len(usual), (ROWS, positions))].to(device)
         for name, positions in lengths.items()
     }
+
+
+def outside_linears(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Every module by name, but for those inside of a linear layer, as an adapter's are."""
+    linear = " "
+    for name, module in model.named_modules():
+        if not name.startswith(f"{linear}."):
+            linear = name if shape_of(module) else linear
+            yield name, module
 
 
 def run(model: nn.Module, given: Mapping[str, torch.Tensor]) -> None:

@@ -30,7 +30,14 @@ from torch import nn
 from lsn_eval.errors import HookpointError
 from lsn_eval.models.attention_tracing import with_attention
 from lsn_eval.models.families import Family, Linear, Part, Stack, path_of, shape_of
-from lsn_eval.models.probing import DECODER_TOKENS, TOKENS, random_tokens, run, undisturbed
+from lsn_eval.models.probing import (
+    DECODER_TOKENS,
+    TOKENS,
+    outside_linears,
+    random_tokens,
+    run,
+    undisturbed,
+)
 
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4}
 _HALF_TOLERANCE = 1e-2
@@ -103,7 +110,7 @@ def family_of(model: nn.Module) -> Family:
 def _observed(model: nn.Module, given: Mapping[str, torch.Tensor]) -> Seen:
     seen = Seen()
     with ExitStack() as hooks, torch.no_grad():
-        for name, module in model.named_modules():
+        for name, module in outside_linears(model):
             if not (place := _PLACE.fullmatch(name)):
                 continue
             layer, path = Layer(place["layers"], int(place["number"])), place["path"]
@@ -214,7 +221,7 @@ def _check_explained(inside: nn.Module, seen: Seen, layer: Layer, mlp: MLP) -> N
             raise HookpointError(f"{layer}.{path} is called {times} times in one pass")
     shapes = {shape_of(inside.get_submodule(path)) for path in linears}
     tokens = {call.path: call.taken[..., 0].numel() for call in seen.linears(layer)}
-    for path, module in inside.named_modules():
+    for path, module in outside_linears(inside):
         if shape_of(module):
             if path not in tokens and shape_of(module) in shapes:
                 raise HookpointError(f"{layer}.{path} did not run: is it one of many experts?")

@@ -47,7 +47,7 @@ def by_row(model: nn.Module, row: Family, monkeypatch: pytest.MonkeyPatch) -> Mo
 )
 def test_types_that_were_held_back_are_as_written_by_hand_or_refused(name, monkeypatch):
     model, row = unknown(any_model(name)), HELD_BACK[name]
-    if isinstance(row, str) or "refused" in LESS.get(name, ""):
+    if isinstance(row, str) or "refuses" in LESS.get(name, ""):
         with pytest.raises(HookpointError, match="gives none: "):
             resolve(model)
         return
@@ -69,6 +69,18 @@ def test_types_with_a_row_are_found_as_in_it(name, monkeypatch):
 def test_other_precisions_and_attention_functions(dtype):
     model = unknown(tiny_model("llama", dtype, attention="sdpa"))
     assert {"mlp.gate", "attn.q", "attn.o"} < set(resolve(model).sites)
+
+
+@pytest.mark.slow
+def test_an_adapter_is_part_of_the_linear_layer_that_it_adapts(monkeypatch):
+    peft = pytest.importorskip("peft", reason="peft is an optional dependency")
+    chosen = peft.LoraConfig(target_modules=["down_proj", "gate_proj", "q_proj"])
+    model = peft.get_peft_model(unknown(tiny_model("llama")), chosen)
+    found = resolve(model)
+    assert {"mlp.gate", "attn.q"} < set(found.sites)
+    with monkeypatch.context() as patched:
+        patched.setitem(FAMILIES, "of-mine", FAMILIES["llama"])
+        assert sites(found) == sites(resolve(model))
 
 
 # What is refused ------------------------------------------------------------------------------
