@@ -104,8 +104,8 @@ def _held_back() -> list[str]:
         f"{right} as written; "
         + "; ".join(f"{len(names)} {said} ({_names(names)})" for said, names in by_outcome.items())
         + f"; {len(refused)} it refuses as it has to ({_names(refused)}); none is wrong. "
-        f"The rows of {_names(CORRECTED)} were corrected afterwards: the check of rows refused them, "
-        "since one activation module serves all their layers.",
+        f"The rows of {_names(CORRECTED)} were corrected afterwards: the check of rows refused "
+        "them, since one activation module serves all their layers.",
     ]
 
 
