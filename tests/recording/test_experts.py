@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
@@ -19,8 +20,11 @@ from builders.mixtures import (
     tiny_mixture,
 )
 from builders.plain_recording import TEXTS, assert_same
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
-from lsn_eval.errors import RecordingError, StatisticsError
+from lsn_eval import NeuronMask
+from lsn_eval.errors import MaskError, RecordingError, StatisticsError
 from lsn_eval.identification import IdentificationError, identify
 from lsn_eval.recording import count_above_thresholds, record
 from lsn_eval.statistics import ActivationStats
@@ -233,3 +237,31 @@ def test_layers_of_other_widths_are_recorded_together(tokenizer):
     mask = identify(stats, "random", hookpoint="attn.q", top_rate=1.0, controls=0)
     assert {layer for _, layer in mask.places("de")} == {"1"}
     assert mask.count("de") + mask.count("fr") == 32
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "message"),
+    [
+        ("de/mlp.act/layers", lambda of: of[::-1].copy(), "ascending numbers of the 15 layers"),
+        ("de/mlp.act/layers", lambda of: of + 9, "ascending numbers of the 15 layers"),
+        ("de/mlp.act/indices", lambda of: of[1:], "a layer, an index and values of each"),
+        ("de/mlp.act/values/mean", lambda of: of[1:], "a layer, an index and values of each"),
+        ("de/mlp.act/values/mean", lambda of: of + 1, "digest"),
+        ("de/mlp.act/indices", lambda of: of + 48, "outside the width"),
+    ],
+)
+def test_masks_of_experts_are_files_of_few_tensors(stats, tmp_path, key, change, message):
+    path = tmp_path / "m.safetensors"
+    mask = identify(stats, "random", min_tokens=1, top_rate=0.2, controls=3)
+    mask.save(path)
+    loaded = NeuronMask.load(path)
+    assert loaded.digest == mask.digest
+    assert {*loaded.who} == {*mask.who}
+    with safe_open(path, "numpy") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    assert len(tensors) == 8 * (2 + len(mask.values_of["de"]["mlp.act", "1"]))
+    assert json.loads(metadata["lsn_eval"])["format_version"] == 2
+    save_file({**tensors, key: change(tensors[key])}, path, metadata)
+    with pytest.raises(MaskError, match=message):
+        NeuronMask.load(path)
