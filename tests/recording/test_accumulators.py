@@ -11,7 +11,7 @@ from lsn_eval.recording.accumulators import SiteAccumulator, statistics_of
 
 
 @pytest.mark.parametrize("path", ["_add_on_cpu", "_add_on_device"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("width", [1, 8, 13, 2048])
 def test_both_ways_of_adding(
     path: str, dtype: torch.dtype, width: int, monkeypatch: pytest.MonkeyPatch
@@ -22,7 +22,7 @@ def test_both_ways_of_adding(
     generator = torch.Generator().manual_seed(0)
     wide = torch.nn.functional.silu(torch.randn(700, 2 * width, generator=generator)).to(dtype)
     wide[:, : width // 2] += 1000
-    wide[3, width // 2 :] = 0
+    wide[3, width // 2 :], wide[4, width // 2 :] = 0.0, -0.0
     values = wide[:, :width]
     accumulator = SiteAccumulator(width, moments=True)
     for part in (values[:1], values[1:513], values[513:]):
