@@ -20,7 +20,7 @@ from lsn_eval.models.families import FAMILIES, Family
 from lsn_eval.models.hookpoints import ModelHookpoints
 from lsn_eval.models.resolving import resolve
 
-QUICK = {"albert", "blenderbot-small", "convbert", "cpmant", "ctrl", "lfm3", "moshi"}
+QUICK = {"albert", "blenderbot-small", "convbert", "cpmant", "ctrl", "lfm3", "moshi", "t5gemma2"}
 
 
 def unknown(model: nn.Module) -> nn.Module:
@@ -235,14 +235,42 @@ def test_a_constant_probe_proves_nothing(monkeypatch):
         resolve(unknown(tiny_model("llama")))
 
 
+class Kept(nn.Module):
+    """A linear layer whose output can be had again."""
+
+    def __init__(self, linear: nn.Linear):
+        super().__init__()
+        self.linear = linear
+
+    def forward(self, x):
+        self.put_out = self.linear(x)
+        return self.put_out
+
+
+class Twice(Kept):
+    def forward(self, x):
+        return super().forward(super().forward(x) * 0 + x)
+
+
+class Again(nn.Module):
+    def __init__(self, kept: Kept):
+        super().__init__()
+        self.put_out = lambda: kept.put_out
+
+    def forward(self, x):
+        return self.put_out()
+
+
 def test_attention_that_is_in_doubt_is_left_out():
-    """Keys and values from one linear layer; and a function that is not called at all."""
-    model = unknown(tiny_model("llama"))
-    for layer in model.model.layers:
-        layer.self_attn.v_proj = layer.self_attn.k_proj
-    assert "attn.q" not in resolve(model).sites
-    assert "mlp.act" in resolve(model).sites
-    assert "attn.q" not in resolve(unknown(tiny_model("gptj"))).sites
+    """Keys and values are one output of one linear layer; one runs twice; no function is called."""
+    once, twice = unknown(tiny_model("llama")), unknown(tiny_model("llama"))
+    for layer in once.model.layers:
+        layer.self_attn.k_proj = Kept(layer.self_attn.k_proj)
+        layer.self_attn.v_proj = Again(layer.self_attn.k_proj)
+    for layer in twice.model.layers:
+        layer.self_attn.q_proj = Twice(layer.self_attn.q_proj)
+    for model in (once, twice, unknown(tiny_model("gptj"))):
+        assert {"mlp.act"} == set(resolve(model).sites) & {"mlp.act", "attn.q", "attn.k"}
 
 
 # The model afterwards -------------------------------------------------------------------------
