@@ -43,10 +43,12 @@ class WrittenPositions:
         self._pass = (0, 0, 0)
         """Rows and positions of this pass, and the number of its first position."""
         config: Any = self._model.config
-        if not self._everywhere and config.is_encoder_decoder:
+        both = config.is_encoder_decoder
+        if not self._everywhere and (both or not hasattr(self._model, "generate")):
+            reason = "whose prompt and answer are in two stacks" if both else "which generates none"
             raise InterventionError(
-                f"@{kind} was given for an encoder-decoder, whose prompt and answer are in two "
-                "stacks; leave it out, or use a mask of the layers of one of them"
+                f"@{kind} was given for a {config.model_type} model, {reason}: positions are those "
+                "of a decoder's prompt and answer; leave it out"
             )
 
     @contextmanager

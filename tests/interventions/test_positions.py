@@ -103,10 +103,11 @@ def test_what_has_no_positions_is_refused_with_the_reason(caplog):
     with intervene(model, mask, "de:zero@generated"):
         generated(model, PROMPTS, max_new_tokens=1)
     assert "wrote nothing" in caplog.text
-    both = tiny_model("t5")
-    stacks = pytest.raises(InterventionError, match="was given for an encoder-decoder")
-    with stacks, intervene(both, mask_at(both, ["mlp.act"]), "de:zero@last"):
-        pass
+    for name, reason in (("t5", "are in two stacks"), ("bert", "which generates none")):
+        other = tiny_model(name)
+        refused = pytest.raises(InterventionError, match=f"given for a {name} model, .*{reason}")
+        with refused, intervene(other, mask_at(other, ["mlp.act"]), "de:zero@last"):
+            pass
     back = pytest.raises(InterventionError, match="goes back over tokens")
     with back, intervene(model, mask, "de:zero@generated"):
         generated(model, PROMPTS[:1], prompt_lookup_num_tokens=2, max_new_tokens=20)
