@@ -11,7 +11,7 @@ import typer
 
 from lsn_eval.cli import options
 from lsn_eval.errors import MaskError
-from lsn_eval.models.layout import MOST_LAYERS, MOST_NEURONS
+from lsn_eval.models.layout import MOST_LAYERS, MOST_NEURONS, is_routed
 from lsn_eval.visible_text import one_line
 from lsn_eval.wording.text_tables import aligned, markdown_table, screen_width
 
@@ -394,11 +394,14 @@ def _as_text(described: dict[str, Any]) -> str:
     lines += ["", *aligned(rows, width=screen_width())]
     for hookpoint in described["hookpoints"]:
         counts = [described["neurons_per_layer"][name][hookpoint] for name in languages]
+        by_layer: dict[str, list[int]] = {}
+        for layer, *row in zip(described["layer_names"], *counts, strict=True):
+            # Experts are many: all of a layer are one line.
+            routed = f"{layer.partition('.')[0]}.*" if is_routed(layer) else layer
+            sums = by_layer.setdefault(routed, [0] * len(row))
+            by_layer[routed] = [sum(pair) for pair in zip(sums, row, strict=True)]
         rows = [["layer", *languages]]
-        rows += [
-            [layer, *map(str, row)]
-            for layer, *row in zip(described["layer_names"], *counts, strict=True)
-        ]
+        rows += [[layer, *map(str, row)] for layer, row in by_layer.items()]
         lines += ["", f"neurons at {hookpoint}", *aligned(rows, 1, screen_width())]
     without = [name for name in languages if not described["neurons"][name]]
     if without:

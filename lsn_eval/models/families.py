@@ -420,7 +420,7 @@ FAMILIES: Mapping[str, Family] = {
 }
 """Rows by `config.model_type`. Each is held against its weights by `tests/models/test_rows.py`."""
 
-_EXPERTS = "its MLPs are experts, of which each token runs through a few: a neuron needs an expert"
+_EXPERTS = "its experts do not run through transformers' experts functions, which tell them apart"
 
 REFUSED: Mapping[str, str] = {
     "dbrx": _EXPERTS,

@@ -41,7 +41,14 @@ def test_from_texts_to_numbers(tmp_path, tokenizer):
     assert 0 < left_out < 12
     places = {layer for _, layer in loaded.places("de")}
     assert any(layer.startswith(("0.", "2.")) and layer[2:].isdigit() for layer in places)
-    assert "layers" in printed("mask", "info", mask)
+    lines = [line.split() for line in printed("mask", "info", mask).splitlines()]
+    shown = {line[0]: int(line[1]) for line in lines if line and line[0] in ("0.*", "2.*")}
+    assert shown == {
+        f"{layer}.*": sum(
+            loaded.indices("de", "mlp.act", f"{layer}.{number}").size for number in range(6)
+        )
+        for layer in (0, 2)
+    }
 
     def evaluated(kind: str, condition: str = "") -> dict:
         given = f"pretrained={folder}" + (
