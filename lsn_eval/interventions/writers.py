@@ -68,6 +68,14 @@ class Operands:
             self._overflowed = (new.isinf() & exact.isfinite()).sum() + self._overflowed
         return new
 
+    def whole(self, values: torch.Tensor, columns: torch.Tensor) -> torch.Tensor | None:
+        """The operands among those that change nothing, [extent]; see `Writer`."""
+        if self.only not in ("scale", "add") or self._can_overflow or values.itemsize > 4:
+            return None
+        nothing = 1.0 if self.only == "scale" else -0.0  # 0.0 would make -0.0 a 0.0
+        whole = self._operands.new_full(values.shape[-1:], nothing)
+        return whole.index_copy_(0, columns, self._operands)
+
     def _stays_finite(self, dtype: torch.dtype) -> bool:
         """Whether no finite value can become infinite: scaled by 1 at most, or less added than
         half a step of the largest number, so that even that is rounded to itself."""
@@ -113,6 +121,7 @@ class Writer:
         self._extent = site.extent
         self._seen = seen
         self._part = part or (lambda values: values)
+        self._whole_of = self._in_whole = None  # type: torch.Tensor | None
         self._sources: dict[torch.Size, torch.Tensor] = {}
 
     def has_changed(self) -> bool:
@@ -131,13 +140,25 @@ class Writer:
         if compare:
             old = values.detach().index_select(-1, columns)
         if self.operands.only == "set":
-            source = self._source(values)
+            values.index_copy_(-1, columns, self._source(values))
+        elif values.requires_grad or (whole := self._whole(values)) is None:
+            values.index_copy_(-1, columns, self.operands.moved(values.index_select(-1, columns)))
+        elif self.operands.only == "scale":
+            values.mul_(whole)
         else:
-            source = self.operands.moved(values.index_select(-1, columns))
-        values.index_copy_(-1, columns, source)
+            values.add_(whole)
         if compare:
             changed = (old != values.detach().index_select(-1, columns)).sum()
         self._seen.count(values.numel() // self._extent * self._seen.neurons, changed)
+
+    def _whole(self, values: torch.Tensor) -> torch.Tensor | None:
+        """Factors or summands [neuron] of all neurons, which leave the others bit for bit as they
+        are: one operation for a token, and float32 rounded once as in `moved`. None where the
+        operations differ, or an overflow has to be looked for."""
+        rounded = self.operands.meet(values)
+        if self._whole_of is not rounded:
+            self._whole_of, self._in_whole = rounded, self.operands.whole(values, self.columns)
+        return self._in_whole
 
     def _source(self, values: torch.Tensor) -> torch.Tensor:
         """What is set, [..., written]: kept for each shape, since a token costs as little."""
