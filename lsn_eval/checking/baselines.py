@@ -99,13 +99,13 @@ class Gate:
     """A condition between numbers; `{language}` in task and condition stands for each language."""
 
     kind: str
-    """`selectivity` or `control`."""
+    """`selectivity`, `control` or `success`."""
     metric: str
     task: str
     languages: tuple[str, ...]
     condition: str
     bound: float
-    """`at_least` of a selectivity gate, `below` of a control gate."""
+    """`below` of a control gate, `at_least` of the others."""
     model: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Gate:
         return entry if self.model is None else {**entry, "model": self.model}
 
 
-BOUNDS = {"selectivity": "at_least", "control": "below"}
+BOUNDS = {"selectivity": "at_least", "control": "below", "success": "at_least"}
 """What a gate's bound is called, by the kind of gate."""
 
 

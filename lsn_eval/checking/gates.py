@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lsn_eval.checking.baselines import Gate
+from lsn_eval.checking.baselines import BOUNDS, Gate
 from lsn_eval.checking.findings import Finding, Verdict
 from lsn_eval.results.rows import NO_CONDITION, Row
 from lsn_eval.results.scale import scale_of, selectivity, shift
@@ -71,7 +71,8 @@ def gate_findings(
     gate: Gate, measured: Measured, models: Sequence[str], line: int | None
 ) -> Iterator[Finding]:
     """One for each model and language."""
-    measure = _selectivity if gate.kind == "selectivity" else _largest_control
+    measures = {"selectivity": _selectivity, "control": _largest_control, "success": _success}
+    measure = measures[gate.kind]
     for model in models:
         for language in gate.languages:
             condition = gate.condition.replace("{language}", language)
@@ -79,7 +80,7 @@ def gate_findings(
                 value, message, unchanged = measure(gate, measured, model, language, condition)
             except _UnmeasuredError as error:
                 value, message, unchanged = math.nan, str(error), False
-            least = gate.kind == "selectivity"
+            least = BOUNDS[gate.kind] == "at_least"
             met = value >= gate.bound if least else value < gate.bound
             allowed = f"{'>=' if least else '<'} {gate.bound:g}"
             yield Finding(
@@ -113,3 +114,11 @@ def _largest_control(
     change, row = changes[most]
     message = f"{most} {numbers.selectivity(change)}, the largest of {len(names)}"
     return abs(change), message, row.unchanged != ()
+
+
+def _success(
+    gate: Gate, measured: Measured, model: str, language: str, condition: str
+) -> tuple[float, str, bool]:
+    """The number itself: what share of answers came in the language steered to."""
+    change, row = measured.worsening(gate, model, language, condition)
+    return row.value, f"{row.value:.3f}, {-change:+.3f} since {NO_CONDITION}", row.unchanged != ()

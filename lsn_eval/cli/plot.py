@@ -105,6 +105,26 @@ def bars(
 
 
 @app.command()
+def answers(
+    results: options.Results,
+    out: Out,
+    task: options.Tasks = None,
+    model: options.Models = None,
+    condition: options.Conditions = None,
+    language: options.Languages = None,
+    mask: MaskStart = None,
+    label: Labels = None,
+) -> None:
+    """Draw which languages the answers are in, by condition or by dose, with logged samples.
+
+    Of doses (de:x0.5, de:zero) it shows which language takes over as one is switched off.
+
+    Example: lsn-eval plot answers steered --out languages.png
+    """
+    _draw("answers", **locals())
+
+
+@app.command()
 def layers(mask: options.MaskName, out: Out, label: Labels = None) -> None:
     """Draw how many neurons of each language every layer has.
 

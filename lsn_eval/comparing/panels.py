@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lsn_eval.conditions import Condition
+from lsn_eval.conditions import Condition, steering
 from lsn_eval.errors import LsnError
 from lsn_eval.masks.names import CONTROL_NAME
 from lsn_eval.results.rows import NO_CONDITION, Row
@@ -265,6 +265,12 @@ def own_language(condition: str) -> str | None:
     whos = {term.who for term in Condition.parse(condition).terms}
     languages = {found[2] if (found := CONTROL_NAME.fullmatch(who)) else who for who in whos}
     return languages.pop() if len(languages) == 1 else None
+
+
+def judged_language(condition: str, scale: Scale) -> str | None:
+    """The language whose change is held against the others'. None for terms of several, and, but
+    for perplexities, of steering: that is judged by the answers in the language steered to."""
+    return own_language(condition) if scale == "log" or steering(condition) is None else None
 
 
 def _shown(change: Change) -> str:

@@ -14,9 +14,8 @@ import numpy as np
 
 from lsn_eval.comparing.kinds import Numbers
 from lsn_eval.comparing.paired import Draws, bootstrapped, bounds
-from lsn_eval.comparing.panels import Overall, Panel, Selectivity, own_language
+from lsn_eval.comparing.panels import Overall, Panel, Selectivity, judged_language, own_language
 from lsn_eval.comparing.scores import Scores
-from lsn_eval.conditions import steering
 from lsn_eval.masks.names import CONTROL_NAME
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.results.scale import Scale, selectivity
@@ -57,10 +56,8 @@ def rank_p_value(value: float, controls: Sequence[float]) -> float | None:
 def selectivities(
     panel: Panel, scored: Mapping[tuple[str, str], Scores], draws: Draws
 ) -> tuple[dict[str, Selectivity], dict[str, Overall]]:
-    """Of every ablation of one language, and of all languages together by what was done."""
-    own_languages = {
-        c: x for c in panel.conditions if (x := own_language(c)) and steering(c) is None
-    }
+    """Of every condition judged on one language, and of all languages together by what was done."""
+    own_languages = {c: x for c in panel.conditions if (x := judged_language(c, panel.scale))}
     moves = _own_and_others(panel, own_languages) if not panel.uneven else {}
     spreads, own_spreads = _spreads(panel, moves, scored, draws)
     of_controls = {

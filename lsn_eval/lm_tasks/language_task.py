@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from lm_eval.api.registry import get_aggregation
+
 from lsn_eval.language_scores import codes, load_identifier, load_stop_words, score_text
 from lsn_eval.lm_tasks.base import LsnTask
 from lsn_eval.lm_tasks.language_accuracy import METRIC
+from lsn_eval.results.languages import TARGET_ACCURACY
 
 SETTINGS = {"lid": "lid", "lid_confidence": "confidence", "stopwords": "stopwords"}
 """`--metadata` names of what `language_metrics` takes."""
@@ -31,10 +34,28 @@ class LanguageTask(LsnTask):
         given = self.metadata
         return {ours: given[name] for name, ours in SETTINGS.items() if given.get(name) is not None}
 
+    @property
+    def targets(self) -> list[str]:
+        """The languages that `--metadata '{"target_language": "zh"}'` names, several with commas:
+        what steering is to lead to."""
+        named = str(self.metadata.get("target_language") or "")
+        return [code for part in named.split(",") if (code := part.strip())]
+
+    def aggregation(self) -> dict[str, Any]:
+        """Of the YAML's metrics, and the mean of the accuracy against each target."""
+        added = {TARGET_ACCURACY + target: get_aggregation("mean") for target in self.targets}
+        return {**super().aggregation(), **added}
+
+    def higher_is_better(self) -> dict[str, bool]:
+        """More answers in the target are a better steering."""
+        added = dict.fromkeys((TARGET_ACCURACY + target for target in self.targets), True)
+        return {**super().higher_is_better(), **added}
+
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Loads the data; an unusable model or word list is found before anything is generated."""
         super().download(dataset_kwargs, **kwargs)
-        score_text("", self.language, **self.scoring)
+        for language in (self.language, *self.targets):
+            score_text("", language, **self.scoring)
         words = load_stop_words(codes.of_language(self.language), self.scoring.get("stopwords"))
         measured_with = {
             "language_identifier": load_identifier(self.scoring.get("lid")).name,
@@ -55,4 +76,7 @@ class LanguageTask(LsnTask):
             "repetition": scores.repetition,
             "empty": float(scores.empty),
         }
+        for target in self.targets:
+            in_target = codes.counts_as(scores.detected, codes.of_language(target))
+            measured[TARGET_ACCURACY + target] = float(in_target)
         return {name: value for name, value in measured.items() if value is not None}

@@ -8,6 +8,7 @@
 No display, no global state: figures belong to no window manager and are not in pyplot.
 """
 
+from lsn_eval.plotting.answers import answer_bars
 from lsn_eval.plotting.bars import bars
 from lsn_eval.plotting.dose_curves import dose_curves
 from lsn_eval.plotting.drawing import plot
@@ -16,6 +17,6 @@ from lsn_eval.plotting.mask_figures import layer_map, mask_figure, overlap_map
 from lsn_eval.plotting.saving import check_target, figure_svg, save_figure
 
 __all__ = [
-    "bars", "check_target", "dose_curves", "figure_svg", "heat_map", "layer_map", "mask_figure",
-    "overlap_map", "plot", "save_figure",
+    "answer_bars", "bars", "check_target", "dose_curves", "figure_svg", "heat_map", "layer_map",
+    "mask_figure", "overlap_map", "plot", "save_figure",
 ]  # fmt: skip

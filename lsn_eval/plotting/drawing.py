@@ -10,10 +10,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from lsn_eval.comparing import Comparison, Panel, compare
+from lsn_eval.comparing import Comparison, Panel, compare, with_targets
 from lsn_eval.comparing.panels import own_language
 from lsn_eval.errors import LsnError
 from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.plotting.answers import answer_bars
 from lsn_eval.plotting.bars import bars
 from lsn_eval.plotting.dose_curves import dose_curves
 from lsn_eval.plotting.heat_map import heat_map
@@ -23,6 +24,7 @@ from lsn_eval.plotting.notes import remarks
 from lsn_eval.plotting.saving import check_target, save_figure
 from lsn_eval.results import read_results
 from lsn_eval.results.choosing import ALL, Choice
+from lsn_eval.results.languages import target_of
 from lsn_eval.results.rows import NO_CONDITION, Row
 from lsn_eval.results.run_files import Paths
 from lsn_eval.results.scale import scale_of
@@ -32,6 +34,7 @@ OF_RESULTS: dict[str, Callable[..., Figure]] = {
     "heatmap": heat_map,
     "dose": dose_curves,
     "bars": bars,
+    "answers": answer_bars,
 }
 OF_MASKS = {"layers": layer_map, "overlap": overlap_map}
 
@@ -48,7 +51,7 @@ def plot(
     change: bool = False,
     **chosen: str | Iterable[str] | None,
 ) -> Figure:
-    """A figure of results (`heatmap`, `dose`, `bars`) or of a mask (`layers`, `overlap`).
+    """A figure of results (`heatmap`, `dose`, `bars`, `answers`) or a mask (`layers`, `overlap`).
 
         plot("heatmap", "sweep")
         plot("layers", "demo/planted", "layers.png")
@@ -61,7 +64,8 @@ def plot(
         test: read the samples for intervals; a comparison has read them.
         by, change: see `dose_curves`.
         chosen: names or patterns of the `task`, `metric`, `model`, `condition` and `language` to
-            draw, one or several; without a metric the first, of `bars` language accuracy.
+            draw, one or several; without a metric the first, of `bars` and `answers` language
+            accuracy.
 
     Warns:
         PlotWarning: what should be known of the figure, such as likely no-ops.
@@ -108,8 +112,12 @@ def _compared(
 ) -> tuple[Comparison, Sequence[Row]]:
     """The comparison of what is meant, and the rows that there are."""
     there = given.rows if isinstance(given, Comparison) else read_results(given)
+    if test and not isinstance(given, Comparison):
+        there = with_targets(there)
     rows: Sequence[Row] = choice.rows(there)
-    if kind == "bars" and not choice.metrics:
+    if not choice.metrics:  # what steering reads in the same answers is drawn by its name
+        rows = [row for row in rows if not target_of(row.metric)]
+    if kind in ("bars", "answers") and not choice.metrics:
         rows = _for_bars(replace(choice, metrics=(ALL,)).rows(there))
     rows = rows if mask is None else _of_mask(rows, mask)
     if not isinstance(given, Comparison):

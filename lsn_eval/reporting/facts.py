@@ -226,7 +226,7 @@ def _facts(
     overall = panel.overall.get(what)
     if overall is not None and set(overall.languages) != {one.language for one in selective}:
         overall = None  # it has weaker doses in it
-    if overall is None and len(selective) > 1:
+    if what == STEERING or (overall is None and len(selective) > 1):
         selective = []
     of_controls = selective or own
     every = {*conditions, *(weaker for doses in conditions.values() for weaker in doses)}

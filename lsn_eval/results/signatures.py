@@ -9,12 +9,14 @@ that was in memory it says `model:NAME#0123456789ab`, the start of the digest of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsn_eval.errors import LsnError
-from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.storage.outside_files import Fields
 from lsn_eval.version import __version__
+
+if TYPE_CHECKING:
+    from lsn_eval.masks.mask import NeuronMask
 
 UNTOUCHED = {"condition": "none", "mask": "none", "method": "none", "hookpoint": "none"}
 """Under `none` no neuron is touched, so that neither mask nor method nor hookpoint shows."""

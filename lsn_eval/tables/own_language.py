@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from lsn_eval.comparing import Draws, Panel
-from lsn_eval.comparing.panels import Mark, own_language, shift_writer
-from lsn_eval.conditions import steering
+from lsn_eval.comparing.panels import Mark, judged_language, shift_writer
 from lsn_eval.tables.table import Cell, Table
 from lsn_eval.tables.views import controls_cell, default_show, detail, legend
 from lsn_eval.wording.numbers import interval, p_value, selectivity
 
 
 def own_table(panel: Panel, draws: Draws) -> Table | None:
-    """Each ablation on its own language, with interval, test, controls, and its selectivity; None
-    where none has a language that was measured. What steers is judged by `success_table`."""
+    """Each condition on its own language, with interval, test, controls, and its selectivity; None
+    where no condition has a language that was measured."""
     write = shift_writer(panel.scale)
     rows = []
     for condition in panel.conditions:
-        language = own_language(condition) or ""
+        language = judged_language(condition, panel.scale) or ""
         change = panel.change(condition, language)
-        if change is None or steering(condition) is not None:
+        if change is None:
             continue
         cells = [Cell("", mark="refused", detail="; ".join(change.obstacles)), *[Cell("")] * 7]
         if change.shift is not None:

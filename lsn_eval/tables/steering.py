@@ -4,7 +4,7 @@ are in."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from lsn_eval.comparing import Draws, Pair, Panel, pairs
@@ -73,14 +73,23 @@ def forcing_tables(panels: Sequence[Panel]) -> list[Table]:
                 )
                 place = panel.model, panel.dtype, panel.mask, panel.family, what
                 forced[place][pair.source, pair.target] = pair
+    languages = dict.fromkeys(
+        [x for panel in panels for x in panel.languages]
+        + [target for by_ends in forced.values() for _, target in by_ends]
+    )
     return [
-        _forcing(place, by_ends) for place, by_ends in forced.items() if len(by_ends) > 1
-    ]  # fmt: skip
+        _forcing(place, by_ends, languages) for place, by_ends in forced.items() if len(by_ends) > 1
+    ]
 
 
-def _forcing(place: tuple[str, ...], found: Mapping[tuple[str, str], Pair]) -> Table:
+def _forcing(
+    place: tuple[str, ...], found: Mapping[tuple[str, str], Pair], languages: Iterable[str]
+) -> Table:
     model, dtype, mask, family, what = place
-    sources, targets = (list(dict.fromkeys(ends[side] for ends in found)) for side in (0, 1))
+    sources, targets = (
+        [language for language in languages if any(ends[side] == language for ends in found)]
+        for side in (0, 1)
+    )
     rows = []
     for source in sources:
         cells = [

@@ -364,6 +364,45 @@ def test_where_more_is_better_a_fall_is_what_a_gate_measures(tmp_path):
     assert lacking.message == "selectivity: no acc of acc_de under en:zero in the results"
 
 
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [("{language}:zero/zh:mean", {"de": 0.75, "en": 0.25}), ("zh:mean", {"de": 0.5, "en": 0.5})],
+)
+def test_a_success_gate_takes_the_rate_itself(tmp_path, condition, found):
+    checked = Checked(tmp_path)
+    rates = {
+        "none": (0.0, 0.1),
+        "de:zero/zh:mean": (0.75, 0.1),
+        "en:zero/zh:mean": (0.0, 0.25),
+        "zh:mean": (0.5, 0.5),
+    }
+    for name, (de, en) in rates.items():
+        results = {
+            f"ask_{x}": task_results(lsn_target_accuracy_zh=v) for x, v in (("de", de), ("en", en))
+        }
+        folder = checked.results / name.replace(":", "_").replace("/", "+")
+        write_results(folder, results, condition=name, higher_is_better=True)
+    checked.run("--update")
+    gate = {
+        "gate": "success",
+        "metric": "lsn_target_accuracy_zh",
+        "task": "ask_{language}",
+        "languages": ["de", "en"],
+        "condition": condition,
+        "at_least": 0.5,
+    }
+    checked.edit(lambda document: document["gates"].append(gate))
+    for language, rate in found.items():
+        findings = [
+            f
+            for f in checked.findings()
+            if f.language == language and f.message.startswith("success: ")
+        ]
+        (finding,) = findings
+        assert finding.found == rate
+        assert finding.verdict is (Verdict.GATE_MET if rate >= 0.5 else Verdict.GATE_FAILED)
+
+
 def test_a_gate_without_controls_or_with_other_documents_is_not_met(sweep):
     for path in sweep.results.glob("random*-de_zero/results_*"):
         path.unlink()

@@ -135,6 +135,27 @@ def test_steering_changes_the_language_and_its_control_does_not(found):
     assert texts(control, name) != texts(found, name)
 
 
+def test_the_accuracy_against_a_target_is_in_the_results_by_the_same_definition(found):
+    name = "lsn_demo_langacc_en"
+    manager = task_manager("demo", **ARGUMENTS, target_language="de, nl")
+    steered = LsnHF(**ARGUMENTS, condition="en:zero/de:p90", batch_size=16)
+    told = lm_eval.simple_evaluate(
+        model=steered, tasks=[name], task_manager=manager, bootstrap_iters=0
+    )
+    for target in ("de", "nl"):
+        correct = [float(score_text(text, target).correct) for text in texts(told, name)]
+        assert told["results"][name][f"lsn_target_accuracy_{target},none"] == pytest.approx(
+            sum(correct) / len(correct)
+        )
+        logged = [sample[f"lsn_target_accuracy_{target}"] for sample in told["samples"][name]]
+        assert logged == correct
+        assert told["higher_is_better"][name][f"lsn_target_accuracy_{target}"] is True
+    assert told["results"][name]["lsn_target_accuracy_de,none"] > 0.3
+    assert not [key for key in found["results"][name] if "target" in key]
+    with pytest.raises(LsnError, match="no label for the language 'qq'"):
+        load_task(name, **ARGUMENTS, target_language="qq")
+
+
 def test_the_group_of_everything_is_a_list(model):
     found = evaluate(model, ["lsn_demo"], limit=1)
     assert set(found["samples"]) == {
