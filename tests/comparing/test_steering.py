@@ -10,10 +10,11 @@ import random
 from pathlib import Path
 
 import pytest
+from builders import panels
 from builders.commands import invoke
 from builders.results_files import edited, write_document
 
-from lsn_eval.comparing import answer_languages, compare, pairs, with_targets
+from lsn_eval.comparing import Change, Pair, answer_languages, compare, pairs, with_targets
 from lsn_eval.comparing.pairs import answer_counts
 from lsn_eval.conditions import steering
 from lsn_eval.language_scores.identification import Identifier
@@ -147,6 +148,21 @@ def test_success_by_pair_equals_a_slow_count(tmp_path):
         *((f"{a}:zero/{b}:mean", a, b) for a, b in itertools.permutations(LANGUAGES, 2)),
         ("zh:+mean", "es", "zh"), ("zh:+mean", "fr", "zh"),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("interval", "control", "succeeded"),
+    [((0.1, 0.9), 0.4, True), ((0.1, 0.9), 0.5, False), ((0.0, 0.9), 0.4, False),
+     ((0.1, 0.9), None, True), (None, 0.4, None)],
+)  # fmt: skip
+def test_a_pair_is_steered_beyond_chance_and_every_control(interval, control, succeeded):
+    place = {"condition": "es:zero/zh:mean", "language": "es", "metric": "lsn_target_accuracy_zh"}
+    controls = {} if control is None else {"random1": -0.1, "random2": control}
+    change = Change(
+        row=panels.row(**place, value=0.5), baseline=panels.row(**place | {"condition": "none"}, value=0.0),
+        scale="linear", interval=interval, controls=controls,
+    )  # fmt: skip
+    assert Pair("es:zero/zh:mean", "es", "zh", change).succeeded is succeeded
 
 
 def test_languages_of_answers_are_counted_by_condition_and_language_asked(tmp_path):

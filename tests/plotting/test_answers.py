@@ -32,13 +32,18 @@ def drawn(monkeypatch, conditions, metric="lsn_language_accuracy", **labels):
 
 
 def shares(axes):
-    """Shares by bar and language; every bar is whole."""
-    found = {}
+    """Shares by bar and language; they stand upon each other, and every bar is whole."""
+    found, tops = {}, {}
     for language in ("de", "en", "nl", "empty", "other"):
         for bar in artists(axes, language):
             place = round(bar.get_x() + bar.get_width() / 2)
             found.setdefault(place, {})[language] = pytest.approx(bar.get_height())
-            assert bar.get_y() + bar.get_height() <= 1 + 1e-9
+            tops.setdefault(place, [0.0]).append(bar.get_y() + bar.get_height())
+    for place, shares_of_one in found.items():
+        heights = [share.expected for share in shares_of_one.values()]
+        steps = zip(sorted(tops[place])[1:], sorted(tops[place]), strict=False)
+        assert sorted(high - low for high, low in steps) == pytest.approx(sorted(heights))
+        assert max(tops[place]) == pytest.approx(1)
     return [found[place] for place in sorted(found)]
 
 
