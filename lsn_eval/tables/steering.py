@@ -129,7 +129,7 @@ def answers_table(panel: Panel) -> Table | None:
     left_out = len(found) - len(elsewhere)
     note = f"{counted(left_out, 'further row')}: every answer in the language asked"
     return Table(
-        title=f"{panel.title.removeprefix(panel.metric + ' of ')}: languages of the answers",
+        title=f"{panel.title}: languages of the answers",
         columns=("condition", "asked in", *columns, "all"),
         rows=tuple(
             (

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from builders import steering
 from builders.report_results import (
     CHINESE,
     ENGLISH,
@@ -26,6 +27,7 @@ from builders.report_results import (
 )  # fmt: skip
 from builders.results_files import edited
 
+from lsn_eval.comparing import answer_languages
 from lsn_eval.masks.files import find_mask
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.reporting import ReportError
@@ -373,3 +375,13 @@ def test_several_models_are_set_beside_each_other(tmp_path):
             path = write_run(tmp_path / f"{model}{condition}", condition, perplexities=perplexities)
             edited(path, lambda d, name=model: d["config"]["lsn"]["model"].update(name=name))
     assert "one" in report(tmp_path).split('id="board-1"')[1]
+
+
+def test_a_page_of_steering_alone_opens_with_its_pairs(tmp_path, monkeypatch):
+    found = steering.StandIn("stand-in", None)
+    monkeypatch.setattr(answer_languages, "load_identifier", lambda lid=None: found)
+    steering.write(tmp_path, ("none", "es:zero/zh:mean", "random1-es:zero/random1-zh:mean"))
+    text = Outline(report(tmp_path)).text
+    assert "1 of 1 pairs of languages steered to zh in lsn_target_accuracy_zh of ask_*" in text
+    assert "Languages of the answers" in text
+    assert "changed their own language most in" not in text
