@@ -149,6 +149,7 @@ class Hook:
                 and not output.requires_grad
                 and output.is_contiguous()
                 and not torch.compiler.is_compiling()
+                and bool(_ONE_HOLDER)
                 and _holders(output) == _ONE_HOLDER
             )
             return self._written(output, in_place)
@@ -201,7 +202,10 @@ def _holders(values: torch.Tensor) -> tuple[int, ...]:
 
 def _held_by_one() -> tuple[int, ...]:
     output = torch.zeros(2).add(1)
-    return _holders(output)
+    try:
+        return _holders(output)
+    except AttributeError:  # a PyTorch that does not say: every tensor is copied
+        return ()
 
 
 _ONE_HOLDER = _held_by_one()
