@@ -51,7 +51,7 @@ def with_attention(
     config = model.config.get_text_config()  # type: ignore[union-attr,operator]
     heads = int(getattr(config, "num_attention_heads", 1))
     try:
-        graphs = _cut(model, given, [layer for of in layers.values() for layer in of])
+        graphs = cut_at_linears(model, given, [layer for of in layers.values() for layer in of])
         return tuple(
             _attending(stack, {layer: graphs[layer] for layer in of}, heads)
             for stack, of in layers.items()
@@ -60,9 +60,10 @@ def with_attention(
         return tuple(stacks)
 
 
-def _cut(
+def cut_at_linears(
     model: nn.Module, given: Mapping[str, torch.Tensor], layers: list[nn.Module]
 ) -> dict[nn.Module, Graph]:
+    """One pass, in which the outputs of every linear layer of these layers are leaves."""
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS as FUNCTIONS
 
     graphs = {layer: Graph() for layer in layers}

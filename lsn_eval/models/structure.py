@@ -28,7 +28,7 @@ import torch
 from torch import nn
 
 from lsn_eval.errors import HookpointError
-from lsn_eval.models.attention_tracing import with_attention
+from lsn_eval.models.attention_tracing import cut_at_linears, with_attention
 from lsn_eval.models.families import Family, Linear, Part, Stack, path_of, shape_of
 from lsn_eval.models.probing import (
     DECODER_TOKENS,
@@ -104,6 +104,7 @@ def family_of(model: nn.Module) -> Family:
             _check_explained(model.get_submodule(str(layer)), seen, layer, mlp)
         stacks = _stacks(model, seen, found)
         _check_writes(model, given, found)
+        _check_alone(model, given, found)
         return with_attention(model, given, stacks)
 
 
@@ -219,6 +220,13 @@ def _check_explained(inside: nn.Module, seen: Seen, layer: Layer, mlp: MLP) -> N
     for path in (mlp.act, *sorted(linears)):
         if (times := seen.count[layer, path]) != 1:
             raise HookpointError(f"{layer}.{path} is called {times} times in one pass")
+    takes, _ = shape_of(inside.get_submodule(path_of(mlp.up))) or (0, 0)
+    _, gives = shape_of(inside.get_submodule(mlp.down)) or (0, 0)
+    if takes != gives:
+        raise HookpointError(
+            f"{layer}.{path_of(mlp.up)} takes {takes} values and {mlp.down} gives {gives}; as many "
+            "were expected. Is the down projection made of several linear layers?"
+        )
     shapes = {shape_of(inside.get_submodule(path)) for path in linears}
     tokens = {call.path: call.taken[..., 0].numel() for call in seen.linears(layer)}
     for path, module in outside_linears(inside):
@@ -256,6 +264,17 @@ def _stacks(model: nn.Module, seen: Seen, found: Mapping[Layer, MLP]) -> list[St
             )
         if (there := len(list(model.get_submodule(path).children()))) != len(mlps):
             raise HookpointError(f"{path} has {there} layers, of which {len(mlps)} have an MLP")
+        up = path_of(mlps[0].up)
+        taken = [
+            next(call.taken for call in seen.calls[layer] if call.path == up)
+            for layer in found
+            if layer.layers == path
+        ]
+        if any(one.shape == taken[0].shape and one.equal(taken[0]) for one in taken[1:]):
+            raise HookpointError(
+                f"modules of {path} take the same values, and layers were expected, one of which "
+                "takes what another gives: are they experts?"
+            )
         downs = (call for call in seen.calls[Layer(path, 0)] if call.path == mlps[0].down)
         tokens = next(downs).taken[..., 0].numel()
         stacks[tokens] = Stack(layers=(path,), **mlps[0]._asdict(), attention=None)
@@ -290,3 +309,39 @@ def _check_writes(
         if layer not in arrived:
             message = f"what is written to {layer}.{mlp.act} does not arrive at {mlp.down}"
             raise HookpointError(message)
+
+
+def _check_alone(
+    model: nn.Module, given: Mapping[str, torch.Tensor], found: Mapping[Layer, MLP]
+) -> None:
+    """Raise if a layer has another MLP, whose activation is no module of its own."""
+    layers = {model.get_submodule(str(layer)): layer for layer in found}
+    for inside, graph in cut_at_linears(model, given, [*layers]).items():
+        layer, mlp = layers[inside], found[layers[inside]]
+        leaves, attended = [*graph.leaves.values()], [call.result for call in graph.attended]
+        width = graph.leaves[mlp.down].shape[-1]
+        for path, taken in graph.taken.items():
+            like = path != mlp.down and graph.leaves[path].shape[-1] == width
+            if like and _is_bent(taken, leaves, attended):
+                raise HookpointError(
+                    f"{layer}.{path} is given a function of each output of another linear layer, "
+                    f"as a down projection is, beside {mlp}: which is the MLP?"
+                )
+
+
+def _is_bent(taken: torch.Tensor, leaves: list[torch.Tensor], attended: list[torch.Tensor]) -> bool:
+    """Whether each element of `taken` is a function of one element of some of the leaves, at its
+    own position, and no straight line; and of nothing that was attended."""
+    if not taken.requires_grad:
+        return False
+    last = taken.flatten(0, -2)[-1]
+
+    def gradients(of: torch.Tensor, by: list[torch.Tensor]) -> list[torch.Tensor]:
+        found = torch.autograd.grad(of, by, retain_graph=True, allow_unused=True) if by else ()
+        return [one for one in found if one is not None and one.any()]
+
+    alone = gradients(last[last.abs().argmax()], leaves)
+    if gradients(last.sum(), attended) or any(int((of != 0).sum()) > 1 for of in alone):
+        return False
+    slopes = [of[of != 0] for of in gradients(last.sum(), leaves)]
+    return any(not _close(of, of[:1].expand_as(of)) for of in slopes)

@@ -137,6 +137,59 @@ def some_tokens() -> nn.Module:
     return model
 
 
+class Feeding(nn.Module):
+    """An MLP whose activation is a function, `times` over."""
+
+    def __init__(self, width: int, times: int = 1):
+        super().__init__()
+        self.up = nn.ModuleList([nn.Linear(32, width) for _ in range(times)])
+        self.down = nn.ModuleList([nn.Linear(width, 32) for _ in range(times)])
+
+    def forward(self, x):
+        each = zip(self.up, self.down, strict=True)
+        return sum(down(functional.gelu(up(x))) for up, down in each)
+
+
+def beside_mlps(make: Callable[[], nn.Module]) -> nn.Module:
+    """A LLaMA whose MLPs have another one beside them."""
+
+    def forward(self, x):
+        return self.down_proj(self.act_fn(self.gate_proj(x)) * self.up_proj(x)) + self.more(x)
+
+    model = mlp_forward(forward)
+    for layer in model.model.layers:
+        layer.mlp.more = make()
+    return model
+
+
+def down_in_two() -> nn.Module:
+    model = tiny_model("llama")
+    for layer in model.model.layers:
+        width, hidden = layer.mlp.down_proj.in_features, layer.mlp.down_proj.out_features
+        layer.mlp.down_proj = nn.Linear(width, 4)
+        layer.mlp.register_forward_hook(lambda of, args, out: of.more(out))
+        layer.mlp.more = nn.Linear(4, hidden)
+    return model
+
+
+class SoftMixture(nn.Module):
+    """Experts that see every token, with an activation module each."""
+
+    def __init__(self):
+        super().__init__()
+        each = ((nn.Linear(32, 48), nn.GELU(), nn.Linear(48, 32)) for _ in range(3))
+        self.experts = nn.ModuleList(nn.Sequential(*parts) for parts in each)
+
+    def forward(self, x):
+        return sum(expert(x) for expert in self.experts)
+
+
+def experts_where_layers_would_be() -> nn.Module:
+    model = tiny_model("llama")
+    model.model.layers, model.model.norm = nn.ModuleList(), SoftMixture()
+    return model
+
+
 def one_layer_otherwise() -> nn.Module:
     model = tiny_model("llama")
     mlp = model.model.layers[1].mlp
@@ -169,6 +222,17 @@ REFUSED = {
         lambda: any_model("mobilebert"),
         r"has 4 MLPs; one was expected: ffn\.0\..*; ffn",
     ),
+    "another MLP without an activation module": (
+        lambda: beside_mlps(lambda: Feeding(48)),
+        r"mlp\.more\.down\.0 is given a function of each .*beside mlp\.act_fn",
+    ),
+    "an adapter's activation in a layer whose own is no module": (
+        lambda: beside_mlps(lambda: Feeding(200)),
+        "which is the MLP",
+    ),
+    "dense experts beside a shared one": (lambda: beside_mlps(lambda: Feeding(8, 4)), "which is"),
+    "experts where layers would be": (experts_where_layers_would_be, "take the same values"),
+    "a down projection in two": (down_in_two, "made of several linear layers"),
     "no MLP": (lambda: any_model("falcon_mamba"), "in none of its layers"),
     "an activation that is called twice": (
         lambda: mlp_forward(
