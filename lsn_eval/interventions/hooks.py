@@ -56,6 +56,7 @@ class Hook:
             self._witness = Witness(hookpoints, site.layer, write.columns.unique())
         self._started_at = 0
         self._passes_ever = 0
+        self._before_pass = (0, 0)
         self._looks = False
         self._kind: tuple[int, ...] | None = None
         self._kinds: set[tuple[int, ...]] = set()
@@ -83,6 +84,8 @@ class Hook:
             vars(module)["forward"] = self._around(module.forward)
             stack.callback(vars(module).pop, "forward")
         stack.callback(self._layer.register_forward_pre_hook(self._begin_pass).remove)
+        ended = self._layer.register_forward_hook(self._end_pass, always_call=True)
+        stack.callback(ended.remove)
         if self._witness is not None:
             stack.callback(self._witness.close)
         if not self._kinds:
@@ -114,6 +117,7 @@ class Hook:
         return 0 if self.site.expert is None else self.site.expert.passes
 
     def _begin_pass(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        self._before_pass = self.calls, self.passes
         self.passes += 1
         self._passes_ever += 1
         shape: tuple[int, ...] | None = None
@@ -131,6 +135,14 @@ class Hook:
             self._shapes.add(shape)
         else:
             self._look(kind)
+
+    def _end_pass(self, module: nn.Module, args: Any, output: Any) -> None:
+        """A pass that raised, as one that is tried with less memory afterwards, never was."""
+        if output is None and self.site.expert is None:
+            self.calls, self.passes = self._before_pass
+            self._looks = False
+            if self._witness is not None:
+                self._witness.close()
 
     def _look(self, kind: tuple[int, ...] | None = None) -> None:
         self._looks, self._kind = True, kind

@@ -330,7 +330,7 @@ def _check_alone(
 
 
 def _is_bent(taken: torch.Tensor, leaves: list[torch.Tensor], attended: list[torch.Tensor]) -> bool:
-    """Whether each element of `taken` is a function of one element of some of the leaves, at its
+    """Whether each element of `taken` is a function of one or two elements of the leaves, at its
     own position, and no straight line; and of nothing that was attended."""
     if not taken.requires_grad:
         return False
@@ -341,7 +341,19 @@ def _is_bent(taken: torch.Tensor, leaves: list[torch.Tensor], attended: list[tor
         return [one for one in found if one is not None and one.any()]
 
     alone = gradients(last[last.abs().argmax()], leaves)
-    if gradients(last.sum(), attended) or any(int((of != 0).sum()) > 1 for of in alone):
+    # Two, where gate and up are one linear layer.
+    if gradients(last.sum(), attended) or any(int((of != 0).sum()) > 2 for of in alone):
         return False
     slopes = [of[of != 0] for of in gradients(last.sum(), leaves)]
+    if len(slopes) == 1:
+        like = [of for of in leaves if of.shape == taken.shape and gradients(last.sum(), [of])]
+        if like and not _is_function(taken.detach(), like[0].detach()):
+            return False
     return any(not _close(of, of[:1].expand_as(of)) for of in slopes)
+
+
+def _is_function(taken: torch.Tensor, of: torch.Tensor) -> bool:
+    """Whether the same function of each element, and of nothing else, as an embedding: in the order
+    of the elements it goes up and down a few times, and anything else with every element."""
+    ordered = taken.flatten()[of.flatten().argsort()].float()
+    return bool(ordered.diff().abs().mean() < 0.3 * ordered.std())

@@ -219,6 +219,32 @@ def test_a_model_that_does_not_run_is_an_error_that_names_the_hookpoint():
         pass
 
 
+@pytest.mark.parametrize("where", ["self_attn.q_proj", "mlp.up_proj", "mlp.down_proj"])
+def test_a_pass_that_raised_may_be_tried_again(where):
+    """As a smaller batch is, where memory ran out."""
+    model = tiny_model("llama")
+    failing = iter([True, False, True])
+
+    def fail(module: nn.Module, args: tuple) -> None:
+        if next(failing, False):
+            raise MemoryError
+
+    mask = tiny_mask(model)
+    with intervene(model, mask, "de:zero"):
+        expected = hidden_states(model)
+    handle = model.model.layers[1].get_submodule(where).register_forward_pre_hook(fail)
+    with intervene(model, mask, "de:zero") as report:
+        for tokens in (TOKENS, TOKENS, TOKENS[:, :5]):
+            try:
+                got = hidden_states(model, tokens)
+            except MemoryError:
+                continue
+            assert_same(got, expected)
+        assert_same(hidden_states(model), expected)
+    handle.remove()
+    assert report.changed
+
+
 def test_running_over_no_token_at_all_is_an_error():
     model = tiny_model("llama")
     with (

@@ -172,6 +172,17 @@ def down_in_two() -> nn.Module:
     return model
 
 
+class FusedGate(nn.Module):
+    """A gated MLP, with gate and up in one linear layer and no activation module."""
+
+    def __init__(self):
+        super().__init__()
+        self.both, self.down = nn.Linear(32, 48), nn.Linear(24, 32)
+
+    def forward(self, x):
+        return self.down(functional.glu(self.both(x)))
+
+
 class SoftMixture(nn.Module):
     """Experts that see every token, with an activation module each."""
 
@@ -230,6 +241,7 @@ REFUSED = {
         lambda: beside_mlps(lambda: Feeding(200)),
         "which is the MLP",
     ),
+    "a gated one": (lambda: beside_mlps(FusedGate), r"mlp\.more\.down is given"),
     "dense experts beside a shared one": (lambda: beside_mlps(lambda: Feeding(8, 4)), "which is"),
     "experts where layers would be": (experts_where_layers_would_be, "take the same values"),
     "a down projection in two": (down_in_two, "made of several linear layers"),
@@ -290,6 +302,11 @@ def test_what_may_be_something_else_is_refused(case):
     make, said = REFUSED[case]
     with pytest.raises(HookpointError, match=said):
         resolve(unknown(make()))
+
+
+def test_a_gate_of_something_else_is_no_other_mlp():
+    """Gemma 4 multiplies a gate with an embedding of its own."""
+    assert "mlp.act" in resolve(unknown(any_model("gemma4_text"))).sites
 
 
 def test_a_constant_probe_proves_nothing(monkeypatch):
