@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from lsn_eval.harness.identity import model_name
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.loading import check_device, empty_of
 from lsn_eval.models.resolving import resolve
-from lsn_eval.results.baked import CONFIG_KEY, baked_record
+from lsn_eval.results.baked import BAKED_AT, CONFIG_KEY, baked_record
 from lsn_eval.results.signatures import lsn_record
 from lsn_eval.storage.outside_files import read_json
 from lsn_eval.storage.shipped import model_place
@@ -136,7 +137,7 @@ def bake(
             # The original's own document: other engines may not know a newer form of it.
             document = read_json(source / _CONFIG, BakingError)
             document.get("text_config", document).update(dict.fromkeys(switches, True))
-            document[CONFIG_KEY] = record
+            document[CONFIG_KEY] = {**record, BAKED_AT: time.time()}
             (unfinished / _CONFIG).write_text(json.dumps(document, indent=2) + "\n", "utf-8")
         unfinished.chmod(0o755)
         if target.exists():

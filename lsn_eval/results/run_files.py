@@ -127,7 +127,10 @@ def read_file(path: Path) -> RunFile:
         if not isinstance(document.get(key), dict):
             raise ResultsError(f"{path} has no {key!r}; {_EXPECTED}")
     if document["config"].get("lsn") is None:
-        document["config"] = with_record(document["config"])
+        try:
+            document["config"] = with_record(document["config"], document.get("date"))
+        except ResultsError as error:
+            raise ResultsError(f"{path}: {error}") from error
     tasks = {
         name: {key: config[key] for key in _OF_TASKS if key in config}
         for name, config in document["configs"].items()

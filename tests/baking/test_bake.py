@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from lsn_eval import bake, read_results
 from lsn_eval.baking import proof
 from lsn_eval.errors import BakingError, LsnError
 from lsn_eval.harness.lsn_hf import LsnHF
+from lsn_eval.results.rows import ResultsError
 
 
 @pytest.fixture
@@ -192,6 +194,23 @@ def test_what_is_there_is_replaced_on_request_alone(model, tmp_path: Path):
         bake(tmp_path / "baked", mask, "de:zero", tmp_path / "twice")
 
 
+def test_results_from_before_another_condition_was_baked_there_are_refused(model, tmp_path: Path):
+    mask, numbers = tiny_mask(model), {ppl("de"): task_results(token_perplexity=3.5)}
+    baked = tmp_path / "baked"
+    bake(tmp_path / "model", mask, "de:zero", baked)
+    path = write_results(
+        tmp_path / "results",
+        numbers,
+        condition=None,
+        date=time.time(),
+        model_args={"pretrained": str(baked)},
+    )
+    assert read_results(path)[0].condition == "de:zero"
+    bake(tmp_path / "model", mask, "fr:zero", baked, force=True)
+    with pytest.raises(ResultsError, match="are older than the model in"):
+        read_results(path)
+
+
 def test_results_of_a_baked_model_are_results_of_the_condition(model, tmp_path: Path):
     """Whether `hf` ran it or a server whose tokenizer alone says which model it is."""
     mask = tiny_mask(model)
@@ -209,7 +228,11 @@ def test_results_of_a_baked_model_are_results_of_the_condition(model, tmp_path: 
     ):
         numbers = {ppl("de"): task_results(token_perplexity=3.5)}
         path = write_results(
-            tmp_path / str(n), numbers, condition=None, model_args={**arguments, "dtype": "float32"}
+            tmp_path / str(n),
+            numbers,
+            condition=None,
+            date=time.time(),
+            model_args={**arguments, "dtype": "float32"},
         )
         (row, *_) = read_results(path)
         assert (row.condition, row.mask) == ("de:zero", f"sha256-{mask.digest[:12]}")
