@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from lsn_eval.storage.outside_files import Fields
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Place = tuple[str, str]
 """A hookpoint and a layer."""
@@ -70,6 +71,8 @@ class ModelLayout:
 
     def beyond(self, hookpoint: str) -> NDArray[np.bool_]:
         """Which places of an array [layer, neuron] are no neurons."""
+        import numpy as np
+
         each = np.array(self.each_width(hookpoint))
         return np.arange(self.widths[hookpoint]) >= each[:, None]
 

@@ -100,7 +100,7 @@ def test_check_and_report_say_what_the_commands_say(sweep, capsys):
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: plot("heat", "sweep"), "'heat' of a str: one of heatmap, dose, bars of results"),
+        (lambda: plot("heat", "sweep"), "'heat' of a str: one of heatmap, dose, bars, answers of"),
         (lambda: plot("layers", compare("sweep", test=False)), "of a Comparison: .* layers, overlap of a mask was expected"),
         (lambda: plot("heatmap", lsn_eval.NeuronMask.load("demo/planted")), "of a NeuronMask"),
         (lambda: plot("layers", 5), "a mask or its path was expected, not a int"),

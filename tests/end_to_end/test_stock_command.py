@@ -200,7 +200,7 @@ def test_importing_the_package_serves_where_pth_files_are_not_read(
     environment.borrow(small_lm_eval)
     program = f"""
 import {first}
-import lsn_eval, lm_eval.tasks, lm_eval.models, sys
+import lsn_eval, lm_eval.tasks, lm_eval.models, lm_eval.evaluator, sys
 from lm_eval.api.registry import model_registry
 from lm_eval.tasks._index import TaskIndex
 print(lsn_eval.__file__, dict(model_registry.items())["lsn_hf"], len(model_registry) > 10)
