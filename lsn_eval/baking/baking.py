@@ -84,6 +84,8 @@ def bake(
             none that can be changed, or the new model does not do what hooks do.
         LsnError: mask, condition and model do not fit.
     """
+    if not isinstance(model, str | os.PathLike):
+        raise BakingError(f"a model folder or name was expected, not a {type(model).__name__}")
     name, target = os.fspath(model), Path(out)
     check_device(device, BakingError)
     _check_target(target, force=force)
@@ -110,7 +112,7 @@ def bake(
     added: dict[str, torch.Tensor] = {}
     switches: list[str] = []
     if missing := {edit.tensor for edit in edits if edit.tensor.endswith(".bias")} - there:
-        config, switches, shapes = with_biases(config, missing)
+        switches, shapes = with_biases(config, missing)
         added = {tensor: torch.zeros(shape, dtype=dtype) for tensor, shape in shapes.items()}
 
     layers: dict[str, dict[str, int]] = {}
@@ -130,14 +132,14 @@ def bake(
         with full_disk_reported(target.parent, BakingError):
             checkpoint.write(unfinished, edits, added)
             checkpoint.copy_others(unfinished, {_CONFIG, _CARD})
-            agreement = hold_against_hooks(
-                source, unfinished, config, neurons, chosen, device or "cpu"
-            )
-            (unfinished / _CARD).write_text(card(record, agreement), "utf-8")
             # The original's own document: other engines may not know a newer form of it.
             document = read_json(source / _CONFIG, BakingError)
             document.get("text_config", document).update(dict.fromkeys(switches, True))
+            agreement = hold_against_hooks(
+                source, unfinished, _read_back(document), neurons, chosen, device or "cpu"
+            )
             document[CONFIG_KEY] = {**record, BAKED_AT: time.time()}
+            (unfinished / _CARD).write_text(card(record, agreement), "utf-8")
             (unfinished / _CONFIG).write_text(json.dumps(document, indent=2) + "\n", "utf-8")
         unfinished.chmod(0o755)
         if target.exists():
@@ -146,6 +148,15 @@ def bake(
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return BakedModel(target, record, agreement)
+
+
+def _read_back(document: dict[str, Any]) -> Any:
+    """The config that transformers makes of a document: what is proved is what is written."""
+    from transformers import AutoConfig
+
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / _CONFIG).write_text(json.dumps(document), "utf-8")
+        return AutoConfig.from_pretrained(folder)
 
 
 def _check_target(target: Path, *, force: bool) -> None:

@@ -10,11 +10,9 @@ from lsn_eval.errors import BakingError
 from lsn_eval.models.loading import empty_of
 
 
-def with_biases(
-    config: Any, missing: Collection[str]
-) -> tuple[Any, list[str], dict[str, list[int]]]:
-    """A config whose model has the tensors `missing`; the settings that were switched on for it;
-    and the shape of every tensor that the model has more than before.
+def with_biases(config: Any, missing: Collection[str]) -> tuple[list[str], dict[str, list[int]]]:
+    """Settings of a config that give its model the tensors `missing` when they are switched on, and
+    the shape of every tensor that the model then has more than before.
 
     Every setting with `bias` in its name that is off is tried on a model without weights: what it
     does is seen, not known from a list.
@@ -24,21 +22,21 @@ def with_biases(
     """
     before = set(empty_of(config).state_dict())
 
-    def switched(names: Collection[str]) -> tuple[Any, dict[str, list[int]]]:
+    def switched(names: Collection[str]) -> dict[str, list[int]]:
         changed = copy.deepcopy(config)
         for name in names:
             setattr(changed.get_text_config(), name, True)
         tensors = empty_of(changed).state_dict().items()
-        return changed, {name: list(tensor.shape) for name, tensor in tensors}
+        return {name: list(tensor.shape) for name, tensor in tensors}
 
     off = [
         name
         for name, value in config.get_text_config().to_dict().items()
         if "bias" in name and value is False
     ]
-    gives = {name: switched([name])[1].keys() - before for name in off}
+    gives = {name: switched([name]).keys() - before for name in off}
     chosen = [name for name in off if gives[name] & set(missing)]
-    changed, after = switched(chosen)
+    after = switched(chosen)
     lacking = sorted(set(missing) - after.keys())
     if lacking or not before <= after.keys():
         raise BakingError(
@@ -47,4 +45,4 @@ def with_biases(
             "other than 0 and additions need a bias there. Zero and scaling can be written into "
             "its weights"
         )
-    return changed, chosen, {name: after[name] for name in sorted(after.keys() - before)}
+    return chosen, {name: after[name] for name in sorted(after.keys() - before)}

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 from lsn_eval.baking.edits import Edit
 from lsn_eval.errors import BakingError
-from lsn_eval.storage.outside_files import read_json
+from lsn_eval.storage.outside_files import Fields, read_json
 
 _INDEX = "model.safetensors.index.json"
 _EXPERT = re.compile(r"\b(layers\.\d+)\.\w+\.experts\.(\d+)\.(gate|up|down)_proj\.weight$")
@@ -40,8 +40,12 @@ class Checkpoint:
         self.folder = folder
         self._index: dict[str, Any] | None = None
         if (folder / _INDEX).is_file():
+            where = str(folder / _INDEX)
             self._index = read_json(folder / _INDEX, BakingError)
-            names = sorted(set(self._index["weight_map"].values()))
+            places = Fields(self._index, where, BakingError).fields("weight_map")
+            names = sorted({places.text(tensor) for tensor in places})
+            if strange := [name for name in names if Path(name).name != name]:
+                raise BakingError(f"{where}: {strange[0]!r} is no file beside it")
         else:
             names = ["model.safetensors"]
         self._file_of: dict[str, str] = {}

@@ -18,10 +18,12 @@ from builders.results_files import ppl, task_results, write_results
 from safetensors.torch import load_file
 
 from lsn_eval import bake, read_results
-from lsn_eval.baking import proof
+from lsn_eval.baking import baking
 from lsn_eval.errors import BakingError, LsnError
 from lsn_eval.harness.lsn_hf import LsnHF
 from lsn_eval.results.rows import ResultsError
+
+INDEX = "model.safetensors.index.json"
 
 
 @pytest.fixture
@@ -110,14 +112,19 @@ def test_a_killed_bake_leaves_nothing_that_loads(model, tmp_path: Path):
 
 
 def test_weights_that_do_something_else_are_not_kept(model, tmp_path: Path, monkeypatch):
-    from lsn_eval.baking import baking
-
     usual = baking.edits_of
     monkeypatch.setattr(baking, "edits_of", lambda *given: usual(*given)[1:])  # one is forgotten
     with pytest.raises(BakingError, match="differs from the original under hooks"):
         bake(tmp_path / "model", mask_at(model, ["mlp.down"]), "de:3", tmp_path / "baked")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
-    assert proof.TOLERANCE["float32"] == 1e-3
+
+
+def test_a_forgotten_layer_shows_in_half_precision_too(tmp_path: Path, monkeypatch):
+    usual = baking.edits_of
+    monkeypatch.setattr(baking, "edits_of", lambda *given: usual(*given)[1:])
+    with pytest.raises(BakingError, match="differs from the original under hooks"):
+        bake("lsn_demo", "demo/planted", "de:x0.5", tmp_path / "baked")
+    assert not list(tmp_path.iterdir())
 
 
 def test_memory_is_that_of_the_largest_file(tmp_path: Path):
@@ -158,6 +165,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     [
         (lambda m: (m / "adapter_config.json").write_text("{}"), "is an adapter"),
         (lambda m: [p.unlink() for p in m.glob("*.safetensors")], "can be read"),
+        (lambda m: (m / INDEX).write_text('{"metadata": {}}'), "weight_map"),
+        (lambda m: (m / INDEX).write_text('{"weight_map": {"w": "../x"}}'), "no file beside it"),
+        (lambda m: (m / INDEX).write_text('{"weight_map": {"w": 3}}'), "weight_map"),
         (lambda m: (m / "config.json").write_text("{}"), "no config that can be read"),
         (
             lambda m: (m / "config.json").write_text(

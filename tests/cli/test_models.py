@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 
 import pytest
@@ -10,7 +11,7 @@ from builders.any_type import any_config
 from builders.architectures import tiny_config
 from builders.commands import printed, refused
 
-from lsn_eval.models.families import FAMILIES, REFUSED, Attention, Stack
+from lsn_eval.models.families import FAMILIES, REFUSED
 
 
 def test_the_documentation_of_the_models_is_up_to_date():
@@ -66,9 +67,11 @@ def test_inspect_of_another_type_shows_the_row_to_add_or_to_fill_in(tmp_path):
     shown = printed("models", "inspect", tmp_path / "ctrl")
     assert "resolved by structure; the row to add to FAMILIES" in shown
     _, _, row = next(line for line in shown.splitlines() if '"ctrl": (' in line).partition(": ")
-    names = {"Stack": Stack, "Attention": Attention}
-    (stack,) = eval(row.rstrip(","), names)  # the row as a person would paste it
-    assert (stack.layers, stack.act, stack.down) == (("transformer.h",), "ffn.1", "ffn.2")
+    (stack,) = ast.parse(row.rstrip(","), mode="eval").body.elts
+    said = {entry.arg: entry.value for entry in stack.keywords}
+    assert stack.func.id == "Stack"
+    values = [ast.literal_eval(said[name]) for name in ("layers", "act", "down")]
+    assert values == [("transformer.h",), "ffn.1", "ffn.2"]
     described = json.loads(printed("models", "inspect", tmp_path / "ctrl", "--json"))
     assert described["resolved"] == "structure"
     assert described["hookpoints"]["attn.o"]["1"]["module"].endswith("multi_head_attention.dense")
