@@ -17,6 +17,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ import torch
 from lsn_eval.baking.biases import with_biases
 from lsn_eval.baking.card import card
 from lsn_eval.baking.checkpoint import Checkpoint
-from lsn_eval.baking.edits import edits_of
+from lsn_eval.baking.edits import Edit, edits_of
 from lsn_eval.baking.proof import Agreement, hold_against_hooks
 from lsn_eval.conditions import Condition, plan
 from lsn_eval.errors import BakingError
@@ -84,11 +85,62 @@ def bake(
             none that can be changed, or the new model does not do what hooks do.
         LsnError: mask, condition and model do not fit.
     """
-    if not isinstance(model, str | os.PathLike):
-        raise BakingError(f"a model folder or name was expected, not a {type(model).__name__}")
-    name, target = os.fspath(model), Path(out)
+    target = Path(out)
     check_device(device, BakingError)
     _check_target(target, force=force)
+    made = prepare(model, mask, condition, revision=revision)
+    source, record = made.checkpoint.folder, made.record
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        with full_disk_reported(target.parent, BakingError):
+            made.checkpoint.write(unfinished, made.edits, made.added)
+            made.checkpoint.copy_others(unfinished, {_CONFIG, _CARD})
+            # The original's own document: other engines may not know a newer form of it.
+            document = read_json(source / _CONFIG, BakingError)
+            document.get("text_config", document).update(dict.fromkeys(made.switches, True))
+            agreement = hold_against_hooks(
+                source, unfinished, _read_back(document), made.mask, made.condition, device or "cpu"
+            )
+            document[CONFIG_KEY] = {**record, BAKED_AT: time.time()}
+            (unfinished / _CARD).write_text(card(record, agreement), "utf-8")
+            (unfinished / _CONFIG).write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+        unfinished.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        unfinished.rename(target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return BakedModel(target, record, agreement)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is to be written, worked out without the weights."""
+
+    condition: Condition
+    mask: NeuronMask | None
+    checkpoint: Checkpoint
+    """Of the original."""
+    edits: Sequence[Edit]
+    added: Mapping[str, torch.Tensor]
+    """Biases that the original has not, all 0."""
+    switches: Sequence[str]
+    """Settings of the config that give the model these."""
+    record: dict[str, Any]
+
+
+def prepare(
+    model: str | os.PathLike[str],
+    mask: NeuronMask | str | os.PathLike[str] | None,
+    condition: Condition | str | None,
+    *,
+    revision: str | None = None,
+) -> Preparation:
+    """What `bake` writes, if anything can be; arguments and errors are those of `bake`."""
+    if not isinstance(model, str | os.PathLike):
+        raise BakingError(f"a model folder or name was expected, not a {type(model).__name__}")
+    name = os.fspath(model)
     neurons = None if mask is None else NeuronMask.load(mask)
     chosen = Condition.parse(condition)
     if neurons is None and chosen.terms:
@@ -125,29 +177,7 @@ def bake(
     }
     mask_name = os.fspath(mask) if isinstance(mask, str | os.PathLike) else None
     record = lsn_record(chosen, described, neurons, mask_name, layers=layers, warnings=doubts)
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        with full_disk_reported(target.parent, BakingError):
-            checkpoint.write(unfinished, edits, added)
-            checkpoint.copy_others(unfinished, {_CONFIG, _CARD})
-            # The original's own document: other engines may not know a newer form of it.
-            document = read_json(source / _CONFIG, BakingError)
-            document.get("text_config", document).update(dict.fromkeys(switches, True))
-            agreement = hold_against_hooks(
-                source, unfinished, _read_back(document), neurons, chosen, device or "cpu"
-            )
-            document[CONFIG_KEY] = {**record, BAKED_AT: time.time()}
-            (unfinished / _CARD).write_text(card(record, agreement), "utf-8")
-            (unfinished / _CONFIG).write_text(json.dumps(document, indent=2) + "\n", "utf-8")
-        unfinished.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        unfinished.rename(target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return BakedModel(target, record, agreement)
+    return Preparation(chosen, neurons, checkpoint, edits, added, switches, record)
 
 
 def _read_back(document: dict[str, Any]) -> Any:
