@@ -15,6 +15,7 @@ from lsn_eval.cli import (
     check,
     compare,
     demo,
+    fetch_masks,
     identify,
     judge,
     mask,
@@ -67,6 +68,7 @@ app.command("record")(record.record)
 app.add_typer(stats.app, name="stats")
 app.command("identify")(identify.identify)
 app.add_typer(mask.app, name="mask")
+app.command("fetch-masks")(fetch_masks.fetch_masks)
 app.add_typer(models.app, name="models")
 app.command("score")(score.score)
 app.command("judge")(judge.judge)

@@ -32,6 +32,7 @@ def import_lists(
     *,
     languages: Sequence[str],
     hookpoint: str = DEFAULT_HOOKPOINT,
+    origin: Mapping[str, str] | None = None,
     **model: Any,
 ) -> NeuronMask:
     """Convert a `torch.save` of `list[language][layer]` of int64 neuron indices: what
@@ -40,6 +41,7 @@ def import_lists(
 
     Args:
         languages: their names in file order; the file holds none.
+        origin: where the file is from, for the mask's method.
         model: see `model_layout`.
 
     Raises:
@@ -72,7 +74,8 @@ def import_lists(
                 for layer, indices in zip(layout.layers, by_layer, strict=True)
             }
         }
-    method = MaskMethod("imported", {"format": "list[language][layer]", "file": source.name})
+    parameters = {"format": "list[language][layer]", "file": source.name, **(origin or {})}
+    method = MaskMethod("imported", parameters)
     return NeuronMask(neurons, model=layout, languages=languages, method=method)
 
 
