@@ -48,6 +48,15 @@ def judge(
     price_output: Annotated[
         float | None, typer.Option(help="Your price per million tokens received.")
     ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            help="A prompt instead of the built-in: FILE, or FILE.jsonl:NAME as FastChat's. It "
+            "holds {question} and {answer}, or {answer_a} and {answer_b}, and asks for [[rating]] "
+            "or for [[A]], [[B]], [[C]].",
+            show_default="built-in",
+        ),
+    ] = None,
     cache: Annotated[Path, typer.Option(help="Folder that keeps every reply.")] = Path("lsn_judge"),
     force: Force = False,
 ) -> None:
@@ -82,7 +91,7 @@ def judge(
         given["parameters"] = parse_json(parameters, "--parameters", JudgeError)
     settings = JudgeSettings(
         model=model, base_url=base_url, concurrency=concurrency, attempts=attempts,
-        timeout=timeout, retries=retries, **given,
+        timeout=timeout, retries=retries, template=template, **given,
     )  # fmt: skip
     runs = [load_saved(path) for path in results]
     with JudgeSession(settings, cache) as session, tqdm(desc="judge", disable=None) as bar:

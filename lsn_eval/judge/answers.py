@@ -134,7 +134,8 @@ def _spooled(line: Fields) -> Answer:
 
 
 def _logged(line: Fields) -> Answer:
-    """lm-eval's row: the question is the document's `question`, else the whole prompt."""
+    """lm-eval's row: the question is the document's `question`, behind the passage that it is about
+    where there is one; else the whole prompt."""
     sample = sample_of(line, texts=True)
     texts = sample.texts
     if texts is None or len(texts.filtered) != 1 or not texts.generated:
@@ -142,7 +143,8 @@ def _logged(line: Fields) -> Answer:
             f"{line.where} holds no generated answer; samples of a task that generates one answer "
             "a document (output_type generate_until) were expected"
         )
-    question = texts.prompt if texts.question is None else texts.question
+    asked = [part for part in (texts.passage, texts.question) if part]
+    question = texts.prompt if texts.question is None else "\n\n".join(asked)
     return Answer(str(sample.number), question, texts.filtered[0])
 
 

@@ -29,7 +29,7 @@ class Grade:
     """A grade, or why there is none."""
 
     doc_id: str
-    grade: int | None
+    grade: float | None
     reason: str | None
     replies: tuple[str, ...]
 
@@ -68,7 +68,7 @@ class GradeSummary:
         )
 
 
-def mean_interval(grades: Sequence[int]) -> tuple[float, float] | None:
+def mean_interval(grades: Sequence[float]) -> tuple[float, float] | None:
     """95 % percentile bootstrap interval of the mean; None for fewer than two grades."""
     if len(grades) < 2:
         return None

@@ -36,7 +36,8 @@ class Prompt:
         """The chat messages for `texts`."""
         quoted = {name: _quoted(text) for name, text in texts.items()}
         user = self.user.format(**quoted) + (f"\n\n{self.reminder}" if remind else "")
-        return [{"role": "system", "content": self.system}, {"role": "user", "content": user}]
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return [*system, {"role": "user", "content": user}]
 
 
 def _quoted(text: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 from lsn_eval.judge.answers import SavedAnswers
 from lsn_eval.judge.grades import Grade, GradeSummary
 from lsn_eval.judge.pairwise import Comparison, PairSummary, same_questions
-from lsn_eval.judge.prompts import GRADE, PAIR
 from lsn_eval.judge.session import JudgeSession, Progress, judge_signature
 from lsn_eval.judge.settings import JudgeError
 from lsn_eval.visible_text import one_line
@@ -27,7 +26,7 @@ class Graded:
     sides: tuple[SavedAnswers]
     grades: Sequence[Grade]
 
-    kind, prompt = "graded", GRADE
+    kind = "graded"
     heading = ("task", "condition", "answers", "judged", "unjudged", "grade", "95 % interval")
 
     @property
@@ -54,7 +53,7 @@ class Compared:
     sides: tuple[SavedAnswers, SavedAnswers]
     comparisons: Sequence[Comparison]
 
-    kind, prompt = "pairwise", PAIR
+    kind = "pairwise"
     heading = (
         "task", "first", "second", "wins", "losses", "ties", "unjudged", "win rate",
         "95 % interval", "p",
@@ -122,7 +121,7 @@ def document(session: JudgeSession, judged: Judged, usage: dict[str, Any]) -> di
     return {
         "format": FORMAT,
         "version": VERSION,
-        "judge": session.as_json(judged[0].prompt),
+        "judge": session.as_json(session.prompt(judged[0].kind)),
         judged[0].kind: [entry.as_json() for entry in judged],
         "usage": usage,
     }
@@ -130,7 +129,7 @@ def document(session: JudgeSession, judged: Judged, usage: dict[str, Any]) -> di
 
 def printed(session: JudgeSession, judged: Judged) -> list[str]:
     """Lines: a table, and below it signatures, and why answers are unjudged."""
-    judged_with = judge_signature(session.settings.model, judged[0].prompt)
+    judged_with = judge_signature(session.settings.model, session.prompt(judged[0].kind))
     rows, notes = [list(judged[0].heading)], []
     for entry in judged:
         names = [entry.sides[0].task, *(side.name for side in entry.sides)]

@@ -18,7 +18,8 @@ from lsn_eval.judge.client import JudgeClient, JudgeUnusable, RequestFailed
 from lsn_eval.judge.grades import Grade, read_grade
 from lsn_eval.judge.pairwise import SAME, Comparison, agree, read_verdict
 from lsn_eval.judge.prompts import GRADE, PAIR, Prompt
-from lsn_eval.judge.settings import JudgeSettings
+from lsn_eval.judge.settings import JudgeError, JudgeSettings
+from lsn_eval.judge.templates import load_template, read_choice, read_rating
 from lsn_eval.judge.usage import Usage
 
 GIVE_UP_AFTER = 5
@@ -42,7 +43,7 @@ class JudgeSession(AbstractContextManager["JudgeSession"]):
     """Open it before anything is generated: it needs the key, `openai` and a folder to write to.
 
     Raises:
-        JudgeError: one of these is missing.
+        JudgeError: one of these is missing, or the template cannot be used.
     """
 
     def __init__(self, settings: JudgeSettings, folder: Path) -> None:
@@ -52,6 +53,7 @@ class JudgeSession(AbstractContextManager["JudgeSession"]):
         """Why the judge was given up, if it was; what it was not asked is unjudged."""
         self._lock = threading.Lock()
         self._failures = 0
+        self.template = load_template(settings.template) if settings.template else None
         self._client = JudgeClient(settings, self.usage)
         try:
             self._cache = ReplyCache(folder / FILE)
@@ -67,10 +69,26 @@ class JudgeSession(AbstractContextManager["JudgeSession"]):
         self._client.close()
         self._cache.close()
 
+    def prompt(self, kind: str) -> Prompt:
+        """What is asked to have answers "graded" or compared "pairwise".
+
+        Raises:
+            JudgeError: the template is for the other.
+        """
+        if self.template is None:
+            return {"graded": GRADE, "pairwise": PAIR}[kind]
+        if self.template[0] != kind:
+            raise JudgeError(
+                f"the template {self.settings.template} is for answers that are "
+                f"{self.template[0]}, and these are to be {kind} (--pairwise); give one that fits"
+            )
+        return self.template[1]
+
     def grade(self, answers: Sequence[Answer], progress: Progress | None = None) -> list[Grade]:
         """One grade an answer, in order."""
         texts = [(("question", a.question), ("answer", a.answer)) for a in answers]
-        outcomes = self._ask(GRADE, read_grade, texts, progress)
+        read = read_rating if self.template else read_grade
+        outcomes = self._ask(self.prompt("graded"), read, texts, progress)
         return [Grade(a.doc_id, *outcome) for a, outcome in zip(answers, outcomes, strict=True)]
 
     def compare(
@@ -83,7 +101,8 @@ class JudgeSession(AbstractContextManager["JudgeSession"]):
             if first.answer != second.answer
             for a, b in ((first, second), (second, first))
         ]
-        outcomes = iter(self._ask(PAIR, read_verdict, texts, progress))
+        read = read_choice if self.template else read_verdict
+        outcomes = iter(self._ask(self.prompt("pairwise"), read, texts, progress))
         compared = []
         for first, second in pairs:
             if first.answer == second.answer:

@@ -21,7 +21,7 @@ class JudgeError(LsnError):
 
 @dataclass(frozen=True)
 class JudgeSettings:
-    """One judge. What it is asked with and who it is decide a grade; the rest does not."""
+    """One judge. Who it is and what it is asked with decide a grade; the rest does not."""
 
     model: str
     """Name of the model, as the endpoint knows it."""
@@ -35,6 +35,8 @@ class JudgeSettings:
     """Requests under way at a time."""
     timeout: float = 120.0
     """Seconds without a byte until a request counts as failed; five times that for all of it."""
+    template: str | None = None
+    """A prompt instead of ours, see `templates.load_template`."""
     retries: int = 6
     """How often a failed request is sent again."""
     first_delay: float = 1.0

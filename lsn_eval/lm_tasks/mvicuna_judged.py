@@ -19,7 +19,6 @@ from typing import Any
 from lsn_eval.judge import Answer, JudgeError, JudgeSession, JudgeSettings
 from lsn_eval.judge.answers import spool
 from lsn_eval.judge.grades import Grade, GradeSummary, mean_interval
-from lsn_eval.judge.prompts import GRADE
 from lsn_eval.judge.session import judge_signature
 from lsn_eval.judge.settings import Prices
 from lsn_eval.lm_tasks.local_data import refuse_secrets
@@ -74,7 +73,8 @@ class MVicunaJudgedTask(MVicunaTask):
         self._settings = JudgeSettings(**settings)
         self._grades: dict[tuple[str, str], Grade] = {}
         # Opened for the sake of its errors alone: no key, no openai, no folder to write to.
-        JudgeSession(self._settings, self._folder).close()
+        with JudgeSession(self._settings, self._folder) as session:
+            self._prompt = session.prompt("graded")
         super().__init__(config=config)
 
     def apply_filters(self) -> Any:
@@ -114,14 +114,16 @@ class MVicunaJudgedTask(MVicunaTask):
         try:
             with JudgeSession(self._settings, self._folder) as session:
                 grades = session.grade(answers)
-                report = session.as_json(GRADE) | {"usage": session.usage.as_json(self._prices)}
+                report = session.as_json(self._prompt) | {
+                    "usage": session.usage.as_json(self._prices)
+                }
                 print(
                     f"{self.config.task}: {report['signature']}; {session.usage}", file=sys.stderr
                 )
                 return grades, report
         except JudgeError as error:
             unjudged = [Grade(answer.doc_id, None, str(error), ()) for answer in answers]
-            return unjudged, {"signature": judge_signature(self._settings.model, GRADE)}
+            return unjudged, {"signature": judge_signature(self._settings.model, self._prompt)}
 
     def process_results(self, doc: dict[str, Any], results: list[Any]) -> dict[str, Any]:
         """The metrics of `MVicunaTask`, and the grade; None where the answer is unjudged."""
@@ -147,17 +149,17 @@ def _only(response: Any) -> str:
     return str(response)
 
 
-def _judged(grades: Sequence[int | None]) -> list[int]:
+def _judged(grades: Sequence[float | None]) -> list[float]:
     return [grade for grade in grades if grade is not None]
 
 
-def judged_mean(grades: Sequence[int | None]) -> float:
+def judged_mean(grades: Sequence[float | None]) -> float:
     """The mean grade of the answers that were judged; not a number where there are none."""
     judged = _judged(grades)
     return sum(judged) / len(judged) if judged else float("nan")
 
 
-def interval_end(grades: Sequence[int | None], *, end: int) -> float:
+def interval_end(grades: Sequence[float | None], *, end: int) -> float:
     """The lower (0) or upper (-1) end of the mean's 95 % bootstrap interval."""
     return (mean_interval(_judged(grades)) or (float("nan"),))[end]
 

@@ -36,7 +36,7 @@ class Published(NamedTuple):
     model_type: str
     layers: int
     width: int
-    count: int
+    named: int
     """Languages in the file: the first of those that the release numbers."""
     file: str
     sha256: str
@@ -46,7 +46,7 @@ class Published(NamedTuple):
     @property
     def languages(self) -> list[str]:
         """In file order."""
-        return self.release[1].split()[: self.count]
+        return self.release[1].split()[: self.named]
 
 
 PUBLISHED = {

@@ -42,6 +42,8 @@ class Texts:
 
     question: str | None
     """The document's own `question`; None where it has none."""
+    passage: str | None
+    """The document's own `context`, which a question is about; None where it has none."""
     prompt: str
     """The context of the first request."""
     target: str
@@ -111,13 +113,18 @@ def sample_of(record: Fields, *, texts: bool = False) -> Sample:
 
 def _texts(record: Fields) -> Texts:
     document = record.value.get("doc")
-    question = document.get("question") if isinstance(document, dict) else None
+    said = document if isinstance(document, dict) else {}
+    question, passage = (
+        text if isinstance(text := said.get(name), str) else None
+        for name in ("question", "context")
+    )
     prompt = record.value.get("arguments")
     request = next(iter(_inside(prompt)), None)
     while inside := _inside(prompt):
         prompt = inside[0]
     return Texts(
-        question=question if isinstance(question, str) else None,
+        question=question,
+        passage=passage,
         prompt=_shown(prompt),
         target=_shown(record.value.get("target")),
         answers=tuple(_leaves(record.value.get("resps"))),

@@ -251,6 +251,14 @@ def test_nothing_graded_is_a_failure_with_a_reason_and_a_file(runs, options):
     assert usage["replies"] == 2 + 2 * bool(options)
 
 
+def test_the_judge_sees_the_passage_that_a_question_is_about(tmp_path):
+    sample = row(0, "Rom", "Welche Stadt?")
+    sample["doc"]["context"] = "Rom ist alt."
+    (tmp_path / "samples_lsn_xquad_de.jsonl").write_text(json.dumps(sample))
+    (saved,) = load_saved(tmp_path / "samples_lsn_xquad_de.jsonl")
+    assert saved.answers == (Answer("0", "Rom ist alt.\n\nWelche Stadt?", "Rom"),)
+
+
 def test_a_prompt_stands_for_a_question_that_the_document_lacks(tmp_path):
     sample = row(0, "a")
     del sample["doc"]["question"]

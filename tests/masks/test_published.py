@@ -123,6 +123,6 @@ def test_released_files_have_the_pinned_checksums_and_shapes(tmp_path, server, n
     of = PUBLISHED[name]
     serve(tmp_path, name, (REFERENCE / "masks" / of.file).read_bytes())
     mask = NeuronMask.load(published.fetch_published(name, tmp_path / "m", mirror=server.url))
-    assert list(mask.languages) == ["en", "zh", "fr", "es", "vi", "id", "ja"][: of.count]
+    assert list(mask.languages) == ["en", "zh", "fr", "es", "vi", "id", "ja"][: of.named]
     union = np.unique(np.concatenate([mask.neurons(n) for n in mask.languages]), axis=0)
     assert len(union) == round(0.01 * of.layers * of.width)
