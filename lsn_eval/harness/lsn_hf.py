@@ -10,9 +10,10 @@ way to a number round it. `condition=none` adds nothing to them.
 from __future__ import annotations
 
 import logging
+from array import array
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -89,6 +90,7 @@ class LsnHF(SeededGeneration, HFLM):
             "pretrained": pretrained if isinstance(pretrained, str) else "in memory",
         }
         check_arguments(pretrained, kwargs)
+        self._encoded = lru_cache(_TEXTS)(lambda *args: array("i", HFLM.tok_encode(self, *args)))
         try:
             super().__init__(pretrained, **kwargs)
         except LsnError:
@@ -220,6 +222,16 @@ class LsnHF(SeededGeneration, HFLM):
             raise
         except _ABOUT_ARGUMENTS as error:
             raise refusal("generate cannot run", options, error) from error
+
+    def tok_encode(
+        self,
+        string: str,
+        add_special_tokens: bool | None = None,
+        left_truncate_len: int | None = None,
+        **kwargs: Any,
+    ) -> list[int]:
+        """As `hf`; a text that comes again, under the next condition, is not tokenised again."""
+        return self._encoded(string, add_special_tokens, left_truncate_len).tolist()
 
     def _detect_batch_size(self, *args: Any, **kwargs: Any) -> int:
         """As `hf`; what the search for a batch size runs through is not part of what was seen."""
@@ -368,5 +380,7 @@ class LsnHF(SeededGeneration, HFLM):
 
 _NOT_IDENTITY = frozenset({"batch_size", "max_batch_size", "device"})
 """Arguments that change rounding at most: two runs that differ in them share a cache."""
+_TEXTS = 2**15
+"""Texts whose tokens are kept; 256 MiB where each has 2,048."""
 _ABOUT_ARGUMENTS = (AssertionError, AttributeError, ImportError, TypeError, ValueError)
 """What transformers raises of an argument of `generate` that it cannot use."""

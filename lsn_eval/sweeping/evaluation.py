@@ -2,18 +2,19 @@
 
 What a process of its own would have and a second evaluation would not: the generators of random
 numbers as they are once model and tasks are loaded, tasks that nobody has used (samplers of
-few-shot examples, documents, requests), batch sizes not yet found. Each condition gets these anew;
-model, data and the description of the machine are loaded once.
+few-shot examples, documents), requests without answers, batch sizes not yet found. Each condition
+gets these anew; model, data, requests and the description of the machine are made once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -60,6 +61,7 @@ class Evaluation:
         self._seeds: Sequence[int | None] = self.configuration.seed or [None] * 4
         self._model: Any = None
         self._tasks: dict[tuple[str, ...], tuple[Any, Callable[[], None]]] = {}
+        self._requests: dict[tuple[str, ...], tuple[Any, Callable[[], None]]] = {}
 
     def loaded_tasks(self) -> dict[str, Any]:
         """The tasks by name, as lm-eval loads them; no model is needed.
@@ -78,6 +80,7 @@ class Evaluation:
         """
         from lm_eval.api.registry import get_model
 
+        _description()  # takes a process a second or two, beside this one
         names = ("batch_size", "max_batch_size", "device")
         with _as_sweep_error("model and tasks"):
             self._seed()
@@ -132,9 +135,28 @@ class Evaluation:
         ):
             if isinstance(owner.metadata, dict) and "condition" in owner.metadata:
                 owner.metadata = {**owner.metadata, "condition": condition}
+        for name, task in fresh["tasks"].items():
+            key = (*map(str, names), name)
+            task.build_all_requests = functools.partial(
+                self._build, key, task, task.build_all_requests
+            )
         self._counter.start(fresh["tasks"].values())
         restore()
         return fresh
+
+    def _build(
+        self, key: tuple[str, ...], task: Any, build: Callable[..., None], **settings: Any
+    ) -> None:
+        """A task's requests, with the random numbers as they are after making them; `settings`,
+        lm-eval's, are the same for every condition."""
+        if key in self._requests:
+            instances, restore = self._requests[key]
+            task._instances = copy.deepcopy(instances)
+            restore()
+            return
+        build(**settings)
+        with contextlib.suppress(Exception):  # what cannot be copied is made anew
+            self._requests[key] = copy.deepcopy(task._instances), _random_states()
 
     def evaluate(
         self,
@@ -186,7 +208,7 @@ class Evaluation:
         return results, samples
 
 
-@contextmanager
+@contextlib.contextmanager
 def _as_sweep_error(what: str) -> Iterator[None]:
     try:
         yield
@@ -246,21 +268,29 @@ def _random_states() -> Callable[[], None]:
     return restore
 
 
-@contextmanager
+@contextlib.contextmanager
 def _harness_remembers() -> Iterator[None]:
     """What lm-eval works out anew for every results file, or document, with the same outcome: the
     description of the machine, and the code that a prompt's template compiles to."""
     from lm_eval.utils import env
     from torch.utils import collect_env
 
-    describe = collect_env.get_pretty_env_info
-    collect_env.get_pretty_env_info = _remembering(describe)
+    describe, description = collect_env.get_pretty_env_info, _description()
+    collect_env.get_pretty_env_info = description.result
     env.from_string = _remembering(env.from_string)
     try:
         yield
     finally:
         collect_env.get_pretty_env_info = describe
         del env.from_string
+
+
+@functools.cache
+def _description() -> Future[str]:
+    """Of the machine and what is installed, as lm-eval has it from PyTorch."""
+    from torch.utils import collect_env
+
+    return ThreadPoolExecutor(1).submit(collect_env.get_pretty_env_info)
 
 
 @functools.cache
