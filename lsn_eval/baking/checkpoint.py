@@ -60,6 +60,11 @@ class Checkpoint:
                     "`save_pretrained` it"
                 ) from error
 
+    @property
+    def size(self) -> int:
+        """Of its files, in bytes."""
+        return sum((self.folder / name).stat().st_size for name in set(self._file_of.values()))
+
     def read(self, name: str) -> torch.Tensor:
         """The tensor that the model calls `name`."""
         key = self._key(name)

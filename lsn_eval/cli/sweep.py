@@ -36,6 +36,13 @@ def sweep(
     file: Annotated[
         Path | None, typer.Option(help="YAML file with these settings; options here win.")
     ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            help="lm-eval's model that runs each condition from its weights, e.g. vllm.",
+            show_default="lsn_hf, with hooks",
+        ),
+    ] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16, ...")] = None,
     batch_size: Annotated[str | None, typer.Option(help="A number, or auto.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1.")] = None,

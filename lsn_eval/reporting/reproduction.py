@@ -12,8 +12,9 @@ from typing import Any
 from lsn_eval.reporting.failures import ReportError
 from lsn_eval.reporting.runs import seeds
 from lsn_eval.results.controls import controlled
+from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.results.run_files import RunFile, scalar
-from lsn_eval.results.settings import mapping
+from lsn_eval.results.settings import mapping, model_arguments
 from lsn_eval.storage.masked_secrets import masked, masked_arguments
 from lsn_eval.storage.outside_files import read_json
 
@@ -23,10 +24,13 @@ AGAIN = "-again"
 MOST_COMMANDS = 200
 """On a page; the rest are counted."""
 _OF_SWEEPS = (
-    "tasks", "batch_size", "max_batch_size", "device", "limit", "num_fewshot", "seed", "gen_kwargs",
-    "system_instruction", "apply_chat_template", "fewshot_as_multiturn", "include_path",
+    "backend", "tasks", "batch_size", "max_batch_size", "device", "limit", "num_fewshot", "seed",
+    "gen_kwargs", "system_instruction", "apply_chat_template", "fewshot_as_multiturn",
+    "include_path",
 )  # fmt: skip
 """Arguments of a sweep that are settings of the same name."""
+_OF_ONE_FOLDER = ("pretrained", "model", "tokenizer", "dtype")
+"""Arguments of a baked model that a sweep gives by itself."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +116,9 @@ def sweep_command(folder: Path, runs: Sequence[RunFile]) -> Command:
 
 
 def evaluation_command(run: RunFile) -> Command:
-    """`lm_eval` for one results file. What the file does not say (templates by name, folders of
-    further tasks) is not in it."""
+    """`lm_eval` for one results file, `lsn-eval sweep` where the condition was in the weights: they
+    may be gone. What the file does not say (templates by name, folders of further tasks) is not in
+    it."""
     config, document = run.config, run.document
     arguments = config.get("model_args")
     shots = {scalar(count) for count in mapping(document.get("n-shot")).values()}
@@ -121,9 +126,7 @@ def evaluation_command(run: RunFile) -> Command:
     metadata = [mapping(task.get("metadata")).get("data_root") for task in run.tasks.values()]
     roots = {root for root in metadata if isinstance(root, str)}
     folder = run.path.parents[1] if len(run.path.parents) > 1 else run.path.parent
-    settings = {
-        "model": config.get("model") or "hf",
-        "model_args": masked_arguments(arguments) if isinstance(arguments, str) else arguments,
+    shared = {
         "tasks": _named_tasks(run),
         "num_fewshot": shots.pop() if len(shots) == 1 else None,
         **{name: config.get(name) for name in ("batch_size", "device", "limit", "gen_kwargs")},
@@ -132,10 +135,29 @@ def evaluation_command(run: RunFile) -> Command:
         "system_instruction": document.get("system_instruction"),
         "apply_chat_template": bool(document.get("chat_template_sha")),
         "fewshot_as_multiturn": document.get("fewshot_as_multiturn"),
-        "log_samples": True,
-        "output_path": f"{folder}{AGAIN}",
     }
-    return Command(str(run.path), masked(_said(settings)), ("lm_eval", "run", "--config"))
+    if run.condition != NO_CONDITION and "seen" not in run.record:
+        further = dict(model_arguments(config))
+        settings = {
+            "model": run.model,
+            "mask": mapping(run.record.get("mask")).get("name"),
+            "conditions": [run.condition],
+            "backend": config.get("model"),
+            "model_args": {k: v for k, v in further.items() if k not in _OF_ONE_FOLDER},
+            "dtype": further.get("dtype"),
+            **shared,
+        }
+        words = ["lsn-eval", "sweep", "--out", f"{folder}{AGAIN}", "--file"]
+    else:
+        settings = {
+            "model": config.get("model") or "hf",
+            "model_args": masked_arguments(arguments) if isinstance(arguments, str) else arguments,
+            **shared,
+            "log_samples": True,
+            "output_path": f"{folder}{AGAIN}",
+        }
+        words = ["lm_eval", "run", "--config"]
+    return Command(str(run.path), masked(_said(settings)), words)
 
 
 def _said(settings: Mapping[str, Any]) -> dict[str, Any]:

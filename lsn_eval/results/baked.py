@@ -8,7 +8,8 @@ from typing import Any
 
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import ResultsError
-from lsn_eval.results.settings import UNKNOWN, dtype_of, mapping, model_arguments
+from lsn_eval.results.settings import UNKNOWN, backend_of, dtype_of, mapping, model_arguments
+from lsn_eval.results.signatures import signature
 from lsn_eval.storage.outside_files import read_json
 
 CONFIG_KEY = "lsn_eval"
@@ -17,6 +18,8 @@ BAKED_AT = "baked_at"
 _NAMED_BY = ("pretrained", "model", "tokenizer")
 """Arguments of lm-eval's models that name a folder: of `hf` and engines, and of clients of a
 server, which may know the model by its tokenizer alone."""
+
+_DTYPES = {"half": "float16", "float": "float32", "double": "float64"}
 
 
 def baked_record(folder: Path) -> Mapping[str, Any]:
@@ -35,8 +38,6 @@ def baked_record(folder: Path) -> Mapping[str, Any]:
 def with_record(config: Mapping[str, Any], date: object) -> Mapping[str, Any]:
     """A results file's `config`; that of a baked model gets the model's record.
 
-    The numbers of parameters are not kept: biases that a condition needed are no other model.
-
     Args:
         date: when the run began, in seconds since 1970, where it is known.
 
@@ -53,8 +54,22 @@ def with_record(config: Mapping[str, Any], date: object) -> Mapping[str, Any]:
                     "they were measured: under which condition they are is not known. Evaluate "
                     "the model again, and bake each condition into a folder of its own"
                 )
-            record = {key: value for key, value in record.items() if key != BAKED_AT}
-            run_in = {"dtype": dtype_of(config)} if dtype_of(config) != UNKNOWN else {}
-            described = {**mapping(record.get("model")), **run_in}
-            return {**config, "lsn": {**record, "model": described}, "model_num_parameters": None}
+            return in_weights(config, {k: v for k, v in record.items() if k != BAKED_AT})
     return config
+
+
+def in_weights(config: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """A results file's `config` with the record that its model carries: in which precision, and by
+    which of lm-eval's models, it was run is known from the run.
+
+    The number of parameters and the commit are not kept: biases that a condition needed, and a
+    folder on this machine, are no other model.
+    """
+    asked = str(model_arguments(config).get("dtype") or "auto").removeprefix("torch.")
+    run_in = dtype_of(config) if dtype_of(config) != UNKNOWN else _DTYPES.get(asked, asked)
+    described = {**mapping(record.get("model")), "backend": backend_of(config)}
+    if run_in != "auto":
+        described["dtype"] = run_in
+    record = {**record, "model": described}
+    unknown = dict.fromkeys(("model_num_parameters", "model_revision", "model_sha"))
+    return {**config, "lsn": {**record, "signature": signature(record)}, **unknown}

@@ -10,7 +10,14 @@ from typing import Any
 
 from lsn_eval.errors import LsnError
 from lsn_eval.results.languages import family_of, language_of
-from lsn_eval.results.settings import about, dtype_of, mapping, model_arguments, run_settings
+from lsn_eval.results.settings import (
+    about,
+    backend_of,
+    dtype_of,
+    mapping,
+    model_arguments,
+    run_settings,
+)
 from lsn_eval.results.signatures import UNTOUCHED, measured_with, signature_line
 from lsn_eval.storage.outside_files import Fields
 from lsn_eval.wording.lists import listed
@@ -112,7 +119,8 @@ def rows_of(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:
         made_by = f"v{record.text('version')}"
     date = Fields(document, str(path), ResultsError).number("date", 0.0)
     run = {**measured, **seen, "model": _with_adapters(measured["model"], config)}
-    run.pop("loaded", None)  # a setting, and no other model
+    for setting in ("loaded", "backend"):  # and no other model
+        run.pop(setting, None)
     for task, metrics in document["results"].items():
         if not isinstance(metrics, dict):
             raise ResultsError(f"{path}: the results of {task} are no object")
@@ -172,7 +180,12 @@ def _without_record(path: Path, document: Mapping[str, Any]) -> dict[str, str]:
     name = next(filter(None, names), None)
     if not isinstance(name, str):
         raise ResultsError(f"{path} is damaged: its model is {name!r}, no text")
-    return {"model": _with_adapters(name, config), "dtype": dtype_of(config), **UNTOUCHED}
+    return {
+        "model": _with_adapters(name, config),
+        "dtype": dtype_of(config),
+        "backend": str(backend_of(config) or ""),
+        **UNTOUCHED,
+    }
 
 
 def _seen(record: Fields) -> dict[str, Any]:

@@ -26,8 +26,8 @@ _DEFINITION = (
 )  # fmt: skip
 _OF_SHOTS = ("fewshot_split", "fewshot_delimiter", "fewshot_config")
 _WHERE_BOTH = {
-    "prompts", "few-shot definition", "few-shot seed", "few-shot as turns", "lsn_eval",
-    "parameters", "data root", "torch", "loaded model",
+    "model revision", "prompts", "few-shot definition", "few-shot seed", "few-shot as turns",
+    "lsn_eval", "parameters", "data root", "torch", "loaded model",
 }  # fmt: skip
 _ELSEWHERE = frozenset(
     {
@@ -96,7 +96,7 @@ def _of_task(document: Mapping[str, Any], task: str) -> dict[str, str]:
         "dtype": dtype_of(config),
         "model revision": config.get("model_sha") or config.get("model_revision"),
         "model arguments": ",".join(further) or None,
-        "backend": "hf" if config.get("model") in _HUGGING_FACE else config.get("model"),
+        "backend": backend_of(config),
         "parameters": config.get("model_num_parameters"),
         "loaded model": mapping(record.get("model")).get("loaded"),
         "lsn_eval": record.get("version"),
@@ -177,6 +177,12 @@ def model_arguments(config: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(given, str):
         return dict(part.strip().partition("=")[::2] for part in given.split(",") if part.strip())
     return given if isinstance(given, Mapping) else {}
+
+
+def backend_of(config: Mapping[str, Any]) -> str | None:
+    """Which of lm-eval's models answered: `hf` for that class and ours."""
+    name = config.get("model")
+    return "hf" if name in _HUGGING_FACE else name
 
 
 def dtype_of(config: Mapping[str, Any]) -> str:

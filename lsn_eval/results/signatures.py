@@ -3,7 +3,8 @@
     model:NAME|dtype:float32|mask:sha256-0123456789ab|method:lape|condition:de:zero|hookpoint:mlp.act|data:TASK:VERSION|v0.1.0
 
 It is made from the `lsn` record of a results file, so it cannot drift from what ran. Of a model
-that was in memory it says `model:NAME#0123456789ab`, the start of the digest of its weights.
+that was in memory it says `model:NAME#0123456789ab`, the start of the digest of its weights; of one
+that another of lm-eval's models than `hf` ran, `model:NAME(vllm)`.
 """
 
 from __future__ import annotations
@@ -66,10 +67,11 @@ def lsn_record(
 
 def measured_with(record: Fields) -> dict[str, str]:
     """Model, dtype, condition, mask (the start of its digest), method and hookpoint of a record;
-    `loaded` is the start of the digest of what was in memory, else empty."""
+    `loaded` is the start of the digest of what was in memory, `backend` the one of lm-eval's models
+    that ran what is in the weights; else they are empty."""
     model, condition = record.fields("model"), record.text("condition")
     named = {"model": model.text("name"), "dtype": model.text("dtype"), **UNTOUCHED}
-    named["loaded"] = model.text("loaded", "")
+    named |= {name: model.text(name, "") for name in ("loaded", "backend")}
     if condition == "none":
         return named
     mask = record.fields("mask")
@@ -90,8 +92,10 @@ def _resolved(model: Fields) -> str:
 def signature_line(measured: Mapping[str, str], made_by: str, data: str | None = None) -> str:
     """`data` names the task and its version, `made_by` is the version of who wrote the record."""
     names = ("model", "dtype", "mask", "method", "condition", "hookpoint")
-    weights = f"#{measured['loaded']}" if measured.get("loaded") else ""
-    parts = [f"{name}:{measured[name]}{weights * (name == 'model')}" for name in names]
+    of_model = f"#{measured['loaded']}" if measured.get("loaded") else ""
+    if measured.get("backend") not in (None, "", "hf"):
+        of_model += f"({measured['backend']})"
+    parts = [f"{name}:{measured[name]}{of_model * (name == 'model')}" for name in names]
     return "|".join([*parts, *([f"data:{data}"] if data is not None else []), made_by])
 
 

@@ -1,4 +1,5 @@
-"""`Evaluation`: lm-eval with one loaded model, under one condition after another.
+"""`Evaluation`: lm-eval with one loaded model, under one condition after another; or, where the
+settings name a backend, with a model of each condition's own.
 
 What a process of its own would have and a second evaluation would not: the generators of random
 numbers as they are once model and tasks are loaded, tasks that nobody has used (samplers of
@@ -22,6 +23,8 @@ from typing import Any
 from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
 from lsn_eval.models.loading import check_device
+from lsn_eval.results.baked import in_weights
+from lsn_eval.sweeping.checkpoints import checkpoint, release_memory
 from lsn_eval.sweeping.inputs import Digests, task_inputs
 from lsn_eval.sweeping.progress import AnswerCounter
 from lsn_eval.sweeping.settings import MODEL, SweepError, SweepSettings
@@ -44,10 +47,16 @@ class Evaluation:
     def __init__(
         self, settings: SweepSettings, out: Path, objects: Mapping[str, Any] = MappingProxyType({})
     ) -> None:
+        from lm_eval.api.registry import get_model
+
         from lsn_eval.harness import plugin
 
         check_device(settings.device, SweepError)
         plugin.register()
+        try:
+            self._model_class = get_model(settings.backend or MODEL)
+        except ValueError as error:
+            raise SweepError(f"--backend {settings.backend}: {error}") from error
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # as lm-eval's command does
         self._settings = settings
         self._out = out
@@ -78,26 +87,54 @@ class Evaluation:
         Raises:
             LsnError: one of them cannot be loaded.
         """
-        from lm_eval.api.registry import get_model
-
         _description()  # takes a process a second or two, beside this one
-        names = ("batch_size", "max_batch_size", "device")
         with _as_sweep_error("model and tasks"):
             self._seed()
-            model = get_model(MODEL).create_from_arg_obj(
-                {**self.configuration.model_args, **self._objects},
-                {name: getattr(self.configuration, name) for name in names},
-            )
             self._counter = AnswerCounter(
-                lambda kind, done, totals: on_answer(kind, done, totals, model.stacked.rows_ahead)
+                lambda kind, done, totals: on_answer(kind, done, totals, self._rows_ahead())
             )
-            model.set_cache_hook(self._counter)
-            self._model = model
+            if self._settings.backend is None:
+                self._model = self._created(self._objects)
             self._restore_with_model = _random_states()
             loaded, _ = self._loaded(self.configuration.tasks)
             tasks = self._copied(loaded, self.configuration.tasks)
             fewshot = self.configuration.num_fewshot or 0
             return task_inputs(tasks, self._manager.task_index, fewshot)
+
+    def _created(self, arguments: Mapping[str, Any]) -> Any:
+        """The model, by lm-eval's class, with `arguments` in place of the settings'."""
+        names = ("batch_size", "max_batch_size", "device")
+        model = self._model_class.create_from_arg_obj(
+            {**self.configuration.model_args, **arguments},
+            {name: getattr(self.configuration, name) for name in names},
+        )
+        model.set_cache_hook(self._counter)
+        return model
+
+    def _rows_ahead(self) -> int:
+        return self._model.stacked.rows_ahead if self._settings.backend is None else 0
+
+    @contextlib.contextmanager
+    def _under(
+        self, condition: Condition, following: Sequence[Condition], folder: Path
+    ) -> Iterator[Callable[[dict[str, Any]], dict[str, Any]]]:
+        """The model under `condition`, by hooks or from its weights; and what of lm-eval's
+        `config` for a results file is to be written."""
+        if self._settings.backend is None:
+            self._model.set_condition(condition)
+            self._model.stack(following, self._settings.stack)
+            self._model.batch_sizes.clear()
+            yield dict
+            return
+        mask = self._objects.get("mask", self._settings.mask)
+        with checkpoint(self._settings, mask, condition, folder) as (place, record):
+            self._model = self._created({"pretrained": place})
+            try:
+                yield lambda config: in_weights(config, record)
+            finally:
+                self._model = None
+                self._counter.start([])  # its tasks may know the model
+                release_memory()
 
     def _seed(self) -> None:
         import numpy as np
@@ -179,18 +216,15 @@ class Evaluation:
         configuration = self._settings.configuration(condition, self._out)
         names = self.configuration.tasks if tasks is None else list(tasks)
         self._loaded(names)
-        self._model.set_condition(condition)
-        self._model.stack(following, self._settings.stack)
-        self._model.batch_sizes.clear()
         tracker = EvaluationTracker(output_path=str(folder))
         seeds = ("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed")
-        with _harness_remembers():
+        with self._under(condition, following, folder) as described, _harness_remembers():
             results: dict[str, Any] = lm_eval.simple_evaluate(
                 model=self._model,
                 tasks=names,
                 task_manager=_TaskManager(
                     self._manager,
-                    lambda tasks: self._untouched(names, configuration.metadata["condition"]),
+                    lambda tasks: self._untouched(names, str(condition)),
                 ),
                 log_samples=True,
                 evaluation_tracker=tracker,
@@ -198,8 +232,9 @@ class Evaluation:
                 **{name: getattr(configuration, name) for name in _HANDED_ON},
             )
         # Handed a loaded model, lm-eval writes its class.
-        results["config"]["model"] = MODEL
-        tracker.general_config_tracker.model_source = MODEL
+        results["config"]["model"] = configuration.model
+        results["config"] = described(results["config"])
+        tracker.general_config_tracker.model_source = configuration.model
         samples = results.pop("samples")
         tracker.save_results_aggregated(results, samples)
         for task in results["configs"]:
@@ -258,7 +293,7 @@ def _random_states() -> Callable[[], None]:
         (np.random.set_state, np.random.get_state()),
         (torch.set_rng_state, torch.get_rng_state()),
     ]
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():
         states.append((torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
 
     def restore() -> None:

@@ -121,6 +121,7 @@ class SweepFolder:
         """
         with only_writer(self.path, SweepError):
             self._check()
+            shutil.rmtree(self.path / _UNFINISHED, ignore_errors=True)  # of a sudden end
             try:
                 yield
             finally:

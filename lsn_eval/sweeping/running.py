@@ -6,12 +6,14 @@ import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from lsn_eval.conditions import Condition
 from lsn_eval.masks.mask import NeuronMask
+from lsn_eval.sweeping.checkpoints import check_bakes
 from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.folder import SweepFolder
 from lsn_eval.sweeping.progress import SweepBar
@@ -57,6 +59,8 @@ def run_sweep(
         LsnError: before the model is loaded, if conditions, mask, tasks or `out` do not fit; after
             it, if model or data cannot be loaded.
     """
+    if settings.backend and "pretrained" in objects:
+        raise SweepError("with a backend, name the model or its folder: a loaded one has no files")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise SweepError(
             "a sweep runs in one process and was started in several; give several GPUs to its "
@@ -96,7 +100,10 @@ def started(
     mask = NeuronMask.load(objects.get("mask", settings.mask))
     conditions = settings.conditions_of(mask)
     folder = SweepFolder(out, _shared_arguments(settings, out, mask, objects))
-    return mask, folder, *_divided(folder, conditions)
+    outcome, to_do = _divided(folder, conditions)
+    if settings.backend and to_do:
+        check_bakes(settings, mask, to_do, out)
+    return mask, folder, outcome, to_do
 
 
 def _divided(
@@ -136,6 +143,7 @@ def _shared_arguments(
         **{name: getattr(configuration, name) for name in names},
         "model_args": _without_condition(configuration.model_args),
         "metadata": _without_condition(configuration.metadata),
+        "backend": settings.backend,
         "mask_digest": mask.digest,
         "tasks": list(settings.tasks),
         "model_files": (
@@ -149,8 +157,16 @@ def _shared_arguments(
             "lm_eval": lm_eval.__version__,
             "torch": torch.__version__,
             "transformers": transformers.__version__,
+            **_installed(settings.backend),
         },
     }
+
+
+def _installed(engine: str | None) -> dict[str, str]:
+    """The version of an engine that is called as its package is."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return {engine: metadata.version(engine)} if engine else {}
+    return {}
 
 
 def _without_condition(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,10 @@ class SweepError(LsnError):
 
 
 MODEL = "lsn_hf"
-"""lm-eval's name of the model class, in every results file."""
+"""lm-eval's name of the model class with hooks, in results files without `backend`."""
+
+_OTHER_WEIGHTS = ("peft", "delta", "lora_local_path", "subfolder", "gguf_file")
+"""Model arguments by which a model has other weights than those that are written."""
 
 _DTYPES = ("auto", "float32", "bfloat16", "float16", "float64", "float", "half", "double")
 _DEVICE = re.compile(r"cpu|cuda(:\d+)?|mps(:0)?|(npu|xpu|hpu):\d+")
@@ -65,6 +68,10 @@ _WANTED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "conditions": _NAMES,
     "each": (lambda value: _is_text(value) or _is_number(value), "a text such as zero"),
     "controls": _FROM_0,
+    "backend": (
+        lambda value: _is_text(value) and value != MODEL,
+        f"one of lm-eval's models, such as vllm ({MODEL} is what a sweep runs without)",
+    ),
     "dtype": (_DTYPES.__contains__, f"one of {', '.join(_DTYPES)}"),
     "batch_size": (
         lambda value: _BATCH_SIZE.fullmatch(str(value)),
@@ -110,6 +117,8 @@ class SweepSettings:
     """WHAT is done to every language of the mask, such as `zero`; `none` comes first."""
     controls: int = 0
     """With `each`: random controls a language, on every task."""
+    backend: str | None = None
+    """One of lm-eval's models, which runs each condition from its weights; hooks without it."""
     dtype: str | None = None
     """As the model argument of that name."""
     batch_size: str | None = None
@@ -158,6 +167,12 @@ class SweepSettings:
                 raise SweepError(
                     f"model_args holds {name}, which a sweep takes by itself; give "
                     f"--{option.replace('_', '-')}"
+                )
+        for name in _OTHER_WEIGHTS:
+            if self.backend is not None and self.model_args.get(name):
+                raise SweepError(
+                    f"model_args holds {name}, and with --backend conditions are written into the "
+                    "weights of the model's own safetensors files: make it one such model first"
                 )
 
     @classmethod
@@ -219,20 +234,21 @@ class SweepSettings:
         """
         from lm_eval.config.evaluate_config import EvaluatorConfig
 
+        hooks = {"mask": self.mask, "condition": str(condition)} if self.backend is None else {}
         model_args = {
             "pretrained": self.model,
-            "mask": self.mask,
-            "condition": str(condition),
+            **hooks,
             **({"dtype": self.dtype} if self.dtype else {}),
             **self.model_args,
         }
-        own = ("model", "mask", "conditions", "each", "controls", "dtype", "stack", "model_args")
-        shared = {name: value for name, value in vars(self).items() if name not in own}
+        own = {"model", "mask", "conditions", "each", "controls", "backend", "dtype", "stack"}
+        shared = {k: value for k, value in vars(self).items() if k not in own | {"model_args"}}
         shared |= {name: list(shared[name]) for name in ("tasks", "seed") if shared[name]}
         shared |= {name: dict(shared[name]) for name in ("metadata", "gen_kwargs")}
         namespace = Namespace(
-            **shared, model=MODEL, model_args=model_args, log_samples=True, output_path=str(out)
-        )
+            **shared, model=self.backend or MODEL, model_args=model_args, log_samples=True,
+            output_path=str(out),
+        )  # fmt: skip
         try:
             return EvaluatorConfig.from_cli(namespace)
         except ValueError as error:

@@ -10,7 +10,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from huggingface_hub import constants
 
 TOKEN = "hf_standin0123456789"
 
@@ -64,7 +69,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 if given.get("private") or given.get("visibility") == "private":
                     hub.private.add(name)
                 return self.answer(200, {"url": f"{hub.url}/{name}"})
-            match = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(preupload|commit)/main", self.path)
+            kinds = r"/api/(?:models|datasets)/"
+            match = re.fullmatch(rf"{kinds}([^/]+/[^/]+)/(preupload|commit)/main", self.path)
             if match is None:
                 return self.answer(404, {"error": f"no {self.path}"})
             name, what = match.groups()
@@ -84,7 +90,17 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             return self.answer(200, {"success": True, "commitOid": commit, "commitUrl": url})
 
         def do_GET(self) -> None:
-            match = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.path)
+            listed = re.match(r"/api/datasets/([^/]+/[^/]+)/tree/main", self.path)
+            if listed and self.known and listed[1] in hub.commits:
+                _, files = hub.commits[listed[1]][-1]
+                entries = [
+                    {"type": "file", "path": path, "oid": "0" * 40, "size": len(content)}
+                    for path, content in files.items()
+                ]
+                return self.answer(200, entries)
+            match = re.fullmatch(
+                r"(?:/datasets)?/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", unquote(self.path)
+            )
             if match is None:
                 return self.answer(404, {"error": f"no {self.path}"})
             name, revision, file = match.groups()
@@ -118,3 +134,16 @@ def hub_server() -> Iterator[Hub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def hub_in_place(patch: pytest.MonkeyPatch, cache: Path) -> Iterator[Hub]:
+    """A Hub in place of the real one, a token for it and an empty cache."""
+    with hub_server() as hub:
+        patch.setattr(constants, "ENDPOINT", hub.url)
+        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        patch.setattr(constants, "HF_HUB_CACHE", str(cache))
+        patch.setattr(constants, "HF_HUB_OFFLINE", False)
+        patch.setenv("HF_TOKEN", TOKEN)
+        yield hub

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 
 import lm_eval
 import pytest
-from builders.served import transformers_serve
 
 from lsn_eval import bake
 from lsn_eval.harness import plugin
@@ -79,16 +77,3 @@ def test_onnx_runtime_gives_the_numbers_of_hf(baked, condition, tmp_path):
     found = numbers("onnxruntime-genai", {"pretrained": str(tmp_path / "onnx")}, tasks)
     reference = numbers("hf", {"pretrained": str(baked[condition]), "dtype": "float32"}, tasks)
     assert found == pytest.approx(reference, rel=1e-4)
-
-
-def test_a_server_gives_the_answers_of_hf(baked, tmp_path):
-    """`transformers serve` writes the answers; it has no log-likelihoods to ask for."""
-    folder = shutil.copytree(baked["de:zero"], tmp_path / "model")
-    with transformers_serve(tmp_path / "log") as (url, log):
-        arguments = {
-            "model": str(folder), "tokenizer": str(folder), "base_url": f"{url}/completions",
-            "tokenized_requests": False, "num_concurrent": 1,
-        }  # fmt: skip
-        found = numbers("local-completions", arguments, ANSWERS)
-    reference = numbers("hf", {"pretrained": str(folder)}, ANSWERS)
-    assert found == pytest.approx(reference, abs=0.01), log.read_text()[-2000:]

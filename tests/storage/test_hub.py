@@ -7,7 +7,7 @@ import re
 import huggingface_hub
 import pytest
 from builders.commands import printed, refused
-from builders.hub_server import TOKEN, Hub, hub_server
+from builders.hub_server import Hub, hub_in_place
 from builders.statistics import statistics
 
 from lsn_eval import ActivationStats, NeuronMask
@@ -19,18 +19,7 @@ COMMIT = re.compile(r"hf:someone/neurons@([0-9a-f]{40})")
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    """A Hub, a token for it and an empty cache."""
-    with hub_server() as hub:
-        constants = huggingface_hub.constants
-        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        monkeypatch.setattr(
-            constants,
-            "HUGGINGFACE_CO_URL_TEMPLATE",
-            hub.url + "/{repo_id}/resolve/{revision}/{filename}",
-        )
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with hub_in_place(monkeypatch, tmp_path / "cache") as hub:
         yield hub
 
 
