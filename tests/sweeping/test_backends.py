@@ -142,7 +142,7 @@ def test_every_condition_has_a_model_of_its_own_which_is_gone_afterwards(hooked,
     assert again.settings["backend"] == ENGINE
     alone = shutil.copytree(tmp_path / "de_zero", tmp_path / "sent" / "de_zero")
     (again,), _ = commands(read_runs([alone]))
-    assert again.words[:2] == ("lsn-eval", "sweep")
+    assert again.words[:2] == ["lsn-eval", "sweep"]
     assert SweepSettings.from_mapping(again.settings) == SweepSettings.from_mapping({
         **again.settings, "model": "lsn_demo", "mask": "demo/planted", "dtype": "float32",
         "conditions": ("de:zero",), "backend": ENGINE, "model_args": {"logits_cache": True},
