@@ -49,6 +49,10 @@ class File:
 _FLORES = "https://dl.fbaipublicfiles.com/nllb/flores200_dataset.tar.gz"
 _XNLI = "https://dl.fbaipublicfiles.com/XNLI/"
 _XQUAD = "https://raw.githubusercontent.com/google-deepmind/xquad/master/"
+_CONFUSION = (
+    "https://raw.githubusercontent.com/for-ai/language-confusion/"
+    "0cfdbb4a64502648938c456b2fa9689968f22298/"
+)
 _TANG = "https://raw.githubusercontent.com/RUCAIBox/Language-Specific-Neurons/main/data/mvicuna/"
 _RACIA = "https://raw.githubusercontent.com/racia/Language-Specific-Neurons/main/data/mvicuna/"
 
@@ -87,6 +91,19 @@ RELEASES: dict[str, list[File]] = {
     "xquad": [
         File(f"xquad/xquad.{code}.json", f"{_XQUAD}xquad.{code}.json", _XQUAD_SHA256.get(code))
         for code in ["ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh"]
+    ],
+    "language_confusion": [
+        File(
+            "downloads/language_confusion.zip",
+            f"{_CONFUSION}test_sets.zip",
+            "3425337489fa65ff15d977e981e9748c86ce8e88ef0f4457ecdb4a65d8702712",
+            unpacked="test_sets",
+        ),
+        File(
+            "language_confusion/words",
+            f"{_CONFUSION}words",
+            "1ec8230beef2a7c955742b089fc3cea2833866cf5482bf018d7c4124eef104bd",
+        ),
     ],
     "mvicuna": [
         File(f"mvicuna/{code}.txt", f"{base}{code}.txt", _MVICUNA_SHA256.get(code))

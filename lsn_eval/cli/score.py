@@ -21,8 +21,10 @@ MEASURED = {
     "mean_length": "length",
     "stopword_ratio": "stop words",
     "repetition": "repetition",
+    "line_pass_rate": "line pass rate",
+    "word_pass_rate": "word pass rate",
 }
-"""Keys of `language_metrics` that have a column, and its heading."""
+"""Metrics that have a column, and its heading; the last two where they are asked for."""
 _PLAIN = ("text", "response")
 """Fields of a line of JSON that hold a text."""
 
@@ -49,6 +51,18 @@ def score(
     stopwords: Annotated[
         Path | None, typer.Option(help="Stop words, one a line.", show_default="stopwords-iso")
     ] = None,
+    confusion: Annotated[
+        bool, typer.Option("--confusion", help="Also the pass rates of language confusion.")
+    ] = False,
+    english_words: Annotated[
+        Path | None,
+        typer.Option(
+            help="English words, one a line, for the word pass rate.", show_default="none"
+        ),
+    ] = None,
+    segmenter: Annotated[
+        str, typer.Option(help="Of Chinese and Japanese, for the pass rates: words or characters.")
+    ] = "words",
     output_format: Format = None,
     out: TableOut = None,
     as_json: AsJson = False,
@@ -61,6 +75,8 @@ def score(
     Example: lsn-eval score sweep
 
     Example: lsn-eval score answers.txt --language de --json
+
+    Example: lsn-eval score sweep --confusion --english-words words
     """
     from lsn_eval.storage.whole_files import whole_file
     from lsn_eval.tables.formats import format_of
@@ -68,7 +84,8 @@ def score(
 
     name = format_of(output_format, out, as_json)
     settings: dict[str, Any] = {"lid": lid, "confidence": confidence, "stopwords": stopwords}
-    scored = [_scored(s, language, settings) for path in files for s in _sources(path)]
+    counting = {"words": english_words, "segmenter": segmenter} if confusion else None
+    scored = [_scored(s, language, settings, counting) for path in files for s in _sources(path)]
     text = _written(scored, name, screen_width() if out is None else None)
     if out is None:
         print(text, end="")
@@ -118,8 +135,14 @@ def _plain(path: Path, texts: Iterable[str]) -> SavedAnswers:
     return SavedAnswers(str(path), str(path), None, None, None, answers)
 
 
-def _scored(source: SavedAnswers, asked: str | None, settings: dict[str, Any]) -> dict[str, Any]:
+def _scored(
+    source: SavedAnswers,
+    asked: str | None,
+    settings: dict[str, Any],
+    counting: dict[str, Any] | None,
+) -> dict[str, Any]:
     """The metrics of some texts, with intervals and what they were measured with."""
+    from lsn_eval.language_scores.confusion import confusion
     from lsn_eval.language_scores.metrics import score_text, summary
     from lsn_eval.version import __version__
 
@@ -129,29 +152,48 @@ def _scored(source: SavedAnswers, asked: str | None, settings: dict[str, Any]) -
     scores = [score_text(saved.answer, language, **settings) for saved in source.answers]
     metrics = summary(scores, language, **settings)
     with_what = {name: metrics.pop(name) for name in ("lid", "confidence", "stopword_list")}
+    pairs = _pairs(scores)
+    if counting is not None:
+        counting = {"lid": settings["lid"], **counting}
+        found = [confusion(saved.answer, language, **counting) for saved in source.answers]
+        pairs["line_pass_rate"] = [one.line_pass for one in found]
+        pairs["word_pass_rate"] = [one.word_pass for one in found if one.word_pass is not None]
+        metrics["with_lines"] = sum(one.lines > 0 for one in found) / len(found)
+        for name in ("line_pass_rate", "word_pass_rate"):
+            passed, of = (sum(column) for column in zip((0, 0), *pairs[name], strict=True))
+            metrics[name] = passed / of if of else None
+            pairs[name] = [pair for pair in pairs[name] if pair[1]]
+        with_what |= {"segmenter": counting["segmenter"]}
+        with_what |= {"english_words": counting["words"] and Path(counting["words"]).name}
     signature = "|".join(f"{name}:{value or 'none'}" for name, value in with_what.items())
     return {
         "of": source.task,
         "condition": source.condition,
         **metrics,
-        "intervals": _intervals(scores),
+        "intervals": _intervals(pairs),
         "measured_with": source.signature,
         "signature": f"{signature}|v{__version__}",
     }
 
 
-def _intervals(scores: list[TextScores]) -> dict[str, tuple[float, float] | None]:
-    import numpy as np
-
-    from lsn_eval.comparing.kinds import MEAN
-    from lsn_eval.comparing.paired import Draws, interval_of
-
-    sums = {
+def _pairs(scores: list[TextScores]) -> dict[str, list[tuple[float, float]]]:
+    """By metric a pair a text; the metric is the sum of the first over that of the second."""
+    return {
         "accuracy": [(score.correct, 1) for score in scores],
         "mean_length": [(score.length, 1) for score in scores],
         "stopword_ratio": [score.stopwords for score in scores if score.stopwords],
         "repetition": [(score.repetition, 1) for score in scores],
     }
+
+
+def _intervals(
+    sums: dict[str, list[tuple[float, float]]],
+) -> dict[str, tuple[float, float] | None]:
+    import numpy as np
+
+    from lsn_eval.comparing.kinds import MEAN
+    from lsn_eval.comparing.paired import Draws, interval_of
+
     return {
         name: interval_of(np.array(pairs, float), MEAN, Draws()) if pairs else None
         for name, pairs in sums.items()
@@ -170,15 +212,16 @@ def _written(scored: list[dict[str, Any]], name: str, width: int | None) -> str:
     if name == "csv":
         return "".join(csv_lines(map(_flat, scored)))
     rows = []
+    shown = {key: head for key, head in MEASURED.items() if any(key in entry for entry in scored)}
     for entry in scored:
         words = entry["of"], entry["condition"] or "", entry["language"], f"{entry['n']:,}"
-        ends = {key: interval(entry["intervals"][key], plain) for key in MEASURED}
-        numbers = (f"{plain(entry[key])} {ends[key]}".strip() for key in MEASURED)
+        ends = {key: interval(entry["intervals"][key], plain) for key in shown}
+        numbers = (f"{plain(entry[key])} {ends[key]}".strip() for key in shown)
         rows.append(tuple(map(Cell, (*words, *numbers))))
     few = f"intervals of fewer than {FEW} texts hold the truth less often than they say"
     table = Table(
         title="Language of texts, with 95% percentile bootstrap intervals over the texts",
-        columns=("of", "condition", "language", "texts", *MEASURED.values()),
+        columns=("of", "condition", "language", "texts", *shown.values()),
         rows=tuple(rows),
         notes=(few,) if any(entry["n"] < FEW for entry in scored) else (),
         signatures=tuple(dict.fromkeys(entry["signature"] for entry in scored)),

@@ -61,15 +61,10 @@ class FreeGenerationTask(StartTokenTask):
         return {"test": datasets.Dataset.from_list(rows)}
 
     def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Instance:
-        """A request with the document's seed among its stop strings, see `seeded_generation`."""
-        request = super().construct_requests(doc, ctx, **kwargs)
-        context, options = request.arguments
-        until = options.get("until") or []
-        stops = [until] if isinstance(until, str) else until
-        options["until"] = [*stops, seed_marker(doc["seed"])]
+        """A request with the document's seed."""
+        request = seeded(super().construct_requests(doc, ctx, **kwargs), doc["seed"])
         if self.metadata.get(REQUEST_SEED):
-            options["seed"] = doc["seed"]
-        request.arguments = (context, options)
+            request.arguments[1]["seed"] = doc["seed"]
         return request
 
 
@@ -80,6 +75,16 @@ class PromptedGenerationTask(LanguageTask):
         """One document an opening; they are part of the task."""
         rows = [{"prompt": prompt} for prompt in settings["prompts"]]
         return {"test": datasets.Dataset.from_list(rows)}
+
+
+def seeded(request: Instance, seed: int) -> Instance:
+    """The request with a seed among its stop strings, see `seeded_generation`."""
+    context, options = request.arguments
+    until = options.get("until") or []
+    stops = [until] if isinstance(until, str) else until
+    options["until"] = [*stops, seed_marker(seed)]
+    request.arguments = (context, options)
+    return request
 
 
 def start_text(arguments: dict[str, Any]) -> str:

@@ -74,6 +74,11 @@ def data_root(tmp_path_factory) -> Path:
         files[f"xnli/{language}.validation.jsonl"] = json.dumps(row)
     for path in (tasks_dir() / "mvicuna").glob("lsn_mvicuna_*.yaml"):
         files[f"mvicuna/{path.stem[-2:]}.txt"] = "one?\ntwo?"
+    for path in (tasks_dir() / "confusion").glob("*_??.yaml"):
+        settings = load_yaml(path, resolve_func=False)["dataset_kwargs"]
+        prompts = f"prompt,source,language\none?,x,{settings['language']}\n"
+        files[f"test_sets/{settings['set']}/{settings['language']}.csv"] = prompts
+    files["language_confusion/words"] = "weather\n"
     return write_files(tmp_path_factory.mktemp("data"), files)
 
 
@@ -84,7 +89,7 @@ def test_every_task_loads_from_local_data(family, data_root, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     manager = task_manager(
         family.name, data_root=str(data_root), pretrained="lsn_demo", judge_model="none",
-        flores_pair="de-fr",
+        flores_pair="de-fr", segmenter="characters",
     )  # fmt: skip
     names = [path.stem for path in family.glob("*.yaml") if path.stem in manager.all_subtasks]
     tasks = manager.load(names)["tasks"]
