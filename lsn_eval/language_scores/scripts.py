@@ -47,6 +47,11 @@ _OF = {
 _LETTER = regex.compile(r"\p{L}")
 
 
+def scripts_of(language: str) -> tuple[str, ...]:
+    """Scripts of a language by its ISO 639-1 code; Latin of one that is not in the table."""
+    return _OF.get(language, ("Latin",))
+
+
 def script_share(text: str, language: str) -> float | None:
     """Share of the letters of a text (Unicode category L) that are in the language's scripts.
 

@@ -7,6 +7,7 @@ sacrebleu's signatures go into the task's metadata, and so into the results file
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,9 @@ TOKENIZERS = {
 }
 """sacrebleu's tokenizer by the script of the target language; `intl` for every other script."""
 
+LINES = "lines"
+_SPAN = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7}))?")
+
 WHERE = (
     "unpack the FLORES-200 release (https://dl.fbaipublicfiles.com/nllb/flores200_dataset.tar.gz) "
     "in the data folder, or run: python scripts/fetch_data.py flores200"
@@ -44,6 +48,8 @@ class FloresTask(LsnTask):
         super().__init__(config)
         signatures = {"sacrebleu": signatures_of(self.tokenizer)}
         self.set_config("metadata", {**self.metadata, **signatures})
+        if (lines := self.metadata.get(LINES)) is not None:
+            self.VERSION = f"{self.VERSION}+lines-{lines}"  # it stands in the signature
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """The splits of the pair: devtest, and dev where examples are shown."""
@@ -66,7 +72,10 @@ class FloresTask(LsnTask):
         self, read: Callable[[Language, str], dict[str, str]]
     ) -> dict[str, datasets.Dataset]:
         splits = ["devtest"] + (["dev"] if self.fewshot_cfg.split == "dev" else [])
-        return {x: self._rows(read(self.source, x), read(self.target, x)) for x in splits}
+        rows = {x: self._rows(read(self.source, x), read(self.target, x)) for x in splits}
+        if (lines := self.metadata.get(LINES)) is not None:
+            rows["devtest"] = rows["devtest"].select(positions(lines, len(rows["devtest"])))
+        return rows
 
     def _rows(self, source: dict[str, str], target: dict[str, str]) -> datasets.Dataset:
         if list(source) != list(target):
@@ -93,6 +102,28 @@ class FloresTask(LsnTask):
             "bleu": (hypothesis, doc["target"], self.tokenizer),
             "chrf++": (hypothesis, doc["target"]),
         }
+
+
+def positions(lines: Any, count: int) -> list[int]:
+    """The sentences, from 0, that the metadata `lines` choose: the first N, or `3,17,20-25`.
+
+    Raises:
+        LocalDataError: anything else, a line twice, or one that is not there.
+    """
+    chosen: list[int] = []
+    whole = isinstance(lines, int) and not isinstance(lines, bool)
+    for part in (f"1-{lines}" if whole else str(lines)).split(","):
+        if not (span := _SPAN.fullmatch(part.strip())):
+            raise LocalDataError(
+                f'lines is {lines!r}; 100 (the first) or "3,17,20-25" was expected'
+            )
+        first, last = int(span[1]), int(span[2] or span[1])
+        if not 1 <= first <= last <= count:
+            raise LocalDataError(f"lines names {part.strip()}, and there are lines 1 to {count}")
+        chosen += range(first - 1, last)
+    if len(set(chosen)) < len(chosen):
+        raise LocalDataError(f"lines is {lines!r}, which names a line twice")
+    return chosen
 
 
 def first_line(generated: str) -> str:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lsn_eval.language_scores.codes import ISO_639_1
+from lsn_eval.language_scores.codes import ISO_639_1, of_label, of_language
+from lsn_eval.language_scores.scripts import scripts_of
 
 LANGUAGE_ACCURACY = "lsn_language_accuracy"
 """The metric: share of answers in the task's language."""
@@ -20,21 +21,28 @@ _OTHERWISE = re.compile(
 )
 """lm-eval's tasks whose names end in two letters that are no language of the text: parts of an exam
 (`lsat_ar`: analytical reasoning), machine translation, regions, syntax."""
-_SCRIPTED = re.compile(r"_([a-z]{3}_[A-Z][a-z]{3})$")
+_CODE = re.compile(
+    r"_(?P<scripted>[a-z]{3}_[A-Z][a-z]{3})$|^(?:multiblimp|sib)_(?P<alone>[a-z]{3})(?=$|_prompt_\d$)"
+)
+"""Three letters with a script, in whatever task; without one, in two families of lm-eval's."""
 
 
 def language_of(task: str, config: Mapping[str, Any]) -> str | None:
     """The stated one; of a translation the one that is not English, else the target; else the code
-    at the end of the name."""
+    at the end of the name, as short as it can be: `belebele_deu_Latn` is `de`. A second script of a
+    language stays apart (`zho_Hant`, `arb_Latn`)."""
     stated = config.get("dataset_kwargs") or {}
     if stated.get("language"):
         return str(stated["language"])
     source, target = stated.get("source"), stated.get("target")
     if source and target:
         return str(source if target == "en" else target)
-    scripted = _SCRIPTED.search(task)
-    if scripted:
-        return scripted[1]
+    if found := _CODE.search(task):
+        if found["alone"]:
+            return of_language(found["alone"])
+        code = of_label(found["scripted"])
+        latin = found["scripted"].endswith("_Latn") and "Latin" not in scripts_of(code)
+        return found["scripted"] if latin or found["scripted"] == "zho_Hant" else code
     code = task.rpartition("_")[2]
     return code if code != task and code in ISO_639_1 and not _OTHERWISE.search(task) else None
 
@@ -54,9 +62,11 @@ def language_of_answers(language: str | None, config: Mapping[str, Any]) -> str 
 @functools.lru_cache(maxsize=1 << 16)
 def family_of(task: str, language: str | None) -> str:
     """The task's name with `*` for the language."""
+    if language and (found := _CODE.search(task)):
+        start, end = found.span("alone" if found["alone"] else "scripted")
+        return f"{task[:start]}*{task[end:]}"
     parts = task.split("_")
     if language in parts:
         place = len(parts) - 1 - parts[::-1].index(str(language))
         return "_".join([*parts[:place], "*", *parts[place + 1 :]])
-    ending = _SCRIPTED.search(task)
-    return task[: ending.start()] + "_*" if ending and language else task
+    return task

@@ -297,3 +297,65 @@ def test_groups_average_chrf_over_pairs_and_bleu_over_none(made_up, tmp_path):
     assert scores[0] != scores[1]
     assert results["two"]["chrf++,none"] == pytest.approx(sum(scores) / 2)
     assert "bleu,none" not in results["two"]
+
+
+@pytest.mark.slow
+def test_chosen_lines_are_evaluated_and_named_in_the_version(made_up):
+    found = evaluate(
+        ["lsn_flores_en_de"], manager(made_up, lines="5,2-3"), gen_kwargs="max_gen_toks=2"
+    )
+    samples = sorted(found["samples"]["lsn_flores_en_de"], key=lambda sample: sample["doc_id"])
+    assert [sample["target"] for sample in samples] == [GERMAN[4], GERMAN[1], GERMAN[2]]
+    assert found["versions"]["lsn_flores_en_de"] == "1.0+lines-5,2-3"
+    first = load(made_up, "lsn_flores_fewshot_de_en", lines=2)
+    assert [doc["source"] for doc in first.eval_docs] == GERMAN[:2]
+    assert len(first.dataset["dev"]) == 3  # examples are not chosen from
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (6, "there are lines 1 to 5"), (0, "names 1-0"), ("4-2", "names 4-2"), ("1,1-2", "a line twice"),
+        ("a", "100 .the first. or"), ("", "was expected"), ("1,", "was expected"), (True, "was expected"),
+    ],
+)  # fmt: skip
+def test_lines_that_are_not_there_are_refused(made_up, lines, message):
+    with pytest.raises(LocalDataError, match=message):
+        load(made_up, "lsn_flores_en_de", lines=lines)
+
+
+def test_iwslt_reads_the_releases_files_of_every_year_or_the_hubs_columns(tmp_path):
+    years = {"2010": slice(0, 2), "2015": slice(2, 5)}
+    files = {
+        f"iwslt2017/en-de/IWSLT17.TED.tst{year}.en-de.{code}.xml": "<mteval><doc>\n<title>T</title>\n"
+        + "".join(f'<seg id="{n}"> {text} </seg>\n' for n, text in enumerate(texts[part], start=1))
+        for year, part in years.items()
+        for code, texts in (("en", ENGLISH), ("de", [*GERMAN[:4], "Q & A"]))
+    }
+    rows = [
+        {"translation": {"th": a, "en": b, "zh": "一"}} for a, b in zip(THAI, ENGLISH, strict=True)
+    ]
+    files["iwslt2017/en-zh.test.jsonl"] = "\n".join(json.dumps(row) for row in rows)
+    root = write_files(tmp_path, files)
+    there, back = load(root, "lsn_iwslt_en_de"), load(root, "lsn_iwslt_de_en", lines=1)
+    assert [doc["source"] for doc in there.eval_docs] == ENGLISH
+    assert [doc["target"] for doc in there.eval_docs] == [*GERMAN[:4], "Q & A"]
+    assert [(doc["source"], doc["target"]) for doc in back.eval_docs] == [(GERMAN[0], ENGLISH[0])]
+    assert there.fewshot_context(there.eval_docs[1], 0) == (
+        "Translate an English sentence into a target language.\nEnglish: It rains in Bonn.\nTarget Language:"
+    )
+    assert there.config.metadata["sacrebleu"]["bleu"].startswith(
+        "nrefs:1|case:mixed|eff:no|tok:13a"
+    )
+    chinese = load(root, "lsn_iwslt_zh_en")
+    assert [doc["target"] for doc in chinese.eval_docs] == ENGLISH
+    with pytest.raises(
+        LocalDataError, match=r"en-fr.test.jsonl.* does not exist; IWSLT 2017 is at"
+    ):
+        load(root, "lsn_iwslt_en_fr")
+    with pytest.raises(LocalDataError, match="has no translation|translation"):
+        (root / "iwslt2017/en-zh.test.jsonl").write_text('{"en": "one"}')
+        load(root, "lsn_iwslt_en_zh")
+    (root / "iwslt2017/en-de/IWSLT17.TED.tst2015.en-de.de.xml").unlink()
+    with pytest.raises(LocalDataError, match="not the same ones"):
+        load(root, "lsn_iwslt_en_de")

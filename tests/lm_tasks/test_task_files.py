@@ -78,6 +78,10 @@ def data_root(tmp_path_factory) -> Path:
         settings = load_yaml(path, resolve_func=False)["dataset_kwargs"]
         prompts = f"prompt,source,language\none?,x,{settings['language']}\n"
         files[f"test_sets/{settings['set']}/{settings['language']}.csv"] = prompts
+    for path in (tasks_dir() / "iwslt").glob("lsn_iwslt_en_??.yaml"):
+        pair = f"en-{path.stem[-2:]}"
+        row = {"translation": {"en": "one", path.stem[-2:]: "two"}}
+        files[f"iwslt2017/{pair}.test.jsonl"] = json.dumps(row)
     files["language_confusion/words"] = "weather\n"
     return write_files(tmp_path_factory.mktemp("data"), files)
 
