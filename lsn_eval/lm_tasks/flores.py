@@ -49,7 +49,7 @@ class FloresTask(LsnTask):
         signatures = {"sacrebleu": signatures_of(self.tokenizer)}
         self.set_config("metadata", {**self.metadata, **signatures})
         if (lines := self.metadata.get(LINES)) is not None:
-            self.VERSION = f"{self.VERSION}+lines-{lines}"  # it stands in the signature
+            self.VERSION = f"{self.metadata['version']}+lines-{lines}"  # it stands in the signature
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """The splits of the pair: devtest, and dev where examples are shown."""
