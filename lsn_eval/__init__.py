@@ -17,6 +17,7 @@ _EXPORTS = {
     "bake": "lsn_eval.baking",
     "check": "lsn_eval.checking",
     "compare": "lsn_eval.comparing",
+    "finetune": "lsn_eval.tuning",
     "identify": "lsn_eval.identification",
     "intervene": "lsn_eval.interventions",
     "language_metrics": "lsn_eval.language_scores",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from lsn_eval.results import read_results as read_results
     from lsn_eval.statistics import ActivationStats as ActivationStats
     from lsn_eval.sweeping import sweep as sweep
+    from lsn_eval.tuning import finetune as finetune
     from lsn_eval.version import __version__ as __version__
 
 

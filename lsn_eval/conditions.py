@@ -9,6 +9,7 @@
     es:zero/zh:mean            several terms; where neurons overlap, the later term wins
     random1-de:zero            control number 1 for German
     de:zero@generated          at some positions alone, of all terms the same
+    de:tuned-0a1b2c3d          in results alone: an adapter that `lsn-eval finetune` made
 
 `plan` turns a condition and a mask into the values to write. Neither needs torch.
 """
@@ -36,7 +37,7 @@ from lsn_eval.masks.names import (
 )
 from lsn_eval.models.layout import Place
 
-Operation = Literal["set", "scale", "add"]
+Operation = Literal["set", "scale", "add", "tune"]
 _NUMBER = r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _WHAT = re.compile(rf"(?P<mark>[x+]?)(?:(?P<number>{_NUMBER})?(?P<statistic>[a-z][a-z0-9]*)?)")
 
@@ -61,7 +62,11 @@ POSITIONS: tuple[Positions, ...] = get_args(Positions)
 """Where a condition writes while text is generated: at every position, those of the prompt, those
 of generated tokens, or those from which a token is predicted (the last of the prompt, and every
 generated one)."""
-_MARKS = {form.operation: mark for mark, form in _FORMS.items()}
+_MARKS = {form.operation: mark for mark, form in _FORMS.items()} | {"tune": ""}
+_TUNED = re.compile(r"tuned-[0-9a-f]{8}")
+"""What was done by tuning, with the start of the digest of how."""
+ALL_NEURONS = "full"
+"""WHO of an adapter on whole layers."""
 _EXPECTED = (
     "expected 'none' or terms WHO:WHAT joined by '/', where WHO is a language of the mask or a "
     "control such as random1-de, and WHAT is zero, a number, a statistic "
@@ -100,6 +105,8 @@ class Term:
         who, colon, what = text.strip().partition(":")
         if not colon or not LANGUAGE_NAME.fullmatch(who):
             raise ConditionError(f"{text!r} is no term of a condition: {_EXPECTED}")
+        if _TUNED.fullmatch(what):
+            return Term(who, "tune", what)
         what, at, place = what.partition("@")
         positions = next((name for name in POSITIONS if name == (place if at else "all")), None)
         if positions is None:
@@ -167,11 +174,12 @@ class Condition:
             terms = tuple(Term.parse(term) for term in text.split("/"))
         except ConditionError as error:
             raise ConditionError(f"condition {text!r}: {error}") from None
-        whos = [term.who for term in terms]
+        written = [term for term in terms if term.operation != "tune"]
+        whos = [term.who for term in written]
         for who in whos:
             if whos.count(who) > 1:
                 raise ConditionError(f"{text!r} names {who!r} twice; give each WHO one term")
-        if len(positions := {term.positions for term in terms}) > 1:
+        if len(positions := {term.positions for term in written}) > 1:
             raise ConditionError(
                 f"{text!r} writes at {' and '.join(sorted(positions))} positions; give every term "
                 "the same"
@@ -229,7 +237,7 @@ def steering(condition: str) -> Steering | None:
     controls = [CONTROL_NAME.fullmatch(term.who) for term in terms]
     ends: tuple[list[str], list[str]] = [], []
     for term, control in zip(terms, controls, strict=True):
-        if control is None or all(controls):
+        if term.operation != "tune" and (control is None or all(controls)):
             ends[_activates(term)].append(control[2] if control else term.who)
     return Steering(tuple(ends[0]), tuple(ends[1])) if ends[1] else None
 
@@ -274,8 +282,14 @@ def plan(mask: NeuronMask, condition: Condition) -> InterventionPlan:
     """The values that `condition` writes with the neurons and statistics of `mask`.
 
     Raises:
-        ConditionError: a WHO the mask does not know, or a statistic it does not store.
+        ConditionError: a WHO the mask does not know, a statistic it does not store, or what an
+            adapter does.
     """
+    if tuned := [str(term) for term in condition.terms if term.operation == "tune"]:
+        raise ConditionError(
+            f"{tuned[0]} is what an adapter of 'lsn-eval finetune' does, and nothing is written "
+            "for it: give peft=FOLDER and leave it out of the condition"
+        )
     owners: dict[Place, dict[int, tuple[int, float]]] = {}
     overlaps: dict[str, int] = {}
     empty = []

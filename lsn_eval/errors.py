@@ -41,5 +41,9 @@ class RecordingError(LsnError):
     """Texts or settings that cannot be recorded, or a recording that missed what it was to see."""
 
 
+class TuningError(LsnError):
+    """Neurons, examples or settings that cannot be tuned with, or a tuning that did nothing."""
+
+
 class BakingError(LsnError):
     """A condition that cannot be written into weights, or a checkpoint that cannot be changed."""

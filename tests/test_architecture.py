@@ -27,7 +27,7 @@ FLOORS = (
     ("recording", "identification", "interventions", "comparing"),
     ("harness", "tables", "plotting"),
     ("lm_tasks", "reporting", "autoload", "baking"),
-    ("sweeping",),
+    ("sweeping", "tuning"),
     ("demo",),
     ("cli",),
 )

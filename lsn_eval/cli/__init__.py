@@ -16,6 +16,7 @@ from lsn_eval.cli import (
     compare,
     demo,
     fetch_masks,
+    finetune,
     identify,
     judge,
     mask,
@@ -75,6 +76,7 @@ app.command("judge")(judge.judge)
 app.add_typer(plot.app, name="plot")
 app.command("sweep")(sweep.sweep)
 app.command("bake")(bake.bake)
+app.command("finetune")(finetune.finetune)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("check")(check.check)

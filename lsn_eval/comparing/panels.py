@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lsn_eval.conditions import Condition, steering
+from lsn_eval.conditions import ALL_NEURONS, Condition, steering
 from lsn_eval.errors import LsnError
 from lsn_eval.masks.names import CONTROL_NAME
 from lsn_eval.results.rows import NO_CONDITION, Row
@@ -261,8 +261,9 @@ class Panel(Shown):
 
 @functools.lru_cache(maxsize=4096)
 def own_language(condition: str) -> str | None:
-    """The language that a condition is about; None for `none` and for terms of several."""
-    whos = {term.who for term in Condition.parse(condition).terms}
+    """The language that a condition is about; None for `none`, for terms of several, and for an
+    adapter on whole layers."""
+    whos = {term.who for term in Condition.parse(condition).terms} - {ALL_NEURONS}
     languages = {found[2] if (found := CONTROL_NAME.fullmatch(who)) else who for who in whos}
     return languages.pop() if len(languages) == 1 else None
 

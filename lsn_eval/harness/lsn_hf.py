@@ -36,6 +36,7 @@ from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.results.baked import CONFIG_KEY
 from lsn_eval.results.settings import mapping
 from lsn_eval.results.signatures import lsn_record
+from lsn_eval.results.tuned import tuning_of
 from lsn_eval.storage.hub import is_on_hub, pinned
 from lsn_eval.storage.shipped import DEMO_MODEL, model_place
 from lsn_eval.version import __version__
@@ -80,6 +81,7 @@ class LsnHF(SeededGeneration, HFLM):
             self._mask_name = pinned(mask, find_mask(mask))
             mask = self._mask_name
         self._mask = None if mask is None else NeuronMask.load(mask)
+        self._tuning = self._tuning_of(kwargs.get("peft"))
         chosen = self._choose(condition)
         if self._mask is not None:
             plan(self._mask, chosen)
@@ -119,6 +121,16 @@ class LsnHF(SeededGeneration, HFLM):
             super()._model_generate, partial(stop_sequences_criteria, self.tokenizer), self._prepare
         )
         self.set_condition(chosen)
+
+    def _tuning_of(self, adapter: object) -> dict[str, Any]:
+        """The record of an adapter of ours."""
+        tuning = tuning_of(adapter) if adapter else {}
+        if tuning.get("head"):
+            raise LsnError(
+                f"{adapter} was tuned with a classification head, which scores no text: evaluate "
+                "it with --model lsn_classifier"
+            )
+        return tuning
 
     def _choose(self, condition: str | Condition | Unset | None) -> Condition:
         if self._mask is not None:
@@ -336,13 +348,17 @@ class LsnHF(SeededGeneration, HFLM):
         except Exception as error:  # what was measured is not lost for it
             logger.warning("results cannot say which weights were in memory: %r", error)
             loaded = None
+        name = model_name(self._arguments, self.model)
+        if self._tuning:  # a condition of the model, and no other one
+            name = name.replace(f"+{self._arguments['peft']}", "", 1)
         by_structure = intervention and intervention.hookpoints.structure
         described = {
-            "name": model_name(self._arguments, self.model),
+            "name": name,
             "type": self.model.config.model_type,
             "dtype": str(self.model.dtype).removeprefix("torch."),
             **({"loaded": loaded[:12]} if loaded else {}),
             **({"resolved": "structure"} if by_structure else {}),
+            **({"tuning": self._tuning} if self._tuning else {}),
         }
         return lsn_record(
             self._condition,

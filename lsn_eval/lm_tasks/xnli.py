@@ -90,7 +90,7 @@ def dev_rows(path: Path, language: str) -> list[dict[str, Any]]:
         {
             "premise": row["sentence1"],
             "hypothesis": row["sentence2"],
-            "label": _label(row["gold_label"], where),
+            "label": label_number(row["gold_label"], where),
         }
         for where, row in table
         if row["language"] == language
@@ -113,7 +113,7 @@ def training_rows(path: Path) -> list[dict[str, Any]]:
         {
             "premise": row["premise"],
             "hypothesis": row["hypo"],
-            "label": _label(_TRAINING_LABELS.get(row["label"], row["label"]), where),
+            "label": label_number(_TRAINING_LABELS.get(row["label"], row["label"]), where),
         }
         for where, row in _table(path, ("premise", "hypo", "label"))
     ]
@@ -147,13 +147,13 @@ def _json_rows(path: Path) -> list[dict[str, Any]]:
         {
             "premise": row.text("premise"),
             "hypothesis": row.text("hypothesis"),
-            "label": _label(row.value.get("label"), row.where),
+            "label": label_number(row.value.get("label"), row.where),
         }
         for row in json_rows(path)
     ]
 
 
-def _label(value: Any, where: str) -> int:
+def label_number(value: Any, where: str) -> int:
     """A label's number, from its name or its number."""
     if value in LABELS:
         return LABELS.index(value)

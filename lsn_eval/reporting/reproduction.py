@@ -101,7 +101,7 @@ def sweep_command(folder: Path, runs: Sequence[RunFile]) -> Command:
         "model": model_args.pop("pretrained", None),
         "mask": model_args.pop("mask", None),
         "dtype": model_args.pop("dtype", None),
-        "conditions": list(dict.fromkeys(run.condition for run in runs)),
+        "conditions": list(dict.fromkeys(run.record.get("within", run.condition) for run in runs)),
         "model_args": model_args,
         "metadata": metadata,
         **{name: given.get(name) for name in _OF_SWEEPS},

@@ -118,7 +118,9 @@ def rows_of(path: Path, document: Mapping[str, Any]) -> Iterator[Row]:
         measured, seen = measured_with(record), _seen(record)
         made_by = f"v{record.text('version')}"
     date = Fields(document, str(path), ResultsError).number("date", 0.0)
-    run = {**measured, **seen, "model": _with_adapters(measured["model"], config)}
+    run = {**measured, **seen}
+    if "tuning" not in mapping(config.get("lsn")):
+        run["model"] = _with_adapters(measured["model"], config)
     for setting in ("loaded", "backend"):  # and no other model
         run.pop(setting, None)
     for task, metrics in document["results"].items():

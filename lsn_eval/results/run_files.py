@@ -16,6 +16,7 @@ from typing import Any
 from lsn_eval.results.baked import with_record
 from lsn_eval.results.rows import ResultsError, Row, rows_of
 from lsn_eval.results.settings import about, mapping
+from lsn_eval.results.tuned import as_condition
 from lsn_eval.storage.outside_files import read_json
 
 _OF_DOCUMENT = (
@@ -131,6 +132,11 @@ def read_file(path: Path) -> RunFile:
             document["config"] = with_record(document["config"], document.get("date"))
         except ResultsError as error:
             raise ResultsError(f"{path}: {error}") from error
+    elif isinstance(record := document["config"]["lsn"], dict):
+        read = as_condition(record, f"{path}: config.lsn", ResultsError)
+        document["config"] |= {"lsn": read}
+        if "tuning" in read:
+            document["config"]["model_num_parameters"] = None  # an adapter adds its own
     tasks = {
         name: {key: config[key] for key in _OF_TASKS if key in config}
         for name, config in document["configs"].items()

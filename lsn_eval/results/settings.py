@@ -83,12 +83,13 @@ def _of_task(document: Mapping[str, Any], task: str) -> dict[str, str]:
         **mapping(task_config.get("generation_kwargs")),
         **(mapping(given) or ({"given": given} if given else {})),
     }
+    record = mapping(config.get("lsn"))
+    elsewhere = _ELSEWHERE | {"peft"} if "tuning" in record else _ELSEWHERE
     further = [
         f"{name}={masked(value, name)}"
         for name, value in sorted(model_arguments(config).items())
-        if name not in _ELSEWHERE and value is not None
+        if name not in elsewhere and value is not None
     ]
-    record = mapping(config.get("lsn"))
     torch = _TORCH.search(str(document.get("pretty_env_info")))
     defined = {name: task_config.get(name) for name in _DEFINITION}
     shown = {name: task_config.get(name) for name in _OF_SHOTS}

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lsn_eval.errors import LsnError
+from lsn_eval.results.tuned import as_condition
 from lsn_eval.storage.outside_files import Fields
 from lsn_eval.version import __version__
 
@@ -25,7 +26,8 @@ UNTOUCHED = {"condition": "none", "mask": "none", "method": "none", "hookpoint":
 
 def signature(record: Mapping[str, Any]) -> str:
     """The line for a record as `lsn_hf` writes it, without data."""
-    fields = Fields(record, "the lsn record", LsnError)
+    where = "the lsn record"
+    fields = Fields(as_condition(record, where, LsnError), where, LsnError)
     return signature_line(measured_with(fields), f"v{fields.text('version')}")
 
 
@@ -50,19 +52,23 @@ def lsn_record(
         "version": __version__,
         "condition": str(condition),
         "model": model,
-        "mask": mask
-        and {
-            "name": mask_name,
-            "digest": mask.digest,
-            "method": mask.method.name,
-            "languages": list(mask.languages),
-            "model": mask.model.name,
-        },
+        "mask": mask and mask_record(mask, mask_name),
         "neurons_per_layer": layers,
         "warnings": list(warnings),
         **seen,
     }
     return {**record, "signature": signature(record)}
+
+
+def mask_record(mask: NeuronMask, name: str | None) -> dict[str, Any]:
+    """What a record says of a mask."""
+    return {
+        "name": name,
+        "digest": mask.digest,
+        "method": mask.method.name,
+        "languages": list(mask.languages),
+        "model": mask.model.name,
+    }
 
 
 def measured_with(record: Fields) -> dict[str, str]:
