@@ -224,6 +224,12 @@ class Steering(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4096)
+def is_tuned(condition: str) -> bool:
+    """Whether a condition of results is of a tuned model."""
+    return any(term.operation == "tune" for term in Condition.parse(condition).terms)
+
+
+@functools.lru_cache(maxsize=4096)
 def steering(condition: str) -> Steering | None:
     """What a condition steers, None for one that only weakens neurons: an ablation.
 

@@ -206,7 +206,8 @@ def _beside_each_other(
         }
         if change.shift is not None:
             rank = rank_p_value(
-                size(change.shift, scale), [size(x, scale) for x in shifts.values()]
+                size(change.shift, scale, condition),
+                [size(x, scale, condition) for x in shifts.values()],
             )
             p_holm = corrected.get((condition, language))
             change = replace(change, controls=shifts, control_p=rank, p_holm=p_holm)

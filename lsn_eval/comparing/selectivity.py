@@ -16,6 +16,7 @@ from lsn_eval.comparing.kinds import Numbers
 from lsn_eval.comparing.paired import Draws, bootstrapped, bounds
 from lsn_eval.comparing.panels import Overall, Panel, Selectivity, judged_language, own_language
 from lsn_eval.comparing.scores import Scores
+from lsn_eval.conditions import is_tuned
 from lsn_eval.masks.names import CONTROL_NAME
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.results.scale import Scale, selectivity
@@ -26,22 +27,22 @@ Spreads = dict[str, Numbers]
 """[resample] by condition."""
 
 
-def size(shift: float, scale: Scale) -> float:
-    """The one rule for ranks: of perplexities a rise is large, of metrics that may rise or fall a
-    move in either direction."""
-    return shift if scale == "log" else abs(shift)
+def size(shift: float, scale: Scale, condition: str = NO_CONDITION) -> float:
+    """The one rule for ranks: of perplexities a rise is large, under a tuned condition a fall; of
+    metrics that may rise or fall a move in either direction."""
+    return abs(shift) if scale == "linear" else -shift if is_tuned(condition) else shift
 
 
-def largest(shifts: Iterable[float], scale: Scale) -> float | None:
+def largest(shifts: Iterable[float], scale: Scale, condition: str = NO_CONDITION) -> float | None:
     """The largest of some changes by the rule of ranks; None of none."""
-    return max(shifts, key=lambda shift: size(shift, scale), default=None)
+    return max(shifts, key=lambda shift: size(shift, scale, condition), default=None)
 
 
-def strength(own: float, others: float, scale: Scale) -> float:
+def strength(own: float, others: float, scale: Scale, condition: str = NO_CONDITION) -> float:
     """What selectivities are ranked by: how much larger the own change is than the mean of the
     others'. Of perplexities it is the selectivity itself; an accuracy that falls in its own
     language has a negative selectivity and is selective all the same."""
-    return size(own, scale) - size(others, scale)
+    return size(own, scale, condition) - size(others, scale, condition)
 
 
 def rank_p_value(value: float, controls: Sequence[float]) -> float | None:
@@ -72,7 +73,7 @@ def selectivities(
             others=others,
             interval=bounds(spreads[condition], draws.level) if condition in spreads else None,
             controls={c: selectivity(a, [b]) for c, (a, b) in of_controls[condition].items()},
-            p=_rank((own, others), of_controls[condition].values(), panel.scale),
+            p=_rank((own, others), of_controls[condition].values(), panel.scale, condition),
         )
         for condition, (own, others) in moves.items()
     }
@@ -99,7 +100,7 @@ def selectivities(
             interval=interval,
             own_interval=own_interval,
             controls=tuple(selectivity(a, [b]) for a, b in controls),
-            p=_rank((own, others), controls, panel.scale),
+            p=_rank((own, others), controls, panel.scale, conditions[0]),
         )
     return by_condition, overall
 
@@ -119,8 +120,11 @@ def _mean(moves: Sequence[OwnAndOthers]) -> OwnAndOthers:
     return fmean(own for own, _ in moves), fmean(others for _, others in moves)
 
 
-def _rank(move: OwnAndOthers, controls: Iterable[OwnAndOthers], scale: Scale) -> float | None:
-    return rank_p_value(strength(*move, scale), [strength(*control, scale) for control in controls])
+def _rank(
+    move: OwnAndOthers, controls: Iterable[OwnAndOthers], scale: Scale, condition: str
+) -> float | None:
+    own, *others = (strength(*one, scale, condition) for one in (move, *controls))
+    return rank_p_value(own, others)
 
 
 def _spreads(

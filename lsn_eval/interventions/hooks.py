@@ -69,8 +69,21 @@ class Hook:
         """Look at every pass until a value has changed, since counting begins anew."""
         self._changed = False
 
+    def __deepcopy__(self, memo: Any) -> Hook:
+        """Reached where somebody copies a model that has this hook."""
+        raise InterventionError(
+            "a model cannot be copied while an intervention is on it: the hooks of one would write "
+            "into the other. Copy it before, or after leaving `intervene`"
+        )
+
     def install(self, stack: ExitStack) -> None:
         """Write until `stack` closes."""
+        if getattr(self._layer, "gradient_checkpointing", False) and self._layer.training:
+            raise InterventionError(
+                "gradient checkpointing runs every layer a second time in the backward pass, in "
+                "which hooks count and copy otherwise: call model.gradient_checkpointing_disable() "
+                "or model.eval() before intervening"
+            )
         self.calls = self.passes = 0
         self._started_at = self._layer_passes()
         module = self.site.module

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from lsn_eval.harness import plugin
 from lsn_eval.lm_tasks.local_data import LocalDataError, json_rows
 from lsn_eval.lm_tasks.upstream import upstream_config
 from lsn_eval.lm_tasks.xnli import label_number
@@ -97,8 +98,10 @@ def _question(row: dict[str, Any]) -> Prompted:
 def _task(name: str) -> Any:
     from lm_eval.tasks import TaskManager
 
+    plugin.register()
     try:
-        tasks = TaskManager().load([name])["tasks"]
+        with plugin.asked_for([name]):
+            tasks = TaskManager().load([name])["tasks"]
     except (KeyError, ValueError, OSError) as error:
         raise LocalDataError(
             f"--data {name} is no task that can be loaded ({error}); give one of 'lm_eval ls "

@@ -77,7 +77,8 @@ class _Drawing:
         change = self.panel.change(condition, own) if own is not None else None
         if change is None or not change.controls:
             return None, 0
-        return largest(change.controls.values(), change.scale), len(change.controls)
+        shown = largest(change.controls.values(), change.scale, condition)
+        return shown, len(change.controls)
 
     def _lay_out(self, draws: Draws | None) -> None:
         """Everything is placed in inches: no name is too long and no table too large for that."""

@@ -6,7 +6,7 @@ Nothing is pooled: every metric, model, mask and kind of intervention has facts 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -15,6 +15,8 @@ from lsn_eval.comparing.panels import own_language, shift_writer
 from lsn_eval.comparing.selectivity import largest, size
 from lsn_eval.conditions import steering
 from lsn_eval.results.languages import LANGUAGE_ACCURACY, target_of
+from lsn_eval.results.rows import NO_CONDITION
+from lsn_eval.results.scale import Scale
 from lsn_eval.tables import Cell, Table
 from lsn_eval.wording.lists import counted
 from lsn_eval.wording.numbers import interval, p_value, plain, selectivity, span
@@ -95,13 +97,18 @@ class Facts:
         else:
             parts.append("no change can be given")
         if self.controls:
-            most = largest(self.controls, self.panel.scale) or 0.0
+            most = largest(self.controls, *self._ranked_by) or 0.0
             parts.append(f"largest of {counted(len(self.controls), 'control')} {write(most)}")
         elif self.own is not None:
             parts.append("no controls")
         parts += [counted(len(self.no_ops), "likely no-op")] if self.no_ops else []
         parts += [f"{len(self.refused)} refused"] if self.refused else []
         return tuple(parts)
+
+    @property
+    def _ranked_by(self) -> tuple[Scale, str]:
+        """What says which changes are large."""
+        return _ranked_by(self.panel, self.conditions)
 
     @property
     def verdict(self) -> str:
@@ -117,7 +124,7 @@ class Facts:
         told = ", ".join(self.conditions)
         told += f"; weaker doses, not counted: {', '.join(weaker)}" if weaker else ""
         most = f"{sum(self.most)} of {len(self.most)}" if self.most else ""
-        control = largest(self.controls, self.panel.scale)
+        control = largest(self.controls, *self._ranked_by)
         shift, where = self.elsewhere or (None, "")
         return (
             Cell(self.name, detail=self.panel.title),
@@ -236,7 +243,7 @@ def _facts(
         for place, change in cells.items()
         if place not in places and place[0] in conditions and change.shift is not None
     ]
-    found = overall or next(iter(selective), None)
+    found, ranked_by = overall or next(iter(selective), None), _ranked_by(panel, conditions)
     return Facts(
         panel=panel,
         name=name,
@@ -248,7 +255,7 @@ def _facts(
         others=found.others if found else None,
         selectivity=found.own - found.others if found else None,
         selectivity_interval=found.interval if found else None,
-        elsewhere=max(elsewhere, key=lambda one: size(one[0], panel.scale), default=None),
+        elsewhere=max(elsewhere, key=lambda one: size(one[0], *ranked_by), default=None),
         controls=tuple(control for one in of_controls for control in one.controls.values()),
         p=found.p if found else single.control_p if single else None,
         no_ops=tuple(c for c in conditions if (panel.model, panel.mask, c) in unmoved),
@@ -258,13 +265,17 @@ def _facts(
     )
 
 
+def _ranked_by(panel: Panel, conditions: Iterable[str]) -> tuple[Scale, str]:
+    return panel.scale, next(iter(conditions), NO_CONDITION)
+
+
 def _most(panel: Panel, condition: str, own: str) -> bool | None:
     """Whether the own language changed more than any other; None where that cannot be told."""
     changes = {language: panel.change(condition, language) for language in panel.languages}
     shifts = {language: change.shift if change else None for language, change in changes.items()}
     mine = shifts.pop(own, None)
-    known = [size(shift, panel.scale) for shift in shifts.values() if shift is not None]
+    known = [size(x, panel.scale, condition) for x in shifts.values() if x is not None]
     if mine is None or not known:
         return None
-    larger = size(mine, panel.scale) > max(0.0, *known)
+    larger = size(mine, panel.scale, condition) > max(0.0, *known)
     return larger if len(known) == len(shifts) or not larger else None

@@ -94,7 +94,8 @@ def _table(what: str, entries: Sequence[Entry], draws: Draws, different: str) ->
     first, overall = entries[0]
     log = first.scale == "log"
     intervals = [overall.interval for _, overall in entries]
-    ordered = sorted(entries, key=lambda e: -strength(e[1].own, e[1].others, first.scale))
+    ranked_by = first.scale, f"LANGUAGE:{what}"
+    ordered = sorted(entries, key=lambda e: -strength(e[1].own, e[1].others, *ranked_by))
     doubtful = _tokenizers_matter(entries)
     marks = [_mark(panel, overall, what, doubtful) for panel, overall in ordered]
     elsewhere = [panel.mask for panel, overall in ordered if overall.elsewhere]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lsn_eval.comparing import Draws, Panel
 from lsn_eval.comparing.panels import Mark, judged_language, shift_writer
+from lsn_eval.conditions import is_tuned
 from lsn_eval.tables.table import Cell, Table
 from lsn_eval.tables.views import controls_cell, default_show, detail, legend
 from lsn_eval.wording.numbers import interval, p_value, selectivity
@@ -35,6 +36,8 @@ def own_table(panel: Panel, draws: Draws) -> Table | None:
     log = panel.scale == "log"
     ranks = "in either direction (selectivity: by how much further the own language moved)"
     ranks, scale = ("of more perplexity", "log perplexity") if log else (ranks, panel.metric)
+    if log and any(map(is_tuned, panel.conditions)):
+        ranks += ", of tuned ones of less"
     signs = legend(rows, draws, default_show(panel))
     if elsewhere := [name for name, of_one in panel.selectivity.items() if of_one.elsewhere]:
         signs.append(f"not selective, the other languages changed more: {', '.join(elsewhere)}")

@@ -170,7 +170,7 @@ class _View:
                 text += f" ({len(known)})"
             # A control that was measured and left out of the span must not go unseen.
             mark: Mark = "refused" if len(known) < len(changes) else ""
-            most = largest(known, self.panel.scale)
+            most = largest(known, self.panel.scale, names[0])
             cells.append(Cell(text, most, mark, counted(len(known), "control")))
         label = Cell(f"  {counted(len(names), 'control')}", detail=", ".join(names))
         return (label, *cells, *([Cell("")] if self.has_mean else []))

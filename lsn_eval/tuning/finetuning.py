@@ -144,13 +144,14 @@ def finetune(
         "settings": settings.described(),
     }
     shared["digest"] = digest({**shared, "mask": neurons.digest})
+    of_head = empty.config.get_text_config().hidden_size * CLASSES if head else 0
     made = TuningOutcome(target, shared["digest"])
     dtype = getattr(torch, settings.dtype, empty.config.dtype or torch.float32)
     weights = sum(of.numel() for of in empty.parameters()) * dtype.itemsize
     for adapter in _adapters(neurons, found, shared, controls, only):
         updates = adapter.updates.values()
-        trained = sum(update.parameters(settings.rank) for update in updates)
-        held = settings.rank * sum(sum(update.shape) for update in updates)
+        trained = of_head + sum(update.parameters(settings.rank) for update in updates)
+        held = of_head + settings.rank * sum(sum(update.shape) for update in updates)
         record = {
             **shared,
             "condition": adapter.condition,

@@ -34,7 +34,9 @@ def models(monkeypatch):
 def test_registers_lazily_and_once(models):
     plugin.attach(MODELS)
     plugin.attach(MODELS)
-    assert dict(models.items()) == {"hf": "lm_eval.models.huggingface:HFLM", "lsn_hf": TARGET}
+    ours = {c.name: c.value for c in plugin.COMPONENTS if c.group == MODELS}
+    assert ours["lsn_hf"] == TARGET
+    assert dict(models.items()) == {"hf": "lm_eval.models.huggingface:HFLM", **ours}
 
 
 @pytest.mark.parametrize(

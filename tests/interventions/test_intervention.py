@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import nullcontext
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -242,6 +243,31 @@ def test_a_pass_that_raised_may_be_tried_again(where):
             assert_same(got, expected)
         assert_same(hidden_states(model), expected)
     handle.remove()
+    assert report.changed
+
+
+def test_a_model_is_not_copied_while_hooks_are_on_it():
+    model = tiny_model("llama")
+    before = hidden_states(model)
+    with (
+        pytest.raises(InterventionError, match="Copy it before"),
+        intervene(model, tiny_mask(model), "de:zero"),
+    ):
+        model(TOKENS)
+        deepcopy(model)
+    assert_same(hidden_states(deepcopy(model)), before)
+
+
+def test_layers_that_run_twice_for_gradients_are_refused_by_name():
+    model = tiny_model("llama").train()
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    with (
+        pytest.raises(InterventionError, match="gradient_checkpointing_disable"),
+        intervene(model, tiny_mask(model), "de:zero"),
+    ):
+        pass
+    with intervene(model.eval(), tiny_mask(model), "de:zero") as report:
+        model(TOKENS)
     assert report.changed
 
 
