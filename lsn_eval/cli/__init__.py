@@ -19,6 +19,7 @@ from lsn_eval.cli import (
     finetune,
     identify,
     judge,
+    layers,
     mask,
     models,
     plot,
@@ -71,6 +72,7 @@ app.command("identify")(identify.identify)
 app.add_typer(mask.app, name="mask")
 app.command("fetch-masks")(fetch_masks.fetch_masks)
 app.add_typer(models.app, name="models")
+app.command("layers")(layers.layers)
 app.command("score")(score.score)
 app.command("judge")(judge.judge)
 app.add_typer(plot.app, name="plot")

@@ -142,6 +142,52 @@ def overlap(mask: options.MaskName, out: Out, label: Labels = None) -> None:
     _draw("overlap", mask, out, label)
 
 
+Measures = Annotated[Path, typer.Argument(help="A file of 'lsn-eval layers'.")]
+OneCondition = Annotated[
+    str | None, typer.Option("--condition", help="One of its conditions.", show_default="first")
+]
+
+
+@app.command()
+def similarity(
+    measures: Measures,
+    out: Out,
+    mask: Annotated[str | None, typer.Option(help="Draw its neurons per layer below.")] = None,
+    condition: Annotated[
+        str | None,
+        typer.Option("--condition", help="One of its conditions.", show_default="all"),
+    ] = None,
+    label: Labels = None,
+) -> None:
+    """Draw how alike translations are in every layer, beside sentences that are none.
+
+    Example: lsn-eval plot similarity layers.json --mask demo/planted --out similarity.png
+    """
+    _draw("similarity", measures, out, label, mask=mask, condition=condition)
+
+
+@app.command()
+def dominance(
+    measures: Measures, out: Out, condition: OneCondition = None, label: Labels = None
+) -> None:
+    """Draw how well each language is mapped onto each other by the means of both.
+
+    Example: lsn-eval plot dominance layers.json --out dominance.png
+    """
+    _draw("dominance", measures, out, label, condition=condition)
+
+
+@app.command()
+def lens(
+    measures: Measures, out: Out, condition: OneCondition = None, label: Labels = None
+) -> None:
+    """Draw whose tokens every layer decodes to, by language of the text.
+
+    Example: lsn-eval plot lens layers.json --condition de:zero --out lens.png
+    """
+    _draw("lens", measures, out, label, condition=condition)
+
+
 def _draw(kind: str, results: Any, out: Path, label: list[str] | None, **named: Any) -> None:
     """Write the figure; what is to be known of it is printed."""
     import warnings

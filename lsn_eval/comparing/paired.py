@@ -150,6 +150,13 @@ def interval_of(columns: Numbers, kind: Kind, draws: Draws) -> tuple[float, floa
     return bounds(np.concatenate(blocks), draws.level)
 
 
+def mean_intervals(values: Numbers, draws: Draws) -> Numbers:
+    """[end, value] of the means over [document, value]."""
+    blocks = [weights @ values for weights in _weights(len(values), draws, 0)]
+    share = (1 - draws.level) / 2
+    return np.quantile(np.concatenate(blocks) / len(values), [share, 1 - share], axis=0)
+
+
 def bounds(spread: Numbers, level: float) -> tuple[float, float] | None:
     """Percentile interval; None where more than `UNDEFINED` of the resamples give no number."""
     known = spread[np.isfinite(spread)]

@@ -18,10 +18,12 @@ from lsn_eval.plotting.answers import answer_bars
 from lsn_eval.plotting.bars import bars
 from lsn_eval.plotting.dose_curves import dose_curves
 from lsn_eval.plotting.heat_map import heat_map
+from lsn_eval.plotting.layer_figures import dominance_map, lens_shares, similarity_by_layer
 from lsn_eval.plotting.lettering import PlotWarning
 from lsn_eval.plotting.mask_figures import layer_map, overlap_map
 from lsn_eval.plotting.notes import remarks
 from lsn_eval.plotting.saving import check_target, save_figure
+from lsn_eval.representations.measures import LayerMeasures
 from lsn_eval.results import read_results
 from lsn_eval.results.choosing import ALL, Choice
 from lsn_eval.results.languages import target_of
@@ -37,11 +39,16 @@ OF_RESULTS: dict[str, Callable[..., Figure]] = {
     "answers": answer_bars,
 }
 OF_MASKS = {"layers": layer_map, "overlap": overlap_map}
+OF_LAYERS: dict[str, Callable[..., Figure]] = {
+    "similarity": similarity_by_layer,
+    "dominance": dominance_map,
+    "lens": lens_shares,
+}
 
 
 def plot(
     kind: str,
-    given: Paths | Iterable[Row] | Comparison | NeuronMask,
+    given: Paths | Iterable[Row] | Comparison | NeuronMask | LayerMeasures,
     out: str | os.PathLike[str] | None = None,
     *,
     labels: Mapping[str, str] | None = None,
@@ -51,16 +58,18 @@ def plot(
     change: bool = False,
     **chosen: str | Iterable[str] | None,
 ) -> Figure:
-    """A figure of results (`heatmap`, `dose`, `bars`, `answers`) or a mask (`layers`, `overlap`).
+    """A figure of results (`heatmap`, `dose`, `bars`, `answers`), of a mask (`layers`, `overlap`),
+    or of what layers hold of parallel texts (`similarity`, `dominance`, `lens`).
 
         plot("heatmap", "sweep")
         plot("layers", "demo/planted", "layers.png")
 
     Args:
-        given: results files, folders, rows or a comparison; or a mask, its file or its name.
+        given: results files, folders, rows or a comparison; or a mask, its file or its name; or
+            what `measure_layers` gave, or its file.
         out: a file to write it to as well: .png, .svg or .pdf.
         labels: what languages are called, by code.
-        mask: of the mask whose digest starts so.
+        mask: of the mask whose digest starts so; of `similarity`, a mask to be drawn below.
         test: read the samples for intervals; a comparison has read them.
         by, change: see `dose_curves`.
         chosen: names or patterns of the `task`, `metric`, `model`, `condition` and `language` to
@@ -80,6 +89,11 @@ def plot(
     if kind in OF_MASKS and not chosen and not isinstance(given, Comparison):
         loaded = NeuronMask.load(given)  # type: ignore[arg-type]
         figure = OF_MASKS[kind](loaded, _labels(labels, loaded.languages))
+    elif kind in OF_LAYERS and isinstance(given, str | os.PathLike | LayerMeasures):
+        measures = given if isinstance(given, LayerMeasures) else LayerMeasures.load(given)
+        below = {"mask": NeuronMask.load(mask)} if mask is not None else {}
+        names = _labels(labels, [*measures.languages, *(below["mask"].languages if below else ())])
+        figure = OF_LAYERS[kind](measures, names, **chosen, **below)
     elif kind in OF_RESULTS and not isinstance(given, NeuronMask):
         options: dict[str, Any] = {"by": by, "change": change} if kind == "dose" else {}
         choice = Choice.named(**chosen)
@@ -100,7 +114,8 @@ def plot(
     else:
         raise LsnError(
             f"figure {kind!r} of a {type(given).__name__}: one of {', '.join(OF_RESULTS)} of "
-            f"results, or of {', '.join(OF_MASKS)} of a mask was expected"
+            f"results, of {', '.join(OF_MASKS)} of a mask, or of {', '.join(OF_LAYERS)} of layers "
+            "was expected"
         )
     if out is not None:
         save_figure(figure, out)

@@ -69,8 +69,12 @@ class RecordedModel:
             )
         return wanted
 
-    def run(self, ids: torch.Tensor, attention: torch.Tensor | None) -> None:
-        """One forward pass; right padding leaves the positions of the tokens as they are."""
+    def run(self, ids: torch.Tensor, attention: torch.Tensor | None, **asked: Any) -> Any:
+        """One forward pass; right padding leaves the positions of the tokens as they are.
+
+        Args:
+            asked: further arguments of the model's own, such as `output_hidden_states`.
+        """
         highest = int(ids.max())
         if highest >= self.vocabulary:
             raise RecordingError(
@@ -81,7 +85,7 @@ class RecordedModel:
         given = {"input_ids": ids.to(self.device), "attention_mask": mask}
         if self.full.config.is_encoder_decoder:  # type: ignore[union-attr]
             given |= {f"decoder_{name}": tensor for name, tensor in given.items()}
-        self.backbone(**given, use_cache=False)
+        return self.backbone(**given, **asked, use_cache=False)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

@@ -22,6 +22,7 @@ from lsn_eval.comparing.paired import (
     bounds,
     holm,
     matched,
+    mean_intervals,
     paired_change,
     same_responses,
 )
@@ -336,3 +337,16 @@ def test_percentile_intervals_cover_about_as_often_as_measured():
         low, high = bounds(spread, 0.95)
         covered += low <= 0.2 <= high
     assert 0.89 <= covered / trials <= 0.98
+
+
+def test_intervals_of_means_are_those_of_resampled_documents():
+    values = np.random.default_rng(5).normal([0, 10, -3], size=(40, 3))
+    low, high = mean_intervals(values, Draws(resamples=400, seed=7))
+    for column in range(3):
+        generator = np.random.default_rng(column)
+        means = [
+            np.mean([values[generator.integers(40), column] for _ in range(40)]) for _ in range(400)
+        ]
+        expected = np.quantile(means, [0.025, 0.975])
+        assert (low[column], high[column]) == pytest.approx(expected, abs=0.08)
+        assert low[column] < values[:, column].mean() < high[column]

@@ -42,6 +42,8 @@ def test_training_recording_and_held_out_text_share_no_pair(language):
 def test_the_texts_of_the_examples_are_the_recording_documents(language):
     shipped = (ROOT / "examples" / "texts" / f"{language}.txt").read_text("utf-8").splitlines()
     assert shipped == write_example_texts.lines(language)
+    parallel = (ROOT / "examples" / "parallel" / f"{language}.txt").read_text("utf-8").splitlines()
+    assert parallel == write_example_texts.parallel_lines(language)
 
 
 def test_the_text_is_the_same_for_a_seed_and_another_for_another():

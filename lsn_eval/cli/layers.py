@@ -1,0 +1,104 @@
+"""`lsn-eval layers`: parallel texts -> what every layer of a model holds of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lsn_eval.cli.options import AsJson, Force, check_new, command_line, pairs, several
+
+if TYPE_CHECKING:
+    from lsn_eval.representations import LayerMeasures
+
+
+def layers(
+    model: Annotated[str, typer.Option(help="A Hugging Face model: folder, name, or lsn_demo.")],
+    texts: Annotated[
+        list[str],
+        several(
+            "LANG=FILE of one sentence a line, the same in the same line of every language",
+            pairs=True,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The JSON file to write.")],
+    mask: Annotated[str | None, typer.Option(help="Mask file, or a shipped mask's name.")] = None,
+    conditions: Annotated[
+        list[str] | None,
+        several(
+            "Conditions, e.g. none,de:zero,random1-de:zero",
+            "--conditions",
+            "--condition",
+            show_default="none",
+        ),
+    ] = None,
+    pooling: Annotated[
+        str, typer.Option(help="A sentence is the mean of its tokens, or its last: mean or last.")
+    ] = "mean",
+    lens: Annotated[bool, typer.Option(help="Decode every layer, too (logit lens).")] = True,
+    limit: Annotated[int | None, typer.Option(help="The first so many sentences.", min=2)] = None,
+    batch_size: Annotated[int, typer.Option(help="Sentences a batch.", min=1)] = 16,
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    device: Annotated[
+        str | None,
+        typer.Option(help="cpu, cuda, cuda:1; auto spreads the model.", show_default="best there"),
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Commit or branch of the model.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap and the controls.", min=0)] = 0,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure layer by layer how alike translations are, which language dominates, and which
+    language each layer decodes to.
+
+    `lsn-eval plot similarity`, `plot dominance` and `plot lens` draw the file.
+
+    Example: lsn-eval layers --model MODEL --texts de=deu_Latn.devtest --texts fr=fra_Latn.devtest
+    --out layers.json
+    """  # fmt: skip
+    check_new(out, force)
+    from lsn_eval.comparing.paired import Draws
+    from lsn_eval.errors import LsnError
+    from lsn_eval.representations import measure_layers
+
+    if pooling not in ("mean", "last"):
+        raise LsnError(f"--pooling {pooling!r}: mean or last was expected")
+    measures = measure_layers(
+        model, pairs(texts, "--texts", "LANG=FILE", "de=deu_Latn.devtest"),
+        mask=mask, conditions=conditions or ["none"], pooling=pooling,
+        lens=lens, limit=limit, batch_size=batch_size, draws=Draws(seed=seed), progress=progress,
+        command=command_line(), dtype=dtype, device=device, revision=revision,
+    )  # fmt: skip
+    measures.save(out)
+    if as_json:
+        print(out.read_text("utf-8"))
+        return
+    for condition in measures.conditions:
+        print(_table(measures, condition), "", sep="\n")
+    print(*measures.about["notes"], f"written to {out}", sep="\n")
+
+
+def _table(measures: LayerMeasures, condition: str) -> str:
+    """Of every layer the similarity of all pairs, who dominates most, and how much of the lens is
+    on the language of the text."""
+    from lsn_eval.wording.numbers import interval, plain
+    from lsn_eval.wording.text_tables import aligned
+
+    rows = [["layer", "similarity", "95% interval", "shuffled", "dominant", "own tokens"]]
+    own = [r for r in measures.of("lens", condition) if r["row"] == r["column"]]
+    degrees = measures.dominance_degrees(condition)
+    for number, layer in enumerate(measures.layers):
+        (mean,) = (
+            r for r in measures.of("similarity", condition)
+            if r["layer"] == layer and r["row"] == "all"
+        )  # fmt: skip
+        shares = [r["value"] for r in own if r["layer"] == layer]
+        dominant = max(degrees, key=lambda language: degrees[language][number])
+        rows.append([
+            layer, plain(mean["value"]), interval((mean["low"], mean["high"]), plain),
+            plain(mean["control"]), f"{dominant} {plain(degrees[dominant][number])}",
+            plain(sum(shares) / len(shares)) if shares else "",
+        ])  # fmt: skip
+    return "\n".join([f"signature: {measures.signature(condition)}", *aligned(rows, 1)])
