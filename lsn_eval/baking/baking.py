@@ -24,11 +24,14 @@ from typing import Any
 
 import torch
 
-from lsn_eval.baking.biases import with_biases
+from lsn_eval.baking.biases import with_biases, with_settings
 from lsn_eval.baking.card import card
-from lsn_eval.baking.checkpoint import Checkpoint
+from lsn_eval.baking.checkpoint import Checkpoint, copy_others
 from lsn_eval.baking.edits import Edit, edits_of
-from lsn_eval.baking.proof import Agreement, hold_against_hooks
+from lsn_eval.baking.engines import ignored_by
+from lsn_eval.baking.proof import hold_against_hooks
+from lsn_eval.baking.pruning import ALIGN, Selection, pruning_of
+from lsn_eval.baking.sources import Source, ordinary
 from lsn_eval.conditions import Condition, plan
 from lsn_eval.errors import BakingError
 from lsn_eval.harness.identity import model_name
@@ -38,7 +41,6 @@ from lsn_eval.models.resolving import resolve
 from lsn_eval.results.baked import BAKED_AT, CONFIG_KEY, baked_record
 from lsn_eval.results.signatures import lsn_record
 from lsn_eval.storage.outside_files import read_json
-from lsn_eval.storage.shipped import model_place
 from lsn_eval.storage.whole_files import full_disk_reported, refuse_to_replace
 from lsn_eval.wording.shown import Shown
 
@@ -52,11 +54,11 @@ class BakedModel(Shown):
     folder: Path
     record: dict[str, Any]
     """As in its config and in results."""
-    agreement: Agreement
-    """With the original under hooks."""
+    facts: dict[str, str]
+    """How it agrees with the original under hooks, and what else its card says of it."""
 
     def summary(self) -> tuple[str, list[list[str]]]:
-        facts = {"signature": self.record["signature"], **self.agreement.described()}
+        facts = {"signature": self.record["signature"], **self.facts}
         return str(self.folder), [["", "value"], *([name, text] for name, text in facts.items())]
 
 
@@ -68,16 +70,25 @@ def bake(
     *,
     revision: str | None = None,
     device: str | None = None,
+    prune: bool = False,
+    align: int = ALIGN,
+    dequantise: bool = False,
+    merge_adapter: bool = False,
     force: bool = False,
 ) -> BakedModel:
     """Write `model` under `condition` to the folder `out`.
 
     Args:
-        model: a folder or a name on the Hub with safetensors files, or `lsn_demo`.
+        model: a folder or a name on the Hub with safetensors files, or `lsn_demo`; with
+            `dequantise` also a GGUF file in such a folder, with `merge_adapter` an adapter of peft.
         mask: may be left out for `none`, which makes the baseline: the model as it is, with a
             record.
         revision: commit or branch of the model.
-        device: on which it is held against the original; cpu by default.
+        device: on which it is held against the original; cpu by default, `auto` spreads it.
+        prune: leave out the neurons that have no effect under the condition.
+        align: what the width of a pruned MLP is to be a multiple of.
+        dequantise: bake what transformers makes of a quantised model in full precision.
+        merge_adapter: bake what peft makes of an adapter and its model.
         force: a baked model that is at `out` is written over.
 
     Raises:
@@ -86,47 +97,58 @@ def bake(
         LsnError: mask, condition and model do not fit.
     """
     target = Path(out)
-    check_device(device, BakingError)
+    if device != "auto":
+        check_device(device, BakingError)
     _check_target(target, force=force)
-    made = prepare(model, mask, condition, revision=revision)
-    source, record = made.checkpoint.folder, made.record
+    neurons, chosen = _asked(mask, condition)
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        with full_disk_reported(target.parent, BakingError):
-            made.checkpoint.write(unfinished, made.edits, made.added)
-            made.checkpoint.copy_others(unfinished, {_CONFIG, _CARD})
+    undone = {"dequantise": dequantise, "merge_adapter": merge_adapter, "near": target.parent}
+    with (
+        full_disk_reported(target.parent, BakingError),
+        ordinary(model, revision, **undone) as source,
+    ):
+        made = _prepared(source, mask, neurons, chosen, align if prune else None)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            made.checkpoint.write(unfinished, made.edits, made.added, made.selections)
+            copy_others(source.folder, unfinished, {_CONFIG, _CARD})
             # The original's own document: other engines may not know a newer form of it.
-            document = read_json(source / _CONFIG, BakingError)
-            document.get("text_config", document).update(dict.fromkeys(made.switches, True))
+            document = read_json(source.folder / _CONFIG, BakingError)
+            document.get("text_config", document).update(made.settings)
             agreement = hold_against_hooks(
-                source, unfinished, _read_back(document), made.mask, made.condition, device or "cpu"
+                source.folder, unfinished, _read_back(document), neurons, chosen, device or "cpu"
             )
-            document[CONFIG_KEY] = {**record, BAKED_AT: time.time()}
-            (unfinished / _CARD).write_text(card(record, agreement), "utf-8")
+            document[CONFIG_KEY] = {**made.record, BAKED_AT: time.time()}
+            facts = agreement.described()
+            if prune:
+                before, after = made.checkpoint.size, Checkpoint(unfinished).size
+                facts["weights"] = f"{after / 2**20:,.1f} MiB, {before / 2**20:,.1f} before"
+            if ignored := ignored_by(source.config, made.settings):
+                facts["engines"] = "; ".join(ignored)
+            (unfinished / _CARD).write_text(card(made.record, facts), "utf-8")
             (unfinished / _CONFIG).write_text(json.dumps(document, indent=2) + "\n", "utf-8")
-        unfinished.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        unfinished.rename(target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return BakedModel(target, record, agreement)
+            unfinished.chmod(0o755)
+            if target.exists():
+                shutil.rmtree(target)
+            unfinished.rename(target)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return BakedModel(target, made.record, facts)
 
 
 @dataclass(frozen=True)
 class Preparation:
     """What is to be written, worked out without the weights."""
 
-    condition: Condition
-    mask: NeuronMask | None
     checkpoint: Checkpoint
     """Of the original."""
     edits: Sequence[Edit]
     added: Mapping[str, torch.Tensor]
     """Biases that the original has not, all 0."""
-    switches: Sequence[str]
-    """Settings of the config that give the model these."""
+    selections: Mapping[str, Selection]
+    """What tensors of a pruned model keep."""
+    settings: Mapping[str, Any]
+    """Of the config, that are to be others."""
     record: dict[str, Any]
 
 
@@ -138,9 +160,14 @@ def prepare(
     revision: str | None = None,
 ) -> Preparation:
     """What `bake` writes, if anything can be; arguments and errors are those of `bake`."""
-    if not isinstance(model, str | os.PathLike):
-        raise BakingError(f"a model folder or name was expected, not a {type(model).__name__}")
-    name = os.fspath(model)
+    neurons, chosen = _asked(mask, condition)
+    with ordinary(model, revision) as source:
+        return _prepared(source, mask, neurons, chosen, None)
+
+
+def _asked(
+    mask: NeuronMask | str | os.PathLike[str] | None, condition: Condition | str | None
+) -> tuple[NeuronMask | None, Condition]:
     neurons = None if mask is None else NeuronMask.load(mask)
     chosen = Condition.parse(condition)
     if neurons is None and chosen.terms:
@@ -150,34 +177,56 @@ def prepare(
             f"condition '{chosen}' writes at {chosen.positions} positions alone, and weights are "
             f"the same at every position; leave @{chosen.positions} out, or evaluate it with hooks"
         )
-    source = _folder(model_place(name), revision)
-    config = _config(source, name)
+    return neurons, chosen
+
+
+def _prepared(
+    source: Source,
+    mask: NeuronMask | str | os.PathLike[str] | None,
+    neurons: NeuronMask | None,
+    condition: Condition,
+    align: int | None,
+) -> Preparation:
+    """
+    Args:
+        mask: as it was given, for its name.
+        align: of a pruned model's width; None where it is not to be pruned.
+    """
+    config = source.config
     empty = empty_of(config)
     found = resolve(empty)
-    writes = plan(neurons, chosen).writes if neurons is not None else {}
+    writes = plan(neurons, condition).writes if neurons is not None else {}
     doubts = neurons.check_model(found) if neurons is not None and writes else ()
 
-    checkpoint = Checkpoint(source)
-    dtype = config.dtype or torch.float32
-    edits = edits_of(found, writes, dtype)
-    there = set(empty.state_dict())
+    checkpoint = Checkpoint(source.folder)
+    dtype, merged = config.dtype or torch.float32, checkpoint.merged_experts
+    edits = edits_of(found, writes, dtype, merged=merged)
+    settings: dict[str, Any] = {}
     added: dict[str, torch.Tensor] = {}
-    switches: list[str] = []
-    if missing := {edit.tensor for edit in edits if edit.tensor.endswith(".bias")} - there:
+    missing = {edit.tensor for edit in edits if edit.tensor.endswith("bias")}
+    if missing := missing - set(empty.state_dict()):
         switches, shapes = with_biases(config, missing)
+        settings |= dict.fromkeys(switches, True)
         added = {tensor: torch.zeros(shape, dtype=dtype) for tensor, shape in shapes.items()}
 
     layers: dict[str, dict[str, int]] = {}
     for (hookpoint, layer), write in writes.items():
         layers.setdefault(hookpoint, {})[layer] = int(write.indices.size)
-    described = {
-        "name": model_name({"pretrained": name, "revision": revision or "main"}, empty),
+    named = model_name(source.arguments, empty)
+    described: dict[str, Any] = {
+        "name": f"{named}({source.quantised})" if source.quantised else named,
         "type": found.model_type,
         "dtype": str(dtype).removeprefix("torch."),
     }
+    selections: Mapping[str, Selection] = {}
+    if align is not None:
+        biased = with_settings(config, settings)
+        narrower = pruning_of(biased, edits, merged=merged, align=align)
+        settings |= narrower.settings
+        selections, described["pruned"] = narrower.selections, narrower.removed
     mask_name = os.fspath(mask) if isinstance(mask, str | os.PathLike) else None
-    record = lsn_record(chosen, described, neurons, mask_name, layers=layers, warnings=doubts)
-    return Preparation(chosen, neurons, checkpoint, edits, added, switches, record)
+    record = lsn_record(condition, described, neurons, mask_name, layers=layers, warnings=doubts)
+    return Preparation(checkpoint, edits, added, selections, settings, record)
 
 
 def _read_back(document: dict[str, Any]) -> Any:
@@ -197,44 +246,3 @@ def _check_target(target: Path, *, force: bool) -> None:
     if not (target.is_dir() and baked_record(target)):
         raise BakingError(f"{target} is there already and is no baked model; give another name")
     refuse_to_replace(target, BakingError, force=force)
-
-
-def _folder(place: str, revision: str | None) -> Path:
-    """The model's files, fetched where `place` is a name."""
-    if os.path.isdir(place):
-        return Path(place)
-    from huggingface_hub import snapshot_download
-
-    try:
-        patterns = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.py"]
-        return Path(snapshot_download(place, revision=revision, allow_patterns=patterns))
-    except (OSError, ValueError) as error:
-        raise BakingError(
-            f"--model {place}: there is no such folder, and it cannot be fetched ({error})"
-        ) from error
-
-
-def _config(source: Path, name: str) -> Any:
-    from transformers import AutoConfig
-
-    if (source / "adapter_config.json").is_file():
-        raise BakingError(
-            f"{name} is an adapter, not a model. Merge it first: load it with peft, "
-            "`merge_and_unload().save_pretrained(FOLDER)`, and give that folder"
-        )
-    try:
-        config = AutoConfig.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        raise BakingError(f"--model {name} has no config that can be read: {error}") from error
-    if (quantised := getattr(config, "quantization_config", None)) is not None:
-        method = dict(quantised).get("quant_method") if isinstance(quantised, dict) else quantised
-        raise BakingError(
-            f"{name} is quantised ({method}), so that its weights cannot be changed exactly. Bake "
-            "the model that it was made of, and quantise the result"
-        )
-    if baked := baked_record(source):
-        raise BakingError(
-            f"{name} has the condition '{baked['condition']}' in its weights already; give the "
-            "original, and name all terms in one condition"
-        )
-    return config

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from lsn_eval.errors import BakingError
 from lsn_eval.models.loading import empty_of
+
+
+def with_settings(config: Any, settings: Mapping[str, Any]) -> Any:
+    """A copy of a config, with some settings of its text model."""
+    changed = copy.deepcopy(config)
+    for name, value in settings.items():
+        setattr(changed.get_text_config(), name, value)
+    return changed
 
 
 def with_biases(config: Any, missing: Collection[str]) -> tuple[list[str], dict[str, list[int]]]:
@@ -23,11 +31,8 @@ def with_biases(config: Any, missing: Collection[str]) -> tuple[list[str], dict[
     before = set(empty_of(config).state_dict())
 
     def switched(names: Collection[str]) -> dict[str, list[int]]:
-        changed = copy.deepcopy(config)
-        for name in names:
-            setattr(changed.get_text_config(), name, True)
-        tensors = empty_of(changed).state_dict().items()
-        return {name: list(tensor.shape) for name, tensor in tensors}
+        tensors = empty_of(with_settings(config, dict.fromkeys(names, True))).state_dict()
+        return {name: list(tensor.shape) for name, tensor in tensors.items()}
 
     off = [
         name

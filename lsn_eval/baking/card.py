@@ -6,16 +6,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lsn_eval.baking.proof import Agreement
 
+def card(record: Mapping[str, Any], facts: Mapping[str, str]) -> str:
+    """What stands in its README.md: what was done to which model, and how to evaluate it.
 
-def card(record: Mapping[str, Any], agreement: Agreement) -> str:
-    """What stands in its README.md: what was done to which model, and how to evaluate it."""
+    Args:
+        facts: by what they are facts of, besides what is in the record.
+    """
     source, condition = record["model"]["name"], record["condition"]
     neurons = {at: sum(layers.values()) for at, layers in record["neurons_per_layer"].items()}
     done = ", ".join(f"{count:,} neurons at {at}" for at, count in neurons.items()) or "no neuron"
-    facts = {"signature": f"`{record['signature']}`", "changed": done, **agreement.described()}
-    rows = "\n".join(f"| {name} | {text} |" for name, text in facts.items())
+    shown = {"signature": f"`{record['signature']}`", "changed": done, **facts}
+    rows = "\n".join(f"| {name} | {text} |" for name, text in shown.items())
     return f"""---
 base_model: {json.dumps(source)}
 tags: [lsn_eval]

@@ -10,15 +10,18 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from lsn_eval.baking.edits import Edit
+from lsn_eval.baking.pruning import Selection
 from lsn_eval.errors import BakingError
 from lsn_eval.storage.outside_files import Fields, read_json
 
@@ -26,6 +29,11 @@ _INDEX = "model.safetensors.index.json"
 _EXPERT = re.compile(r"\b(layers\.\d+)\.\w+\.experts\.(\d+)\.(gate|up|down)_proj\.weight$")
 _MIXTRAL = {"gate": "w1", "up": "w3", "down": "w2"}
 """What the linear layers of an expert are called in checkpoints of Mixtral's kind."""
+_GRANITE = {
+    "experts.gate_up_proj": "input_linear.weight",
+    "experts.down_proj": "output_linear.weight",
+}
+"""What the tensors that hold all experts of a layer are called in checkpoints of Granite's kind."""
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".h5", ".msgpack", ".gguf", ".onnx", ".ot", ".safetensors")
 
 
@@ -65,6 +73,11 @@ class Checkpoint:
         """Of its files, in bytes."""
         return sum((self.folder / name).stat().st_size for name in set(self._file_of.values()))
 
+    @property
+    def merged_experts(self) -> bool:
+        """Whether a tensor holds all experts of a layer."""
+        return not any(re.search(r"\.experts\.\d+\.", key) for key in self._file_of)
+
     def read(self, name: str) -> torch.Tensor:
         """The tensor that the model calls `name`."""
         key = self._key(name)
@@ -79,6 +92,9 @@ class Checkpoint:
             ending = rf"(^|\.){layer}\.\w+\.experts\.{expert}\.({of}_proj|{_MIXTRAL[of]})\.weight$"
             if len(keys := [key for key in self._file_of if re.search(ending, key)]) == 1:
                 return keys[0]
+        for ours, theirs in _GRANITE.items():
+            if (key := name.replace(ours, theirs)) != name and key in self._file_of:
+                return key
         words = name.split(".")
         for cut in range(len(words)):
             ending = "." + ".".join(words[cut:])
@@ -94,62 +110,90 @@ class Checkpoint:
             "`save_pretrained` it, and give that folder"
         )
 
-    def write(self, folder: Path, edits: Sequence[Edit], added: Mapping[str, torch.Tensor]) -> None:
-        """A copy with `edits` done, and with the biases `added`, on which edits may be, too."""
+    def write(
+        self,
+        folder: Path,
+        edits: Sequence[Edit],
+        added: Mapping[str, torch.Tensor],
+        selections: Mapping[str, Selection] | None = None,
+    ) -> None:
+        """A copy with `edits` done, and with the biases `added`, on which edits may be, too.
+
+        Args:
+            selections: what a tensor keeps, after its edits.
+        """
         keys = {name: self._key(f"{name[:-4]}weight")[:-6] + "bias" for name in added}
         added = {keys[name]: tensor for name, tensor in added.items()}
-        of_key: dict[str, list[Edit]] = {}
-        for edit in edits:
-            of_key.setdefault(keys.get(edit.tensor) or self._key(edit.tensor), []).append(edit)
-        changed = {self._file_of[key] for key in of_key if key not in added}
+        changes: dict[str, list[Edit | Selection]] = {}
+        every: list[tuple[str, Edit | Selection]] = [(edit.tensor, edit) for edit in edits]
+        every += (selections or {}).items()
+        for name, change in every:
+            changes.setdefault(keys.get(name) or self._key(name), []).append(change)
+        changed = {self._file_of[key] for key in changes if key not in added}
         names = sorted(set(self._file_of.values()))
         host = min(changed, default=names[0])
         """Which file the added tensors go to."""
+        grown = np.zeros(2, int)
         for name in names:
             if name in changed or (added and name == host):
-                self._rewrite(name, folder / name, of_key, added if name == host else {})
+                new = added if name == host else {}
+                grown += self._rewrite(name, folder / name, changes, new)
             else:
                 _link(self.folder / name, folder / name)
         if self._index is not None:
-            sizes = sum(tensor.numel() * tensor.element_size() for tensor in added.values())
-            index = {
-                **self._index,
-                "weight_map": {**self._index["weight_map"], **dict.fromkeys(added, host)},
-            }
-            metadata = dict(index.get("metadata") or {})
-            if "total_size" in metadata:
-                metadata["total_size"] += sizes
-            text = json.dumps({**index, "metadata": metadata}, indent=2)
-            (folder / _INDEX).write_text(text, "utf-8")
+            metadata = dict(self._index.get("metadata") or {})
+            for total, more in zip(("total_parameters", "total_size"), grown.tolist(), strict=True):
+                if total in metadata:
+                    metadata[total] += more
+            places = {**self._index["weight_map"], **dict.fromkeys(added, host)}
+            index = {**self._index, "metadata": metadata, "weight_map": places}
+            (folder / _INDEX).write_text(json.dumps(index, indent=2), "utf-8")
 
     def _rewrite(
         self,
         name: str,
         target: Path,
-        of_key: Mapping[str, Iterable[Edit]],
+        changes: Mapping[str, Iterable[Edit | Selection]],
         added: Mapping[str, torch.Tensor],
-    ) -> None:
+    ) -> NDArray[np.int64]:
+        """Writes a file anew; numbers and bytes that it holds more than before."""
         with safe_open(self.folder / name, "pt") as file:
-            tensors = {key: file.get_tensor(key) for key in list(file.keys())} | dict(added)
-            for key in tensors.keys() & of_key.keys():
-                exact = tensors[key].double()
-                for edit in of_key[key]:
-                    exact = edit.apply(exact, self.read)
-                tensors[key] = exact.to(tensors[key].dtype)
-                if not torch.equal(tensors[key].isfinite(), exact.isfinite()):
-                    raise BakingError(
-                        f"{key} would hold infinities: the largest number of its precision is "
-                        f"{torch.finfo(tensors[key].dtype).max:g}. Give smaller values"
-                    )
+            tensors = {key: file.get_tensor(key) for key in list(file.keys())}
+            before = _size(tensors)
+            tensors |= added
+            for key in tensors.keys() & changes.keys():
+                tensors[key] = self._changed(key, tensors[key], changes[key])
             save_file(tensors, target, metadata=file.metadata())
             target.chmod(0o644)  # it is written for its owner alone
+            return _size(tensors) - before
 
-    def copy_others(self, folder: Path, without: Iterable[str]) -> None:
-        """Tokenizer, templates, code: every file at the top that is no weights."""
-        for path in self.folder.iterdir():
-            skipped = path.name in {*without, _INDEX} or path.name.endswith(_OTHER_WEIGHTS)
-            if path.is_file() and not skipped and not path.name.startswith("."):
-                shutil.copy2(path, folder / path.name)
+    def _changed(
+        self, key: str, values: torch.Tensor, changes: Iterable[Edit | Selection]
+    ) -> torch.Tensor:
+        exact = values.double()
+        for change in changes:
+            exact = change.apply(exact, self.read)
+        rounded = exact.to(values.dtype)
+        if not torch.equal(rounded.isfinite(), exact.isfinite()):
+            raise BakingError(
+                f"{key} would hold infinities: the largest number of its precision is "
+                f"{torch.finfo(values.dtype).max:g}. Give smaller values"
+            )
+        return rounded
+
+
+def copy_others(source: Path, target: Path, without: Container[str]) -> None:
+    """Tokenizer, templates, code: every file at the top that is no weights."""
+    for path in source.iterdir():
+        skipped = path.name in without or path.name.endswith((*_OTHER_WEIGHTS, _INDEX))
+        if path.is_file() and not skipped and not path.name.startswith("."):
+            shutil.copy2(path, target / path.name)
+
+
+def _size(tensors: Mapping[str, torch.Tensor]) -> NDArray[np.int64]:
+    """Numbers and bytes."""
+    each = [(tensor.numel(), tensor.nbytes) for tensor in tensors.values()]
+    return np.sum(each, axis=0, dtype=np.int64)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -17,8 +17,25 @@ def bake(
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Commit or branch of the model.")] = None,
     device: Annotated[
-        str | None, typer.Option(help="Where it is held against hooks.", show_default="cpu")
+        str | None,
+        typer.Option(
+            help="Where it is held against hooks; auto spreads the models.", show_default="cpu"
+        ),
     ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Leave out the neurons that have no effect any more.")
+    ] = False,
+    align: Annotated[
+        int, typer.Option(help="What the width of a pruned MLP is to be a multiple of.")
+    ] = 8,
+    dequantise: Annotated[
+        bool,
+        typer.Option("--dequantise", help="Of a quantised model, or a GGUF file: bake the values."),
+    ] = False,
+    merge_adapter: Annotated[
+        bool,
+        typer.Option("--merge-adapter", help="Merge an adapter into its model, by peft."),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Write over the baked model that is there.")
     ] = False,
@@ -29,7 +46,10 @@ def bake(
     """
     from lsn_eval.baking import bake as bake_model
 
-    baked = bake_model(model, mask, condition, out, revision=revision, device=device, force=force)
+    baked = bake_model(
+        model, mask, condition, out, revision=revision, device=device, prune=prune, align=align,
+        dequantise=dequantise, merge_adapter=merge_adapter, force=force,
+    )  # fmt: skip
     _, (_, *rows) = baked.summary()
     for name, text in rows:
         print(f"{name}: {text}")

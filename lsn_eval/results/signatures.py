@@ -85,14 +85,16 @@ def measured_with(record: Fields) -> dict[str, str]:
         "condition": condition,
         "mask": f"sha256-{mask.text('digest')[:12]}",
         "method": mask.text("method"),
-        "hookpoint": ("+".join(record.mapping("neurons_per_layer")) or "none") + _resolved(model),
+        "hookpoint": ("+".join(record.mapping("neurons_per_layer")) or "none") + _marks(model),
     }
 
 
-def _resolved(model: Fields) -> str:
-    """How the hookpoints were found, unless by the row of the model's type."""
+def _marks(model: Fields) -> str:
+    """How the hookpoints were found, unless by the row of the model's type; and whether neurons
+    were left out of a baked model."""
     how = model.text("resolved", None)
-    return f"(resolved:{how})" if how else ""
+    resolved = f"(resolved:{how})" if how else ""
+    return f"{resolved}(pruned)" if model.whole("pruned", 0) else resolved
 
 
 def signature_line(measured: Mapping[str, str], made_by: str, data: str | None = None) -> str:

@@ -111,18 +111,35 @@ def test_a_killed_bake_leaves_nothing_that_loads(model, tmp_path: Path):
         AutoModelForCausalLM.from_pretrained(left)
 
 
-def test_weights_that_do_something_else_are_not_kept(model, tmp_path: Path, monkeypatch):
-    usual = baking.edits_of
-    monkeypatch.setattr(baking, "edits_of", lambda *given: usual(*given)[1:])  # one is forgotten
+@pytest.mark.parametrize("layer", ["first", "last"])
+@pytest.mark.parametrize(
+    ("dtype", "condition"),
+    [(torch.float32, "de:3"), (torch.bfloat16, "de:3"), (torch.bfloat16, "de:x0.5")],
+)
+def test_weights_that_do_something_else_are_not_kept(
+    dtype, condition, layer, tmp_path: Path, monkeypatch
+):
+    model = tiny_model("llama", dtype)
+    model.save_pretrained(tmp_path / "model")
+    forget(monkeypatch, layer)
     with pytest.raises(BakingError, match="differs from the original under hooks"):
-        bake(tmp_path / "model", mask_at(model, ["mlp.down"]), "de:3", tmp_path / "baked")
+        bake(tmp_path / "model", mask_at(model, ["mlp.down"]), condition, tmp_path / "baked")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
 
 
-def test_a_forgotten_layer_shows_in_half_precision_too(tmp_path: Path, monkeypatch):
-    usual = baking.edits_of
-    monkeypatch.setattr(baking, "edits_of", lambda *given: usual(*given)[1:])
-    with pytest.raises(BakingError, match="differs from the original under hooks"):
+def forget(monkeypatch, layer: str) -> None:
+    """Baking leaves the first or the last tensor out."""
+    usual, kept = baking.edits_of, slice(1, None) if layer == "first" else slice(-1)
+    monkeypatch.setattr(baking, "edits_of", lambda *of, **named: usual(*of, **named)[kept])
+
+
+@pytest.mark.parametrize("layer", ["first", "last"])
+def test_a_forgotten_layer_of_the_demo_model_shows(layer, tmp_path: Path, monkeypatch):
+    """Its weights are bfloat16, and the condition does little."""
+    forget(monkeypatch, layer)
+    with pytest.raises(
+        BakingError, match=r"differs from the original under hooks in model\.layers"
+    ):
         bake("lsn_demo", "demo/planted", "de:x0.5", tmp_path / "baked")
     assert not list(tmp_path.iterdir())
 
@@ -163,7 +180,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda m: (m / "adapter_config.json").write_text("{}"), "is an adapter"),
+        (lambda m: (m / "adapter_config.json").write_text("{}"), "Give --merge-adapter"),
         (lambda m: [p.unlink() for p in m.glob("*.safetensors")], "can be read"),
         (lambda m: (m / INDEX).write_text('{"metadata": {}}'), "weight_map"),
         (lambda m: (m / INDEX).write_text('{"weight_map": {"w": "../x"}}'), "no file beside it"),
@@ -176,7 +193,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
                     | {"quantization_config": {"quant_method": "gptq", "bits": 4}}
                 )
             ),
-            "quantised (gptq)",
+            "quantised (gptq), so that its weights cannot",
         ),
     ],
 )

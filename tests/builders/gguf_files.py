@@ -37,12 +37,12 @@ def write_gguf(path: Path, model: Any, tokenizer: Any, quantised: bool = False) 
         values = tensor.float().numpy()
         for part, count in heads.items():
             if part in name:  # the halves of a head's rows alternate in these files
-                halves = values.reshape(count, 2, -1, values.shape[1])
+                halves = values.reshape(count, 2, -1, *values.shape[1:])
                 values = np.ascontiguousarray(halves.swapaxes(1, 2).reshape(values.shape))
         kind = gguf.GGMLQuantizationType.Q8_0 if quantised and values.ndim == 2 else None
         if kind is not None:
             values = gguf.quants.quantize(values, kind)
-        to = names.get_name(name, try_suffixes=(".weight",))
+        to = names.get_name(name, try_suffixes=(".weight", ".bias"))
         writer.add_tensor(to, values, raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

@@ -11,9 +11,12 @@ from typing import Any
 
 import lm_eval
 import pytest
+import torch
+from builders.gguf_files import write_gguf
 
 from lsn_eval import bake
 from lsn_eval.harness import plugin
+from lsn_eval.models.loading import load_model
 
 pytestmark = pytest.mark.slow
 
@@ -77,3 +80,24 @@ def test_onnx_runtime_gives_the_numbers_of_hf(baked, condition, tmp_path):
     found = numbers("onnxruntime-genai", {"pretrained": str(tmp_path / "onnx")}, tasks)
     reference = numbers("hf", {"pretrained": str(baked[condition]), "dtype": "float32"}, tasks)
     assert found == pytest.approx(reference, rel=1e-4)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_llama_cpp_gives_the_log_probabilities_of_hf(baked, condition, tmp_path):
+    llama_cpp = pytest.importorskip("llama_cpp", reason="the engine is not installed")
+    pytest.importorskip("gguf", reason="the file's format is not installed")
+    model, tokenizer = load_model(baked[condition], dtype="float32", device="cpu")
+    write_gguf(tmp_path / "model.gguf", model, tokenizer)
+    float32 = 0  # of what is kept of earlier tokens
+    engine = llama_cpp.Llama(
+        str(tmp_path / "model.gguf"), logits_all=True, verbose=False, type_k=float32, type_v=float32
+    )
+    tokens = tokenizer("Der Hund lief durch den Wald. The dog ran on.").input_ids
+    engine.eval(tokens)
+    found = torch.tensor(engine.scores[: len(tokens)]).log_softmax(-1)
+    with torch.no_grad():
+        expected = model(torch.tensor([tokens])).logits[0].log_softmax(-1)
+    assert torch.allclose(found, expected, atol=1e-4), (found - expected).abs().max()
+    plain, _ = load_model("lsn_demo", dtype="float32", device="cpu")
+    with torch.no_grad():
+        assert (plain(torch.tensor([tokens])).logits[0].log_softmax(-1) - found).abs().max() > 0.1
