@@ -102,10 +102,15 @@ def bake(
     _check_target(target, force=force)
     neurons, chosen = _asked(mask, condition)
     target.parent.mkdir(parents=True, exist_ok=True)
-    undone = {"dequantise": dequantise, "merge_adapter": merge_adapter, "near": target.parent}
     with (
         full_disk_reported(target.parent, BakingError),
-        ordinary(model, revision, **undone) as source,
+        ordinary(
+            model,
+            revision,
+            dequantise=dequantise,
+            merge_adapter=merge_adapter,
+            near=target.parent,
+        ) as source,
     ):
         made = _prepared(source, mask, neurons, chosen, align if prune else None)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
