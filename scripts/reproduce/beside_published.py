@@ -66,7 +66,7 @@ def _cells(path: Path, names: argparse.Namespace) -> Iterator[tuple[str, str, An
         return
     where = dict(condition.split("=", 1) for condition in names.where)
     for record in found:
-        if all(record[name] == value for name, value in where.items()):
+        if all(record[name] == value.format_map(record) for name, value in where.items()):
             yield record[names.row], record[names.column], record[names.value]
 
 
@@ -78,16 +78,17 @@ def main() -> None:
     parser.add_argument("--row", default="condition")
     parser.add_argument("--column", default="language")
     parser.add_argument("--value", default="value")
-    parser.add_argument("--where", action="append", default=[], metavar="NAME=VALUE")
+    cells = "cells of the record may stand in it: condition={language}:zero"
+    parser.add_argument("--where", action="append", default=[], metavar="NAME=VALUE", help=cells)
     parser.add_argument("--at", help="a place in a JSON document, such as masks.0.neurons")
     names = parser.parse_args()
     papers = published(names.folder, names.table)
     ours = measured(names.measured, names)
-    cells = dict.fromkeys(cell for numbers in (*papers.values(), ours) for cell in numbers)
+    places = dict.fromkeys(cell for numbers in (*papers.values(), ours) for cell in numbers)
     heading = ["row", "column", *(f"published, {model}" for model in papers), "measured"]
     rows = [
         [*cell, *(numbers.get(cell, "") for numbers in papers.values()), ours.get(cell, "")]
-        for cell in cells
+        for cell in places
     ]
     print(markdown_table([heading, *rows]))
     if not papers:
