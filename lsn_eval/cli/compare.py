@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,7 +89,7 @@ def compare(
     if one_a_number:
         parts = (csv_parts if output_format == "csv" else json_parts)(comparison)
     else:
-        tables = _tables(comparison, by, show, all_controls, intervals)
+        tables = _tables(comparison, by, show, all_controls, intervals, allow or ())
         width = screen_width() if out is None else None
         text = render(tables, output_format, notes, signatures=signatures, width=width)
         parts = iter([text])
@@ -104,7 +105,12 @@ def compare(
 
 
 def _tables(
-    comparison: Comparison, by: str, show: list[str] | None, all_controls: bool, intervals: bool
+    comparison: Comparison,
+    by: str,
+    show: list[str] | None,
+    all_controls: bool,
+    intervals: bool,
+    allow: Sequence[str],
 ) -> list[Table]:
     from lsn_eval.tables import (
         answers_table,
@@ -122,7 +128,7 @@ def _tables(
                 "a leaderboard has columns of its own: leave out --show, --all-controls and "
                 "--intervals with --by model"
             )
-        return leaderboard(comparison)
+        return leaderboard(comparison, allow)
     asked = parse_show(show) if show else None
     tables: list[Table] = []
     for panel in comparison.panels:

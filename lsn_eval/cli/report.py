@@ -17,6 +17,10 @@ MOST_VERDICTS = 12
 def report(
     results: options.Results,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")],
+    by: Annotated[
+        str,
+        typer.Option(help="condition: what conditions changed. model: a leaderboard to publish."),
+    ] = "condition",
     task: options.Tasks = None,
     metric: options.AllMetrics = None,
     model: options.Models = None,
@@ -45,14 +49,16 @@ def report(
     using a number stands at its top and is printed as well.
 
     Example: lsn-eval report sweep/ --out report.html
+
+    Example: lsn-eval report everybody/ --by model --out index.html
     """
     from lsn_eval.reporting import report as write_report
     from lsn_eval.visible_text import one_line
     from lsn_eval.wording.lists import counted
 
     written = write_report(
-        results, out, samples=samples, all_controls=all_controls, allow=allow or (), task=task,
-        metric=metric, model=model, condition=condition, language=language,
+        results, out, by=by, samples=samples, all_controls=all_controls, allow=allow or (),
+        task=task, metric=metric, model=model, condition=condition, language=language,
     )  # fmt: skip
     for caution in written.cautions:
         print(one_line(f"{caution.title}: {caution.text}"), file=sys.stderr)

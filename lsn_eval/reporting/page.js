@@ -107,27 +107,50 @@
   document.addEventListener("scroll", hide, true);
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 
-  // Filters. A document without an answer that is asked for is not shown, nor a task without a
-  // document; what matches is opened, unless it is much.
+  // Filters.
   const filters = document.getElementById("filters");
+  let filter = () => {};
+  const control = (name, input) => {
+    const label = document.createElement("label");
+    label.append(...(input.type === "checkbox" ? [input, name] : [name, input]));
+    filters.append(label);
+    input.addEventListener("change", () => filter());
+    return input;
+  };
+  const select = (name, values) => {
+    const input = document.createElement("select");
+    for (const value of ["", ...new Set(values)]) {
+      if (value || !input.length) input.add(new Option(value || "all", value));
+    }
+    input.id = `filter-${name}`;
+    return control(name, input);
+  };
+  const counter = (label) => {
+    filters.setAttribute("role", "group");
+    filters.setAttribute("aria-label", label);
+    return filters.appendChild(document.createElement("output"));
+  };
+
+  // Rows of a table, by everything that they say of themselves.
+  const rows = [...document.querySelectorAll("tr[data-model]")];
+  if (filters && rows.length) {
+    const chosen = Object.keys(rows[0].dataset).map((name) => [name, select(name, rows.map((row) => row.dataset[name]))]);
+    const count = counter("Filter numbers");
+    filter = () => {
+      for (const row of rows) {
+        row.hidden = chosen.some(([name, input]) => input.value && row.dataset[name] !== input.value);
+        if (opened.has(row)) opened.get(row).hidden = row.hidden;
+      }
+      count.textContent = `numbers: ${rows.filter((row) => !row.hidden).length}`;
+    };
+    filter();
+  }
+
+  // Answers: a document without one that is asked for is not shown, nor a task without a document;
+  // what matches is opened, unless it is much.
   const tasks = [...document.querySelectorAll("details.task")];
   if (filters && tasks.length) {
     const MANY = 40;
-    const control = (name, input) => {
-      const label = document.createElement("label");
-      label.append(...(input.type === "checkbox" ? [input, name] : [name, input]));
-      filters.append(label);
-      input.addEventListener("change", () => filter());
-      return input;
-    };
-    const select = (name, values) => {
-      const input = document.createElement("select");
-      for (const value of ["", ...new Set(values)]) {
-        if (value || !input.length) input.add(new Option(value || "all", value));
-      }
-      input.id = `filter-${name}`;
-      return control(name, input);
-    };
     const answers = [...document.querySelectorAll(".answers > li")];
     const language = select("language", tasks.map((task) => task.dataset.language));
     const task = select("task", tasks.map((one) => one.dataset.task));
@@ -136,12 +159,9 @@
     changed.type = "checkbox";
     changed.id = "filter-changed";
     control("only where the language changed", changed);
-    const count = document.createElement("output");
-    filters.append(count);
-    filters.setAttribute("role", "group");
-    filters.setAttribute("aria-label", "Filter answers");
+    const count = counter("Filter answers");
     const matches = (one) => (!condition.value || one.dataset.condition === condition.value) && (!changed.checked || "changed" in one.dataset);
-    const filter = () => {
+    filter = () => {
       const asked = Boolean(language.value || task.value || condition.value || changed.checked);
       const shown = [];
       let number = 0;

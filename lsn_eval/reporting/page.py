@@ -14,19 +14,20 @@ from lsn_eval.comparing import Comparison, Panel, compare, with_targets
 from lsn_eval.comparing.panels import own_language
 from lsn_eval.reporting.answer import MOST_WORDS
 from lsn_eval.reporting.answers import browse
+from lsn_eval.reporting.board import board
 from lsn_eval.reporting.cautions import Caution, cautions
 from lsn_eval.reporting.drawings import dose_curves_of, heat_map_of, layers_of, moved
 from lsn_eval.reporting.facts import Facts, facts, facts_table
 from lsn_eval.reporting.failures import ReportError, failures, with_results
 from lsn_eval.reporting.rendering import rendered
 from lsn_eval.reporting.reproduction import commands, sweeps_of
-from lsn_eval.reporting.runs import day_and_time, run_tables
+from lsn_eval.reporting.runs import day_and_time, rows_without_keys, run_tables
 from lsn_eval.results import read_runs
 from lsn_eval.results.choosing import ALL, Choice
 from lsn_eval.results.controls import controlled
-from lsn_eval.results.rows import NO_CONDITION, Row
-from lsn_eval.results.run_files import Paths, RunFile, paths_of, runs_of
-from lsn_eval.storage.masked_secrets import MASKED, secret_texts, without
+from lsn_eval.results.rows import NO_CONDITION
+from lsn_eval.results.run_files import Paths, RunFile, paths_of, results_files, runs_of
+from lsn_eval.storage.masked_secrets import MASKED
 from lsn_eval.storage.whole_files import check_place, whole_file
 from lsn_eval.tables import (
     Table,
@@ -70,6 +71,8 @@ class ReportOptions:
     """Every control in a row and a column of its own, not their range and the first."""
     allow: tuple[str, ...] = ()
     """Settings that may differ from the baseline's, as for `compare`."""
+    by: str = "condition"
+    """`condition`: a report. `model`: a leaderboard of everybody's numbers."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,6 +98,7 @@ def report(
     results: Paths,
     out: str | os.PathLike[str],
     *,
+    by: str = "condition",
     samples: int | None = None,
     all_controls: bool = False,
     allow: Iterable[str] = (),
@@ -102,6 +106,7 @@ def report(
 ) -> Written:
     """Write one HTML file about results files and folders of them.
 
+    By `condition` it is about what conditions changed, by `model` a leaderboard to be published.
     Equal results and options (`ReportOptions`) give an equal file, whatever its name. `chosen` are
     names or patterns of the `task`, `metric`, `model`, `condition` and `language` to report.
 
@@ -111,32 +116,51 @@ def report(
     """
     choice = Choice.named(**chosen)
     options = ReportOptions(
-        choice=choice, samples=samples, all_controls=all_controls, allow=tuple(allow)
+        choice=choice, samples=samples, all_controls=all_controls, allow=tuple(allow), by=by
     )
-    paths, out = paths_of(results), Path(out)
-    _check(paths, out, options)
-    everything = read_runs(with_results(paths))
-    if same := [run.path for run in everything if run.path.resolve() == out.resolve()]:
+    given, out = paths_of(results), Path(out)
+    _check(given, out, options)
+    paths = with_results(given)
+    if same := [path for path in results_files(paths) if path.resolve() == out.resolve()]:
         raise ReportError(f"--out {out} is one of the results files ({same[0]}); give another")
-    beside = [row for run in everything for row in run.rows]
     every_metric = replace(choice, metrics=choice.metrics or (ALL,))
-    runs = runs_of(everything, every_metric.rows(beside))
-    comparison = compare(with_targets(_hidden(runs)), allow=options.allow, beside=beside)
-    runs = _ordered(runs, comparison)
-    warned = cautions(comparison, runs, failures(paths, sweeps_of(runs)))
-    found = facts(comparison)
-    told = {"cautions": warned, "own_command": shlex.join(_own_command(paths, options))}
-    content = rendered(_context(comparison, runs, found, options) | told)
+    if by == "model":
+        context, comparison, runs, warned = board(paths, every_metric, options.allow)
+        content, verdicts = rendered("board.html", context), tuple[str, ...]()
+    else:
+        comparison, runs, warned, content, verdicts = _report(given, paths, every_metric, options)
     with whole_file(out, ReportError) as file:
         file.write(content)
-    verdicts = tuple(entry.verdict for entry in found)
     return Written(out, verdicts, len(runs), len(comparison.panels), tuple(warned))
+
+
+def _report(
+    given: Sequence[Path], paths: Sequence[Path], every_metric: Choice, options: ReportOptions
+) -> tuple[Comparison, list[RunFile], list[Caution], bytes, tuple[str, ...]]:
+    """The page about conditions; `given` are the paths with those that hold failures alone."""
+    everything = read_runs(paths)
+    beside = [row for run in everything for row in run.rows]
+    runs = runs_of(everything, every_metric.rows(beside))
+    comparison = compare(with_targets(rows_without_keys(runs)), allow=options.allow, beside=beside)
+    runs = _ordered(runs, comparison)
+    warned = cautions(comparison, runs, failures(given, sweeps_of(runs)))
+    found = facts(comparison)
+    told = {"cautions": warned, "own_command": shlex.join(_own_command(given, options))}
+    content = rendered("page.html", _context(comparison, runs, found, options) | told)
+    return comparison, runs, warned, content, tuple(entry.verdict for entry in found)
 
 
 def _check(paths: Sequence[Path], out: Path, options: ReportOptions) -> None:
     """What can be refused before anything is read."""
     if not paths:
         raise ReportError("no results were given; name results files of lm-eval or folders")
+    if options.by not in ("condition", "model"):
+        raise ReportError(f"--by {options.by!r}: condition or model was expected")
+    if options.by == "model" and (options.samples is not None or options.all_controls):
+        raise ReportError(
+            "a leaderboard shows no answers, and the range of controls: leave out --samples and "
+            "--all-controls with --by model"
+        )
     if options.samples is not None and options.samples < 0:
         raise ReportError(f"--samples is {options.samples}; a number of documents was expected")
     check_place(out, ReportError)
@@ -147,16 +171,6 @@ def _check(paths: Sequence[Path], out: Path, options: ReportOptions) -> None:
         )
     if not os.access(out.parent, os.W_OK):
         raise ReportError(f"the folder {out.parent} of --out cannot be written to; give another")
-
-
-def _hidden(runs: Sequence[RunFile]) -> list[Row]:
-    """The rows without keys in the settings, which the reason of a refusal repeats."""
-    hidden = {text for run in runs for text in secret_texts(run.config)}
-    return [
-        replace(row, settings={name: without(text, hidden) for name, text in row.settings.items()})
-        for run in runs
-        for row in run.rows
-    ]
 
 
 def _ordered(runs: Sequence[RunFile], comparison: Comparison) -> list[RunFile]:

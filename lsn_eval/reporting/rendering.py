@@ -1,4 +1,4 @@
-"""The page's template with its style and script, and what the template is told about cells."""
+"""The pages' templates with their style and script, and what templates are told about cells."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ MARKS = {mark: (sign, _WORDS[mark]) for mark, sign in SIGNS.items() if mark}
 """Sign and words of a mark."""
 
 
-def rendered(context: Mapping[str, Any]) -> bytes:
-    """The page in UTF-8. `visible` sees every value, so that each character has bytes."""
-    return _template().render(context).lstrip().encode("utf-8")
+def rendered(template: str, context: Mapping[str, Any]) -> bytes:
+    """A page in UTF-8. `visible` sees every value, so that each character has bytes."""
+    return _environment().get_template(template).render(context).lstrip().encode("utf-8")
 
 
 @functools.lru_cache(maxsize=1)
-def _template() -> jinja2.Template:
+def _environment() -> jinja2.Environment:
     import jinja2
     from markupsafe import Markup
 
@@ -68,6 +68,7 @@ def _template() -> jinja2.Template:
         return value if isinstance(value, Markup) else visible(str(value))
 
     environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_own_file),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=finalize,
@@ -86,7 +87,7 @@ def _template() -> jinja2.Template:
         number_columns=number_columns,
         matrix_own=diagonal,
     )
-    return environment.from_string(_own_file("page.html"))
+    return environment
 
 
 def _own_file(name: str) -> str:

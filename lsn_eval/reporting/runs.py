@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from lsn_eval.results.controls import controlled
+from lsn_eval.results.rows import Row
 from lsn_eval.results.run_files import RunFile, scalar
 from lsn_eval.results.settings import mapping
-from lsn_eval.storage.masked_secrets import masked
+from lsn_eval.storage.masked_secrets import masked, secret_texts, without
 from lsn_eval.tables import Cell, Table
 from lsn_eval.visible_text import shortened
 from lsn_eval.wording.lists import counted
@@ -30,6 +32,16 @@ def run_tables(runs: Sequence[RunFile], *, all_controls: bool = False) -> list[T
         _counted("Versions, seeds, dates", map(_setup, runs)),
     ]
     return [table for table in tables if table.rows]
+
+
+def rows_without_keys(runs: Sequence[RunFile]) -> list[Row]:
+    """The rows without keys in the settings, which the reason of a refusal repeats."""
+    hidden = {text for run in runs for text in secret_texts(run.config)}
+    return [
+        replace(row, settings={name: without(text, hidden) for name, text in row.settings.items()})
+        for run in runs
+        for row in run.rows
+    ]
 
 
 def day_and_time(seconds: float) -> str:

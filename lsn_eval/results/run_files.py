@@ -94,7 +94,7 @@ def read_results(paths: Paths | Iterable[Row]) -> list[Row]:
     entries = _several(paths)
     if entries and all(isinstance(entry, Row) for entry in entries):
         return entries
-    return _newest([row for path in _files(entries) for row in read_file(path).rows])
+    return newest([row for path in results_files(entries) for row in read_file(path).rows])
 
 
 def read_runs(paths: Paths) -> list[RunFile]:
@@ -103,8 +103,8 @@ def read_runs(paths: Paths) -> list[RunFile]:
     Raises:
         ResultsError: a path is not there, or a file is no results file of lm-eval.
     """
-    runs = [read_file(path) for path in _files(paths)]
-    return runs_of(runs, _newest([row for run in runs for row in run.rows]))
+    runs = [read_file(path) for path in results_files(paths)]
+    return runs_of(runs, newest([row for run in runs for row in run.rows]))
 
 
 def runs_of(runs: Sequence[RunFile], rows: Sequence[Row]) -> list[RunFile]:
@@ -166,7 +166,12 @@ def _several(given: Any) -> list[Any]:
     return [given] if alone else list(given)
 
 
-def _files(paths: Paths) -> list[Path]:
+def results_files(paths: Paths) -> list[Path]:
+    """The files among the paths and in folders, each once.
+
+    Raises:
+        ResultsError: a path is not there, or holds none.
+    """
     found: dict[Path, Path] = {}
     for path in paths_of(paths):
         if not (path.is_dir() or path.is_file()):
@@ -183,7 +188,7 @@ def _files(paths: Paths) -> list[Path]:
     return list(found.values())
 
 
-def _newest(rows: Sequence[Row]) -> list[Row]:
+def newest(rows: Sequence[Row]) -> list[Row]:
     """Of the files with one (model, condition, task, mask, dtype) the latest."""
 
     def key(row: Row) -> tuple[str, ...]:

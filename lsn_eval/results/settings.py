@@ -15,6 +15,13 @@ from lsn_eval.storage.masked_secrets import masked
 UNKNOWN = "unknown"
 OF_A_LANGUAGE = frozenset({"task definition", "documents", "prompts", "task version"})
 """Settings that may differ from language to language of one family of tasks."""
+OF_THE_MODEL = frozenset(
+    {
+        "dtype", "model revision", "model arguments", "parameters", "tokenizer", "chat template",
+        "transformers",
+    }
+)  # fmt: skip
+"""Settings that belong to a model, so that two models may differ in them."""
 VERSIONS = frozenset({"lsn_eval", "lm_eval", "transformers", "torch"})
 """Settings across which a regression check holds numbers; it says that they changed."""
 
@@ -144,14 +151,26 @@ def differences(
     }
 
 
+def differences_between_models(
+    first: Mapping[str, str], second: Mapping[str, str], allowed: Collection[str] = ()
+) -> dict[str, tuple[str, str]]:
+    """The same of numbers of two models, which may differ in what belongs to a model; where both
+    put prompts into a chat template, in the prompts, too."""
+    templates = [settings.get("chat template", "none") for settings in (first, second)]
+    prompts = {"prompts"} if "none" not in templates else set()
+    return differences(first, second, {*allowed, *OF_THE_MODEL, *prompts})
+
+
 def differing(
     first: Mapping[str, str], second: Mapping[str, str], allowed: Collection[str] = ()
 ) -> list[str]:
-    """The same in words: the name and both values."""
-    return [
-        f"{name} {one} and {other}"
-        for name, (one, other) in differences(first, second, allowed).items()
-    ]
+    """The same in words."""
+    return in_words(differences(first, second, allowed))
+
+
+def in_words(found: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Of differences the name and both values."""
+    return [f"{name} {one} and {other}" for name, (one, other) in found.items()]
 
 
 def allowed_settings(names: Iterable[str], known: Collection[str]) -> frozenset[str]:

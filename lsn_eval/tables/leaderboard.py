@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 
 from lsn_eval.comparing import Comparison, Draws, Panel
 from lsn_eval.comparing.panels import Mark, Overall, shift_writer
 from lsn_eval.comparing.selectivity import strength
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION
+from lsn_eval.results.settings import differences_between_models
 from lsn_eval.tables.table import Cell, Table
 from lsn_eval.tables.views import controls_cell, signatures
 from lsn_eval.wording.numbers import interval, p_value, plain, selectivity
 
-OF_THE_MODEL = frozenset(
-    {
-        "dtype", "model revision", "model arguments", "parameters", "tokenizer", "chat template",
-        "transformers",
-    }
-)  # fmt: skip
-"""Settings that belong to a model, so that two models may differ in them."""
 
-
-def leaderboard(comparison: Comparison) -> list[Table]:
+def leaderboard(comparison: Comparison, allow: Collection[str] = ()) -> list[Table]:
     """A table for every metric, family of tasks, operation (WHAT) and set of languages; models
     measured with other data, prompts or versions stand in a table of their own.
+
+    Args:
+        allow: names of settings that may differ from model to model.
 
     Raises:
         LsnError: no condition `LANGUAGE:WHAT` was measured in two languages.
     """
-    entries: dict[_Group, dict[_Settings, list[Entry]]] = defaultdict(lambda: defaultdict(list))
+    entries: dict[_Group, list[Entry]] = defaultdict(list)
     for panel in comparison.panels:
         for what, overall in panel.overall.items():
             group = (panel.family, panel.metric, what, panel.languages, overall.languages)
-            entries[group][_shared_settings(panel)].append((panel, overall))
+            entries[group].append((panel, overall))
     if not entries:
         raise LsnError(
             "a leaderboard needs conditions LANGUAGE:WHAT and none, measured on text of two "
@@ -43,51 +39,45 @@ def leaderboard(comparison: Comparison) -> list[Table]:
             "shows what is there"
         )
     tables = []
-    for (_, _, what, *_), by_settings in entries.items():
-        alike = _alike(by_settings)
-        different = ", ".join(_differences(list(alike)))
-        tables += [_table(what, group, comparison.draws, different) for group in alike.values()]
+    for (_, _, what, *_), members in entries.items():
+        alike = _alike(members, allow)
+        pairs = itertools.combinations((group[0][0] for group in alike), 2)
+        different = dict.fromkeys(name for pair in pairs for name in _differences(*pair, allow))
+        tables += [_table(what, x, comparison.draws, ", ".join(different)) for x in alike]
     return tables
 
 
 Entry = tuple[Panel, Overall]
 _Group = tuple[str, str, str, tuple[str, ...], tuple[str, ...]]
-_Settings = tuple[tuple[str, str], ...]
-"""By language and setting."""
 
 
-def _shared_settings(panel: Panel) -> _Settings:
-    """What has to be equal from model to model."""
-    shared = []
-    for language in panel.languages:
-        change = panel.change(NO_CONDITION, language)
-        settings = change.row.settings if change else {}
-        templated = {"prompts"} if settings.get("chat template") != "none" else set()
-        of_the_model = OF_THE_MODEL | templated
-        shared += [(f"{language}/{x}", settings[x]) for x in settings.keys() - of_the_model]
-    return tuple(sorted(shared))
-
-
-def _alike(entries: Mapping[_Settings, list[Entry]]) -> dict[_Settings, list[Entry]]:
+def _alike(entries: Sequence[Entry], allow: Collection[str]) -> list[list[Entry]]:
     """Those of equal settings together. lm-eval hashes prompts only where samples are logged: a
-    run without joins the first that is equal in all else."""
-    alike: dict[_Settings, list[Entry]] = {}
-    for settings in sorted(entries, key=lambda settings: _without_prompts(settings) == settings):
-        unhashed = _without_prompts(settings) == settings
-        homes = (other for other in alike if unhashed and _without_prompts(other) == settings)
-        alike.setdefault(next(homes, settings), []).extend(entries[settings])
+    run without comes later and joins the first that is equal in all else."""
+    alike: list[list[Entry]] = []
+    for entry in sorted(entries, key=lambda entry: "none" in _baseline(entry[0], "prompts")):
+        homes = (x for x in alike if not _differences(x[0][0], entry[0], allow))
+        if home := next(homes, None):
+            home.append(entry)
+        else:
+            alike.append([entry])
     return alike
 
 
-def _without_prompts(settings: _Settings) -> _Settings:
-    return tuple((name, "none" if name.endswith("/prompts") else value) for name, value in settings)
+def _baseline(panel: Panel, setting: str) -> list[str]:
+    """The setting under `none`, language by language."""
+    changes = (panel.change(NO_CONDITION, language) for language in panel.languages)
+    return [change.row.settings.get(setting, "none") for change in changes if change]
 
 
-def _differences(settings: Sequence[_Settings]) -> list[str]:
-    """Names of the settings in which tables of one metric and family differ."""
-    pairs = Counter(pair for mapping in settings for pair in mapping)
-    different = (name for (name, _), times in pairs.items() if times < len(settings))
-    return list(dict.fromkeys(name.partition("/")[2] for name in different))
+def _differences(panel: Panel, other: Panel, allow: Collection[str]) -> list[str]:
+    """Names of the settings in which they differ under `none`, but for what belongs to a model."""
+    names: dict[str, None] = {}
+    for language in panel.languages:
+        one, two = (of.change(NO_CONDITION, language) for of in (panel, other))
+        settings = one.row.settings if one else {}, two.row.settings if two else {}
+        names |= dict.fromkeys(differences_between_models(*settings, allow))
+    return list(names)
 
 
 def _table(what: str, entries: Sequence[Entry], draws: Draws, different: str) -> Table:
@@ -127,7 +117,7 @@ def _table(what: str, entries: Sequence[Entry], draws: Draws, different: str) ->
         rows=tuple(_row(*entry, mark) for entry, mark in zip(ordered, marks, strict=True)),
         notes=(
             *(fact for fact, holds in facts.items() if holds),
-            *(note for panel, _ in ordered for note in panel.notes),
+            *dict.fromkeys(note for panel, _ in ordered for note in panel.notes),
         ),
         signatures=tuple(dict.fromkeys(itertools.chain(*lines))),
     )  # fmt: skip

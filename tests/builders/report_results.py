@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 from builders.commands import invoke
-from builders.results_files import write_document
+from builders.results_files import edited, write_document
 from lsn_eval.reporting import report as write_report
 
 DIGEST = "ab" * 32
@@ -107,6 +107,27 @@ def write_sweep(folder: Path, documents: int = 8) -> Path:
             perplexities[language] = round(perplexity * factor, 6)
         name = condition.replace(":", "_")
         write_run(folder / name, condition, answers, perplexities=perplexities)
+    return folder
+
+
+def revised(document: dict[str, Any]) -> None:
+    for config in document["configs"].values():
+        config["dataset_kwargs"]["revision"] = "another"
+
+
+def submit(
+    folder: Path, model: str, change: Callable[[dict[str, Any]], object] = lambda document: None
+) -> Path:
+    """A sweep of somebody's model, of five conditions in as many files."""
+
+    def edit(document: dict[str, Any]) -> None:
+        document["config"]["lsn"]["model"]["name"] = model
+        document["config"]["model_args"]["pretrained"] = model
+        change(document)
+
+    write_sweep(folder)
+    for path in folder.rglob("results_*.json"):
+        edited(path, edit)
     return folder
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders.report_results import GERMAN, sample, write_run, write_sweep
+from builders.report_results import (
+    GERMAN,
+    revised,
+    sample,
+    submit,
+    write_run,
+    write_sweep,
+)
 
 from lsn_eval.reporting import report as write_report
 
@@ -113,6 +120,39 @@ def page(desktop):
     """The one page of most tests, as it is when it was just opened."""
     desktop.reload()
     return desktop
+
+
+@pytest.mark.parametrize("size", ["phone", "desktop"])
+def test_a_leaderboard_is_filtered_and_fits(browser, tmp_path, size):
+    for name in ("org/anna", HOSTILE):
+        submit(tmp_path / name[:3], name)
+    submit(tmp_path / "carl", "org/carl", revised)
+    out = tmp_path / "board.html"
+    write_report([tmp_path], out, by="model")
+    seen = Visit(browser, out, size)
+    page = seen.page
+    count = page.locator("#filters output")
+    rows = "(all) => all.filter((one) => !one.hidden).map((one) => one.dataset)"
+    api.expect(count).to_have_text("numbers: 24")
+    for facet, value, left in (
+        ("model", "org/anna", 12), ("condition", "de:zero", 4), ("language", "de", 2),
+        ("metric", "accuracy", 1), ("task", "read_*", 0),
+    ):  # fmt: skip
+        page.locator(f"#filter-{facet}").select_option(value)
+        api.expect(count).to_have_text(f"numbers: {left}")
+        shown = page.eval_on_selector_all("#numbers tbody tr", rows)
+        assert len(shown) == left
+        assert all(one[facet] == value for one in shown)
+    page.locator("#filter-task").select_option("")
+    page.locator("#numbers thead th").nth(7).locator("button").click()
+    api.expect(count).to_have_text("numbers: 1")
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    assert seen.overflow() <= 0
+    assert page.evaluate("window.pwned") is None
+    assert seen.said == []
+    assert page.evaluate("window.violations") == []
+    assert seen.requests == [out.as_uri()]
+    seen.context.close()
 
 
 PERPLEXITY = "#panel-2-1"
