@@ -55,13 +55,13 @@ def test_a_broken_line_is_an_error_that_names_the_file(tmp_path, broken, place):
 
 def test_texts_are_read_where_they_are_asked_for(tmp_path):
     arguments = {"gen_args_0": {"arg_0": "Why?", "arg_1": {"until": []}}}
-    words = {"doc": {"question": "q"}, "target": 7, "arguments": arguments,
+    words = {"doc": {"question": "q", "context": "c"}, "target": 7, "arguments": arguments,
              "resps": [["a", "b"]], "filtered_resps": ["a"]}  # fmt: skip
     path = samples_path(write(tmp_path, json.dumps({**LINE, **words}), json.dumps(LINE)), "t")
     assert [sample.texts for sample in samples(path)] == [None, None]
     full, bare = samples(path, texts=True)
-    assert full.texts == Texts("q", "Why?", "7", ("a", "b"), ("a",), generated=True)
-    assert bare.texts == Texts(None, "", "", ("-1.5", "False"), (), generated=False)
+    assert full.texts == Texts("q", "c", "Why?", "7", ("a", "b"), ("a",), generated=True)
+    assert bare.texts == Texts(None, None, "", "", ("-1.5", "False"), (), generated=False)
 
 
 def test_a_samples_file_names_its_results_and_task(tmp_path):
