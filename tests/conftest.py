@@ -1,4 +1,11 @@
-"""Fixtures that more than one test file needs."""
+"""Fixtures that more than one test file needs.
+
+What takes seconds to make is made once for all workers: `shared_folder(name, make)` makes it under a
+lock, and every test that asks for that name gets the same folder, to read. So does `finished_demo`
+(a sweep of 13 conditions with its report) serve whoever needs real results. A test that has to start
+processes starts `warm_commands / "lm_eval"` (or "lsn-eval", "python"), which need not import torch
+and lm-eval anew: seven seconds a process. In process, `builders.commands.printed` is quicker still.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +19,7 @@ import functools
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +97,31 @@ def tokenizer() -> transformers.PreTrainedTokenizerFast:
 
 
 @pytest.fixture(scope="session")
-def small_lm_eval(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_folder(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`shared_folder(name, make)`: the folder `name` that `make` fills when it is first asked for,
+    the same for all workers; not to be written to."""
+    from filelock import FileLock
+
+    ours = tmp_path_factory.getbasetemp()
+    base = ours if worker_id == "master" else ours.parent
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = base / name, base / f"{name}.done"
+        with FileLock(base / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def small_lm_eval(shared_folder) -> Path:
     """A folder for the path of a process that a test starts: lm-eval with all of its code and
     hardly any of its task files, which every process would parse anew."""
     import lm_eval
@@ -102,22 +133,25 @@ def small_lm_eval(tmp_path_factory: pytest.TempPathFactory) -> Path:
             return []
         return [name for name in names if not name.endswith(".py") and name != "arc"]
 
-    folder = tmp_path_factory.mktemp("small_lm_eval")
-    shutil.copytree(installed, folder / "lm_eval", ignore=unneeded)
-    return folder
+    return shared_folder(
+        "small_lm_eval",
+        lambda folder: shutil.copytree(installed, folder / "lm_eval", ignore=unneeded),
+    )
 
 
 @pytest.fixture(scope="session")
-def finished_demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The folder of one finished demo with one control, the same for all workers; not to be
-    written to. Its `results` are those of a sweep of 13 conditions over 12 tasks."""
-    from filelock import FileLock
+def warm_commands(small_lm_eval: Path) -> Iterator[Path]:
+    """A folder with `lm_eval`, `lsn-eval` and `python` as processes that import nothing anew."""
+    from builders.warm_commands import warm_commands
 
+    with warm_commands(small_lm_eval) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def finished_demo(shared_folder) -> Path:
+    """The folder of one finished demo with one control. Its `results` are those of a sweep of 13
+    conditions over 12 tasks."""
     from lsn_eval.demo.demo import run_demo
 
-    ours = tmp_path_factory.getbasetemp()
-    folder = (ours if worker_id == "master" else ours.parent) / "finished_demo"
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "report.html").is_file():  # the demo writes it last
-            run_demo(folder, controls=1)
-    return folder
+    return shared_folder("finished_demo", lambda folder: run_demo(folder, controls=1))

@@ -91,7 +91,7 @@ def test_bfloat16_is_rounded_once(tmp_path: Path):
     assert torch.equal(new, expected)
 
 
-def test_a_killed_bake_leaves_nothing_that_loads(model, tmp_path: Path):
+def test_a_killed_bake_leaves_nothing_that_loads(model, tmp_path: Path, warm_commands: Path):
     tiny_mask(model).save(tmp_path / "mask.safetensors")
     killed = (
         "import os, signal, sys\n"
@@ -99,7 +99,7 @@ def test_a_killed_bake_leaves_nothing_that_loads(model, tmp_path: Path):
         "baking.hold_against_hooks = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
         "baking.bake('model', 'mask.safetensors', 'de:mean', 'baked')"
     )
-    done = subprocess.run([sys.executable, "-c", killed], cwd=tmp_path, check=False)
+    done = subprocess.run([warm_commands / "python", "-c", killed], cwd=tmp_path, check=False)
     assert done.returncode == -9
     assert not (tmp_path / "baked").exists()
     (left,) = tmp_path.glob(".baked.*")

@@ -25,7 +25,6 @@ from lsn_eval.comparing import compare
 from lsn_eval.results import read_results
 from lsn_eval.tables.formats import FORMATS
 
-LM_EVAL = Path(sys.executable).with_name("lm_eval")
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "lsn_eval" / "data" / "demo_model"
 PAGE = (ROOT / "docs" / "compare.md").read_text("utf-8")
@@ -103,9 +102,12 @@ metric_list:
 
 
 @pytest.fixture(scope="module")
-def upstream(tmp_path_factory, small_lm_eval) -> Path:
+def upstream(shared_folder, warm_commands) -> Path:
     """Results of lm-eval's own command: `hf` without an intervention, `lsn_hf` with one."""
-    folder = tmp_path_factory.mktemp("upstream")
+    return shared_folder("upstream", lambda folder: evaluate(warm_commands / "lm_eval", folder))
+
+
+def evaluate(lm_eval: Path, folder: Path) -> None:
     (folder / "upstream_data.py").write_text(DATA)
     for name, text in TASKS.items():
         (folder / f"{name}.yaml").write_text(f"task: {name}\n{text}{SHARED}")
@@ -114,25 +116,19 @@ def upstream(tmp_path_factory, small_lm_eval) -> Path:
         "hf": f"pretrained={model},dtype=float32",
         "lsn_hf": f"pretrained={model},dtype=float32,mask=demo/planted,condition=de:zero",
     }
-    started = [
-        subprocess.Popen(
-            [LM_EVAL, "--model", model, "--model_args", given, "--tasks", ",".join(TASKS),
+    for model, given in models.items():
+        done = subprocess.run(
+            [lm_eval, "--model", model, "--model_args", given, "--tasks", ",".join(TASKS),
              "--include_path", folder, "--batch_size", "5", "--device", "cpu", "--log_samples",
              "--output_path", folder / "out" / model],
-            env={**os.environ, "PYTHONPATH": str(small_lm_eval)},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )
-        for model, given in models.items()
-    ]  # fmt: skip
-    for process in started:
-        said, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, said[-3000:]
-    return folder / "out"
+            capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.mark.stock
 def test_every_metric_of_upstream_is_compared_with_plain_hf_and_tested(upstream):
-    comparison = compare(read_results([upstream]))
+    comparison = compare(read_results([upstream / "out"]))
     found = {(p.family, p.metric): p.change("de:zero", "de") for p in comparison.panels}
     assert set(found) == {
         ("up_choice_*", "acc"), ("up_choice_*", "acc_norm"),
@@ -155,12 +151,12 @@ def test_every_metric_of_upstream_is_compared_with_plain_hf_and_tested(upstream)
 
 @pytest.mark.stock
 def test_the_table_of_upstream_results(upstream):
-    text = run(upstream, *QUICK)
+    text = run(upstream / "out", *QUICK)
     assert re.search(r"word_perplexity of up_rolling_\*, .*: relative change from none, %", text)
     assert "exact_match,word of up_filtered_*" in text
     assert "acc_norm" not in text  # each task's first metric
-    assert "acc_norm of up_choice_*" in run(upstream, *QUICK, "--metric", "all")
-    assert run(upstream, *QUICK, "--metric", "exact_match").count("exact_match,") >= 2
+    assert "acc_norm of up_choice_*" in run(upstream / "out", *QUICK, "--metric", "all")
+    assert run(upstream / "out", *QUICK, "--metric", "exact_match").count("exact_match,") >= 2
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from lsn_eval import ActivationStats, NeuronMask, identify, read_results, record
 CLUSTER = Path(__file__).resolve().parents[2] / "examples" / "cluster"
 TEXTS = CLUSTER.parent / "texts"
 SCRIPTS = sorted(CLUSTER.glob("*.slurm"))
-TOOLS = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 TINY = {
     "MODEL": "lsn_demo", "LANGUAGES": "de,zh", "TOKENS": "3k", "BATCH_SIZE": "4",
     "TEXTS": " ".join(f"--texts {name}={TEXTS / name}.txt" for name in ("de", "zh")),
@@ -26,24 +24,15 @@ TINY = {
 }  # fmt: skip
 
 
-def run(script: Path | str, folder: Path, **environment: str) -> None:
-    command = ["bash", script] if isinstance(script, Path) else ["bash", "-euc", script]
-    subprocess.run(
-        command, cwd=folder, check=True, timeout=500, env=os.environ | TOOLS | TINY | environment
-    )
+@pytest.fixture
+def run(warm_commands: Path) -> Callable[..., None]:
+    def run(script: Path | str, folder: Path, **environment: str) -> None:
+        command = ["bash", script] if isinstance(script, Path) else ["bash", "-euc", script]
+        path = {"PATH": f"{warm_commands}{os.pathsep}{os.environ['PATH']}"}
+        environment = os.environ | path | TINY | environment
+        subprocess.run(command, cwd=folder, check=True, timeout=500, env=environment)
 
-
-def array(script: Path, folder: Path, jobs: int) -> None:
-    """Jobs of an array, two at a time."""
-    with ThreadPoolExecutor(2) as pool:
-        for done in [
-            pool.submit(
-                run, script, folder,
-                SLURM_ARRAY_TASK_ID=str(number), SLURM_ARRAY_TASK_COUNT=str(jobs),
-            )
-            for number in range(1, jobs + 1)
-        ]:  # fmt: skip
-            done.result()
+    return run
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
@@ -58,9 +47,11 @@ def test_a_script_is_one_that_a_shell_reads(path: Path):
 
 
 @pytest.mark.slow
-def test_one_three_and_seven_shards_give_one_mask(tmp_path: Path):
+def test_one_three_and_seven_shards_give_one_mask(tmp_path: Path, run):
     """Three by the scripts, in processes of their own."""
-    array(CLUSTER / "record.slurm", tmp_path, 3)
+    for number in ("1", "2", "3"):
+        array = {"SLURM_ARRAY_TASK_ID": number, "SLURM_ARRAY_TASK_COUNT": "3"}
+        run(CLUSTER / "record.slurm", tmp_path, **array)
     run(CLUSTER / "merge.slurm", tmp_path)
     masks = [NeuronMask.load(tmp_path / "stats" / "mask.safetensors")]
     for jobs in (1, 7):
@@ -87,14 +78,14 @@ def test_one_three_and_seven_shards_give_one_mask(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_job_a_language_sweeps(tmp_path: Path):
+def test_a_job_a_language_sweeps(tmp_path: Path, run):
     run(CLUSTER / "sweep.slurm", tmp_path, MASK="demo/planted", SLURM_ARRAY_TASK_ID="2")
     found = {row.condition for row in read_results(tmp_path / "sweep")}
     assert {"none", "zh:zero", "random5-zh:zero"} <= found
 
 
 @pytest.mark.slow
-def test_skypilots_nodes_record_the_shards(tmp_path: Path):
+def test_skypilots_nodes_record_the_shards(tmp_path: Path, run):
     task = yaml.safe_load((CLUSTER / "record.sky.yaml").read_text("utf-8"))
     for name in ("num_nodes", "resources", "envs", "file_mounts", "setup", "run"):
         assert task[name], name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +64,9 @@ def test_hf_gives_the_numbers_of_hooks(baked, condition):
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_onnx_runtime_gives_the_numbers_of_hf(baked, condition, tmp_path):
+def test_onnx_runtime_gives_the_numbers_of_hf(baked, condition, tmp_path, warm_commands):
     pytest.importorskip("onnxruntime_genai", reason="the engine is not installed")
-    builder = [sys.executable, "-m", "onnxruntime_genai.models.builder"]
+    builder = [warm_commands / "python", "-m", "onnxruntime_genai.models.builder"]
     arguments = ["-m", baked[condition], "-o", tmp_path / "onnx", "-p", "fp32", "-e", "cpu"]
     subprocess.run([*builder, *map(str, arguments)], check=True, capture_output=True)
     # The builder makes up a token to begin with where a model has none; `hf` takes the end's.

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,11 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.mark.slow
-def test_intervene_prints_a_perplexity_for_every_condition():
+def test_intervene_prints_a_perplexity_for_every_condition(warm_commands):
     shown = subprocess.run(
-        [sys.executable, EXAMPLES / "intervene.py"], check=True, capture_output=True, text=True
-    ).stdout
+        [warm_commands / "python", EXAMPLES / "intervene.py"],
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
     perplexity = {
         line.split(": ")[0]: float(line.split("perplexity ")[1].split(",")[0])
         for line in shown.splitlines()
@@ -33,14 +33,14 @@ def test_intervene_prints_a_perplexity_for_every_condition():
 
 
 @pytest.mark.stock
-def test_from_text_to_number(tmp_path, small_lm_eval):
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def test_from_text_to_number(tmp_path, warm_commands):
+    path = f"{warm_commands}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(
         ["bash", EXAMPLES / "from_text_to_number.sh", tmp_path / "out"],
         check=True,
         capture_output=True,
         cwd=tmp_path,
-        env={**os.environ, "PATH": path, "PYTHONPATH": str(small_lm_eval)},
+        env={**os.environ, "PATH": path},
     )
     found = NeuronMask.load(tmp_path / "out" / "lape.safetensors")
     planted = NeuronMask.load("demo/planted")
@@ -101,15 +101,15 @@ assert result.passed
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_from_texts_to_a_verdict(tmp_path, small_lm_eval):
+def test_the_notebook_runs_from_texts_to_a_verdict(tmp_path, warm_commands):
     """Every cell in order, and what it ends in shown as a notebook does."""
     (tmp_path / "texts").symlink_to(EXAMPLES / "texts")
     code = [cell["source"] for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
     source = ["".join(lines) for lines in code]
     script = "\n".join([SHOW, *map(showing_its_end, source), SHOWING])
     shown = subprocess.run(
-        [sys.executable, "-c", script], check=False, capture_output=True, text=True,
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(small_lm_eval)},
+        [warm_commands / "python", "-c", script],
+        check=False, capture_output=True, text=True, cwd=tmp_path,
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr[-3000:]
     html = [line for line in shown.stdout.splitlines() if line.startswith("<")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import lm_eval
@@ -16,27 +16,27 @@ from lsn_eval import ActivationStats, record
 from lsn_eval.harness import plugin
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = Path(sys.executable).with_name("lsn-eval")
 pytestmark = [pytest.mark.stock, pytest.mark.slow]
 
 
-def launch(*arguments: str | Path, fails: bool = False) -> str:
-    """What `lsn-eval` logs, started twice by PyTorch's launcher."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python"]
-    done = subprocess.run(
-        [*launcher, "--nproc-per-node", "2", COMMAND, *arguments],
-        env=os.environ
-        | {"ACCELERATE_USE_CPU": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-        | {"OMP_WAIT_POLICY": "passive", "LSN_EVAL_VERBOSE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
-    assert bool(done.returncode) == fails, done.stderr[-3000:]
-    return done.stdout + done.stderr
+@pytest.fixture
+def launch(warm_commands: Path) -> Callable[..., str]:
+    def launch(*arguments: str | Path, fails: bool = False) -> str:
+        """What `lsn-eval` logs, started twice by PyTorch's launcher."""
+        launcher = [warm_commands / "python", "-m", "torch.distributed.run", "--standalone"]
+        twice = ["--no-python", "--nproc-per-node", "2", warm_commands / "lsn-eval"]
+        environment = os.environ | {"ACCELERATE_USE_CPU": "1", "LSN_EVAL_VERBOSE": "1"}
+        done = subprocess.run(
+            [*launcher, *twice, *arguments],
+            env=environment, capture_output=True, text=True, timeout=400,
+        )  # fmt: skip
+        assert bool(done.returncode) == fails, done.stderr[-3000:]
+        return done.stdout + done.stderr
+
+    return launch
 
 
-def test_two_processes_evaluate_as_one(tmp_path: Path) -> None:
+def test_two_processes_evaluate_as_one(tmp_path: Path, launch) -> None:
     model = "pretrained=lsn_demo,mask=demo/planted,condition=de:zero,dtype=float32"
     tasks = ["lsn_demo_ppl_de", "lsn_demo_langacc_de"]
     log = launch(
@@ -66,7 +66,7 @@ def test_two_processes_evaluate_as_one(tmp_path: Path) -> None:
     assert 0 < together["values_changed"] == together["values_compared"]
 
 
-def test_two_processes_record_as_one(tmp_path: Path) -> None:
+def test_two_processes_record_as_one(tmp_path: Path, launch) -> None:
     texts = {name: str(ROOT / "examples" / "texts" / f"{name}.txt") for name in ("de", "zh")}
     log = launch(
         *("record", "--model", "lsn_demo", "--tokens", "3k", "--length", "32", "--batch-size", "4"),
@@ -85,7 +85,9 @@ def test_two_processes_record_as_one(tmp_path: Path) -> None:
     assert together.provenance["corpora"] == alone.provenance["corpora"]
 
 
-def test_a_model_split_over_two_processes_is_refused_under_a_condition(tmp_path: Path) -> None:
+def test_a_model_split_over_two_processes_is_refused_under_a_condition(
+    tmp_path: Path, launch
+) -> None:
     log = launch(
         *("run", "--model", "lsn_hf", "--tasks", "lsn_demo_ppl_de", "--limit", "2"),
         "--model_args=pretrained=lsn_demo,mask=demo/planted,condition=de:zero,tp_plan=auto",

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -123,11 +121,11 @@ def test_what_cannot_be_used_is_one_message(sweep, call, said):
 
 
 @pytest.mark.slow
-def test_the_examples_of_the_page_work(tmp_path, small_lm_eval):
+def test_the_examples_of_the_page_work(tmp_path, warm_commands):
     (tmp_path / "german.txt").write_bytes((ROOT / "examples" / "texts" / "de.txt").read_bytes())
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(BLOCKS)], check=False, capture_output=True, text=True,
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(small_lm_eval)},
+        [warm_commands / "python", "-c", "\n".join(BLOCKS)],
+        check=False, capture_output=True, text=True, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     for name in ("lape.safetensors", "bars.png", "layers.svg", "report.html", "baseline.json"):

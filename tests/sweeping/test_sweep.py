@@ -40,7 +40,6 @@ from lsn_eval.sweeping.running import run_sweep
 from lsn_eval.sweeping.screen import quiet, without_chatter
 from lsn_eval.sweeping.settings import SweepError, SweepSettings, parse_seed
 
-LM_EVAL = Path(sys.executable).with_name("lm_eval")
 CONDITIONS = ("none", "de:zero")
 
 DATA = '''
@@ -95,8 +94,7 @@ def settings(folder: Path | None = None, **given) -> SweepSettings:
 
 
 @pytest.mark.slow
-def test_few_shot_and_sampled_generation_equal_two_fresh_processes(tasks, tmp_path, small_lm_eval):
-    started = {}
+def test_few_shot_and_sampled_generation_equal_two_fresh_processes(tasks, tmp_path, warm_commands):
     for condition in CONDITIONS:
         model_args = f"pretrained=lsn_demo,mask=demo/planted,condition={condition},dtype=float32"
         options = {
@@ -105,18 +103,12 @@ def test_few_shot_and_sampled_generation_equal_two_fresh_processes(tasks, tmp_pa
             "--output_path": tmp_path / "alone" / folder_name(Condition.parse(condition)),
         }  # fmt: skip
         arguments = [str(part) for pair in options.items() for part in pair]
-        started[condition] = subprocess.Popen(
-            [LM_EVAL, *arguments, "--log_samples"],
-            env={**os.environ, "PYTHONPATH": str(small_lm_eval)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        alone = [warm_commands / "lm_eval", *arguments, "--log_samples"]
+        done = subprocess.run(alone, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
     chosen = settings(tasks, conditions=CONDITIONS, num_fewshot=2)
     outcome = run_sweep(chosen, tmp_path / "swept", progress=False)
     assert not outcome.failed
-    for process in started.values():
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, output.decode()
     swept = written(tmp_path / "swept")
     assert list(swept) == list(CONDITIONS)
     assert swept == written(tmp_path / "alone")
@@ -334,7 +326,7 @@ def test_a_second_sweep_is_refused_and_harms_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_after_a_sudden_end_a_sweep_goes_on(tmp_path, small_lm_eval):
+def test_after_a_sudden_end_a_sweep_goes_on(tmp_path, warm_commands):
     killed = f"""
 import os, sys
 from pathlib import Path
@@ -348,10 +340,7 @@ def end(self, condition, folder, **given):
 Evaluation.evaluate = end
 run_sweep({settings(conditions=CONDITIONS)!r}, Path(sys.argv[1]), progress=False)
 """
-    environment = {**os.environ, "PYTHONPATH": str(small_lm_eval)}
-    done = subprocess.run(
-        [sys.executable, "-c", killed, tmp_path], env=environment, capture_output=True, check=False
-    )
+    done = subprocess.run([warm_commands / "python", "-c", killed, tmp_path], capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert names(tmp_path) == [LOCK, ".unfinished", "none", "sweep.json"]
     assert "none" in str(results_in(tmp_path))
