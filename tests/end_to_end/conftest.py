@@ -11,7 +11,5 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("wheel")
-    build(ROOT, out, "--wheel")
-    return next(out.glob("*.whl"))
+def wheel(shared_folder) -> Path:
+    return next(shared_folder("wheel", lambda out: build(ROOT, out, "--wheel")).glob("*.whl"))

@@ -52,6 +52,7 @@ def test_lm_eval_indexes_every_file_under_its_own_name(index):
     assert names <= set(index)
     tags = {name for name, entry in index.items() if entry.yaml_path is None}
     assert set(index) == names | tags
+    assert all(name.startswith("lsn_") for name in index), "none that lm-eval has or may get"
 
 
 @pytest.fixture(scope="module")
