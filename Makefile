@@ -20,7 +20,7 @@ help:
 	@echo "make demo    the whole picture on the embedded model"
 	@echo "make check   what the demo measured against the committed baseline"
 	@echo "make test    all tests; PYTEST_ARGS=tests/masks chooses"
-	@echo "make quick   one case of each test that is not slow, of every package: 98 s on two cores"
+	@echo "make quick   one case of each test that is not slow, of every package"
 	@echo "make lint    ruff, without changing files; make format changes them"
 	@echo "make types   mypy"
 	@echo "make docs    the documentation as a site, in site/"

@@ -16,6 +16,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import functools
+import gc
 import shutil
 import signal
 import sys
@@ -55,6 +56,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = first_cases.values()
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays: it need not be looked through for cycles again and again."""
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.freeze()
 
 
 def pytest_runtest_setup() -> None:

@@ -66,8 +66,8 @@ def run_demo(out: Path, *, controls: int = 5, quick: bool = False) -> DemoVerdic
         reasons = "; ".join(f"{name}: {reason}" for name, reason in outcome.failed.items())
         raise LsnError(f"conditions of the demo failed: {reasons}")
 
-    comparison = compare(results)
-    verdict = DemoVerdict(next(p for p in comparison.panels if (p.family, p.metric) == MATRIX))
+    comparison = compare(results, task=MATRIX[0], metric=MATRIX[1])
+    verdict = DemoVerdict(*comparison.panels)
     with whole_file(out / MATRIX_FILE, LsnError) as file:
         file.write((json.dumps(verdict.to_json(), indent=2) + "\n").encode())
     save_figure(heat_map(verdict.panel, draws=comparison.draws), out / HEAT_MAP)

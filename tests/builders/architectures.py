@@ -265,6 +265,17 @@ EVERY = [
 """The names as parameters of a test: of every kind of row one is quick."""
 
 
+def _layout(name: str) -> str:
+    """Of what the code that writes is told by a row, everything."""
+    facts = ARCHITECTURES[name]
+    return repr((facts.kind, facts.gated, facts.qkv, facts.gate_up, facts.without_attention))
+
+
+LAYOUTS = QUICK | set({_layout(name): name for name in ARCHITECTURES}.values())
+"""One type of each layout, and every quick one: what is written there in every way is written in one
+way on the types that differ from them in nothing but names of modules and formulas."""
+
+
 def inputs(name: str, rows: int = 2, length: int = 7) -> dict[str, torch.Tensor]:
     """Tokens [row, position] of one of `ARCHITECTURES`, none of them special."""
     generator = torch.Generator().manual_seed(2)

@@ -92,6 +92,8 @@ MIXTURES: Mapping[str, Mixture] = {
 
 IMPLEMENTATIONS = ("grouped_mm", "batched_mm", "eager")
 QUICK = {"qwen2_moe", "gpt_oss"}
+KINDS = {"deepseek_v3", "gpt_oss", "jamba", "mixtral", "qwen2_moe"}
+"""With shared experts, dense layers, layers without attention or a gate of its own, and without."""
 EVERY_MIXTURE = [
     pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in MIXTURES
 ]

@@ -235,6 +235,7 @@ def test_masks_without_a_hookpoint_in_common(tmp_path):
     assert "no hookpoint" not in printed("mask", "diff", paths[0], paths[0])
 
 
+@pytest.mark.slow
 def test_a_part_of_a_mask_and_another_hookpoint_for_it(stats_file, tmp_path):
     whole, part, moved = (tmp_path / f"{name}.safetensors" for name in ("lap", "part", "moved"))
     said = printed(

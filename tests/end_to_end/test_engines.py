@@ -25,10 +25,10 @@ ANSWERS = ("lsn_demo_langacc_de",)
 
 
 def numbers(model: str, arguments: dict[str, Any], tasks: tuple[str, ...]) -> dict[str, float]:
-    """Every number of 12 documents a task."""
+    """Every number of 6 documents a task."""
     with plugin.asked_for(tasks):
         done = lm_eval.simple_evaluate(
-            model, arguments, list(tasks), batch_size=1, device="cpu", limit=12, bootstrap_iters=0
+            model, arguments, list(tasks), batch_size=1, device="cpu", limit=6, bootstrap_iters=0
         )
     return {
         f"{task} {name}": value

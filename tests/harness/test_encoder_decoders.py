@@ -128,6 +128,7 @@ def answers_in_turn(folder, mask, rows, conditions=("none", "de:+2", "de:-1")):
     return answers
 
 
+@pytest.mark.slow
 def test_conditions_that_share_a_batch_answer_as_alone(checkpoint, caplog):
     name, folder = checkpoint
     mask = mask_at(tiny_model(name), ["mlp.act", "attn.q", "cross.v"])

@@ -41,8 +41,14 @@ def save_llama(folder, tokenizer, bos: bool) -> str:
     return str(folder)
 
 
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory, tokenizer) -> str:
+    return save_llama(tmp_path_factory.mktemp("llama"), tokenizer, bos=False)
+
+
 @pytest.fixture(scope="module", params=[False, True], ids=["no BOS", "BOS"])
-def checkpoint(request, tmp_path_factory, tokenizer) -> str:
+def either(request, tmp_path_factory, tokenizer) -> str:
+    """A checkpoint, where it matters what begins a text."""
     return save_llama(tmp_path_factory.mktemp("llama"), tokenizer, request.param)
 
 
@@ -61,15 +67,15 @@ def load(checkpoint, mask=None, condition=None, **kwargs) -> LsnHF:
 @pytest.mark.parametrize("batch_size", [1, 3])
 @pytest.mark.slow
 def test_none_and_an_empty_mask_give_the_numbers_of_hf_bit_for_bit(
-    checkpoint, mask_file, tmp_path, batch_size
+    either, mask_file, tmp_path, batch_size
 ):
     """Batches of more than one are hf's own but for rolling windows, which are sorted first."""
     kinds = KINDS if batch_size == 1 else [kind for kind in KINDS if "rolling" not in kind]
 
     def given(*loaded):
-        return answers(load(checkpoint, *loaded, batch_size=batch_size), kinds)
+        return answers(load(either, *loaded, batch_size=batch_size), kinds)
 
-    expected = answers(HFLM(checkpoint, device="cpu", batch_size=batch_size), kinds)
+    expected = answers(HFLM(either, device="cpu", batch_size=batch_size), kinds)
     empty = NeuronMask({"de": {}}, model=tiny_mask(tiny_model("llama")).model)
     empty.save(tmp_path / "empty")
     assert given() == expected
@@ -79,7 +85,8 @@ def test_none_and_an_empty_mask_give_the_numbers_of_hf_bit_for_bit(
     assert given(mask_file, "de:4") != expected
 
 
-def test_rolling_windows_of_a_batch_are_equally_long(checkpoint, monkeypatch):
+@pytest.mark.slow
+def test_rolling_windows_of_a_batch_are_equally_long(either, monkeypatch):
     """The same numbers as hf's, of half as many tokens."""
     lengths = np.random.RandomState(0).permutation(np.arange(2, 66).repeat(3))
     texts = ["".join(chr(97 + (n + i) % 26) for i in range(n)) for n in [*lengths, 150, 200]]
@@ -89,19 +96,19 @@ def test_rolling_windows_of_a_batch_are_equally_long(checkpoint, monkeypatch):
     monkeypatch.setattr(
         HFLM, "_model_call", lambda self, ids, **k: computed.append(ids.numel()) or call(self, ids)
     )
-    expected = HFLM(checkpoint, device="cpu", batch_size=16).loglikelihood_rolling(asked)
+    expected = HFLM(either, device="cpu", batch_size=16).loglikelihood_rolling(asked)
     usual = sum(computed)
     computed.clear()
-    assert load(checkpoint, batch_size=16).loglikelihood_rolling(asked) == pytest.approx(expected)
+    assert load(either, batch_size=16).loglikelihood_rolling(asked) == pytest.approx(expected)
     padded = sum(computed)
     computed.clear()
-    HFLM(checkpoint, device="cpu", batch_size=1).loglikelihood_rolling(asked)
+    HFLM(either, device="cpu", batch_size=1).loglikelihood_rolling(asked)
     assert padded / sum(computed) < 1.05 < 1.5 < usual / sum(computed)
 
 
 @pytest.mark.parametrize("condition", ["none", "de:zero", "fr:mean/random1-de:-2"])
-def test_rolling_loglikelihood_equals_a_loop_of_our_own(checkpoint, mask_file, condition):
-    lm = load(checkpoint, mask_file, condition, batch_size=2)
+def test_rolling_loglikelihood_equals_a_loop_of_our_own(either, mask_file, condition):
+    lm = load(either, mask_file, condition, batch_size=2)
     got = lm.loglikelihood_rolling(requests("loglikelihood_rolling"))
     model = tiny_model("llama")
     for text, loglikelihood in zip(TEXTS, got, strict=True):
@@ -119,9 +126,9 @@ def test_rolling_loglikelihood_equals_a_loop_of_our_own(checkpoint, mask_file, c
             assert loglikelihood == pytest.approx(total, rel=1e-5)
 
 
-def test_numbers_do_not_depend_on_the_batch_size(checkpoint, mask_file):
-    one = answers(load(checkpoint, mask_file, "de:zero/fr:1", batch_size=1))
-    four = answers(load(checkpoint, mask_file, "de:zero/fr:1", batch_size=4))
+def test_numbers_do_not_depend_on_the_batch_size(either, mask_file):
+    one = answers(load(either, mask_file, "de:zero/fr:1", batch_size=1))
+    four = answers(load(either, mask_file, "de:zero/fr:1", batch_size=4))
     assert one["generate_until"] == four["generate_until"]
     assert one["loglikelihood_rolling"] == pytest.approx(four["loglikelihood_rolling"], rel=1e-5)
     for (left, _), (right, _) in zip(one["loglikelihood"], four["loglikelihood"], strict=True):
@@ -129,6 +136,7 @@ def test_numbers_do_not_depend_on_the_batch_size(checkpoint, mask_file):
 
 
 @pytest.mark.parametrize("positions", ["prompt", "generated", "last"])
+@pytest.mark.slow
 def test_positions_are_those_of_generation_and_log_likelihoods_are_refused(
     checkpoint, mask_file, positions
 ):
@@ -148,8 +156,8 @@ def test_positions_are_those_of_generation_and_log_likelihoods_are_refused(
             answers(lm, [kind])
 
 
-def test_every_kind_of_request_runs_under_the_condition(checkpoint, mask_file):
-    plain, changed = load(checkpoint), load(checkpoint, mask_file, "de:4/fr:-4")
+def test_every_kind_of_request_runs_under_the_condition(either, mask_file):
+    plain, changed = load(either), load(either, mask_file, "de:4/fr:-4")
     for kind in KINDS:
         before = changed.get_model_info()["lsn"]["seen"]["hookpoints"]["mlp.act"]
         assert answers(plain, [kind]) != answers(changed, [kind])

@@ -106,6 +106,7 @@ AT_POSITIONS = ("none", "de:zero@generated", "ru:x0.5", "en:p90@last", "zh:+2", 
 
 
 @needs_stacks
+@pytest.mark.slow
 def test_conditions_at_some_positions_are_generated_for_by_themselves(lm, batches):
     apart = swept(lm, requests(GREEDY), 0, AT_POSITIONS)
     batches.clear()

@@ -226,6 +226,7 @@ def test_an_adapter_is_what_it_is_merged(kind, folder, mask):
     assert not torch.allclose(logits[0], logits[2], atol=1e-2)
 
 
+@pytest.mark.slow
 def test_a_prompt_tuned_model_answers_and_is_not_scored_at_wrong_positions(
     folder, mask, tmp_path, tokenizer
 ):
@@ -278,6 +279,7 @@ OTHERS: Mapping[str, Given] = {
 
 
 @pytest.mark.parametrize("decoding", [*GREEDY, *OTHERS])
+@pytest.mark.slow
 def test_decoding_under_a_condition_is_generate_with_zeroed_neurons(
     decoding, folder, mask, tokenizer
 ):
@@ -365,6 +367,7 @@ def test_a_chat_template_and_bos_under_a_condition(folder, mask, tmp_path, token
 # Others -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_lm_evals_steered_adds_is_a_condition(folder, mask, tmp_path):
     vectors = {}
     for layer in mask.model.layers:

@@ -34,7 +34,7 @@ def labels(texts, languages, seed=0):
 @pytest.mark.slow
 def test_equals_scikit_learn_with_ties(dtype, distinct):
     generator = np.random.RandomState(1)
-    responses = generator.normal(size=(90, 300)).astype(dtype)
+    responses = generator.normal(size=(90, 40)).astype(dtype)
     if distinct:
         values = generator.normal(size=distinct).astype(dtype)
         responses = values[generator.randint(0, distinct, size=responses.shape)]
@@ -48,7 +48,7 @@ def test_equals_scikit_learn_with_ties(dtype, distinct):
 def test_zeros_of_both_signs_tie_and_extremes_order():
     values = np.array([0.0, -0.0, 6e-8, -6e-8, 65504, -65504, np.inf, -np.inf, 1], np.float16)
     generator = np.random.RandomState(2)
-    responses = values[generator.randint(0, values.size, size=(60, 200))]
+    responses = values[generator.randint(0, values.size, size=(60, 40))]
     positives = labels(60, 2)
     finite = np.nan_to_num(responses.astype(np.float64), posinf=1e6, neginf=-1e6)
     found = precision_of_units(responses, positives)
