@@ -25,7 +25,7 @@ FLOORS = (
     ("results",),
     ("conditions", "statistics", "checking", "judge"),
     ("recording", "identification", "interventions", "comparing"),
-    ("representations",),
+    ("representations", "facts"),
     ("harness", "tables", "plotting"),
     ("lm_tasks", "reporting", "autoload", "baking"),
     ("sweeping", "tuning"),

@@ -16,6 +16,7 @@ from lsn_eval.cli import (
     check,
     compare,
     demo,
+    facts,
     fetch_masks,
     finetune,
     identify,
@@ -76,6 +77,7 @@ app.add_typer(models.app, name="models")
 app.command("layers")(layers.layers)
 app.command("score")(score.score)
 app.command("judge")(judge.judge)
+app.add_typer(facts.app, name="facts")
 app.add_typer(plot.app, name="plot")
 app.command("sweep")(sweep.sweep)
 app.command("bake")(bake.bake)

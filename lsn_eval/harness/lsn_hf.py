@@ -62,6 +62,8 @@ class LsnHF(SeededGeneration, HFLM):
             if this model's MLP goes round the hooks.
     """
 
+    NAME = "lsn_hf"
+
     def __init__(
         self,
         pretrained: str | transformers.PreTrainedModel | None = None,
@@ -72,8 +74,8 @@ class LsnHF(SeededGeneration, HFLM):
     ) -> None:
         if pretrained is None:
             raise LsnError(
-                "lsn_hf was given no model; give pretrained=MODEL, a folder, a name on the Hub or "
-                f"{DEMO_MODEL}"
+                f"{self.NAME} was given no model; give pretrained=MODEL, a folder, a name on the "
+                f"Hub or {DEMO_MODEL}"
             )
         # Read before the model is loaded: a misspelt language should not cost a download.
         self._mask_name = mask if isinstance(mask, str) else None
@@ -137,8 +139,8 @@ class LsnHF(SeededGeneration, HFLM):
             return Condition.of(self._mask, condition)
         if condition is UNSET:
             raise ConditionError(
-                "lsn_hf was given neither mask nor condition; give mask=FILE,condition=LANG:zero "
-                "to intervene, or condition=none for the baseline"
+                f"{self.NAME} was given neither mask nor condition; give "
+                "mask=FILE,condition=LANG:zero to intervene, or condition=none for the baseline"
             )
         parsed = Condition.parse(condition)
         if parsed.terms:
@@ -198,9 +200,9 @@ class LsnHF(SeededGeneration, HFLM):
         tokens = torch.full((1, 2), self.prefix_token_id, device=self.device)
         with intervention.positions.everywhere(), intervention.active():
             if self.backend == "seq2seq":
-                super()._model_call(tokens, attn_mask=torch.ones_like(tokens), labels=tokens)
+                self._forward(tokens, attn_mask=torch.ones_like(tokens), labels=tokens)
             else:
-                super()._model_call(tokens)
+                self._forward(tokens)
         intervention.reset_counts()
 
     def _active(self) -> AbstractContextManager[Any]:
@@ -208,10 +210,15 @@ class LsnHF(SeededGeneration, HFLM):
             return nullcontext()
         return self._intervention.active()
 
+    def _forward(self, inps: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """`hf`'s own forward pass; a kind of model that reads otherwise has one of its own."""
+        logits: torch.Tensor = super()._model_call(inps, *args, **kwargs)
+        return logits
+
     def _model_call(self, inps: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         self._model_calls += 1
         with self._active():
-            logits: torch.Tensor = super()._model_call(inps, *args, **kwargs)
+            logits = self._forward(inps, *args, **kwargs)
         if self.backend == "causal" and logits.shape[1] != inps.shape[1]:
             raise LsnError(
                 f"this model gives scores for {logits.shape[1]} positions where {inps.shape[1]} "

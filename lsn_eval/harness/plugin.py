@@ -62,6 +62,7 @@ _ACCURACY = "lsn_eval.lm_tasks.language_accuracy"
 COMPONENTS = (
     EntryPoint("lsn_hf", "lsn_eval.harness.lsn_hf:LsnHF", "lm_eval.models"),
     EntryPoint("lsn_classifier", "lsn_eval.harness.lsn_classifier:LsnClassifier", "lm_eval.models"),
+    EntryPoint("lsn_mlm", "lsn_eval.harness.lsn_mlm:LsnMLM", "lm_eval.models"),
     EntryPoint("lsn_language_accuracy", f"{_ACCURACY}:language_accuracy", "lm_eval.metrics"),
     EntryPoint("lsn_ratio", f"{_ACCURACY}:ratio", "lm_eval.aggregations"),
 )

@@ -45,6 +45,7 @@ class LsnTask(ConfigurableTask):
         model = getattr(model, "lm", model)  # inside of lm-eval's response cache
         about = vars(model)
         named = all(isinstance(of.get("pretrained"), str) for of in (self.metadata, about))
+        named = named and not getattr(model, "fills_blanks", False)  # which counts in its own way
         if "tokenizer" in about and "custom_prefix_token_id" in about and not named:
             self._model = {
                 "tokenizer": model.tokenizer,

@@ -29,6 +29,8 @@ class Sample:
     """A hash of what the model gave, equal only if every digit of it is (in one process)."""
     texts: Texts | None = None
     """None unless they are asked for."""
+    fields: Fields | None = None
+    """The document's own; None unless they are asked for."""
 
     @property
     def number(self) -> int:
@@ -78,20 +80,22 @@ def read_samples(results: Path, task: str) -> list[Sample]:
     return sorted(samples(path), key=lambda sample: sample.number) if path.is_file() else []
 
 
-def samples(path: Path, *, texts: bool = False) -> Iterator[Sample]:
+def samples(path: Path, *, texts: bool = False, fields: bool = False) -> Iterator[Sample]:
     """The samples of a file one after the other, in its order.
 
     Args:
         texts: read `Sample.texts`, which take memory.
+        fields: read `Sample.fields`, the same.
 
     Raises:
         ResultsError: a line is no sample of lm-eval; the message names it.
     """
     for number, record in json_lines(path, ResultsError):
-        yield sample_of(Fields(record, f"{path}, line {number}", ResultsError), texts=texts)
+        one = Fields(record, f"{path}, line {number}", ResultsError)
+        yield sample_of(one, texts=texts, fields=fields)
 
 
-def sample_of(record: Fields, *, texts: bool = False) -> Sample:
+def sample_of(record: Fields, *, texts: bool = False, fields: bool = False) -> Sample:
     """One line of a samples file.
 
     Raises:
@@ -108,6 +112,7 @@ def sample_of(record: Fields, *, texts: bool = False) -> Sample:
         values={name: record.value.get(name) for name in record.texts("metrics", [])},
         responses=hash(str(record.value.get("resps"))),
         texts=_texts(record) if texts else None,
+        fields=record.fields("doc") if fields else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import yaml
@@ -20,17 +21,18 @@ from lsn_eval.storage.shipped import tasks_dir
 FAMILIES = sorted(path.parent for path in tasks_dir().glob("*/generate.py"))
 
 
-def generated(family: Path) -> dict[str, str]:
-    spec = importlib.util.spec_from_file_location(f"generate_{family.name}", family / "generate.py")
+def generator(family: str) -> ModuleType:
+    path = tasks_dir() / family / "generate.py"
+    spec = importlib.util.spec_from_file_location(f"generate_{family}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.files()
+    return module
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_the_files_of_a_family_are_what_its_generator_writes(family):
     on_disk = {path.name: path.read_text("utf-8") for path in family.glob("*.yaml")}
-    assert on_disk == generated(family), f"run: python {family.name}/generate.py"
+    assert on_disk == generator(family.name).files(), f"run: python {family.name}/generate.py"
     assert len(on_disk) > 5
     assert (family / "README.md").stat().st_size > 400
 
@@ -84,12 +86,17 @@ def data_root(tmp_path_factory) -> Path:
         row = {"translation": {"en": "one", path.stem[-2:]: "two"}}
         files[f"iwslt2017/{pair}.test.jsonl"] = json.dumps(row)
     files["language_confusion/words"] = "weather\n"
+    for language in generator("mlama").LANGUAGES:
+        fact = {"uuid": "a", "sub_label": "one", "obj_label": "two"}
+        template = {"relation": "P1", "template": "[X] [Y]"}
+        files[f"mlama1.1/{language}/templates.jsonl"] = json.dumps(template)
+        files[f"mlama1.1/{language}/P1.jsonl"] = json.dumps(fact)
     return write_files(tmp_path_factory.mktemp("data"), files)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 @pytest.mark.slow
-def test_every_task_loads_from_local_data(family, data_root, tmp_path, monkeypatch):
+def test_every_task_loads_from_local_data(family, data_root, tmp_path, monkeypatch, tokenizer):
     monkeypatch.setenv("OPENAI_API_KEY", "not-a-key")
     monkeypatch.chdir(tmp_path)
     manager = task_manager(
@@ -102,6 +109,8 @@ def test_every_task_loads_from_local_data(family, data_root, tmp_path, monkeypat
     for task in tasks.values():
         if (language := getattr(task, "language", None)) is not None:
             assert task.config.task.endswith(f"_{language}")
+        if hasattr(task, "introduce"):
+            task.introduce(SimpleNamespace(tokenizer=tokenizer))
         task.build_all_requests(limit=1)
         assert task.instances
         assert task.higher_is_better()
