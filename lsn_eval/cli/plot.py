@@ -56,7 +56,7 @@ def dose(
     out: Out,
     by: Annotated[
         str | None,
-        typer.Option(help="scale, value, added or neurons.", show_default="what varies"),
+        typer.Option(help="scale, value, added, multiple or neurons.", show_default="what varies"),
     ] = None,
     change: Annotated[
         bool, typer.Option("--change", help="Draw the change instead of the value.")
@@ -72,8 +72,8 @@ def dose(
 ) -> None:
     """Draw a metric against the dose, a line for each language of text.
 
-    The dose is the factor of de:x0.5, the number of de:1.5 or de:+1.5, or how many neurons were
-    written, by masks of different sizes.
+    The dose is the factor of de:x0.5, the number of de:1.5 or de:+1.5, how many times the statistic
+    in de:0.5mean, or how many neurons were written, by masks of different sizes.
 
     Example: lsn-eval plot dose doses --out doses.png
     """

@@ -13,7 +13,7 @@ from typing import Literal
 
 from lsn_eval.conditions import Condition
 
-Kind = Literal["scale", "value", "added"]
+Kind = Literal["scale", "value", "added", "multiple"]
 _KINDS: dict[str, Kind] = {"scale": "scale", "set": "value", "add": "added"}
 
 
@@ -24,8 +24,11 @@ class Dose:
     neurons: tuple[str, ...]
     """WHO of every term, with the positions that it writes at."""
     kind: Kind
-    """Activations scaled by, set to, or added to; off is a scale of 0, however it is written."""
+    """Activations scaled by, set to, or added to; off is a scale of 0, however it is written. Or a
+    multiple of a statistic, whether it is set or added."""
     amount: float
+    of: str = ""
+    """The statistic of a multiple, as it is written: `mean`, `+mean`."""
 
     @property
     def strength(self) -> float:
@@ -36,17 +39,20 @@ class Dose:
 
 
 def dose_of(condition: str) -> Dose | None:
-    """None for `none`, for statistics, and where the terms do different things."""
+    """None for `none`, for what was tuned, and where the terms do different things."""
     terms = Condition.parse(condition).terms
-    operands = {term.operand for term in terms}
-    amount = operands.pop() if len(operands) == 1 else ""
-    if isinstance(amount, str):
+    done = {(term.operation, term.operand, term.factor) for term in terms}
+    if all(operand == 0 and operation != "add" for operation, operand, _ in done):
+        done = {("scale", 0.0, 1.0)} if done else done
+    if len(done) != 1:
         return None
-    kinds = {_KINDS[term.operation] for term in terms}
-    if amount == 0:
-        kinds = {"scale" if kind == "value" else kind for kind in kinds}
+    operation, operand, factor = done.pop()
     whos = tuple(term.who + term.at for term in terms)
-    return Dose(whos, kinds.pop(), amount) if len(kinds) == 1 else None
+    if operation == "tune":
+        return None
+    if isinstance(operand, str):
+        return Dose(whos, "multiple", factor, "+" * (operation == "add") + operand)
+    return Dose(whos, _KINDS[operation], operand)
 
 
 def dose_series(conditions: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -57,7 +63,8 @@ def dose_series(conditions: Iterable[str]) -> dict[str, tuple[str, ...]]:
     series: dict[object, dict[str, float]] = defaultdict(dict)
     for condition in conditions:
         if dose := dose_of(condition):
-            series[frozenset(dose.neurons), dose.kind][condition] = dose.strength
+            key = frozenset(dose.neurons), dose.kind, dose.of
+            series[key][condition] = dose.strength
         elif condition != "none":
             series[condition][condition] = 0.0
     ordered = (sorted(doses, key=doses.__getitem__, reverse=True) for doses in series.values())

@@ -13,7 +13,7 @@ from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.wording.lists import listed
 
-By = Literal["scale", "value", "added", "neurons"]
+By = Literal["scale", "value", "added", "multiple", "neurons"]
 BASELINE_AT: dict[By, float] = {"scale": 1.0, "added": 0.0}
 """The dose that changes nothing; a number written and a count of neurons have none to show."""
 
@@ -21,6 +21,7 @@ AXIS_NAMES: dict[By, str] = {
     "scale": "activations scaled by",
     "value": "activations set to",
     "added": "added to activations",
+    "multiple": "times the statistic",
     "neurons": "neurons written",
 }
 
@@ -147,4 +148,6 @@ def _dosed(condition: str, by: By) -> tuple[str, float] | None:
     dose = dose_of(condition)
     # Off is a scale of 0 and a value of 0 alike.
     kinds = {"scale", "value"} if dose and dose.kind == "scale" and dose.amount == 0 else set()
-    return ("/".join(dose.neurons), dose.amount) if dose and by in {dose.kind, *kinds} else None
+    if dose is None or by not in {dose.kind, *kinds}:
+        return None
+    return "/".join(dose.neurons) + (f" {dose.of}" if dose.of else ""), dose.amount

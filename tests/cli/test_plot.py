@@ -85,7 +85,7 @@ def test_mask_figures_name_languages_and_count():
         ("heatmap", ("--out", "a.png", "--metric", "bleu"), "no such metric in the results; there are token"),
         ("heatmap", ("--out", "a.png", "--mask", "ff"), "no such mask in the results; there are sha256-abab"),
         ("heatmap", ("--out", "a.png", "--label", "xx=Foo"), "which is not in the data; there are de, zh"),
-        ("dose", ("--out", "a.png", "--by", "size"), "choose another (scale, value, added, neurons)"),
+        ("dose", ("--out", "a.png", "--by", "size"), "choose another (scale, value, added, multiple, neurons)"),
         ("dose", ("--out", "a.png", "--by", "added"), "no condition has a dose by added"),
         ("layers", ("--out", "a.png", "--label", "xx=Foo"), "not in the data; there are ar, de"),
         ("overlap", ("--out", "a.png", "--label", "xx=Foo"), "not in the data; there are ar, de"),

@@ -146,6 +146,18 @@ def test_terms_of_one_dose_are_a_family_and_others_and_other_masks_are_none():
     ]  # fmt: skip
 
 
+def test_multiples_of_one_statistic_are_a_family():
+    values = {
+        f"de:{what}": {"de": 5.0 + n} for n, what in enumerate(("0.5mean", "mean", "1.5mean"))
+    }
+    others = {"de:max": {"de": 4.0}, "de:+mean": {"de": 4.5}, "de:+2mean": {"de": 4.6}}
+    (first, second) = dose_curves([panel({"none": {"de": 5.0}, **values, **others})]).axes[:2]
+    assert [axes.get_title("left") for axes in (first, second)] == ["de mean", "de max"]
+    assert first.get_xlabel() == "times the statistic"
+    assert line(first, "de").get_xdata().tolist() == [0.5, 1, 1.5]
+    assert line(first, "de").get_ydata() == pytest.approx([5, 6, 7])
+
+
 def test_steep_perplexities_are_on_a_logarithmic_axis():
     gentle = panel({"none": NONE, "de:x0.5": {"de": 8.0, "zh": 6.0}})
     steep = panel({"none": NONE, "de:x0.5": {"de": 800.0, "zh": 6.0}})
