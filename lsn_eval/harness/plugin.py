@@ -10,7 +10,8 @@ keep lm_eval from filling its own registries), each once:
 - components, in the registries;
 - our tasks folder, in `TaskIndex.build`: after lm_eval's own folder, before those of
   `--include_path`, which therefore win, and nowhere with `include_defaults=False`;
-- the model, which `evaluate` introduces to tasks of ours before their first request;
+- the model, which `evaluate` introduces to tasks of ours before their first request; what a baked
+  one has in its weights goes into its results;
 - under lm_eval's own command, a message in place of a traceback for an error the user can mend.
 """
 
@@ -155,10 +156,22 @@ def _introduce_models(host: Any) -> None:
         for task in (task_dict.get("tasks") or {}).values():
             if hasattr(task, "introduce"):
                 task.introduce(lm)
+        _name_what_is_baked(lm)
         return evaluate(lm, task_dict, *args, **kwargs)
 
     evaluate_introduced.lsn_eval = True  # type: ignore[attr-defined]
     host.evaluate = evaluate_introduced
+
+
+def _name_what_is_baked(lm: Any) -> None:
+    """Its record goes into the results, so that they say what they are where the folder is not."""
+    from lsn_eval.results.baked import IN_RESULTS, record_of
+    from lsn_eval.results.settings import mapping
+
+    held = getattr(getattr(lm, "lm", lm), "__dict__", {})  # a cache has the model inside
+    if record := record_of({**held, **mapping(held.get("model_args"))}):
+        usual = getattr(lm, "get_model_info", dict)
+        lm.get_model_info = lambda: {**usual(), IN_RESULTS: record}
 
 
 @contextmanager

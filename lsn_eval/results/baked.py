@@ -15,7 +15,9 @@ from lsn_eval.storage.outside_files import read_json
 CONFIG_KEY = "lsn_eval"
 BAKED_AT = "baked_at"
 """In the record: when the model was made, in seconds since 1970."""
-_NAMED_BY = ("pretrained", "model", "tokenizer")
+IN_RESULTS = "lsn_baked"
+"""Where a results file's `config` has the record: written with this package, it says it itself."""
+_NAMED_BY = ("pretrained", "model", "model_path", "tokenizer")
 """Arguments of lm-eval's models that name a folder: of `hf` and engines, and of clients of a
 server, which may know the model by its tokenizer alone."""
 
@@ -35,6 +37,13 @@ def baked_record(folder: Path) -> Mapping[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
+def record_of(named: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record of the first folder of a baked model among a model's arguments."""
+    places = (named.get(name) for name in _NAMED_BY)
+    records = (baked_record(Path(place)) for place in places if isinstance(place, str) and place)
+    return next(filter(None, records), {})
+
+
 def with_record(config: Mapping[str, Any], date: object) -> Mapping[str, Any]:
     """A results file's `config`; that of a baked model gets the model's record.
 
@@ -44,18 +53,18 @@ def with_record(config: Mapping[str, Any], date: object) -> Mapping[str, Any]:
     Raises:
         ResultsError: the model was baked anew after the run, so that its condition is not known.
     """
-    arguments = model_arguments(config)
-    for place in map(arguments.get, _NAMED_BY):
-        if isinstance(place, str) and (record := baked_record(Path(place))):
-            baked_at = record.get(BAKED_AT)
-            if isinstance(date, float) and isinstance(baked_at, float) and date < baked_at:
-                raise ResultsError(
-                    f"these numbers are older than the model in {place}, which was baked after "
-                    "they were measured: under which condition they are is not known. Evaluate "
-                    "the model again, and bake each condition into a folder of its own"
-                )
-            return in_weights(config, {k: v for k, v in record.items() if k != BAKED_AT})
-    return config
+    if not (record := mapping(config.get(IN_RESULTS))):
+        record = record_of(model_arguments(config))
+        baked_at = record.get(BAKED_AT)
+        if isinstance(date, float) and isinstance(baked_at, float) and date < baked_at:
+            raise ResultsError(
+                "these numbers are older than the model in its folder, which was baked after "
+                "they were measured: under which condition they are is not known. Evaluate "
+                "the model again, and bake each condition into a folder of its own"
+            )
+    if not record:
+        return config
+    return in_weights(config, {k: v for k, v in record.items() if k != BAKED_AT})
 
 
 def in_weights(config: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import torch
 from builders.architectures import tiny_model
 from builders.commands import printed, refused
 from builders.masks import mask_at, tiny_mask
-from builders.results_files import ppl, task_results, write_results
+from builders.results_files import edited, ppl, task_results, write_results
 from safetensors.torch import load_file
 
 from lsn_eval import bake, read_results
@@ -250,8 +250,13 @@ def test_results_of_a_baked_model_are_results_of_the_condition(model, tmp_path: 
     record = json.loads((baked / "config.json").read_text())["lsn_eval"]
     assert record["signature"] in said
     assert record["signature"] in (baked / "README.md").read_text()
-    for n, arguments in enumerate(
-        [{"pretrained": str(baked)}, {"model": "served", "tokenizer": str(baked)}]
+    held = {"lsn_baked": record}  # what the evaluation itself wrote, of a folder that was moved
+    for n, (arguments, config) in enumerate(
+        [
+            ({"pretrained": str(baked)}, {}),
+            ({"model": "served", "tokenizer": str(baked)}, {}),
+            ({"pretrained": "elsewhere"}, held),
+        ]
     ):
         numbers = {ppl("de"): task_results(token_perplexity=3.5)}
         path = write_results(
@@ -261,6 +266,7 @@ def test_results_of_a_baked_model_are_results_of_the_condition(model, tmp_path: 
             date=time.time(),
             model_args={**arguments, "dtype": "float32"},
         )
+        edited(path, lambda document, config=config: document["config"].update(config))
         (row, *_) = read_results(path)
         assert (row.condition, row.mask) == ("de:zero", f"sha256-{mask.digest[:12]}")
         assert row.model == str(tmp_path / "model")

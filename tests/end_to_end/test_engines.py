@@ -16,6 +16,7 @@ from builders.gguf_files import write_gguf
 from lsn_eval import bake
 from lsn_eval.harness import plugin
 from lsn_eval.models.loading import load_model
+from lsn_eval.results.baked import baked_record
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +31,8 @@ def numbers(model: str, arguments: dict[str, Any], tasks: tuple[str, ...]) -> di
         done = lm_eval.simple_evaluate(
             model, arguments, list(tasks), batch_size=1, device="cpu", limit=6, bootstrap_iters=0
         )
+    baked = baked_record(Path(arguments["pretrained"]))
+    assert done["config"].get("lsn_baked", {}) == baked  # where the folder is not, it is known
     return {
         f"{task} {name}": value
         for task in tasks
