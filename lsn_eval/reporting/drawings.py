@@ -42,7 +42,7 @@ def heat_map_of(panel: Panel, draws: Draws) -> Drawing | None:
 
 def dose_curves_of(panels: Sequence[Panel], draws: Draws) -> Drawing | None:
     """Of panels that differ in their mask alone; None where no doses are."""
-    doses = any(weaker for panel in panels for weaker in dose_series(panel.conditions).values())
+    doses = any(map(_has_doses, panels))
     if not (doses or len(panels) > 1) or len(panels[0].conditions) > MOST_CONDITIONS:
         return None
     from lsn_eval.plotting import dose_curves
@@ -52,6 +52,23 @@ def dose_curves_of(panels: Sequence[Panel], draws: Draws) -> Drawing | None:
     except LsnError:  # masks of one size, or of several kinds
         return None
     return _drawing(figure, "The same by dose.")
+
+
+def fallback_of(panel: Panel) -> Drawing | None:
+    """Which languages take over as one is switched off; None without doses or logged answers."""
+    if not _has_doses(panel) or len(panel.conditions) > MOST_CONDITIONS:
+        return None
+    from lsn_eval.plotting import answer_bars
+
+    try:
+        figure = answer_bars(panel)
+    except LsnError:  # another metric, no answers, or answers that contradict it
+        return None
+    return _drawing(figure, "Languages of the answers by dose.")
+
+
+def _has_doses(panel: Panel) -> bool:
+    return any(dose_series(panel.conditions).values())
 
 
 def layers_of(runs: Sequence[RunFile]) -> tuple[list[Drawing], list[str]]:

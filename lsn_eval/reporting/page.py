@@ -16,7 +16,13 @@ from lsn_eval.reporting.answer import MOST_WORDS
 from lsn_eval.reporting.answers import browse
 from lsn_eval.reporting.board import board
 from lsn_eval.reporting.cautions import Caution, cautions
-from lsn_eval.reporting.drawings import dose_curves_of, heat_map_of, layers_of, moved
+from lsn_eval.reporting.drawings import (
+    dose_curves_of,
+    fallback_of,
+    heat_map_of,
+    layers_of,
+    moved,
+)
 from lsn_eval.reporting.facts import Facts, facts, facts_table
 from lsn_eval.reporting.failures import ReportError, failures, with_results
 from lsn_eval.reporting.rendering import rendered
@@ -278,6 +284,7 @@ def _panel(
         "tables": captioned,
         "own": {condition: own_language(condition) for condition in conditions},
         "heat_map": heat_map_of(panel, comparison.draws) if drawn else None,
+        "fallback": fallback_of(panel) if drawn else None,
         # Masks of several sizes are doses, too, and stand with the first of them.
         "doses": dose_curves_of(alike, comparison.draws) if drawn and panel is alike[0] else None,
     }

@@ -94,6 +94,17 @@ def test_doses_and_the_layers_of_the_mask_are_drawn(tmp_path):
     assert "no mask with this digest" in report(tmp_path)  # the other files' is there
 
 
+@pytest.mark.slow
+def test_of_doses_it_is_drawn_which_language_takes_over(tmp_path, monkeypatch):
+    found = steering.StandIn("stand-in", None)
+    monkeypatch.setattr(answer_languages, "load_identifier", lambda lid=None: found)
+    steering.write(tmp_path / "doses", ("none", "es:x0.5", "es:zero"))
+    (alt,) = (alt for alt in alts(report(tmp_path / "doses")) if "by dose" in alt)
+    assert alt.startswith("Languages of the answers by dose: lsn_language_accuracy of ask_*")
+    steering.write(tmp_path / "one", ("none", "es:zero"))
+    assert not any("by dose" in alt for alt in alts(report(tmp_path / "one")))
+
+
 def test_what_was_run(outline):
     for told in (
         "small", "llama", "1,000", "float32", "ab" * 32, "lape", "de, zh", "mlp.act: 2 layers",
