@@ -7,20 +7,21 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # Idle OpenMP threads that spin cost more than small models gain; nothing here needs the Hub.
-test quick demo: export OMP_WAIT_POLICY = passive
-test quick: export OMP_NUM_THREADS = 1
+test quick demo bench: export OMP_WAIT_POLICY = passive
+test quick bench: export OMP_NUM_THREADS = 1
 test quick demo: export HF_HUB_OFFLINE = 1
 test quick demo: export TOKENIZERS_PARALLELISM = false
 # Rewritten tests are kept for the next run, whatever the environment says.
 test quick: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help install demo check test quick lint format types docs clean
+.PHONY: help install demo check test quick bench lint format types docs clean
 
 help:
 	@echo "make demo    the whole picture on the embedded model"
 	@echo "make check   what the demo measured against the committed baseline"
 	@echo "make test    all tests; PYTEST_ARGS=tests/masks chooses"
 	@echo "make quick   one case of each test that is not slow, of every package"
+	@echo "make bench   what everything costs on this machine, into docs/benchmarks.md; an hour or two"
 	@echo "make lint    ruff, without changing files; make format changes them"
 	@echo "make types   mypy"
 	@echo "make docs    the documentation as a site, in site/"
@@ -46,6 +47,9 @@ test: $(READY)
 
 quick: $(READY)
 	$(BIN)/python -m pytest -n auto --dist worksteal --quick $(PYTEST_ARGS)
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks --peers --out benchmarks/results.json --table docs/benchmarks.md
 
 lint: $(READY)
 	$(BIN)/ruff check .

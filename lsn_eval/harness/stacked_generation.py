@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 MOST_ROWS = 64
 """Rows of a stack, its conditions times the batch size, where nothing else is asked for; measured
-by `benchmarks/stacked_generation.py`."""
+by `benchmarks/generation.py`."""
 
 
 @dataclass(frozen=True)
