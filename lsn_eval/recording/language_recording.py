@@ -16,7 +16,7 @@ from lsn_eval.errors import RecordingError
 from lsn_eval.recording.accumulators import SiteAccumulator, statistics_of
 from lsn_eval.recording.checkpoints import BatchNotes, Checkpoints, ResponseFiles
 from lsn_eval.recording.observing import NOTHING, Batch, observing
-from lsn_eval.recording.packing import RowStream, batches
+from lsn_eval.recording.packing import Row, RowStream, ahead, batches
 from lsn_eval.recording.recorded_model import RecordedModel
 from lsn_eval.recording.settings import RecordingSettings
 from lsn_eval.recording.tokenizing import Encoding
@@ -101,13 +101,13 @@ class LanguageRecording:
         number, of = self.shard
         saved, salt, own = time.monotonic(), 0, -1
         with self.model.evaluating():
-            for batch_number, rows in enumerate(batches(self.stream, self.batch_size)):
+            for batch_number, (rows, digest) in enumerate(ahead(self._batches())):
                 if not batch_number:
                     salt = corpus_salt(self.language, rows[0])
                 if batch_number % of != number - 1:
                     continue
                 own = batch_number // of
-                if not self.notes.agree(own, bytes.fromhex(self.stream.sha256)):
+                if not self.notes.agree(own, digest):
                     raise self._other_texts()
                 if batch_number < self.start:
                     continue
@@ -126,6 +126,11 @@ class LanguageRecording:
                     raise KeyboardInterrupt
         if own + 1 < self.notes.count:
             raise self._other_texts()
+
+    def _batches(self) -> Iterator[tuple[list[Row], bytes]]:
+        """Every batch of the texts, and the digest of all up to its end."""
+        for rows in batches(self.stream, self.batch_size):
+            yield rows, bytes.fromhex(self.stream.sha256)
 
     def _other_texts(self) -> RecordingError:
         return RecordingError(

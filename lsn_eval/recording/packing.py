@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ LONGEST_TOKEN = 64
 
 Row = NDArray[np.int64]
 """Token ids [position]."""
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -179,3 +181,13 @@ def batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
     source = iter(rows)
     while batch := list(islice(source, size)):
         yield batch
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Each item, while a thread gets the next one: texts are read and tokenised while the model
+    runs. An error comes at the turn of the item that it stands for."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording import packing
-from lsn_eval.recording.packing import RowSettings, RowStream
+from lsn_eval.recording.packing import RowSettings, RowStream, ahead
 from lsn_eval.recording.texts import TextFiles
 from lsn_eval.statistics.document_sketch import shared_documents
 
@@ -128,3 +130,21 @@ def test_the_digest_covers_cuts_and_tokens() -> None:
     digests = [rows_of(texts, length=length)[1].sha256 for texts, length in cases]
     assert len(set(digests)) == 3
     assert digests[3] == digests[1]
+
+
+def test_the_next_batch_is_read_while_one_is_used_and_errors_come_in_turn():
+    reached = [threading.Event() for _ in range(3)]
+
+    def source():
+        for number, event in enumerate(reached):
+            event.set()
+            yield [number]
+        raise RecordingError("the texts end here")
+
+    items = ahead(source())
+    for number, following in enumerate(reached[1:]):
+        assert next(items) == [number]
+        assert following.wait(10)
+    assert next(items) == [2]
+    with pytest.raises(RecordingError, match="end here"):
+        next(items)
