@@ -20,6 +20,7 @@ TEXTS = [
     GERMAN, ENGLISH, RUSSIAN, f"{GERMAN}\n{ENGLISH}", f"{GERMAN}\nKurz.\n\n{GERMAN}", "Kurz.", "",
     f"{GERMAN}\nQ: {ENGLISH}", f"  \n{ENGLISH}\n{RUSSIAN}", f"{RUSSIAN[:-1]} the Forest (nice)!",
     f"{RUSSIAN} weather", f"{RUSSIAN} weather-", f"{RUSSIAN}\nnice weather", "a—b—c—d—e f", "xx qq zz kk ww vv",
+    f"{RUSSIAN} the", f"{RUSSIAN} Forest", f"{GERMAN}\nThe cat is here", f"{RUSSIAN}\nThe cat is here",
     "، ، ، ، ، اليوم الطقس جميل جدا ونحن ذاهبون",
 ]  # fmt: skip
 
