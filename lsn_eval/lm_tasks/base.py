@@ -18,7 +18,10 @@ from lsn_eval.lm_tasks.local_data import LocalDataError, data_root, refuse_secre
 
 
 class LsnTask(ConfigurableTask):
-    """A family's subclass says what its data is: `local` and `hub`."""
+    """A family's subclass says what its data is: `local` and, where the Hub has it, `hub`."""
+
+    WHERE = ""
+    """Where data that is not on the Hub is to be had."""
 
     def __init__(self, config: dict[str, Any] | None = None) -> None:
         settings = {name: value for name, value in (config or {}).items() if name != "class"}
@@ -60,8 +63,16 @@ class LsnTask(ConfigurableTask):
         return self.hub(**settings)
 
     def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
-        """The splits from the Hub."""
-        raise NotImplementedError
+        """The splits from the Hub.
+
+        Raises:
+            LocalDataError: it has none that `datasets` can load.
+        """
+        raise LocalDataError(
+            f"{self.config.task} needs local data, as the Hub has none that can be loaded: name "
+            """its folder by --metadata '{"data_root": "DIR"}' or LSN_EVAL_DATA=DIR; """
+            + self.WHERE
+        )
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Called by lm-eval while the task is made."""

@@ -16,33 +16,24 @@ from lsn_eval.lm_tasks.language_task import LanguageTask
 from lsn_eval.lm_tasks.local_data import LocalDataError, local_file
 from lsn_eval.storage.outside_files import read_text
 
-WHERE = (
-    "run: python scripts/fetch_data.py --data-root DIR language_confusion (or unpack test_sets.zip "
-    "of github.com/for-ai/language-confusion in the data folder, and put its file words into "
-    'language_confusion), and give the folder by --metadata \'{"data_root": "DIR"}\' or '
-    "LSN_EVAL_DATA=DIR"
-)
-
 
 class ConfusionTask(LanguageTask):
     """Prompts of one set and language, from the YAML's `dataset_kwargs`."""
 
+    WHERE = (
+        "run: python scripts/fetch_data.py --data-root DIR language_confusion (or unpack "
+        "test_sets.zip of github.com/for-ai/language-confusion there, and put its file words into "
+        "language_confusion)"
+    )
+
     def local(self, root: Path, **settings: Any) -> dict[str, datasets.Dataset]:
         """`test_sets/SET/LANGUAGE.csv`, of the release; a seed for each prompt."""
-        path = local_file(root, [f"test_sets/{settings['set']}/{self.language}.csv"], WHERE)
+        path = local_file(root, [f"test_sets/{settings['set']}/{self.language}.csv"], self.WHERE)
         rows = list(csv.DictReader(io.StringIO(read_text(path, LocalDataError), newline="")))
         if not rows or any(not row.get("prompt") for row in rows):
-            raise LocalDataError(f"{path} has no prompts, or a row without; {WHERE}")
+            raise LocalDataError(f"{path} has no prompts, or a row without; {self.WHERE}")
         documents = [{"prompt": row["prompt"], "seed": n} for n, row in enumerate(rows, start=1)]
         return {"test": datasets.Dataset.from_list(documents)}
-
-    def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
-        """There is none that could be checked.
-
-        Raises:
-            LocalDataError: always.
-        """
-        raise LocalDataError(f"the prompts are no data set of the Hub's known to us; {WHERE}")
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Loads the prompts; a missing word list or segmenter is found before any generation."""
@@ -51,7 +42,7 @@ class ConfusionTask(LanguageTask):
         if self.language in WITH_WORDS:
             words = self.metadata.get("english_words")
             if words is None and self.root is not None:
-                words = str(local_file(self.root, ["language_confusion/words"], WHERE))
+                words = str(local_file(self.root, ["language_confusion/words"], self.WHERE))
             counting["words"] = words
         self._counting = {"lid": self.scoring.get("lid"), **counting}
         confusion("", self.language, **self._counting)

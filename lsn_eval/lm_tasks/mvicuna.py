@@ -11,13 +11,6 @@ from lsn_eval.lm_tasks.language_task import LanguageTask
 from lsn_eval.lm_tasks.local_data import LocalDataError, json_rows, local_file
 from lsn_eval.storage.outside_files import read_text
 
-WHERE_TO_GET = (
-    "the questions are released as data/mvicuna/LANGUAGE.txt in github.com/RUCAIBox/"
-    "Language-Specific-Neurons (Tang et al.) and, for de and tr, in github.com/racia/"
-    "Language-Specific-Neurons: put them into a folder mvicuna and give the folder that holds it "
-    """by --metadata '{"data_root": "DIR"}' or LSN_EVAL_DATA=DIR"""
-)
-
 
 class MVicunaTask(LanguageTask):
     """Questions of a language with the instruction to answer in it, from the YAML.
@@ -25,11 +18,17 @@ class MVicunaTask(LanguageTask):
     A document is `question`, `instruction` and `language`.
     """
 
+    WHERE = (
+        "the questions are released as data/mvicuna/LANGUAGE.txt in github.com/RUCAIBox/"
+        "Language-Specific-Neurons (Tang et al.) and, for de and tr, in github.com/racia/"
+        "Language-Specific-Neurons: put them into mvicuna there"
+    )
+
     def local(self, root: Path, **settings: Any) -> dict[str, datasets.Dataset]:
         """`mvicuna/LANGUAGE.txt`, or JSON lines with a column `question`."""
         language, instruction = settings["language"], settings["instruction"]
         name = f"mvicuna/{language}"
-        file = local_file(root, [f"{name}.txt", f"{name}.jsonl"], WHERE_TO_GET)
+        file = local_file(root, [f"{name}.txt", f"{name}.jsonl"], self.WHERE)
         if file.suffix == ".txt":
             lines = (line.strip() for line in read_text(file, LocalDataError).split("\n"))
             questions = [line for line in lines if line]
@@ -42,14 +41,3 @@ class MVicunaTask(LanguageTask):
             for question in questions
         ]
         return {"test": datasets.Dataset.from_list(documents)}
-
-    def hub(self, **settings: Any) -> dict[str, datasets.Dataset]:
-        """There is none with these files.
-
-        Raises:
-            LocalDataError: always.
-        """
-        raise LocalDataError(
-            f"the Vicuna questions in {self.language!r} are not on the Hub, and no local data was "
-            f"given; {WHERE_TO_GET}"
-        )

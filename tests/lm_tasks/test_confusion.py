@@ -67,7 +67,7 @@ def test_pass_rates_are_those_of_the_logged_answers(root, batch_size):
 def test_what_is_missing_is_said_before_anything_is_generated(root):
     with pytest.raises(LocalDataError, match="fetch_data.py --data-root DIR language_confusion"):
         load_task("lsn_confusion_aya_tr", data_root=str(root))
-    with pytest.raises(LocalDataError, match="no data set of the Hub's known to us"):
+    with pytest.raises(LocalDataError, match="lsn_confusion_okapi_de needs local data.*fetch_data"):
         load_task("lsn_confusion_okapi_de")
     (root / "language_confusion/words").unlink()
     with pytest.raises(LocalDataError, match="language_confusion/words does not exist"):

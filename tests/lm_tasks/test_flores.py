@@ -349,6 +349,8 @@ def test_iwslt_reads_the_releases_files_of_every_year_or_the_hubs_columns(tmp_pa
     )
     chinese = load(root, "lsn_iwslt_zh_en")
     assert [doc["target"] for doc in chinese.eval_docs] == ENGLISH
+    with pytest.raises(LocalDataError, match="lsn_iwslt_en_fr needs local data.*2017-01"):
+        load_task("lsn_iwslt_en_fr")
     with pytest.raises(
         LocalDataError, match=r"en-fr.test.jsonl.* does not exist; IWSLT 2017 is at"
     ):

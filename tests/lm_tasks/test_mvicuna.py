@@ -107,7 +107,7 @@ def test_a_line_is_a_question_and_json_lines_serve_as_well(tmp_path):
 def test_a_missing_file_says_where_it_was_looked_for_and_where_to_get_it(tmp_path):
     with pytest.raises(LocalDataError, match=r"mvicuna/de\.txt.*RUCAIBox"):
         load(tmp_path)
-    with pytest.raises(LocalDataError, match=r"not on the Hub.*RUCAIBox"):
+    with pytest.raises(LocalDataError, match=r"needs local data, as the Hub has none.*RUCAIBox"):
         load_task("lsn_mvicuna_de")
     write_files(tmp_path, {"mvicuna/de.txt": "\n"})
     with pytest.raises(LocalDataError, match="holds no question"):
