@@ -261,8 +261,14 @@ def _show(found: Found, read: Predictions, name: str, out: Path | None) -> None:
     elif name == "csv":
         text = "".join(csv_lines(records))
     else:
-        cells = {(record[row], record[column]): plain(record["value"]) for record in records}
+        cells = {
+            (of[row], of[column]): f"{of['value']:,}"
+            if type(of["value"]) is int
+            else plain(of["value"])
+            for of in records
+        }
         rows, columns = (dict.fromkeys(of[at] for of in records) for at in (row, column))
+        columns = rows if rows.keys() == columns.keys() else columns
         table = Table(
             title=f"{title}: {read.model} under {read.condition}",
             columns=(row, *columns),

@@ -107,6 +107,13 @@ class LsnHF(SeededGeneration, HFLM):
                 f"this model has the condition '{baked.get('condition')}' in its weights; evaluate "
                 "it with --model hf or any engine, or give lsn_hf the original"
             )
+        kinds = getattr(self.config, "architectures", None) or ()
+        if type(self).AUTO_MODEL_CLASS is None and any(of.endswith("ForMaskedLM") for of in kinds):
+            logger.warning(
+                "%s is a masked language model: read from left to right, as hf does, it sees the "
+                "tokens that it is to predict, and its numbers mean nothing; use --model lsn_mlm",
+                self._arguments["pretrained"],
+            )
         if kwargs.get("prefix_token_id") is not None:
             tokens = self.model.config.get_text_config().vocab_size
             if self.prefix_token_id not in range(tokens):

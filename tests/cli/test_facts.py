@@ -51,6 +51,10 @@ def test_overlap(results):
     rows = {(row["language"], row["other"]): row for row in table("overlap", results)}
     assert (rows["de", "zh"]["value"], rows["zh", "de"]["facts"]) == (0.5, 3)
     assert rows["de", "fr"]["value"] == 0.0
+    lines = printed("facts", "overlap", results).splitlines()
+    assert [line.split() for line in lines[2:5]] == [
+        ["language", "de", "zh", "fr"], ["de", "0.500", "0.000"], ["zh", "0.500", "0.000"],
+    ]  # fmt: skip
 
 
 def test_sizes(results, tmp_path):
@@ -69,6 +73,9 @@ def test_absent(results, tmp_path):
     words = ["absent", results, "--language", "de", "--texts", f"de={tmp_path / 'de.txt'}"]
     rows = {row["kind"]: row["value"] for row in table(*words)}
     assert rows == {"predicted": 2, "absent": 1, "shared tokens": 0, "naming cue": 0, "other": 1}
+    assert "de                2       1              0           0      1" in printed(
+        "facts", *words
+    )
     printed("facts", *words, "--list", tmp_path / "list.csv")
     (line,) = csv.DictReader((tmp_path / "list.csv").read_text().splitlines())
     assert line == {

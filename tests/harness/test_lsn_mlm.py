@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 
 import pytest
 import torch
@@ -10,10 +11,13 @@ import transformers
 from builders.architectures import tiny_model
 from builders.masked_models import KINDS, masked_model, masked_tokenizer, save_masked
 from builders.masks import tiny_mask
+from builders.our_tasks import load_task, write_files
 from lm_eval.api.instance import Instance
 
 from lsn_eval import intervene
 from lsn_eval.errors import LsnError
+from lsn_eval.harness import lsn_hf
+from lsn_eval.harness.lsn_hf import LsnHF
 from lsn_eval.harness.lsn_mlm import LsnMLM
 
 CONDITION = "de:zero/fr:2"
@@ -156,6 +160,25 @@ def test_it_writes_no_text(checkpoint, kind):
         load(checkpoint, kind).generate_until(requests("x", [("a", {"until": ["\n"]})]))
     with pytest.raises(LsnError, match="reads from left to right"):
         load(checkpoint, kind)._loglikelihood_tokens([(None, [1], [2])])
+
+
+def test_a_masked_model_under_lsn_hf_is_warned_about(checkpoint, monkeypatch):
+    said = []
+    monkeypatch.setattr(lsn_hf.logger, "warning", lambda text, *of: said.append(text % of))
+    LsnHF(checkpoint, condition="none", device="cpu", prefix_token_id=2)
+    assert "use --model lsn_mlm" in said[0]
+
+
+def test_tasks_count_the_tokens_that_are_scored(checkpoint, kind, tmp_path):
+    """A token perplexity divides by tokens without [CLS] and [SEP]."""
+    rows = [{"id": str(n), "text": "paris in der stadt " * 30} for n in range(40)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    write_files(tmp_path, {"wikipedia/de.jsonl": text})
+    task = load_task("lsn_wikippl_de", data_root=str(tmp_path), pretrained=checkpoint)
+    task.introduce(load(checkpoint, kind))
+    doc = task.dataset["test"][0]
+    ids = tiny(kind)[1](doc["text"], add_special_tokens=False)["input_ids"]
+    assert doc["tokens"] == len(ids)
 
 
 @pytest.mark.parametrize(
