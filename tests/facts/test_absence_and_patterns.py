@@ -21,6 +21,7 @@ def fact(subject, thing, relation="P1"):
         ("Paris: Joanna Berg", "de", False),
         ("Anna Berger in Paris", "de", False),
         ("Anna Berg in Parisien", "de", False),
+        ("Anna Berg in Neuparis", "de", False),
         ("Anna Berg", "de", False),
         ("xAnna BergxParisx", "zh", True),
     ],
