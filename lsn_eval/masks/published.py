@@ -111,13 +111,17 @@ def fetch_published(name: str, folder: Path, *, mirror: str = MIRROR) -> Path:
     released, target = folder / f"{name}.pth", folder / f"{name}.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
     url = f"{mirror.rstrip('/')}/{published.release[0]}/{published.file}"
-    if not released.is_file():
-        content = _downloaded(url)
-        _check(content, published, url, "try again, or get it from another place")
+    there = released.is_file()
+    content = released.read_bytes() if there else _downloaded(url)
+    if (found := hashlib.sha256(content).hexdigest()) != published.sha256:
+        raise MaskError(
+            f"{released if there else url} has sha256 {found} ({len(content):,} bytes), expected "
+            f"was {published.sha256}; nothing of it was used: "
+            + ("delete it and run this again" if there else "try again, or get it elsewhere")
+        )
+    if not there:
         with whole_file(released, MaskError) as file:
             file.write(content)
-    else:
-        _check(released.read_bytes(), published, released, "delete it and run this again")
     origin = {"release": published.release[0], "sha256": published.sha256}
     mask = import_lists(
         released, languages=published.languages, origin=origin, layers=published.layers,
@@ -125,15 +129,6 @@ def fetch_published(name: str, folder: Path, *, mirror: str = MIRROR) -> Path:
     )  # fmt: skip
     mask.save(target)
     return target
-
-
-def _check(content: bytes, published: Published, where: object, remedy: str) -> None:
-    found = hashlib.sha256(content).hexdigest()
-    if found != published.sha256:
-        raise MaskError(
-            f"{where} has sha256 {found} ({len(content):,} bytes), expected was "
-            f"{published.sha256}; nothing of it was used: {remedy}"
-        )
 
 
 def _downloaded(url: str) -> bytes:
