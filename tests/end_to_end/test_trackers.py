@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import sys
-import types
-from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
+from unittest.mock import MagicMock
 
 import pytest
 from builders.hub_server import TOKEN, hub_in_place
@@ -26,54 +24,13 @@ SIGNATURE = (
 )
 
 
-class Run:
-    """What a run of Weights & Biases is told."""
-
-    def __init__(self) -> None:
-        self.config, self.summary, self.logged, self.artifacts = Told(), Told(), {}, {}
-
-    def log(self, values, step=None):
-        self.logged |= values
-
-    def log_artifact(self, artifact):
-        self.artifacts |= artifact.files
-
-    def finish(self):
-        pass
-
-
-class Told(dict):
-    def update(self, values, allow_val_change=False):
-        super().update(values)
-
-
-class Artifact:
-    def __init__(self, name, type):
-        self.files = {}
-
-    @contextmanager
-    def new_file(self, name, mode, encoding):
-        written = io.StringIO()
-        yield written
-        self.files[name] = written.getvalue()
-
-
 @pytest.fixture
-def weights_and_biases(monkeypatch) -> list[Run]:
-    """A stand-in for its package, which keeps what it is told; the package itself is not here."""
-    runs: list[Run] = []
-    wandb = types.ModuleType("wandb")
-    wandb.__spec__ = ModuleSpec("wandb", None)  # other packages ask whether it is there
-    wandb.__version__, wandb.run, wandb.Artifact = "0.22.0", None, Artifact
-    wandb.init = lambda **arguments: runs.append(Run()) or runs[-1]
-    wandb.Table = lambda columns: types.SimpleNamespace(add_data=lambda *row: None)
-    printer = types.ModuleType("wandb.sdk.lib.printer")
-    printer.new_printer = lambda: None
-    for name in ("wandb.sdk", "wandb.sdk.lib"):
-        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
-    monkeypatch.setitem(sys.modules, printer.__name__, printer)
-    monkeypatch.setitem(sys.modules, "wandb", wandb)
-    return runs
+def wandb(monkeypatch) -> MagicMock:
+    """A stand-in for the package of Weights & Biases, which keeps every call."""
+    module = MagicMock(__version__="0.22.0", run=None, __spec__=ModuleSpec("wandb", None))
+    for name in ("wandb", "wandb.sdk", "wandb.sdk.lib", "wandb.sdk.lib.printer"):
+        monkeypatch.setitem(sys.modules, name, module)
+    return module
 
 
 def evaluated(condition, out, monkeypatch, *arguments, model="lsn_demo"):
@@ -120,24 +77,26 @@ def test_a_hub_dataset_holds_results_that_are_compared(tmp_path, monkeypatch):
     assert b"small" in files["README.md"]
 
 
-def test_weights_and_biases_hold_record_numbers_and_samples(
-    weights_and_biases, tmp_path, monkeypatch
-):
+def test_weights_and_biases_hold_record_numbers_and_samples(wandb, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", TOKEN)
     evaluated("de:zero", tmp_path, monkeypatch, "--wandb_args", "project=neurons")
-    (run,) = weights_and_biases
+    run, artifact = wandb.init.return_value, wandb.Artifact.return_value
     (path,) = tmp_path.rglob("results_*.json")
     written = json.loads(path.read_text())["config"]["lsn"]
-    sent = json.loads(json.dumps(run.config["cli_configs"]["lsn"], default=list))
-    assert sent == written
-    assert sent["signature"].startswith(SIGNATURE)
+    sent = run.config.update.call_args.args[0]["cli_configs"]["lsn"]
+    assert json.loads(json.dumps(sent, default=list)) == written
+    assert written["signature"].startswith(SIGNATURE)
+    names = [call.args[0] for call in artifact.new_file.call_args_list]
+    texts = artifact.new_file.return_value.__enter__.return_value.write.call_args_list
+    files = dict(zip(names, (call.args[0] for call in texts), strict=True))
     (tmp_path / "sent").mkdir()
-    (tmp_path / "sent" / "results_sent.json").write_text(run.artifacts["results.json"])
-    numbers = {(row.task, row.name): row.value for row in read_results([path])}
-    rows = read_results([tmp_path / "sent"])
-    assert {(row.task, row.name): row.value for row in rows} == numbers
-    assert {row.condition for row in rows} == {"de:zero"}
+    (tmp_path / "sent" / "results_sent.json").write_text(files["results.json"])
+    sent, there = (read_results([place]) for place in (tmp_path / "sent", path))
+    assert [(row.key, row.value) for row in sent] == [(row.key, row.value) for row in there]
+    logged = {
+        name: value for call in run.log.call_args_list for name, value in call.args[0].items()
+    }
     for task in TASKS:
-        assert len(json.loads(run.artifacts[f"{task}_eval_samples.json"])) == 4
-        assert len(run.logged[f"{task}_eval_results"]) == 4
-    assert TOKEN not in repr((run.config, run.summary, run.logged, run.artifacts))
+        assert len(json.loads(files[f"{task}_eval_samples.json"])) == 4
+        assert len(logged[f"{task}_eval_results"]) == 4
+    assert TOKEN not in repr(wandb.mock_calls)
