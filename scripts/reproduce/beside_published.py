@@ -5,7 +5,7 @@
 
 The folder's `published.csv` has the columns table, model, row, column, value, unit. The measured
 file is a CSV or JSON table (`lsn-eval compare --out change.csv`), a record a number; or a JSON
-document in which `--at masks.0.neurons` names an object of numbers, or of rows of numbers.
+document in which `--at` names such a table, or an object whose numbers are all meant.
 """
 
 from __future__ import annotations
@@ -60,14 +60,22 @@ def _cells(path: Path, names: argparse.Namespace) -> Iterator[tuple[str, str, An
     if names.at is not None:
         for key in filter(None, names.at.split(".")):
             found = found[int(key)] if isinstance(found, list) else found[key]
-        for name, value in found.items():
-            pairs = value.items() if isinstance(value, dict) else [("", value)]
-            yield from ((name, column, number) for column, number in pairs)
-        return
+        if isinstance(found, dict):
+            yield from _leaves(found)
+            return
     where = dict(condition.split("=", 1) for condition in names.where)
     for record in found:
         if all(record[name] == value.format_map(record) for name, value in where.items()):
             yield record[names.row], record[names.column], record[names.value]
+
+
+def _leaves(found: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str, Any]]:
+    """Every number in a document by the first name on the way to it, and the others."""
+    if not isinstance(found, dict | list):
+        yield path[0], ".".join(path[1:]), found
+        return
+    for name, value in found.items() if isinstance(found, dict) else enumerate(found):
+        yield from _leaves(value, (*path, str(name)))
 
 
 def main() -> None:

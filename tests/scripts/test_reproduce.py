@@ -33,7 +33,7 @@ def name(recipe: Path) -> str:
     return f"{recipe.parent.name}/{recipe.stem}"
 
 
-def in_miniature(recipe: Path, folder: Path) -> str:
+def in_miniature(recipe: Path, folder: Path, out: Path) -> str:
     """What a recipe prints under its paper's `miniature.env`."""
     commands = folder / "commands"
     commands.mkdir()
@@ -43,11 +43,11 @@ def in_miniature(recipe: Path, folder: Path) -> str:
     asked, asking = os.pipe()
     answers, answering = os.pipe()
     path = (str(commands), str(Path(sys.executable).parent), os.environ["PATH"])
-    with (folder / "printed").open("w") as out, (folder / "errors").open("w") as errors:
+    with (folder / "printed").open("w") as shown, (folder / "errors").open("w") as errors:
         script = subprocess.Popen(
             ["bash", "-c", ALONE, "-", recipe.parent / "miniature.env", recipe],
-            stdout=out, stderr=errors, cwd=ROOT, pass_fds=(asking, answers),
-            env={**os.environ, "PATH": os.pathsep.join(path), "OUT": str(folder / "out"),
+            stdout=shown, stderr=errors, cwd=ROOT, pass_fds=(asking, answers),
+            env={**os.environ, "PATH": os.pathsep.join(path), "OUT": str(out),
                  "ASKED": str(asking), "ANSWERED": str(answers), "SHOWN": str(folder / "shown")},
         )  # fmt: skip
         os.close(asking)
@@ -69,11 +69,21 @@ def _word(requests) -> str:
     return b"".join(iter(lambda: requests.read(1).strip(b"\0"), b"")).decode()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Path:
+    """Where recipes write to: those with one OUT record once."""
+    return tmp_path_factory.mktemp("reproduced")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES, ids=name)
-def test_a_recipe_sets_what_it_measured_beside_what_was_published(recipe, tmp_path, monkeypatch):
+def test_a_recipe_sets_what_it_measured_beside_what_was_published(
+    recipe, shared, tmp_path, monkeypatch
+):
     monkeypatch.chdir(ROOT)
-    lines = in_miniature(recipe, tmp_path).splitlines()
+    scripts = [recipe, *recipe.parent.glob("*.inc")]
+    at = re.search(r'^OUT="\$\{OUT:-(.*)\}"', "".join(s.read_text("utf-8") for s in scripts), re.M)
+    lines = in_miniature(recipe, tmp_path, shared / at[1]).splitlines()
     tables = [
         number for number, line in enumerate(lines) if re.match(r"\| row .*measured \|", line)
     ]
