@@ -217,12 +217,12 @@ def neurons(
     with whole_file(rankings, LsnError) as file:
         for language, facts in read.by_language.items():
             by_language[language] = {}
-            for fact in ranker.rank(facts):
-                by_language[language][fact.uuid] = fact.neurons
+            for fact, neurons, scores in ranker.rank(facts):
+                by_language[language][fact.uuid] = neurons
                 line = {
                     "language": language, "relation": fact.relation, "uuid": fact.uuid,
-                    "neurons": [ranker.names[number] for number in fact.neurons],
-                    "scores": fact.scores.tolist(),
+                    "neurons": [ranker.names[number] for number in neurons],
+                    "scores": scores.tolist(),
                 }  # fmt: skip
                 file.write((json.dumps(line) + "\n").encode())
     return _pairs(f"Top {top} neurons of a fact (mean Jaccard)", mean_jaccard(by_language))

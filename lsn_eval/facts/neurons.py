@@ -7,7 +7,6 @@ filled rightly or over the whole text; each gets its ranking of all neurons of a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,17 +21,6 @@ from lsn_eval.recording.observing import Batch, observing
 from lsn_eval.recording.recorded_model import RecordedModel
 
 POSITIONS = ("mask", "tokens")
-
-
-@dataclass(frozen=True)
-class RankedFact:
-    """The top neurons of one fact in one language."""
-
-    uuid: str
-    relation: str
-    neurons: NDArray[np.int64]
-    """Numbers among all neurons of all sites, the highest score first."""
-    scores: NDArray[np.float64]
 
 
 class FactNeurons:
@@ -67,16 +55,18 @@ class FactNeurons:
         self.names = [(at, layer, n) for at, layer, width in places for n in range(width)]
         """Hookpoint, layer and index of every neuron by its number."""
 
-    def rank(self, facts: Sequence[Prediction]) -> Iterator[RankedFact]:
-        """The predicted ones of one language, relation by relation; a relation with only one of
-        them has nothing to tell it from, and gives none."""
-        known = [fact for fact in facts if fact.known]
-        for relation, group in by_relation(known).items():
+    def rank(
+        self, facts: Sequence[Prediction]
+    ) -> Iterator[tuple[Prediction, NDArray[np.int64], NDArray[np.float64]]]:
+        """Of each predicted fact of one language its top neurons, by their numbers, the highest
+        score first, and their scores. A relation with only one such fact has nothing to tell it
+        from, and gives none."""
+        for group in by_relation(fact for fact in facts if fact.known).values():
             if len(group) < 2:
                 continue
             for fact, score in zip(group, probeless.scores(self.activations(group)), strict=True):
                 top = probeless.ranking(score, self._most)
-                yield RankedFact(fact.uuid, relation, top, score[top])
+                yield fact, top, score[top]
 
     def activations(self, facts: Sequence[Prediction]) -> NDArray[np.float32]:
         """Mean activations [fact, neuron] at the positions."""

@@ -75,15 +75,15 @@ def test_rankings_equal_a_plain_loop(kind, positions):
     assert len(ranker.names) == LAYERS * WIDTH
     for language in TEXTS:
         facts = known(model, tokenizer, language)
-        ranked = {fact.uuid: fact for fact in ranker.rank(facts)}
+        ranked = {fact.uuid: found for fact, *found in ranker.rank(facts)}
         assert list(ranked) == ["u0", "u1", "u2"]
         means = np.stack([plain_activations(model, tokenizer, f, positions) for f in facts[:3]])
         np.testing.assert_allclose(ranker.activations(facts[:3]), means, atol=1e-5)
         for label in range(3):
             score = sum(np.abs(means[label] - means[other]) for other in range(3)) / 2
-            of = ranked[f"u{label}"]
-            np.testing.assert_allclose(of.scores, np.sort(score)[::-1][:10], atol=1e-5)
-            assert of.neurons.tolist() == np.argsort(-score, kind="stable")[:10].tolist()
+            neurons, scores = ranked[f"u{label}"]
+            np.testing.assert_allclose(scores, np.sort(score)[::-1][:10], atol=1e-5)
+            assert neurons.tolist() == np.argsort(-score, kind="stable")[:10].tolist()
     assert hooks_of(model) == 0
 
 
