@@ -81,12 +81,12 @@ def pruning_of(config: Any, edits: Sequence[Edit], *, merged: bool, align: int) 
     settings: dict[str, Any] = {}
     full: list[str] = []
     for name, value, layers in _settings_of_width(config, found):
-        old = value[0] if isinstance(value, list) else value or widths[layers[0]]
+        old = value or widths[layers[0]]
         needed = {layer: -(-len(kept[layer]) * old // widths[layer]) for layer in layers}
         most = max(needed, key=needed.__getitem__)
         new = -(-needed[most] // align) * align
         if new < old:
-            settings[name] = [new] * len(value) if isinstance(value, list) else new
+            settings[name] = new
         else:
             full.append(f"{name} stays {old}, since layer {most} keeps {needed[most]} neurons")
     if not settings:
@@ -128,22 +128,20 @@ def _kept(
     return kept
 
 
-def _settings_of_width(config: Any, found: ModelHookpoints) -> Iterator[tuple[str, Any, list[str]]]:
+def _settings_of_width(
+    config: Any, found: ModelHookpoints
+) -> Iterator[tuple[str, int | None, list[str]]]:
     """Settings of a config that make MLPs narrower and change nothing else, what they are, and
     the layers that they do it to: what one does is seen on a model without weights."""
     before = _shapes(config)
     widths = {layer: site.width for layer, site in found.at("mlp.down_in").items()}
     inside = {axis.tensor for layer in widths for axis in _axes(found, layer, merged=True)}
     for name, value in config.get_text_config().to_dict().items():
-        of_each = value if isinstance(value, list) else [value]
-        if value is None and _WIDTH.search(name):
-            narrower: Any = min(widths.values()) - 1
-        elif len(set(map(str, of_each))) == 1 and of_each[0] in widths.values():
-            narrower = of_each[0] - 1 if value is of_each[0] else [of_each[0] - 1] * len(of_each)
-        else:
+        derived = value is None and _WIDTH.search(name)
+        if not derived and (type(value) is not int or value not in widths.values()):
             continue
         try:
-            other = with_settings(config, {name: narrower})
+            other = with_settings(config, {name: (value or min(widths.values())) - 1})
             after, narrow = _shapes(other), resolve(empty_of(other))
         except Exception:  # no such value is possible there
             continue

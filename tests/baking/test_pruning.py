@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 from builders.architectures import inputs, tiny_model
 from builders.masks import mask_at
 from builders.mixtures import MIXTURES, tiny_mixture, tokens
@@ -148,6 +149,17 @@ def test_all_layers_are_as_wide_as_the_one_that_keeps_most(align, width, tmp_pat
             assert not after[48 - first :].any()
 
 
+def test_a_width_that_follows_from_another_is_set(tmp_path: Path):
+    """As in GPT-2 itself, whose `n_inner` is null; spread by accelerate for the check."""
+    sizes = {"n_embd": 12, "n_layer": 2, "n_head": 2, "vocab_size": 257, "n_positions": 64}
+    model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes))
+    model.save_pretrained(tmp_path / "model")
+    mask = mask_of(model, {"0": 10, "1": 20})
+    bake(tmp_path / "model", mask, "de:zero", tmp_path / "new", prune=True, device="auto")
+    configs = [json.loads((tmp_path / of / "config.json").read_text()) for of in ("model", "new")]
+    assert [config["n_inner"] for config in configs] == [None, 40]
+
+
 @pytest.mark.parametrize(
     ("name", "condition", "counts", "align", "message"),
     [
@@ -156,7 +168,7 @@ def test_all_layers_are_as_wide_as_the_one_that_keeps_most(align, width, tmp_pat
         ("llama", "de:zero", {"0": 40}, 1, "since layer 1 keeps 48 neurons"),
         ("llama", "de:zero", {"0": 9, "1": 9}, 0, "--align 0"),
         ("mpt", "de:zero", {"0": 9, "1": 9}, 1, "a 'mpt' model has no width to set"),
-        ("gemma3n_text", "de:zero", {"0": 9, "1": 9}, 1, "differs from the original under hooks"),
+        ("gemma3n_text", "de:zero", {"0": 9, "1": 9}, 1, "model has no width to set"),
     ],
 )
 def test_what_cannot_be_narrower_is_refused(
