@@ -13,7 +13,7 @@ import pytest
 import torch
 from builders.architectures import tiny_model
 from builders.commands import printed, refused
-from builders.masks import mask_at, tiny_mask
+from builders.masks import first_neurons, mask_at, tiny_mask
 from builders.results_files import edited, ppl, task_results, write_results
 from safetensors.torch import load_file
 
@@ -142,6 +142,17 @@ def test_a_forgotten_layer_of_the_demo_model_shows(layer, tmp_path: Path, monkey
     ):
         bake("lsn_demo", "demo/planted", "de:x0.5", tmp_path / "baked")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_that_does_little_is_held_by_itself(tmp_path: Path, monkeypatch):
+    """One neuron in the last layer, beside thirty in the first, in bfloat16."""
+    model = tiny_model("llama", torch.bfloat16)
+    model.save_pretrained(tmp_path / "model")
+    mask = first_neurons(model, {"0": 30, "1": 1})
+    bake(tmp_path / "model", mask, "de:x0.9", tmp_path / "baked")
+    forget(monkeypatch, "last")
+    with pytest.raises(BakingError, match=r"under hooks in model\.layers\.1 by 100\.0%"):
+        bake(tmp_path / "model", mask, "de:x0.9", tmp_path / "other")
 
 
 def test_memory_is_that_of_the_largest_file(tmp_path: Path):

@@ -6,19 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import transformers
 from builders.architectures import inputs, tiny_model
-from builders.masks import mask_at
+from builders.masks import first_neurons, mask_at
 from builders.mixtures import MIXTURES, tiny_mixture, tokens
 from safetensors.torch import load_file
 
-from lsn_eval import NeuronMask, bake, intervene
+from lsn_eval import bake, intervene
 from lsn_eval.baking.baking import BakedModel
 from lsn_eval.errors import BakingError
-from lsn_eval.models.layout import ModelLayout
 from lsn_eval.models.loading import auto_class
 from lsn_eval.models.resolving import resolve
 
@@ -113,22 +111,12 @@ def test_files_and_their_index_say_what_is_left(tied: bool, shards: str, tmp_pat
         assert index["metadata"] == expected
 
 
-def mask_of(model: Any, counts: dict[str, int]) -> NeuronMask:
-    """The first neurons of each layer."""
-    found = resolve(model)
-    neurons = {layer: np.arange(count) for layer, count in counts.items()}
-    layout = ModelLayout(
-        found.layer_names, {"mlp.act": found.width("mlp.act")}, type=found.model_type
-    )
-    return NeuronMask({"de": {"mlp.act": neurons}}, model=layout)
-
-
 @pytest.mark.parametrize(("align", "width"), [(1, 38), (8, 40), (16, None)])
 def test_all_layers_are_as_wide_as_the_one_that_keeps_most(align, width, tmp_path: Path):
     """The others are filled up with zeros."""
     model = tiny_model("llama")
     model.save_pretrained(tmp_path / "model")
-    mask = mask_of(model, {"0": 10, "1": 20})
+    mask = first_neurons(model, {"0": 10, "1": 20})
 
     def make() -> None:
         bake(tmp_path / "model", mask, "de:zero", tmp_path / "new", prune=True, align=align)
@@ -154,7 +142,7 @@ def test_a_width_that_follows_from_another_is_set(tmp_path: Path):
     sizes = {"n_embd": 12, "n_layer": 2, "n_head": 2, "vocab_size": 257, "n_positions": 64}
     model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes))
     model.save_pretrained(tmp_path / "model")
-    mask = mask_of(model, {"0": 10, "1": 20})
+    mask = first_neurons(model, {"0": 10, "1": 20})
     bake(tmp_path / "model", mask, "de:zero", tmp_path / "new", prune=True, device="auto")
     configs = [json.loads((tmp_path / of / "config.json").read_text()) for of in ("model", "new")]
     assert [config["n_inner"] for config in configs] == [None, 40]
@@ -178,7 +166,7 @@ def test_what_cannot_be_narrower_is_refused(
     model.save_pretrained(tmp_path / "model")
     with pytest.raises(BakingError, match=message):
         bake(
-            tmp_path / "model", mask_of(model, counts), condition, tmp_path / "new",
+            tmp_path / "model", first_neurons(model, counts), condition, tmp_path / "new",
             prune=True, align=align,
         )  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]

@@ -120,12 +120,17 @@ def test_a_gguf_file_is_dequantised_on_request(quantised: bool, tmp_path: Path):
     ("how", "message"),
     [
         ({"quant_method": "gptq", "bits": 4}, r"quantised \(gptq\), and transformers cannot"),
-        ({"quant_method": "hush"}, r"quantised \(hush\), and transformers cannot"),
+        ({"quant_method": "hush"}, r"quantised \(hush\), and .*it knows no such method"),
+        ({"quant_method": "fp8"}, r"it finds no model\.norm\.weight in the files"),
     ],
 )
 def test_what_transformers_cannot_dequantise_here_is_refused(how, message, tmp_path: Path):
     model = tiny_model("llama")
     model.save_pretrained(tmp_path / "model")
+    if how["quant_method"] == "fp8":
+        tensors = load_file(tmp_path / "model" / "model.safetensors")
+        del tensors["model.norm.weight"]
+        save_file(tensors, tmp_path / "model" / "model.safetensors", metadata={"format": "pt"})
     says_quantised(tmp_path / "model", **how)
     with pytest.raises(BakingError, match=message):
         check(tmp_path / "model", model, dequantise=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from torch import nn
@@ -60,6 +60,16 @@ def mask_at(model: nn.Module, hookpoints: Iterable[str], stack: str = "") -> Neu
         for h, layers in places.items()
     }
     return NeuronMask({"de": neurons}, model=found.layout(at)).with_values({"de": means})
+
+
+def first_neurons(model: nn.Module, counts: Mapping[str, int]) -> NeuronMask:
+    """German ones at `mlp.act`: the first so many of each layer."""
+    found = resolve(model)
+    neurons = {layer: np.arange(count) for layer, count in counts.items()}
+    layout = ModelLayout(
+        found.layer_names, {"mlp.act": found.width("mlp.act")}, type=found.model_type
+    )
+    return NeuronMask({"de": {"mlp.act": neurons}}, model=layout)
 
 
 def hooks_of(model: nn.Module) -> int:
