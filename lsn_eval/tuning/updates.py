@@ -143,7 +143,16 @@ def adapted(model: nn.Module, updates: Updates, rank: int, alpha: int, task: str
         layer = model.get_submodule(name)
         _keep(layer.lora_A["default"].weight, update.columns, 1)  # type: ignore[union-attr,index]
         _keep(layer.lora_B["default"].weight, update.rows, 0)  # type: ignore[union-attr,index]
+    for module in tuned.modules():
+        if isinstance(getattr(module, "modules_to_save", None), nn.ModuleDict):
+            _in_float32(module.modules_to_save["default"])  # type: ignore[union-attr,operator,index]
     return tuned
+
+
+def _in_float32(head: nn.Module) -> None:
+    """Train a head in float32 on a model of any precision: small steps are lost in bfloat16."""
+    head.float()
+    head.register_forward_pre_hook(lambda module, args: (args[0].float(), *args[1:]))
 
 
 def _keep(weight: Any, indices: Indices | None, axis: int) -> None:

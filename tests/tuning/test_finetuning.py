@@ -157,6 +157,16 @@ def test_a_head_answers_choices_by_classes_and_is_compared_with_the_head_alone(
     assert list(change.controls) == [f"random1-{own}"]
 
 
+def test_what_is_trained_is_float32_in_a_model_of_less(place, tmp_path):
+    """And what else of the Trainer large models need runs on it."""
+    further = {"gradient_checkpointing": True, "gradient_accumulation_steps": 2, "bf16": True}
+    settings = TuningSettings(dtype="bfloat16", batch_size=2, training=further)
+    tuned(place, tmp_path, "pairs.jsonl", head=True, only=["de"], settings=settings)
+    weights = load_file(tmp_path / "de" / "adapter_model.safetensors")
+    assert any("score" in name for name in weights)
+    assert {value.dtype for value in weights.values()} == {torch.float32}
+
+
 def test_a_head_is_asked_nothing_else(place, headed, prompted):
     model, adapter = str(place / "model"), str(headed.out / "de")
     lm = LsnClassifier(model, condition="none", device="cpu", peft=adapter)
