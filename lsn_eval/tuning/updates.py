@@ -145,7 +145,7 @@ def adapted(model: nn.Module, updates: Updates, rank: int, alpha: int, task: str
         _keep(layer.lora_B["default"].weight, update.rows, 0)  # type: ignore[union-attr,index]
     for module in tuned.modules():
         if isinstance(getattr(module, "modules_to_save", None), nn.ModuleDict):
-            _in_float32(module.modules_to_save["default"])  # type: ignore[union-attr,operator,index]
+            _in_float32(module.modules_to_save["default"])  # type: ignore[arg-type,index]
     return tuned
 
 
