@@ -144,6 +144,7 @@ def become(command: str, *words: str) -> None:
         sys.argv[:1] = []
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     else:
+        sys.path.insert(0, str(Path(words[0]).resolve().parent))
         runpy.run_path(words[0], run_name="__main__")
 
 

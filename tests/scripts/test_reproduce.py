@@ -1,8 +1,4 @@
-"""Every recipe runs in miniature, and says what it measured beside what was published.
-
-The scripts run as they are, in bash. The commands in them run in this process, which imports torch
-once: a process each would take many times as long.
-"""
+"""Every recipe runs in miniature, and says what it measured beside what was published."""
 
 from __future__ import annotations
 
@@ -10,22 +6,13 @@ import csv
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from builders.commands import invoke
 
 ROOT = Path(__file__).resolve().parents[2]
 REPRODUCE = ROOT / "scripts" / "reproduce"
 RECIPES = sorted(REPRODUCE.glob("*/*.sh"))
-COMMAND = r"""#!/usr/bin/env bash
-printf '%s\0' "$#" "$@" >&"$ASKED"
-read -r status <&"$ANSWERED"
-cat "$SHOWN.out"
-cat "$SHOWN.err" >&2
-exit "$status"
-"""
 ALONE = 'set -a; [ -f "$1" ] && . "$1"; set +a; exec bash "$2"'
 
 
@@ -33,40 +20,16 @@ def name(recipe: Path) -> str:
     return f"{recipe.parent.name}/{recipe.stem}"
 
 
-def in_miniature(recipe: Path, folder: Path, out: Path) -> str:
+def in_miniature(recipe: Path, out: Path, commands: Path) -> str:
     """What a recipe prints under its paper's `miniature.env`."""
-    commands = folder / "commands"
-    commands.mkdir()
-    for command in ("lsn-eval", "lm_eval"):
-        (commands / command).write_text(COMMAND.replace('"$@"', f'{command} "$@"'))
-        (commands / command).chmod(0o755)
-    asked, asking = os.pipe()
-    answers, answering = os.pipe()
-    path = (str(commands), str(Path(sys.executable).parent), os.environ["PATH"])
-    with (folder / "printed").open("w") as shown, (folder / "errors").open("w") as errors:
-        script = subprocess.Popen(
-            ["bash", "-c", ALONE, "-", recipe.parent / "miniature.env", recipe],
-            stdout=shown, stderr=errors, cwd=ROOT, pass_fds=(asking, answers),
-            env={**os.environ, "PATH": os.pathsep.join(path), "OUT": str(out),
-                 "ASKED": str(asking), "ANSWERED": str(answers), "SHOWN": str(folder / "shown")},
-        )  # fmt: skip
-        os.close(asking)
-        os.close(answers)
-        with os.fdopen(asked, "rb") as requests, os.fdopen(answering, "w", buffering=1) as replies:
-            while count := _word(requests):
-                command, *words = [_word(requests) for _ in range(int(count) + 1)]
-                result = invoke(*(["run"] if command == "lm_eval" else []), *words)
-                (folder / "shown.out").write_text(result.stdout, "utf-8")
-                (folder / "shown.err").write_text(result.stderr, "utf-8")
-                print(result.exit_code, file=replies)
-        status = script.wait()
-    assert status == 0, (folder / "errors").read_text("utf-8")[-3000:]
-    return (folder / "printed").read_text("utf-8")
-
-
-def _word(requests) -> str:
-    """Up to the next zero byte; nothing once the script has ended."""
-    return b"".join(iter(lambda: requests.read(1).strip(b"\0"), b"")).decode()
+    path = os.pathsep.join((str(commands), os.environ["PATH"]))
+    done = subprocess.run(
+        ["bash", "-c", ALONE, "-", recipe.parent / "miniature.env", recipe],
+        capture_output=True, text=True, cwd=ROOT,
+        env={**os.environ, "PATH": path, "OUT": str(out)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +40,10 @@ def shared(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES, ids=name)
-def test_a_recipe_sets_what_it_measured_beside_what_was_published(
-    recipe, shared, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(ROOT)
+def test_a_recipe_sets_what_it_measured_beside_what_was_published(recipe, shared, warm_commands):
     scripts = [recipe, *recipe.parent.glob("*.inc")]
     at = re.search(r'^OUT="\$\{OUT:-(.*)\}"', "".join(s.read_text("utf-8") for s in scripts), re.M)
-    lines = in_miniature(recipe, tmp_path, shared / at[1]).splitlines()
+    lines = in_miniature(recipe, shared / at[1], warm_commands).splitlines()
     tables = [
         number for number, line in enumerate(lines) if re.match(r"\| row .*measured \|", line)
     ]
