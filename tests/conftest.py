@@ -42,7 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that no worker is left with them in the end."""
+    """Slow tests come first, so that no worker is left with them in the end, and first of all
+    those that share what is made once: one worker makes it, and the other need not wait."""
     for item in items:
         if SLOW & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
@@ -55,7 +56,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=[item for item in items if item not in quick])
         items[:] = first_cases.values()
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+
+    def place(item: pytest.Item) -> int:
+        names = getattr(item, "fixturenames", ())
+        first = [name in names for name in ("finished_demo", "warm_commands", "from_wheel")]
+        return [*first, item.path in slow, True].index(True)
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish() -> None:

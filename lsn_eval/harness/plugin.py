@@ -23,7 +23,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -134,11 +134,15 @@ def _add_tasks(host: Any) -> None:
     @functools.wraps(build)
     def build_with_ours(paths: Iterable[Path], *args: Any, **kwargs: Any) -> Any:
         folders = _with_tasks(list(paths), defaults, ours)
-        if _asked:
-            index = build([folder for folder in folders if folder != defaults], *args, **kwargs)
-            if _covers(index, _asked):
-                return index
-        with task_files.remembered(host, defaults) if defaults in folders else nullcontext():
+        with ExitStack() as stack:
+            if ours in folders:
+                stack.enter_context(task_files.remembered(host, ours))
+            if _asked:
+                index = build([folder for folder in folders if folder != defaults], *args, **kwargs)
+                if _covers(index, _asked):
+                    return index
+            if defaults in folders:
+                stack.enter_context(task_files.remembered(host, defaults))
             return build(folders, *args, **kwargs)
 
     build_with_ours.lsn_eval = True  # type: ignore[attr-defined]

@@ -1,8 +1,8 @@
 """What lm-eval reads of its task files, remembered from run to run.
 
-To know the name of every task, lm-eval parses every YAML file of its own folder, some 14,000, in
-every process, whatever task is asked for. What came of it is kept in the user's cache folder, and
-holds as long as path, size and time of every file below lm-eval's folder do.
+To know the name of every task, lm-eval parses every YAML file of its own folder, some 14,000, and
+of ours in every process, whatever task is asked for. What came of it is kept in the user's cache
+folder, and holds as long as path, size and time of every file below such a folder do.
 `LSN_EVAL_TASK_CACHE=0` does without.
 """
 
