@@ -36,7 +36,8 @@ Made by `python -m benchmarks` (`make bench`), which measures all of this on the
 interleaved, in an order drawn anew every round. A ratio is the time over that of the first way of
 its case, which comes *again*: what noise alone does. Given are the median and, in brackets, the
 quartiles, of the process's own time (its children's included) and of the clock. On a machine with
-other work the process's time is the one to read; on a GPU the clock's.
+other work the process's time is the one to read; on a GPU the clock's. The page has what its run
+measured: `--quick` is small cases, `--only` some of the groups, `--peers` other libraries as well.
 """
 
 GROWTH = """
@@ -77,7 +78,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                 figures["curves" if "curve" in row else "ratios"].append(row)
                 print(json.dumps(row), flush=True)
                 if arguments.out:
-                    arguments.out.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+                    arguments.out.write_text(json.dumps(figures) + "\n", "utf-8")
         except Exception as error:
             if options.mode == "smoke" or name not in peers.PACKAGES:
                 raise

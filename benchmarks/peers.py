@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 
 def measured(name: str, options: Options) -> list[dict[str, Any]]:
     """A peer's rows; its environment is made unless it is there."""
-    folder = ROOT / ".cache" / "benchmarks" / name
+    folder = ROOT / "build" / "benchmarks" / name
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
