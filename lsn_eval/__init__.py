@@ -22,6 +22,7 @@ _EXPORTS = {
     "intervene": "lsn_eval.interventions",
     "language_metrics": "lsn_eval.language_scores",
     "load_model": "lsn_eval.models.loading",
+    "measure_layers": "lsn_eval.representations",
     "plot": "lsn_eval.plotting",
     "read_results": "lsn_eval.results",
     "record": "lsn_eval.recording",
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from lsn_eval.plotting import plot as plot
     from lsn_eval.recording import record as record
     from lsn_eval.reporting import report as report
+    from lsn_eval.representations.measuring import measure_layers as measure_layers
     from lsn_eval.results import read_results as read_results
     from lsn_eval.statistics import ActivationStats as ActivationStats
     from lsn_eval.sweeping import sweep as sweep
