@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 SLOW = {"small_lm_eval", "finished_demo"}
 """Fixtures that take many seconds; tests that use one are slow."""
+KEPT = {"arc", "xnli", "xquad"}
+"""Of lm-eval's folders of tasks those that processes which a test starts find."""
 FAMILIES = ("llama", "bloom", "gemma3", "gpt2", "phi3")
 """Of every kind of decoder one: what every row has to show is in `test_rows.py` of its room."""
 
@@ -148,7 +150,7 @@ def small_lm_eval(shared_folder) -> Path:
     def unneeded(folder: str, names: list[str]) -> list[str]:
         if Path(folder) != installed / "tasks":
             return []
-        return [name for name in names if not name.endswith(".py") and name != "arc"]
+        return [name for name in names if not name.endswith(".py") and name not in KEPT]
 
     return shared_folder(
         "small_lm_eval",
