@@ -232,7 +232,7 @@ DIFFERENT = {
     "seed": (each(SAMPLED, setting("config/torch_seed", 2)), SAMPLED),
     "lm_eval": (setting("lm_eval_version", "0.5.0"), None),
     "transformers": (setting("transformers_version", "4.0"), None),
-    "model revision": (setting("config/model_sha", "0123"), None),
+    "model revision": (setting("config/model_sha", "0123"), setting("config/model_sha", "4567")),
     "tokenizer": (setting("max_length", 512), None),
     "prompts": (setting("task_hashes", {"ppl_de": "1" * 64}), setting("task_hashes", {"ppl_de": "2" * 64})),
     "backend hf and vllm": (setting("config/model", "vllm"), None),
