@@ -283,6 +283,13 @@ class InterventionPlan:
         """Number of neurons written."""
         return sum(write.indices.size for write in self.writes.values())
 
+    def neurons_per_layer(self) -> dict[str, dict[str, int]]:
+        """Neurons written, by hookpoint and layer."""
+        counts: dict[str, dict[str, int]] = {}
+        for (hookpoint, layer), write in self.writes.items():
+            counts.setdefault(hookpoint, {})[layer] = int(write.indices.size)
+        return counts
+
 
 def plan(mask: NeuronMask, condition: Condition) -> InterventionPlan:
     """The values that `condition` writes with the neurons and statistics of `mask`.

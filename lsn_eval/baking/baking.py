@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -41,7 +40,7 @@ from lsn_eval.models.resolving import resolve
 from lsn_eval.results.baked import BAKED_AT, CONFIG_KEY, baked_record
 from lsn_eval.results.signatures import lsn_record
 from lsn_eval.storage.outside_files import read_json
-from lsn_eval.storage.whole_files import full_disk_reported, refuse_to_replace
+from lsn_eval.storage.whole_files import full_disk_reported, refuse_to_replace, whole_folder
 from lsn_eval.wording.shown import Shown
 
 _CONFIG, _CARD = "config.json", "README.md"
@@ -113,8 +112,7 @@ def bake(
         ) as source,
     ):
         made = _prepared(source, mask, neurons, chosen, align if prune else None)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
+        with whole_folder(target, BakingError) as unfinished:
             made.checkpoint.write(unfinished, made.edits, made.added, made.selections)
             copy_others(source.folder, unfinished, {_CONFIG, _CARD})
             # The original's own document: other engines may not know a newer form of it.
@@ -132,12 +130,6 @@ def bake(
                 facts["engines"] = "; ".join(ignored)
             (unfinished / _CARD).write_text(card(made.record, facts), "utf-8")
             (unfinished / _CONFIG).write_text(json.dumps(document, indent=2) + "\n", "utf-8")
-            unfinished.chmod(0o755)
-            if target.exists():
-                shutil.rmtree(target)
-            unfinished.rename(target)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
     return BakedModel(target, made.record, facts)
 
 
@@ -200,7 +192,8 @@ def _prepared(
     config = source.config
     empty = empty_of(config)
     found = resolve(empty)
-    writes = plan(neurons, condition).writes if neurons is not None else {}
+    planned = plan(neurons, condition) if neurons is not None else None
+    writes = planned.writes if planned else {}
     doubts = neurons.check_model(found) if neurons is not None and writes else ()
 
     checkpoint = Checkpoint(source.folder)
@@ -214,9 +207,6 @@ def _prepared(
         settings |= dict.fromkeys(switches, True)
         added = {tensor: torch.zeros(shape, dtype=dtype) for tensor, shape in shapes.items()}
 
-    layers: dict[str, dict[str, int]] = {}
-    for (hookpoint, layer), write in writes.items():
-        layers.setdefault(hookpoint, {})[layer] = int(write.indices.size)
     named = model_name(source.arguments, empty)
     described: dict[str, Any] = {
         "name": f"{named}({source.quantised})" if source.quantised else named,
@@ -229,8 +219,8 @@ def _prepared(
         narrower = pruning_of(biased, edits, merged=merged, align=align)
         settings |= narrower.settings
         selections, described["pruned"] = narrower.selections, narrower.removed
-    mask_name = os.fspath(mask) if isinstance(mask, str | os.PathLike) else None
-    record = lsn_record(condition, described, neurons, mask_name, layers=layers, warnings=doubts)
+    layers = planned.neurons_per_layer() if planned else {}
+    record = lsn_record(condition, described, neurons, mask, layers=layers, warnings=doubts)
     return Preparation(checkpoint, edits, added, selections, settings, record)
 
 

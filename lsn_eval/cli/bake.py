@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
+from lsn_eval.cli import options
+
 
 def bake(
-    model: Annotated[str, typer.Option(help="A Hugging Face model: folder, name, or lsn_demo.")],
+    model: options.Model,
     condition: Annotated[str, typer.Option(help="Such as de:zero; none makes the baseline.")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
-    mask: Annotated[
-        str | None, typer.Option(help="A mask file, or the name of a shipped mask.")
-    ] = None,
-    revision: Annotated[str | None, typer.Option(help="Commit or branch of the model.")] = None,
+    mask: options.Mask = None,
+    revision: options.Revision = None,
     device: Annotated[
         str | None,
         typer.Option(

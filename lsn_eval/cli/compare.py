@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lsn_eval.cli import options
+from lsn_eval.cli.table_output import put
 from lsn_eval.errors import LsnError
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ def compare(
     """
     from lsn_eval.comparing import Draws
     from lsn_eval.comparing import compare as compare_results
-    from lsn_eval.storage.whole_files import whole_file
     from lsn_eval.tables.formats import format_of, render
     from lsn_eval.tables.tidy_files import csv_parts, json_parts
     from lsn_eval.visible_text import one_line
@@ -93,11 +92,9 @@ def compare(
         width = screen_width() if out is None else None
         text = render(tables, output_format, notes, signatures=signatures, width=width)
         parts = iter([text])
+    put(parts, out)
     if out is None:
-        sys.stdout.writelines(parts)
         return
-    with whole_file(out, LsnError) as file:
-        file.writelines(part.encode(errors="replace") for part in parts)
     for note in notes:
         print(f"WARNING: {one_line(note)}")
     files = counted(len({row.file for row in comparison.rows}), "file")

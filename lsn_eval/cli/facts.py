@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 import inspect
 import json
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from lsn_eval.cli import options
+from lsn_eval.cli.table_output import put, put_records
 from lsn_eval.errors import LsnError
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def sizes(
     from lsn_eval.facts.languages import correlation
 
     try:
-        given = {row["language"]: float(row["size"]) for row in _csv(data, "language", "size")}
+        given = {of: float(size) for of, size in _csv(data, "language", "size")}
     except ValueError as error:
         raise LsnError(f"{data}: a size is no number ({error})") from None
     r, p, count = correlation(read.by_language, given, metric)
@@ -138,7 +138,6 @@ def absent(
     """
     from lsn_eval.facts import absence
     from lsn_eval.recording.texts import TextFiles
-    from lsn_eval.storage.whole_files import whole_file
     from lsn_eval.tables.tidy_files import csv_lines
 
     files = options.pairs(texts, "--texts", "LANG=PATH", "de=wiki/de.txt")
@@ -159,8 +158,7 @@ def absent(
             of_fact = {"uuid": fact.uuid, "kind": kind, "text": fact.text, "object": fact.object}
             lines.append({"language": language, **of_fact})
     if listed is not None:
-        with whole_file(listed, LsnError) as file:
-            file.write("".join(csv_lines(lines)).encode())
+        put(csv_lines(lines), listed)
     return Found("Predicted facts that no text has", "language", "kind", records)
 
 
@@ -178,8 +176,8 @@ def patterns(
     from lsn_eval.facts.patterns import patterns as found_in
 
     tags: dict[str, dict[str, str]] = {}
-    for row in _csv(lexicon, "language", "word", "tag") if lexicon else ():
-        tags.setdefault(row["language"], {})[row["word"]] = row["tag"]
+    for language, word, tag in _csv(lexicon, "language", "word", "tag") if lexicon else ():
+        tags.setdefault(language, {})[word] = tag
     records = [
         {"language": language, "pattern": pattern, "value": count}
         for language, facts in read.by_language.items()
@@ -192,13 +190,13 @@ def patterns(
 @_command
 def neurons(
     read: Predictions,
-    model: Annotated[str, typer.Option(help="The model: folder, name, or lsn_demo.")],
+    model: options.Model,
     rankings: Annotated[Path, typer.Option(help="JSON lines to write: each fact's top neurons.")],
     positions: Annotated[str, typer.Option(help="mask, or tokens: the mean over all.")] = "mask",
     top: Annotated[int, typer.Option(help="Neurons of a fact that count.", min=1)] = 50,
     hookpoint: Annotated[str, typer.Option(help="Where neurons are read.")] = "mlp.act",
     batch_size: Annotated[int, typer.Option(help="Texts a batch.", min=1)] = 32,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, auto.")] = None,
+    device: options.Device = None,
     force: options.Force = False,
 ) -> Found:
     """Rank the neurons of every predicted fact (PROBELESS), and compare them between languages.
@@ -238,50 +236,32 @@ def _pairs(title: str, of: Mapping[tuple[str, str], tuple[float | None, int]]) -
     return Found(title, "language", "other", records)
 
 
-def _csv(path: Path, *columns: str) -> list[dict[str, str]]:
-    from lsn_eval.storage.outside_files import read_text
+def _csv(path: Path, *columns: str) -> list[list[str]]:
+    from lsn_eval.storage.outside_files import csv_rows
 
-    reader = csv.DictReader(read_text(path, LsnError).splitlines())
-    if missing := set(columns) - set(reader.fieldnames or ()):
-        raise LsnError(f"{path} has no column {', '.join(sorted(missing))}")
-    return [{column: (row[column] or "").strip() for column in columns} for row in reader]
+    return [[row[x].strip() for x in columns] for _, row in csv_rows(path, columns, LsnError)]
 
 
 def _show(found: Found, read: Predictions, name: str, out: Path | None) -> None:
-    from lsn_eval.storage.whole_files import whole_file
     from lsn_eval.tables import Cell, Table
-    from lsn_eval.tables.formats import render
-    from lsn_eval.tables.tidy_files import csv_lines
-    from lsn_eval.wording.numbers import finite, plain
-    from lsn_eval.wording.text_tables import screen_width
+    from lsn_eval.wording.numbers import plain
 
-    title, row, column, records, notes = found
-    if name == "json":
-        text = json.dumps(finite(records), indent=2, ensure_ascii=False) + "\n"
-    elif name == "csv":
-        text = "".join(csv_lines(records))
-    else:
-        cells = {
-            (of[row], of[column]): f"{of['value']:,}"
-            if type(of["value"]) is int
-            else plain(of["value"])
-            for of in records
-        }
-        rows, columns = (dict.fromkeys(of[at] for of in records) for at in (row, column))
+    def table() -> Table:
+        row, column = found.rows, found.columns
+        cells: dict[tuple[str, str], str] = {}
+        for of in found.records:
+            value = of["value"]
+            cells[of[row], of[column]] = f"{value:,}" if type(value) is int else plain(value)
+        rows, columns = (dict.fromkeys(of[at] for of in found.records) for at in (row, column))
         columns = rows if rows.keys() == columns.keys() else columns
-        table = Table(
-            title=f"{title}: {read.model} under {read.condition}",
+        return Table(
+            title=f"{found.title}: {read.model} under {read.condition}",
             columns=(row, *columns),
             rows=tuple(
                 (Cell(at), *(Cell(cells.get((at, to), "")) for to in columns)) for at in rows
             ),
-            notes=notes,
+            notes=found.notes,
             signatures=read.signatures,
         )
-        text = render([table], name, width=screen_width() if out is None else None)
-    if out is None:
-        print(text, end="")
-        return
-    with whole_file(out, LsnError) as file:
-        file.write(text.encode(errors="replace"))
-    print(f"written to {out}")
+
+    put_records(name, out, found.records, found.records, table)

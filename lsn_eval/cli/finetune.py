@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from lsn_eval.cli.options import AsJson, pairs, several
+from lsn_eval.cli.options import AsJson, Dtype, Model, Progress, Revision, pairs, several
 
 
 def finetune(
-    model: Annotated[str, typer.Option(help="A Hugging Face model: folder, name, or lsn_demo.")],
+    model: Model,
     mask: Annotated[str, typer.Option(help="A mask file, or the name of a shipped mask.")],
     data: Annotated[
         str,
@@ -58,13 +58,13 @@ def finetune(
         several("Further TrainingArguments of transformers, NAME=VALUE", pairs=True),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of first values and the order of examples.")] = 0,
-    dtype: Annotated[str, typer.Option(help="Of the model: auto, float32, bfloat16.")] = "auto",
-    revision: Annotated[str | None, typer.Option(help="Commit or branch of the model.")] = None,
+    dtype: Dtype = "auto",
+    revision: Revision = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained, and train nothing.")
     ] = False,
-    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+    progress: Progress = True,
     as_json: AsJson = False,
 ) -> None:
     """Tune a language's neurons, as many random neurons, and the same layers as a whole.

@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lsn_eval.cli.options import AsJson, Force, check_new, command_line, pairs, several
+from lsn_eval.cli import options
 
 if TYPE_CHECKING:
     from lsn_eval.representations import LayerMeasures
 
 
 def layers(
-    model: Annotated[str, typer.Option(help="A Hugging Face model: folder, name, or lsn_demo.")],
+    model: options.Model,
     texts: Annotated[
         list[str],
-        several(
+        options.several(
             "LANG=FILE of one sentence a line, the same in the same line of every language",
             pairs=True,
         ),
     ],
     out: Annotated[Path, typer.Option(help="The JSON file to write.")],
-    mask: Annotated[str | None, typer.Option(help="Mask file, or a shipped mask's name.")] = None,
+    mask: options.Mask = None,
     conditions: Annotated[
         list[str] | None,
-        several(
+        options.several(
             "Conditions, e.g. none,de:zero,random1-de:zero",
             "--conditions",
             "--condition",
@@ -39,16 +39,13 @@ def layers(
     lens: Annotated[bool, typer.Option(help="Decode every layer, too (logit lens).")] = True,
     limit: Annotated[int | None, typer.Option(help="The first so many sentences.", min=2)] = None,
     batch_size: Annotated[int, typer.Option(help="Sentences a batch.", min=1)] = 16,
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    device: Annotated[
-        str | None,
-        typer.Option(help="cpu, cuda, cuda:1; auto spreads the model.", show_default="best there"),
-    ] = None,
-    revision: Annotated[str | None, typer.Option(help="Commit or branch of the model.")] = None,
+    dtype: options.Dtype = "auto",
+    device: options.Device = None,
+    revision: options.Revision = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap and the controls.", min=0)] = 0,
-    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
-    force: Force = False,
-    as_json: AsJson = False,
+    progress: options.Progress = True,
+    force: options.Force = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Measure layer by layer how alike translations are, which language dominates, and which
     language each layer decodes to.
@@ -58,7 +55,7 @@ def layers(
     Example: lsn-eval layers --model MODEL --texts de=deu_Latn.devtest --texts fr=fra_Latn.devtest
     --out layers.json
     """  # fmt: skip
-    check_new(out, force)
+    options.check_new(out, force)
     from lsn_eval.comparing.paired import Draws
     from lsn_eval.errors import LsnError
     from lsn_eval.representations import measure_layers
@@ -66,10 +63,10 @@ def layers(
     if pooling not in ("mean", "last"):
         raise LsnError(f"--pooling {pooling!r}: mean or last was expected")
     measures = measure_layers(
-        model, pairs(texts, "--texts", "LANG=FILE", "de=deu_Latn.devtest"),
+        model, options.pairs(texts, "--texts", "LANG=FILE", "de=deu_Latn.devtest"),
         mask=mask, conditions=conditions or ["none"], pooling=pooling,
         lens=lens, limit=limit, batch_size=batch_size, draws=Draws(seed=seed), progress=progress,
-        command=command_line(), dtype=dtype, device=device, revision=revision,
+        command=options.command_line(), dtype=dtype, device=device, revision=revision,
     )  # fmt: skip
     measures.save(out)
     if as_json:

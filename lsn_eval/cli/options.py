@@ -115,6 +115,15 @@ Format = Annotated[
 TableOut = Annotated[
     Path | None, typer.Option("--out", help="File to write.", show_default="screen")
 ]
+Model = Annotated[str, typer.Option(help="A Hugging Face model: folder, name, or lsn_demo.")]
+Revision = Annotated[str | None, typer.Option(help="Commit or branch of the model.")]
+Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Device = Annotated[
+    str | None,
+    typer.Option(help="cpu, cuda, cuda:1; auto spreads the model.", show_default="best there"),
+]
+Progress = Annotated[bool, typer.Option(help="Show a progress bar.")]
+Mask = Annotated[str | None, typer.Option(help="Mask file, or a shipped mask's name.")]
 MaskOut = Annotated[Path, typer.Option(help="The mask file to write.")]
 MaskName = Annotated[str, typer.Argument(help="A mask file, or the name of a shipped mask.")]
 Repository = Annotated[str, typer.Argument(help="A repository of the Hub: OWNER/NAME.")]

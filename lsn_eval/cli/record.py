@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lsn_eval.cli.options import AsJson, Force, pairs, several
+from lsn_eval.cli import options
 from lsn_eval.errors import RecordingError
 
 LONGEST_NUMBER = 15
@@ -23,11 +23,11 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
 
 
 def record(
-    model: Annotated[str, typer.Option(help="A Hugging Face model: folder, name, or lsn_demo.")],
+    model: options.Model,
     out: Annotated[Path, typer.Option(help="The statistics file to write.")],
     texts: Annotated[
         list[str] | None,
-        several(
+        options.several(
             "LANG=PATH: a file, folder or glob of .txt (one text a line), .jsonl, .parquet, also "
             "compressed, or one .pt file of token ids",
             pairs=True,
@@ -39,11 +39,13 @@ def record(
         typer.Option(help="A dataset to stream: NAME[:CONFIG], {lang} stands for the language."),
     ] = None,
     dataset_split: Annotated[str, typer.Option(help="Split of the dataset.")] = "train",
-    languages: Annotated[list[str] | None, several("Languages of the dataset, e.g. de,fr")] = None,
+    languages: Annotated[
+        list[str] | None, options.several("Languages of the dataset, e.g. de,fr")
+    ] = None,
     text_column: Annotated[str, typer.Option(help="Where the text is.")] = "text",
     hookpoint: Annotated[
         list[str] | None,
-        several("Where to read", show_default="mlp.act"),
+        options.several("Where to read", show_default="mlp.act"),
     ] = None,
     tokens: Annotated[
         str | None, typer.Option(help="Tokens a language, at most: 500K, 10M.", show_default="all")
@@ -65,7 +67,7 @@ def record(
     ] = "all",
     quantiles: Annotated[
         list[str] | None,
-        several("Percentiles to keep besides p10, median and p90: p1 to p99, e.g. p25,p75"),
+        options.several("Percentiles to keep besides p10, median and p90: p1 to p99, e.g. p25,p75"),
     ] = None,
     per_text: Annotated[
         bool,
@@ -112,20 +114,17 @@ def record(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a recording that was stopped.")
     ] = False,
-    force: Force = False,
+    force: options.Force = False,
     checkpoint_seconds: Annotated[
         float, typer.Option(help="Seconds between states to resume from.", min=0)
     ] = 60,
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    device: Annotated[
-        str | None,
-        typer.Option(help="cpu, cuda, cuda:1; auto spreads the model.", show_default="best there"),
-    ] = None,
-    revision: Annotated[str | None, typer.Option(help="Commit or branch of the model.")] = None,
+    dtype: options.Dtype = "auto",
+    device: options.Device = None,
+    revision: options.Revision = None,
     tokenizer: Annotated[
         str | None, typer.Option(help="Another tokenizer than the model's.")
     ] = None,
-    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+    progress: options.Progress = True,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -133,7 +132,7 @@ def record(
             help="Write nothing; look at the texts, time two batches, and say what it would take.",
         ),
     ] = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Record what every neuron does on texts of each language.
 
@@ -273,7 +272,7 @@ def _corpora(
 
     form = "LANG=PATH", "de=german.txt"
     remedy = "put its files into a folder, or give a glob"
-    files = pairs(texts, "--texts", *form, RecordingError, remedy)
+    files = options.pairs(texts, "--texts", *form, RecordingError, remedy)
     corpora: dict[str, Any] = {
         language: opened(source, column=column, line_ends=pack)
         for language, source in files.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lsn_eval.cli.options import AsJson, Format, TableOut
+from lsn_eval.cli.table_output import put_records
 from lsn_eval.errors import LsnError
 
 if TYPE_CHECKING:
     from lsn_eval.judge.answers import SavedAnswers
     from lsn_eval.language_scores import TextScores
+    from lsn_eval.tables import Table
 
 MEASURED = {
     "accuracy": "language accuracy",
@@ -78,21 +79,15 @@ def score(
 
     Example: lsn-eval score sweep --confusion --english-words words
     """
-    from lsn_eval.storage.whole_files import whole_file
     from lsn_eval.tables.formats import format_of
-    from lsn_eval.wording.text_tables import screen_width
 
     name = format_of(output_format, out, as_json)
     settings: dict[str, Any] = {"lid": lid, "confidence": confidence, "stopwords": stopwords}
     counting = {"words": english_words, "segmenter": segmenter} if confusion else None
     scored = [_scored(s, language, settings, counting) for path in files for s in _sources(path)]
-    text = _written(scored, name, screen_width() if out is None else None)
-    if out is None:
-        print(text, end="")
-        return
-    with whole_file(out, LsnError) as file:
-        file.write(text.encode(errors="replace"))  # a name may hold bytes that are none of UTF-8
-    print(f"written to {out}")
+    put_records(
+        name, out, {"scored": scored}, map(_flat, scored), lambda: _table(scored), signatures=True
+    )
 
 
 def _sources(path: Path) -> Iterator[SavedAnswers]:
@@ -200,17 +195,11 @@ def _intervals(
     }
 
 
-def _written(scored: list[dict[str, Any]], name: str, width: int | None) -> str:
+def _table(scored: list[dict[str, Any]]) -> Table:
     from lsn_eval.comparing.paired import FEW
     from lsn_eval.tables import Cell, Table
-    from lsn_eval.tables.formats import render
-    from lsn_eval.tables.tidy_files import csv_lines
     from lsn_eval.wording.numbers import interval, plain
 
-    if name == "json":
-        return json.dumps({"scored": scored}, indent=2, ensure_ascii=False) + "\n"
-    if name == "csv":
-        return "".join(csv_lines(map(_flat, scored)))
     rows = []
     shown = {key: head for key, head in MEASURED.items() if any(key in entry for entry in scored)}
     for entry in scored:
@@ -219,14 +208,13 @@ def _written(scored: list[dict[str, Any]], name: str, width: int | None) -> str:
         numbers = (f"{plain(entry[key])} {ends[key]}".strip() for key in shown)
         rows.append(tuple(map(Cell, (*words, *numbers))))
     few = f"intervals of fewer than {FEW} texts hold the truth less often than they say"
-    table = Table(
+    return Table(
         title="Language of texts, with 95% percentile bootstrap intervals over the texts",
         columns=("of", "condition", "language", "texts", *shown.values()),
         rows=tuple(rows),
         notes=(few,) if any(entry["n"] < FEW for entry in scored) else (),
         signatures=tuple(dict.fromkeys(entry["signature"] for entry in scored)),
     )
-    return render([table], name, signatures=True, width=width)
 
 
 def _flat(entry: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lsn_eval.cli.options import AsJson, command_line, several
+from lsn_eval.cli.options import AsJson, Mask, Progress, command_line, several
 from lsn_eval.storage.outside_files import parse_json
 
 
@@ -18,7 +18,7 @@ def sweep(
     model: Annotated[
         str | None, typer.Option(help="Model name or folder, or lsn_demo.", show_default=False)
     ] = None,
-    mask: Annotated[str | None, typer.Option(help="Mask file, or a shipped mask's name.")] = None,
+    mask: Mask = None,
     tasks: Annotated[
         list[str] | None, several("Tasks and groups, e.g. T1,T2", "--tasks", "--task")
     ] = None,
@@ -74,7 +74,7 @@ def sweep(
             help="Most rows of a batch that conditions share in generation; 0: none share.", min=0
         ),
     ] = None,
-    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+    progress: Progress = True,
     dry_run: Annotated[
         bool,
         typer.Option(

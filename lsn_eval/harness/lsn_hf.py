@@ -379,7 +379,7 @@ class LsnHF(SeededGeneration, HFLM):
             described,
             mask,
             self._mask_name,
-            layers=intervention.neurons_per_layer() if intervention else {},
+            layers=intervention.plan.neurons_per_layer() if intervention else {},
             warnings=intervention.report.doubts if intervention else [],
             seen=self._seen(),
             answered_from_cache=self._database is not None and not self._model_calls,

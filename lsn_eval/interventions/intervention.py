@@ -80,13 +80,6 @@ class Intervention:
                 self.plan.condition,
             )
 
-    def neurons_per_layer(self) -> dict[str, dict[str, int]]:
-        """Neurons written, by hookpoint and layer."""
-        counts: dict[str, dict[str, int]] = {}
-        for (hookpoint, layer), write in self.plan.writes.items():
-            counts.setdefault(hookpoint, {})[layer] = int(write.indices.size)
-        return counts
-
     def counts(self) -> list[SiteCounts]:
         """What was counted until now, site by site."""
         return [site.counts() for site in self.report.sites]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from lsn_eval.language_scores.confusion import WITH_WORDS, confusion
 from lsn_eval.lm_tasks.langacc import seeded
 from lsn_eval.lm_tasks.language_task import LanguageTask
 from lsn_eval.lm_tasks.local_data import LocalDataError, local_file
-from lsn_eval.storage.outside_files import read_text
+from lsn_eval.storage.outside_files import csv_rows
 
 
 class ConfusionTask(LanguageTask):
@@ -29,10 +27,12 @@ class ConfusionTask(LanguageTask):
     def local(self, root: Path, **settings: Any) -> dict[str, datasets.Dataset]:
         """`test_sets/SET/LANGUAGE.csv`, of the release; a seed for each prompt."""
         path = local_file(root, [f"test_sets/{settings['set']}/{self.language}.csv"], self.WHERE)
-        rows = list(csv.DictReader(io.StringIO(read_text(path, LocalDataError), newline="")))
-        if not rows or any(not row.get("prompt") for row in rows):
+        prompts = [
+            row["prompt"] for _, row in csv_rows(path, ["prompt"], LocalDataError, self.WHERE)
+        ]
+        if not prompts or not all(prompts):
             raise LocalDataError(f"{path} has no prompts, or a row without; {self.WHERE}")
-        documents = [{"prompt": row["prompt"], "seed": n} for n, row in enumerate(rows, start=1)]
+        documents = [{"prompt": prompt, "seed": n} for n, prompt in enumerate(prompts, start=1)]
         return {"test": datasets.Dataset.from_list(documents)}
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:

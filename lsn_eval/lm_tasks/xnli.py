@@ -8,7 +8,6 @@ Local data is the release's: `XNLI-1.0/xnli.dev.tsv` and, for few-shot examples 
 from __future__ import annotations
 
 import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import datasets
 
 from lsn_eval.lm_tasks.local_data import LocalDataError, json_rows, local_file
 from lsn_eval.lm_tasks.upstream import UpstreamTask
-from lsn_eval.storage.outside_files import read_text
+from lsn_eval.storage.outside_files import csv_rows
 
 LABELS = ("entailment", "neutral", "contradiction")
 """In the order of the Hub's class numbers."""
@@ -121,25 +120,8 @@ def training_rows(path: Path) -> list[dict[str, Any]]:
 
 def _table(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
     """Where each row is, and the row. Quotation marks are text in these files, not quoting."""
-    text = read_text(path, LocalDataError)
-    reader = csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE)
-    try:
-        rows = [(f"{path}, line {reader.line_num}", row) for row in reader]
-    except csv.Error as error:
-        raise LocalDataError(f"{path}, line {reader.line_num} is damaged ({error})") from error
-    names = reader.fieldnames or ()
-    if missing := [column for column in columns if column not in names]:
-        raise LocalDataError(
-            f"{path} has no column {', '.join(missing)}; its first line names "
-            f"{', '.join(names) or 'none'}, the release's was expected"
-        )
-    for where, row in rows:
-        if any(row[column] is None for column in columns):
-            raise LocalDataError(
-                f"{where}: fewer fields than its first line names; the file is cut off or "
-                "damaged, get it again"
-            )
-    return rows
+    how: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+    return list(csv_rows(path, columns, LocalDataError, **how))
 
 
 def _json_rows(path: Path) -> list[dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +17,7 @@ from lsn_eval.models.hookpoints import DEFAULT_HOOKPOINT, ModelHookpoints
 from lsn_eval.models.layout import MOST_NEURONS, ModelLayout, Place
 from lsn_eval.models.loading import empty_model
 from lsn_eval.models.resolving import resolve
-from lsn_eval.storage.outside_files import Fields, read_json, read_text
+from lsn_eval.storage.outside_files import Fields, csv_rows, read_json
 from lsn_eval.storage.tensor_files import load_plain_tensors, whole_numbers
 from lsn_eval.wording.lists import listed
 
@@ -216,21 +214,16 @@ def _linear_outputs(found: ModelHookpoints) -> dict[str, dict[int, tuple[Place, 
 
 def _expertise(path: Path, neurons: int | None, end: End) -> list[tuple[str, int, float]]:
     """Module, unit and median response of the chosen rows."""
-    reader = csv.DictReader(io.StringIO(read_text(path, MaskError)))
-    if missing := {"layer", "unit", "ap"} - set(reader.fieldnames or ()):
-        raise MaskError(
-            f"{path} has no column {', '.join(sorted(missing))}; an expertise file has layer, "
-            "unit, ap and on_p50"
-        )
     rows: list[tuple[str, int, float]] = []
     precision: list[float] = []
-    for row in reader:
+    expected = "an expertise file has layer, unit, ap and on_p50"
+    for where, row in csv_rows(path, ("layer", "unit", "ap"), MaskError, expected):
         try:
             response = float(row["on_p50"]) if row.get("on_p50") else float("nan")
             rows.append((row["layer"].removesuffix(":0"), int(row["unit"]), response))
             precision.append(float(row["ap"]))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise MaskError(f"{path}, line {reader.line_num}: {error}") from error
+        except ValueError as error:
+            raise MaskError(f"{where}: {error}") from error
     if neurons is None:
         return rows
     ap = np.array(precision)

@@ -118,8 +118,7 @@ def measure_layers(
             seen = {"seen": intervention.report.to_json()}
         record = lsn_record(
             condition, described, neurons if condition.terms else None,
-            os.fspath(mask) if isinstance(mask, str | os.PathLike) else None,
-            layers=intervention.neurons_per_layer() if intervention else {},
+            mask, layers=intervention.plan.neurons_per_layer() if intervention else {},
             warnings=intervention.report.doubts if intervention else [],
             **seen,
         )  # fmt: skip

@@ -9,6 +9,7 @@ that another of lm-eval's models than `hf` ran, `model:NAME(vllm)`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def lsn_record(
     condition: object,
     model: Mapping[str, Any],
     mask: NeuronMask | None,
-    mask_name: str | None,
+    given: object,
     *,
     layers: Mapping[str, Mapping[str, int]],
     warnings: Sequence[str],
@@ -45,6 +46,7 @@ def lsn_record(
 
     Args:
         model: its name, type and dtype.
+        given: the mask as it was given, for its name; one in memory has none.
         layers: neurons written, by hookpoint and layer.
         seen: further entries, of a run.
     """
@@ -52,7 +54,7 @@ def lsn_record(
         "version": __version__,
         "condition": str(condition),
         "model": model,
-        "mask": mask and mask_record(mask, mask_name),
+        "mask": mask and mask_record(mask, given),
         "neurons_per_layer": layers,
         "warnings": list(warnings),
         **seen,
@@ -60,10 +62,10 @@ def lsn_record(
     return {**record, "signature": signature(record)}
 
 
-def mask_record(mask: NeuronMask, name: str | None) -> dict[str, Any]:
-    """What a record says of a mask."""
+def mask_record(mask: NeuronMask, given: object) -> dict[str, Any]:
+    """What a record says of a mask, which was `given` by a name or in memory."""
     return {
-        "name": name,
+        "name": os.fspath(given) if isinstance(given, str | os.PathLike) else None,
         "digest": mask.digest,
         "method": mask.method.name,
         "languages": list(mask.languages),

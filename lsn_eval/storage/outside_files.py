@@ -12,6 +12,8 @@ through is plain: valid Unicode, JSON no deeper than `DEEPEST` and no integer be
 from __future__ import annotations
 
 import builtins
+import csv
+import io
 import json
 import math
 import os
@@ -102,6 +104,38 @@ def json_lines(path: str | os.PathLike[str], error: type[LsnError]) -> Iterator[
                     yield number, parse_json(decoded(line, place, error), place, error)
     except OSError as cause:
         raise error(f"{where} cannot be read ({cause.strerror or cause})") from cause
+
+
+def csv_rows(
+    path: str | os.PathLike[str],
+    columns: Sequence[str],
+    error: type[LsnError],
+    expected: str = "",
+    **how: Any,
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Where each row of a CSV file is, and the row.
+
+    Args:
+        columns: those that it and every row of it must have.
+        expected: what is said of them where one is missing.
+        how: of `csv.reader`: delimiter and quoting.
+    """
+    reader = csv.DictReader(io.StringIO(read_text(path, error), newline=""), **how)
+    try:
+        names = reader.fieldnames or ()
+        if missing := [column for column in columns if column not in names]:
+            there = expected or f"its first line names {', '.join(names) or 'none'}"
+            raise error(f"{path} has no column {', '.join(missing)}; {there}")
+        for row in reader:
+            place = f"{path}, line {reader.line_num}"
+            if any(row[column] is None for column in columns):
+                raise error(
+                    f"{place}: fewer fields than its first line names; the file is cut off or "
+                    "damaged, get it again"
+                )
+            yield place, row
+    except csv.Error as cause:
+        raise error(f"{path}, line {reader.line_num} is damaged ({cause})") from cause
 
 
 def bounded_lines(

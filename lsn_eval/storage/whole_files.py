@@ -53,6 +53,26 @@ def whole_file(path: str | os.PathLike[str], error: type[LsnError]) -> Iterator[
         raise
 
 
+@contextmanager
+def whole_folder(target: Path, error: type[LsnError]) -> Iterator[Path]:
+    """The same of a folder, in the place of one that is there; those above it are made.
+
+    Raises:
+        LsnError: `error`, where the disk is full.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        with full_disk_reported(target.parent, error):
+            yield unfinished
+        unfinished.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        unfinished.rename(target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def check_place(target: Path, error: type[LsnError]) -> None:
     """Raise where no file can be written; to be asked before the work that makes it."""
     if target.is_dir():

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +32,7 @@ from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.results.signatures import mask_record
 from lsn_eval.results.tuned import RECORD_FILE, tuning_of
 from lsn_eval.storage.shipped import model_place
-from lsn_eval.storage.whole_files import full_disk_reported
+from lsn_eval.storage.whole_files import whole_folder
 from lsn_eval.tuning.settings import TuningSettings, digest
 from lsn_eval.tuning.updates import LAYERS, Update, adapted, updates_of, whole_layers
 from lsn_eval.version import __version__
@@ -134,7 +132,7 @@ def finetune(
     shared: dict[str, Any] = {
         "version": __version__,
         "model": {"name": name, "revision": revision, "type": found.model_type},
-        "mask": mask_record(neurons, os.fspath(mask) if not isinstance(mask, NeuronMask) else None),
+        "mask": mask_record(neurons, mask),
         "languages": _languages(neurons, languages),
         "data": examples.described(),
         "head": head,
@@ -214,17 +212,19 @@ def _adapters(
     numbered = [[f"random{k + 1}-{x}" for x in languages] for k in range(controls)]
     for whos in (languages, *numbered):
         condition = "/".join(f"{who}:zero" for who in whos)  # any that names the neurons
-        writes = plan(mask, Condition.parse(condition)).writes
-        neurons = {place: write.indices for place, write in writes.items()}
+        planned = plan(mask, Condition.parse(condition))
+        neurons = {place: write.indices for place, write in planned.writes.items()}
         updates = updates_of(found, neurons, shared["layers"])
         if twice := sorted(updates.keys() & whole.keys()):
             raise TuningError(f"{twice[0]} was to be tuned as a whole and by neurons; give one")
-        counts: dict[str, dict[str, int]] = {}
-        for (at, layer), indices in neurons.items():
-            counts.setdefault(at, {})[layer] = int(indices.size)
         name = "+".join(whos)
         adapters.append(
-            Adapter(name, condition.replace(":zero", f":{tuned}"), counts, {**updates, **whole})
+            Adapter(
+                name,
+                condition.replace(":zero", f":{tuned}"),
+                planned.neurons_per_layer(),
+                {**updates, **whole},
+            )
         )
     own = adapters[0]
     widths = {at: {of: found.width(at, of) for of in layers} for at, layers in own.neurons.items()}
@@ -266,47 +266,36 @@ def _made(
     tuned = adapted(
         model, adapter.updates, settings.rank, settings.alpha, "SEQ_CLS" if head else "CAUSAL_LM"
     )
-    place.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
-    try:
-        with full_disk_reported(place.parent, TuningError):
-            arguments = settings.arguments(str(unfinished), cpu=model.device.type == "cpu")
-            arguments.disable_tqdm = not progress
-            if arguments.gradient_checkpointing:
-                tuned.enable_input_require_grads()
-            collator: Any = transformers.DataCollatorWithPadding(tokenizer)
-            if not head:
-                collator = transformers.DataCollatorForSeq2Seq(
-                    tokenizer, label_pad_token_id=_NO_LABEL
-                )
-            trainer = transformers.Trainer(
-                tuned, arguments, train_dataset=rows, data_collator=collator
+    with whole_folder(place, TuningError) as unfinished:
+        arguments = settings.arguments(str(unfinished), cpu=model.device.type == "cpu")
+        arguments.disable_tqdm = not progress
+        if arguments.gradient_checkpointing:
+            tuned.enable_input_require_grads()
+        collator: Any = transformers.DataCollatorWithPadding(tokenizer)
+        if not head:
+            collator = transformers.DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=_NO_LABEL)
+        trainer = transformers.Trainer(tuned, arguments, train_dataset=rows, data_collator=collator)
+        trainer.remove_callback(transformers.PrinterCallback)
+        loss = trainer.train().training_loss
+        moved = sum(
+            int(value.count_nonzero())
+            for name, value in tuned.state_dict().items()
+            if ".lora_B." in name
+        )
+        if not (moved or adapter.name == NO_CONDITION) or not torch.tensor(loss).isfinite():
+            raise TuningError(
+                f"{adapter.name}: training moved {moved} numbers, and its loss was {loss:g}; "
+                "give another learning rate, more examples or more neurons"
             )
-            trainer.remove_callback(transformers.PrinterCallback)
-            loss = trainer.train().training_loss
-            moved = sum(
-                int(value.count_nonzero())
-                for name, value in tuned.state_dict().items()
-                if ".lora_B." in name
-            )
-            if not (moved or adapter.name == NO_CONDITION) or not torch.tensor(loss).isfinite():
-                raise TuningError(
-                    f"{adapter.name}: training moved {moved} numbers, and its loss was {loss:g}; "
-                    "give another learning rate, more examples or more neurons"
-                )
-            tuned.peft_config["default"].base_model_name_or_path = record["model"]["name"]
-            tuned.save_pretrained(str(unfinished), save_embedding_layers=False)
-            added = {
-                "loss": loss,
-                "left_out": len(examples.rows) - len(rows),
-                "seconds": time.monotonic() - began,
-            }
-            document = json.dumps({**record, **added}, indent=2, ensure_ascii=False)
-            (unfinished / RECORD_FILE).write_text(f"{document}\n", "utf-8")
-        unfinished.chmod(0o755)
-        unfinished.rename(place)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        tuned.peft_config["default"].base_model_name_or_path = record["model"]["name"]
+        tuned.save_pretrained(str(unfinished), save_embedding_layers=False)
+        added = {
+            "loss": loss,
+            "left_out": len(examples.rows) - len(rows),
+            "seconds": time.monotonic() - began,
+        }
+        document = json.dumps({**record, **added}, indent=2, ensure_ascii=False)
+        (unfinished / RECORD_FILE).write_text(f"{document}\n", "utf-8")
     return added
 
 

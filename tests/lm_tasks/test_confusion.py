@@ -73,5 +73,5 @@ def test_what_is_missing_is_said_before_anything_is_generated(root):
     with pytest.raises(LocalDataError, match="language_confusion/words does not exist"):
         load_task("lsn_confusion_dolly_ru", data_root=str(root))
     (root / "test_sets/monolingual/okapi/de.csv").write_text("text\nWarum?\n")
-    with pytest.raises(LocalDataError, match="has no prompts"):
+    with pytest.raises(LocalDataError, match="has no column prompt; run: python"):
         load_task("lsn_confusion_okapi_de", data_root=str(root))
