@@ -112,9 +112,12 @@ def sizes(
     from lsn_eval.facts.languages import correlation
 
     try:
-        given = {of: float(size) for of, size in _csv(data, "language", "size")}
+        rows = [*_csv(data, "language", "size")]
+        given = {of: float(size) for of, size in rows}
     except ValueError as error:
         raise LsnError(f"{data}: a size is no number ({error})") from None
+    if len(given) < len(rows):
+        raise LsnError(f"{data} has a language twice; one size of each was expected")
     r, p, count = correlation(read.by_language, given, metric)
     record = {"metric": metric, "statistic": "pearson_r", "value": r, "p": p, "languages": count}
     note = f"p = {p:.2g} (two-sided), {count} languages"
@@ -203,6 +206,11 @@ def neurons(
 
     Example: lsn-eval facts neurons results --model bert-base-multilingual-cased --rankings n.jsonl
     """
+    if read.condition != "none":
+        raise LsnError(
+            f"neurons are read of the model as it is, and the facts were predicted under "
+            f"{read.condition}; leave --condition out"
+        )
     from lsn_eval.facts.neurons import FactNeurons
     from lsn_eval.facts.probeless import mean_jaccard
     from lsn_eval.models.loading import load_model
@@ -211,6 +219,8 @@ def neurons(
     options.check_new(rankings, force)
     loaded = load_model(model, device=device)
     ranker = FactNeurons(*loaded, hookpoint, positions, most=top, batch_size=batch_size)
+    if top >= len(ranker.names):
+        raise LsnError(f"--top {top}: fewer than the model's {len(ranker.names)} were expected")
     by_language: dict[str, dict[str, Any]] = {}
     with whole_file(rankings, LsnError) as file:
         for language, facts in read.by_language.items():
@@ -223,7 +233,8 @@ def neurons(
                     "scores": scores.tolist(),
                 }  # fmt: skip
                 file.write((json.dumps(line) + "\n").encode())
-    return _pairs(f"Top {top} neurons of a fact (mean Jaccard)", mean_jaccard(by_language))
+    found = _pairs(f"Top {top} neurons of a fact (mean Jaccard)", mean_jaccard(by_language))
+    return found._replace(notes=(f"neurons of {model}",))
 
 
 def _pairs(title: str, of: Mapping[tuple[str, str], tuple[float | None, int]]) -> Found:

@@ -57,11 +57,8 @@ def layers(
     """  # fmt: skip
     options.check_new(out, force)
     from lsn_eval.comparing.paired import Draws
-    from lsn_eval.errors import LsnError
     from lsn_eval.representations import measure_layers
 
-    if pooling not in ("mean", "last"):
-        raise LsnError(f"--pooling {pooling!r}: mean or last was expected")
     measures = measure_layers(
         model, options.pairs(texts, "--texts", "LANG=FILE", "de=deu_Latn.devtest"),
         mask=mask, conditions=conditions or ["none"], pooling=pooling,

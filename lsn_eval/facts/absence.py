@@ -9,11 +9,12 @@ others nothing so simple is known.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from lsn_eval.facts.blanks import without_spaces
-from lsn_eval.facts.predictions import Prediction
+from lsn_eval.facts.predictions import FactsError, Prediction
 from lsn_eval.language_scores.stop_words import WITHOUT_SPACES
 
 NAMING_CUES = frozenset({"P17", "P27", "P103", "P140", "P1412"})
@@ -27,17 +28,22 @@ _START = 4
 def absent(facts: Sequence[Prediction], texts: Iterable[str], language: str) -> list[Prediction]:
     """The predicted facts whose subject and object no text names together.
 
-    Names are looked for as whole words, case aside; in a language that is written without spaces
-    anywhere. The authors look for the sequences of a tokenizer's tokens.
+    Names are looked for as whole words, case and the composition of letters aside; in a language
+    that is written without spaces anywhere. The authors look for the sequences of a tokenizer's
+    tokens.
+
+    Raises:
+        FactsError: there is no text.
     """
     anywhere = language in WITHOUT_SPACES
-    missing = {fact.uuid: fact for fact in facts if fact.known}
+    missing = dict.fromkeys(fact for fact in facts if fact.known)
     by_start: dict[str, list[Prediction]] = defaultdict(list)
-    for fact in missing.values():
-        by_start[fact.subject.casefold()[:_START]].append(fact)
+    for fact in missing:
+        by_start[_folded(fact.subject)[:_START]].append(fact)
     lengths = sorted({len(start) for start in by_start})
+    text = None
     for text in texts:
-        folded = text.casefold()
+        folded = _folded(text)
         places = [0, *(word.end() for word in re.finditer(r"\W", folded))]
         starts = {
             folded[place : place + length]
@@ -45,11 +51,13 @@ def absent(facts: Sequence[Prediction], texts: Iterable[str], language: str) -> 
             for length in lengths
         }
         for fact in [fact for start in starts & by_start.keys() for fact in by_start[start]]:
-            if fact.uuid in missing and all(
-                _names(folded, name.casefold(), anywhere) for name in (fact.subject, fact.object)
+            if fact in missing and all(
+                _names(folded, _folded(name), anywhere) for name in (fact.subject, fact.object)
             ):
-                del missing[fact.uuid]
-    return list(missing.values())
+                del missing[fact]
+    if text is None:
+        raise FactsError(f"there is no text of {language}, so that every fact would be absent")
+    return list(missing)
 
 
 def kind(fact: Prediction) -> str:
@@ -68,4 +76,18 @@ def kind(fact: Prediction) -> str:
 def _names(text: str, name: str, anywhere: bool) -> bool:
     if anywhere or name not in text:
         return name in text
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
+    return any(
+        not _of_word(text[found.start() - 1 : found.start()])
+        and not _of_word(text[found.start() + len(name) :][:1])
+        for found in re.finditer(f"(?={re.escape(name)})", text)
+    )
+
+
+def _of_word(character: str) -> bool:
+    """Whether it is a letter, a digit or a mark on one, such as a vowel of Hindi."""
+    mark = unicodedata.category(character or " ").startswith("M")
+    return mark or character.isalnum() or character == "_"
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text.casefold())

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
+from math import isfinite
 from statistics import fmean
 
+from lsn_eval.facts.matches import METRICS
 from lsn_eval.facts.predictions import FactsError, Prediction
 
 Facts = Mapping[str, Sequence[Prediction]]
@@ -16,7 +18,13 @@ Score = tuple[float | None, int]
 
 
 def precision(facts: Iterable[Prediction], metric: str) -> Score:
-    """P@1: matched facts / facts that the metric is of, and the number of the latter."""
+    """P@1: matched facts / facts that the metric is of, and the number of the latter.
+
+    Raises:
+        FactsError: there is no such metric.
+    """
+    if metric not in METRICS:
+        raise FactsError(f"--metric {metric!r}: one of {', '.join(METRICS)} was expected")
     values = [fact.matches[metric] for fact in facts if metric in fact.matches]
     return (fmean(values) if values else None), len(values)
 
@@ -58,10 +66,13 @@ def correlation(facts: Facts, sizes: Mapping[str, float], metric: str) -> tuple[
     """Pearson's r of P@1 with the sizes of training data, its two-sided p, and how many languages.
 
     Raises:
-        FactsError: fewer than three languages have both, or one of the two is the same for all.
+        FactsError: fewer than three languages have both, or one of the two is the same for all, or
+            a size is not finite.
     """
     from scipy.stats import pearsonr
 
+    if no_size := [language for language, size in sizes.items() if not isfinite(size)]:
+        raise FactsError(f"the size of {', '.join(no_size)} is no finite number")
     scores = {language: precision(of, metric)[0] for language, of in facts.items()}
     pairs = [
         (sizes[at], score) for at, score in scores.items() if at in sizes and score is not None

@@ -51,6 +51,7 @@ class FactNeurons:
         self._model = RecordedModel(model, [hookpoint])
         self._tokenizer, self._positions = tokenizer, positions
         self._most, self._batch_size = most, batch_size
+        self._vocabulary = tokenizer.get_vocab()
         places = [(site.hookpoint, site.layer, site.width) for site in self._model.sites]
         self.names = [(at, layer, n) for at, layer, width in places for n in range(width)]
         """Hookpoint, layer and index of every neuron by its number."""
@@ -92,13 +93,23 @@ class FactNeurons:
 
     def _row(self, fact: Prediction) -> tuple[list[int], list[int]]:
         """Token ids, and the positions that count."""
-        if fact.fillings:
+        masked = bool(fact.fillings)
+        if not {*fact.object_tokens} <= self._vocabulary.keys() or (
+            masked and self._tokenizer.mask_token is None
+        ):
+            raise FactsError(
+                f"{' '.join(fact.object_tokens)!r} are no tokens of this model, or it fills no "
+                "masks; the model whose results these are was expected"
+            )
+        if masked:
             gold = without_spaces(fact.object_tokens)
             masks = [without_spaces(filling) for filling in fact.fillings].index(gold) + 1
             ids, places = masked_ids(self._tokenizer, fact.text, masks)
         else:
             ids = list(self._tokenizer(before_blank(fact.text)[0])["input_ids"])
             places = [len(ids) - 1]
+        if len(ids) > (most := self._model.length(None)):
+            raise FactsError(f"{fact.text[:80]!r} has {len(ids)} tokens; {most} fit")
         if self._positions == "mask":
             return ids, places
         of = self._tokenizer

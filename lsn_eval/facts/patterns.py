@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lsn_eval.facts.matches import added_tokens
-from lsn_eval.facts.predictions import Prediction
+from lsn_eval.facts.predictions import FactsError, Prediction
 from lsn_eval.language_scores.stop_words import load_stop_words
 
 PATTERNS = ("whitespace", "preposition", "related noun", "adjective", "mixed", "other")
@@ -36,7 +36,12 @@ def patterns(
 
     Args:
         lexicon: tags of Universal Dependencies by word.
+
+    Raises:
+        FactsError: the model filled no masks.
     """
+    if not all(fact.fillings for fact in facts):
+        raise FactsError("patterns are of filled masks: results of lsn_mlm were expected")
     listed = load_stop_words(language)
     stops = listed.words if listed else frozenset()
     labels = {

@@ -10,6 +10,7 @@ from lsn_eval.errors import LsnError
 from lsn_eval.results import Choice, read_runs
 from lsn_eval.results.run_files import runs_of
 from lsn_eval.results.samples import samples, samples_path
+from lsn_eval.results.settings import OF_A_LANGUAGE, differing
 
 FAMILY = "lsn_mlama_"
 
@@ -61,7 +62,8 @@ def read_predictions(
     """The facts in results files or folders.
 
     Raises:
-        LsnError: there are none under this condition, those of several models, or no samples.
+        LsnError: there are none under this condition, those of several models or measured
+            differently, or no samples.
     """
     runs = read_runs(list(results))
     rows = [row for run in runs for row in run.rows if row.task.startswith(FAMILY)]
@@ -79,6 +81,12 @@ def read_predictions(
             "facts of one model with one mask were expected, and there are "
             f"{'; '.join(' '.join(of) for of in measured)}: give fewer files"
         )
+    for row in rows[1:]:
+        if uneven := differing(rows[0].settings, row.settings, OF_A_LANGUAGE):
+            raise FactsError(
+                f"{rows[0].task} and {row.task} were measured differently: {'; '.join(uneven)}; "
+                "give fewer files, or measure them again"
+            )
     found: dict[str, list[Prediction]] = {}
     for run in runs_of(runs, rows):
         for task, language in {row.task: str(row.language) for row in run.rows}.items():

@@ -27,6 +27,7 @@ from tqdm import tqdm
 from lsn_eval.errors import LsnError
 from lsn_eval.facts.blanks import FILL, masked_ids
 from lsn_eval.harness.lsn_hf import LsnHF
+from lsn_eval.models.resolving import positions_of
 
 SCORES = ("original", "word_l2r")
 """Of `pll`: Salazar et al.'s, and Kauf and Ivanova's."""
@@ -103,14 +104,8 @@ class LsnMLM(LsnHF):
 
     @property
     def max_length(self) -> int:
-        """Tokens that the model reads at once: of RoBERTa's kind, positions count from behind the
-        padding's number, so that fewer fit than `max_position_embeddings` says."""
-        places = [
-            module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
-            for name, module in self.model.named_modules()
-            if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding)
-        ]
-        return int(min([super().max_length, *places]))
+        """Tokens that the model reads at once."""
+        return int(positions_of(self.model, super().max_length) or 0)
 
     def _forward(self, inps: torch.Tensor, attn_mask: Any = None, **kwargs: Any) -> torch.Tensor:
         kind, dtype = self.device.type, self.mixed_precision_dtype

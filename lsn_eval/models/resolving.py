@@ -33,6 +33,17 @@ def unwrap(model: nn.Module) -> nn.Module:
             return model
 
 
+def positions_of(model: nn.Module, stated: int | None) -> int | None:
+    """Tokens that fit, of as many as a config has `stated`: of RoBERTa's kind positions count from
+    behind the padding's number, so that fewer do."""
+    learned = [
+        module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+        for name, module in model.named_modules()
+        if name.endswith("position_embeddings") and hasattr(module, "num_embeddings")
+    ]
+    return min([*learned, *([stated] if stated else [])], default=None)
+
+
 def needs_weights(model: nn.Module) -> bool:
     """Whether its type has no row and is not refused, so that the loaded model alone can say."""
     model_type = getattr(getattr(unwrap(model), "config", None), "model_type", None)

@@ -11,7 +11,7 @@ from torch import nn
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.models.hookpoints import Site, expanded
-from lsn_eval.models.resolving import resolve, unwrap
+from lsn_eval.models.resolving import positions_of, resolve, unwrap
 
 CPU_BATCH_TOKENS = 4096
 DEVICE_BATCH_TOKENS = 65536
@@ -34,8 +34,9 @@ class RecordedModel:
         self.backbone = self._backbone()
         config: Any = self.full.config
         text_config = config.get_text_config()
-        positions = getattr(text_config, "max_position_embeddings", None)
-        self.positions: int | None = positions or getattr(text_config, "n_positions", None)
+        stated = getattr(text_config, "max_position_embeddings", None)
+        stated = stated or getattr(text_config, "n_positions", None)
+        self.positions = positions_of(self.full, stated)
         embeddings: Any = self.full.get_input_embeddings()  # type: ignore[operator]
         self.vocabulary = int(embeddings.weight.shape[0])
         self.device: torch.device = embeddings.weight.device

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,10 +78,12 @@ def measure_layers(
     """
     draws = draws or Draws()
     sentences = parallel_sentences(texts, limit)
-    if len(set(conditions)) < len(conditions) or not conditions:
+    if pooling not in get_args(Pooling):
+        raise LsnError(f"--pooling {pooling!r}: mean or last was expected")
+    chosen = [Condition.parse(condition) for condition in conditions]
+    if len({*map(str, chosen)}) < len(chosen) or not chosen:
         raise LsnError(f"conditions {', '.join(conditions)}: one or several, each once")
     neurons = None if mask is None else NeuronMask.load(mask)
-    chosen = [Condition.parse(condition) for condition in conditions]
     in_memory = isinstance(model, nn.Module)
     if isinstance(model, str | os.PathLike):
         model, tokenizer = load_model(model, tokenizer, **loading)
@@ -94,7 +96,7 @@ def measure_layers(
         "dtype": states.model.dtype,
         **({"loaded": weights_fingerprint(loaded)[:12]} if in_memory else {}),
     }
-    data = f"parallel:{sha256(sha256(of) for of in sentences.values())[:12]}"
+    data = f"parallel:{pooling}:{sha256(sha256(of) for of in sentences.values())[:12]}"
     reader = _Reader(states, rows, skipped, pad, pooling, lens, batch_size, draws.seed, progress)
     records: list[dict[str, Any]] = []
     done: dict[str, Any] = {}
@@ -107,6 +109,11 @@ def measure_layers(
             intervention = Intervention(loaded, neurons, condition)
         for layer, quantity in reader.quantities(intervention):
             at = layer, quantity.name
+            if not np.isfinite(quantity.values).all():
+                raise LsnError(
+                    f"under '{condition}' hidden states of layer {layer} are no finite numbers; "
+                    "give another --dtype, or a model that is whole"
+                )
             if condition is chosen[0] and not condition.terms:
                 first[at] = quantity
             place = {"condition": str(condition), "quantity": quantity.name, "layer": layer}
@@ -157,13 +164,17 @@ def _rows(
         tokenizer, special_tokens=True, skip_special_tokens=True, vocabulary=vocabulary
     )
     rows = {
-        language: [np.asarray(ids, np.int64)[:length] for ids in encoding(texts)]
+        language: [np.asarray(ids, np.int64) for ids in encoding(texts)]
         for language, texts in sentences.items()
     }
     for language, of in rows.items():
         for number, row in enumerate(of, 1):
             if np.isin(row, encoding.skipped).all():
                 raise LsnError(f"sentence {number} of {language} has no token but special ones")
+            if len(row) > length:
+                raise LsnError(
+                    f"sentence {number} of {language} has {len(row)} tokens, and {length} fit"
+                )
     return rows, encoding.skipped, encoding.pad
 
 

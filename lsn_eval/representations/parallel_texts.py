@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lsn_eval.errors import LsnError
 from lsn_eval.masks.names import check_language_names
+from lsn_eval.representations.similarity import ALL
 from lsn_eval.storage.outside_files import bounded_lines, decoded
 
 FEWEST = 2
@@ -29,6 +30,8 @@ def parallel_sentences(
             another number of sentences than in the first language; fewer than two of either.
     """
     check_language_names(texts, LsnError)
+    if ALL in texts:
+        raise LsnError(f"{ALL!r} stands for all pairs of languages; give a language another name")
     found = {language: _read(language, given, limit) for language, given in texts.items()}
     counts = {language: len(sentences) for language, sentences in found.items()}
     if len(set(counts.values())) > 1:

@@ -64,6 +64,10 @@ def test_sizes(results, tmp_path):
     assert (row["value"], row["languages"]) == (pytest.approx(0.98198, abs=1e-5), 3)
     sizes.write_text("language,size\nde,many\n")
     assert "a size is no number" in refused("facts", "sizes", results, "--sizes", sizes)
+    for wrong, said in (("de,nan\nzh,2\n", "size of de"), ("de,4\nde,5\n", "language twice")):
+        sizes.write_text(f"language,size\n{wrong}fr,1\n")
+        assert said in refused("facts", "sizes", results, "--sizes", sizes)
+    assert "one of full_match" in refused("facts", "relations", results, "--metric", "p1")
     sizes.write_text("lang\nde\n")
     assert "no column language, size" in refused("facts", "sizes", results, "--sizes", sizes)
 
@@ -98,6 +102,10 @@ def test_results_that_hold_no_such_facts_are_refused(results, tmp_path):
     facts = {"de": [prediction("a", "paris", "rom")]}
     write_facts(tmp_path / "results" / "other", facts, model="another", stamp="2")
     assert "facts of one model with one mask were expected" in refused("facts", "overlap", results)
+    for at, pll in (("de", "original"), ("fr", "word_l2r")):
+        config = {"model_args": f"pretrained=lsn_demo,pll={pll}"}
+        write_facts(tmp_path / "mixed" / at, {at: facts["de"]}, config=config)
+    assert "pll=original and pll=word_l2r" in refused("facts", "overlap", tmp_path / "mixed")
     other = write_facts(tmp_path / "bare", facts)
     next(other.glob("samples_*")).unlink()
     assert "--log_samples" in refused("facts", "overlap", other)

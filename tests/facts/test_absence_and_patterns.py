@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from builders.facts import prediction
 
 from lsn_eval.facts.absence import KINDS, absent, kind
 from lsn_eval.facts.patterns import PATTERNS, patterns, words
+from lsn_eval.facts.predictions import FactsError
 
 
 def fact(subject, thing, relation="P1"):
@@ -29,6 +32,27 @@ def fact(subject, thing, relation="P1"):
 def test_a_fact_is_there_if_one_text_names_both(text, language, there):
     of = fact("Anna Berg", "Paris")
     assert absent([of], ["Paris", text, "Anna Berg"], language) == ([] if there else [of])
+
+
+@pytest.mark.parametrize(
+    ("subject", "thing", "text", "there"),
+    [
+        ("José", "Zürich", "Jose\u0301 aus Zu\u0308rich", True),
+        ("राम", "दिल्ली", "राम दिल्ली में", True),
+        ("राम", "दिल्ली", "रामा दिल्ली में", False),
+        ("محمد", "مكة", "ولد محمد في مكة.", True),
+    ],
+)
+def test_a_letter_is_one_however_it_is_composed(subject, thing, text, there):
+    twice = [fact(subject, thing), fact(subject, thing)]
+    assert absent(twice, [text], "hi") == ([] if there else twice)
+
+
+def test_without_a_text_or_a_mask_there_is_no_number():
+    with pytest.raises(FactsError, match="no text of de"):
+        absent([fact("a", "b")], [], "de")
+    with pytest.raises(FactsError, match="results of lsn_mlm"):
+        patterns([replace(fact("a", "b"), fillings=())], "de", {})
 
 
 def test_facts_that_are_not_predicted_do_not_count():

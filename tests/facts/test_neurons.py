@@ -120,3 +120,13 @@ def test_the_command_writes_rankings_and_compares_languages(tmp_path):
     ]  # fmt: skip
     assert "is there already" in refused(*words)
     assert "mask or tokens was expected" in refused(*words, "--force", "--positions", "all")
+    assert "fewer than the model's 96" in refused(*words[:-1], "96", "--force")
+    save_masked(tmp_path / "small", "bert", positions=4)
+    others = {"lsn_demo": "no tokens of this model", str(tmp_path / "small"): "tokens; 4 fit"}
+    for other, said in others.items():
+        words[4] = other
+        assert said in refused(*words, "--force")
+    under = write_facts(tmp_path / "z", {"de": known(model, tokenizer, "de")}, condition="de:zero")
+    words[2] = under
+    assert "model as it is" in refused(*words, "--force", "--condition", "de:zero")
+    assert [json.loads(line) for line in out.read_text().splitlines()] == lines

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from builders.architectures import tiny_model
+from builders.masked_models import KINDS, masked_model, masked_tokenizer
 from builders.plain_recording import TEXTS, assert_equals_loop, packed, plain_loop
 from torch import nn
 
@@ -20,6 +21,7 @@ from lsn_eval.masks.names import quantile_share
 from lsn_eval.models.loading import load_model
 from lsn_eval.models.resolving import resolve
 from lsn_eval.recording import count_above_thresholds, record
+from lsn_eval.recording.recorded_model import RecordedModel
 from lsn_eval.recording.texts import Document, is_held_out
 from lsn_eval.statistics import ActivationStats
 from lsn_eval.statistics.quantiles import QUANTILES
@@ -403,3 +405,10 @@ def test_what_is_written_names_where_it_is_from(tmp_path: Path, tokenizer) -> No
     assert corpus["tokens"] == stats.tokens["de"] == corpus["rows"] * 16
     assert stats.model.type == "llama"
     json.dumps(dict(provenance))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_is_as_long_as_the_model_reads(kind):
+    model = RecordedModel(masked_model(kind, masked_tokenizer(kind), positions=9), ["mlp"])
+    assert model.length(None) == 9
+    model.run(torch.full((1, 9), 5), None)

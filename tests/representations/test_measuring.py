@@ -227,6 +227,8 @@ def test_what_cannot_be_decoded_is_refused_and_measured_without_the_lens(tokeniz
         ({"de": ["a", " "], "fr": ["c", "d"]}, "the texts of de, line 2 is blank"),
         ({"de": ["a", "b"]}, "at least 2 languages of 2"),
         ({"de": ["a"], "fr": ["c"]}, "at least 2 languages of 2"),
+        ({"all": ["a", "b"], "fr": ["c", "d"]}, "'all' stands for all pairs"),
+        ({"de": ["a", "b" * 999], "fr": ["c", "d"]}, "sentence 2 of de has 999 tokens"),
         ({"de": "nowhere.txt", "fr": ["c"]}, "nowhere.txt: a file with a sentence in every line"),
     ],
 )
@@ -240,6 +242,24 @@ def test_a_model_of_two_stacks_and_a_condition_without_a_mask_are_refused(tokeni
         measure_layers(tiny_model("bart"), TEXTS, tokenizer)
     with pytest.raises(LsnError, match="'de:zero' was given without a mask"):
         measure_layers(tiny_model("llama"), TEXTS, tokenizer, conditions=["de:zero"])
+    with pytest.raises(LsnError, match="each once"):
+        measure_layers("nowhere", TEXTS, tokenizer, conditions=["de:zero", "de:0"])
+
+
+def test_numbers_that_are_none_are_refused_and_how_sentences_are_pooled_is_told(tokenizer):
+    model = tiny_model("llama")
+    signatures = {
+        measure_layers(model, TEXTS, tokenizer, pooling=of, lens=False, draws=DRAWS).signature(
+            "none"
+        )
+        for of in ("mean", "last")
+    }
+    assert len(signatures) == 2
+    with pytest.raises(LsnError, match="mean or last"):
+        measure_layers(model, TEXTS, tokenizer, pooling="max")
+    model.model.layers[1].mlp.up_proj.weight.data[0, 0] = math.nan
+    with pytest.raises(LsnError, match=r"layer 1 are no finite numbers"):
+        measure_layers(model, TEXTS, tokenizer, lens=False)
 
 
 @pytest.fixture(scope="module")
