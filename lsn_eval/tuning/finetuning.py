@@ -282,11 +282,16 @@ def _made(
             for name, value in tuned.state_dict().items()
             if ".lora_B." in name
         )
-        if not (moved or adapter.name == NO_CONDITION) or not torch.tensor(loss).isfinite():
+        # transformers leaves steps without a finite loss out of its mean.
+        finite = all(bool(of.isfinite().all()) for of in tuned.parameters() if of.requires_grad)
+        if not (moved or adapter.name == NO_CONDITION) or not finite:
+            became = f"its loss was {loss:g}" if finite else "some are no finite numbers now"
             raise TuningError(
-                f"{adapter.name}: training moved {moved} numbers, and its loss was {loss:g}; "
+                f"{adapter.name}: training moved {moved} numbers, and {became}; "
                 "give another learning rate, more examples or more neurons"
             )
+        if place.exists():
+            raise TuningError(f"another run made {place} meanwhile; give another folder")
         tuned.peft_config["default"].base_model_name_or_path = record["model"]["name"]
         tuned.save_pretrained(str(unfinished), save_embedding_layers=False)
         added = {

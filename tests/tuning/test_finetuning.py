@@ -20,6 +20,7 @@ from lsn_eval.errors import LsnError, TuningError
 from lsn_eval.harness.lsn_classifier import LsnClassifier
 from lsn_eval.harness.lsn_hf import LsnHF
 from lsn_eval.tuning import TuningSettings
+from lsn_eval.tuning.updates import adapted
 
 pytest.importorskip("peft", reason="peft is an optional dependency")
 pytestmark = pytest.mark.slow
@@ -155,6 +156,23 @@ def test_a_head_answers_choices_by_classes_and_is_compared_with_the_head_alone(
     change = panel.changes[own, "de"]
     assert change.interval is not None
     assert list(change.controls) == [f"random1-{own}"]
+
+
+def test_an_adapter_that_is_no_number_or_made_twice_at_once_is_refused(
+    place, tmp_path, monkeypatch
+):
+    settings = TuningSettings(rank=2, learning_rate=1e30, epochs=3)
+    with pytest.raises(TuningError, match="no finite numbers"):
+        tuned(place, tmp_path / "nan", only=["de"], settings=settings)
+
+    def meanwhile(*given):
+        (tmp_path / "two" / "de" / "of another").mkdir(parents=True)
+        return adapted(*given)
+
+    monkeypatch.setattr("lsn_eval.tuning.finetuning.adapted", meanwhile)
+    with pytest.raises(TuningError, match="another run made"):
+        tuned(place, tmp_path / "two", only=["de"])
+    assert sorted(x.name for x in tmp_path.rglob("*")) == ["de", "nan", "of another", "two"]
 
 
 def test_what_is_trained_is_float32_in_a_model_of_less(place, tmp_path):
