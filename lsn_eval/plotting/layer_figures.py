@@ -38,7 +38,7 @@ def similarity_by_layer(
     """Similarity of translations, layer by layer, above the neurons of a mask in each.
 
     A line a condition: the mean over all pairs of languages with its interval. Of one condition
-    also every language's mean over its pairs. Grey dots: sentences that are no translations.
+    also every language's mean over its pairs. Dotted: sentences that are no translations.
     """
     shown = _chosen(measures, condition) if condition else measures.conditions
     with lettering(labels) as letters:
@@ -57,7 +57,7 @@ def similarity_by_layer(
                 x, value, **look | {"linewidth": 2.0}, label=label, gid="line all"
             )
             axes[0].fill_between(x, low, high, color=look["color"], alpha=0.2, linewidth=0)
-            axes[0].plot(x, control, **_CONTROL, gid="control")
+            axes[0].plot(x, control, **_CONTROL | {"color": look["color"]}, gid="control")
         for number, language in enumerate(measures.languages if len(shown) == 1 else ()):
             means = _means(measures, shown[0], language)
             look = style.line_look(number + 1) | {"linewidth": 0.8, "markersize": 3}
@@ -66,8 +66,9 @@ def similarity_by_layer(
         handles.append(Line2D([], [], **_CONTROL, label="no translations"))
         axes[0].set_ylabel("cosine", fontsize=style.SMALL)
         _layered(axes[0], measures)
-        axes[0].legend(handles=handles, fontsize=style.SMALL, frameon=False, ncols=2)
+        _legend(axes[0], handles)
         if mask is not None:
+            axes[0].set_xlabel("")
             _neurons(axes[1], measures, mask, letters)
     return figure
 
@@ -103,7 +104,7 @@ def _neurons(axes: Axes, measures: LayerMeasures, mask: NeuronMask, letters: Let
         below += counts[number]
     axes.set_ylabel("neurons of the mask", fontsize=style.SMALL)
     _layered(axes, measures)
-    axes.legend(fontsize=style.SMALL, frameon=False, ncols=4)
+    _legend(axes, axes.get_legend_handles_labels()[0][::-1])
 
 
 def dominance_map(
@@ -123,11 +124,13 @@ def dominance_map(
         mean = matrix.mean(0)
         image = left.imshow(mean, cmap=style.AMOUNT, interpolation="nearest")
         left.set_facecolor("0.88")
-        left.set_xticks(range(len(names)), names, fontsize=style.SMALL, rotation=90)
-        left.set_yticks(range(len(names)), names, fontsize=style.SMALL)
+        size = min(style.SMALL, 130 / len(names))
+        left.set_xticks(range(len(names)), names, fontsize=size, rotation=90)
+        left.set_yticks(range(len(names)), names, fontsize=size)
         left.set_xlabel("mapped onto", fontsize=style.SMALL)
         left.set_ylabel("language", fontsize=style.SMALL)
-        bar = figure.colorbar(image, ax=left, label="cosine, mean over layers", fraction=0.046)
+        bar = figure.colorbar(image, ax=left, fraction=0.046)
+        bar.set_label("cosine, mean over layers", fontsize=style.SMALL)
         bar.ax.tick_params(labelsize=style.SMALL)
         for number, degrees in enumerate(measures.dominance_degrees(name).values()):
             code = measures.languages[number]
@@ -135,7 +138,7 @@ def dominance_map(
             right.plot(degrees, **look, label=names[number], gid=f"line {drawable(code)}")
         right.set_ylabel("cosine, mean over the other languages", fontsize=style.SMALL)
         _layered(right, measures)
-        right.legend(fontsize=style.SMALL, frameon=False, ncols=2)
+        _legend(right, right.get_legend_handles_labels()[0])
     return figure
 
 
@@ -148,15 +151,16 @@ def lens_shares(
     """Whose tokens every layer decodes to, a plot for each language of the text."""
     (name,) = _chosen(measures, condition)
     shares = measures.matrix("lens", name)
-    columns = min(3, len(measures.languages))
-    rows = -(-len(measures.languages) // columns)
+    count = len(measures.languages)
+    columns = min(3 if count < 10 else 4, count)
+    rows = -(-count // columns)
     with lettering(labels) as letters:
         figure = _framed(measures, [name], "Logit lens: probability by language of token", rows)
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        looks = [_filled(number) for number in range(len(measures.languages))]
+        looks = [_filled(number) for number in range(count)]
         looks.append({**looks[0], "facecolor": _NOBODY, "hatch": ""})
         for number, axes in enumerate(grid.flat):
-            if number >= len(measures.languages):
+            if number >= count:
                 axes.set_axis_off()
                 continue
             each = shares[:, number].T
@@ -169,6 +173,10 @@ def lens_shares(
             text = letters.beside(measures.languages[number], " text")
             axes.set_title(text, fontsize=style.LABEL, loc="left")
             _layered(axes, measures)
+            if number + columns < count:
+                axes.set_xlabel("")
+            else:
+                axes.tick_params(labelbottom=True)
             axes.set_ylim(0, 1)
         names = [letters.name(language) for language in measures.languages]
         texts = [*names, "no text"]
@@ -190,13 +198,22 @@ def _chosen(measures: LayerMeasures, condition: str | None) -> Sequence[str]:
 
 def _framed(measures: LayerMeasures, shown: Sequence[str], title: str, rows: int) -> Figure:
     notes = [*measures.about["notes"], *(measures.signature(name) for name in shown)]
-    frame = style.Frame(f"{title} · {measures.about['model']}", notes, _WIDTH)
+    under = f" · {shown[0]}" if len(shown) == 1 and shown[0] != "none" else ""
+    frame = style.Frame(f"{title} · {measures.about['model']}{under}", notes, _WIDTH)
     figure = frame.figure(rows * _HEIGHT)
     whole = figure.get_size_inches()[1]
     figure.set_layout_engine(
         "constrained", rect=(0, frame.below / whole, 1, rows * _HEIGHT / whole), w_pad=0.1
     )
     return figure
+
+
+def _legend(axes: Axes, handles: Sequence[Any]) -> None:
+    """Beside the axes, where it lies on nothing."""
+    axes.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(1, 1), fontsize=style.SMALL,
+        frameon=False, ncols=1 + (len(handles) - 1) // 12,
+    )  # fmt: skip
 
 
 def _filled(number: int) -> dict[str, Any]:
