@@ -111,8 +111,8 @@ def sizes(
     """
     from lsn_eval.facts.languages import correlation
 
+    rows = [*_csv(data, "language", "size")]
     try:
-        rows = [*_csv(data, "language", "size")]
         given = {of: float(size) for of, size in rows}
     except ValueError as error:
         raise LsnError(f"{data}: a size is no number ({error})") from None

@@ -12,7 +12,9 @@ def fetch_masks(
     names: Annotated[
         list[str] | None, typer.Argument(help="Names from the list; without any, the list.")
     ] = None,
-    to: Annotated[Path, typer.Option(help="Folder; made if it is not there.")] = Path("masks"),
+    to: Annotated[
+        Path, typer.Option("--out", "--to", help="Folder; made if it is not there.")
+    ] = Path("masks"),
     mirror: Annotated[
         str | None,
         typer.Option(
@@ -27,7 +29,7 @@ def fetch_masks(
 
     Example: lsn-eval fetch-masks
 
-    Example: lsn-eval fetch-masks llama-2-7b mistral-7b --to masks
+    Example: lsn-eval fetch-masks llama-2-7b mistral-7b --out masks
     """
     from lsn_eval.masks.published import MIRROR, PUBLISHED, fetch_published
     from lsn_eval.wording.text_tables import aligned

@@ -79,6 +79,7 @@ def finetune(
     from lsn_eval.storage.outside_files import parse_json
     from lsn_eval.tuning import TuningSettings
     from lsn_eval.tuning import finetune as tune
+    from lsn_eval.wording.text_tables import aligned
 
     given = pairs(training, "--training", "NAME=VALUE", "weight_decay=0.1", TuningError)
     plain = {"true", "false", "null"}
@@ -99,7 +100,8 @@ def finetune(
     if as_json:
         print(json.dumps(outcome.records, indent=2, ensure_ascii=False))
         return
-    print(outcome)
+    title, rows = outcome.summary()
+    print(title, *aligned(rows, 2), sep="\n")
     if dry_run:
         print("nothing was trained")
         return

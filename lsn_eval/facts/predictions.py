@@ -70,10 +70,15 @@ def read_predictions(
     chosen = Choice.named(language=languages).rows(rows)
     there = sorted({row.condition for row in chosen})
     rows = [row for row in chosen if row.condition == condition]
+    if not there:
+        raise FactsError(
+            f"no result of {FAMILY}* in the language is there: evaluate such a task first, "
+            f"with --log_samples --output_path"
+        )
     if not rows:
         raise FactsError(
             f"no {FAMILY}* result under the condition {condition!r}; the results have "
-            f"{', '.join(there) or 'none at all'}: give --condition"
+            f"{', '.join(there)}: give --condition"
         )
     measured = sorted({(row.model, row.mask, row.dtype) for row in rows})
     if len(measured) > 1:

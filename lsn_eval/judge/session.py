@@ -190,7 +190,10 @@ class JudgeSession(AbstractContextManager["JudgeSession"]):
             if isinstance(error, JudgeUnusable):
                 self.stopped = str(error)
             elif self._failures >= GIVE_UP_AFTER and self.stopped is None:
-                self.stopped = f"{self._failures} requests in a row failed, the last: {error}"
+                self.stopped = (
+                    f"{self._failures} requests in a row failed, the last at "
+                    f"{self._client.base_url}: {error}"
+                )
 
     def as_json(self, prompt: Prompt) -> dict[str, Any]:
         """Who judged, for a results file."""

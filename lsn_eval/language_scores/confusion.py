@@ -125,5 +125,5 @@ def _splitter(code: str, segmenter: str) -> Callable[[str], list[str]]:
     except (ImportError, RuntimeError) as error:
         raise LanguageScoreError(
             f"words of {code} need packages ({error}); run: pip install 'lsn-eval[confusion]', or "
-            "take every character for a word with segmenter=characters"
+            "take every character for a word with --segmenter characters (segmenter=characters)"
         ) from error

@@ -112,7 +112,7 @@ def fetch_published(name: str, folder: Path, *, mirror: str = MIRROR) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     url = f"{mirror.rstrip('/')}/{published.release[0]}/{published.file}"
     there = released.is_file()
-    content = released.read_bytes() if there else _downloaded(url)
+    content = released.read_bytes() if there else _downloaded(url, released)
     if (found := hashlib.sha256(content).hexdigest()) != published.sha256:
         raise MaskError(
             f"{released if there else url} has sha256 {found} ({len(content):,} bytes), expected "
@@ -131,7 +131,7 @@ def fetch_published(name: str, folder: Path, *, mirror: str = MIRROR) -> Path:
     return target
 
 
-def _downloaded(url: str) -> bytes:
+def _downloaded(url: str, to: Path) -> bytes:
     request = urllib.request.Request(url, headers={"User-Agent": "lsn_eval"})
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
@@ -140,5 +140,5 @@ def _downloaded(url: str) -> bytes:
         code = f"{error.code} " if isinstance(error, urllib.error.HTTPError) else ""
         raise MaskError(
             f"{url} cannot be fetched ({code}{getattr(error, 'reason', error)}); without a network "
-            "get the file elsewhere, and convert it with 'lsn-eval mask import'"
+            f"get the file elsewhere, put it at {to}, and run this again"
         ) from error

@@ -92,13 +92,14 @@ def main() -> None:
     names = parser.parse_args()
     papers = published(names.folder, names.table)
     ours = measured(names.measured, names)
-    places = dict.fromkeys(cell for numbers in (*papers.values(), ours) for cell in numbers)
     heading = ["row", "column", *(f"published, {model}" for model in papers), "measured"]
     rows = [
-        [*cell, *(numbers.get(cell, "") for numbers in papers.values()), ours.get(cell, "")]
-        for cell in places
+        [*cell, *(numbers.get(cell, "") for numbers in papers.values()), value]
+        for cell, value in ours.items()
     ]
     print(markdown_table([heading, *rows]))
+    if rest := len({cell for numbers in papers.values() for cell in numbers} - set(ours)):
+        print(f"\n{rest:,} further published numbers have nothing measured beside them.")
     if not papers:
         print(f"\nNo number of {names.table} is in {names.folder / 'published.csv'}.")
 
