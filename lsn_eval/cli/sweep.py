@@ -39,7 +39,8 @@ def sweep(
     backend: Annotated[
         str | None,
         typer.Option(
-            help="lm-eval's model that runs each condition from its weights, e.g. vllm.",
+            help="lm-eval's model that runs each condition from its weights, e.g. vllm; or "
+            "lsn_mlm or lsn_classifier, with hooks.",
             show_default="lsn_hf, with hooks",
         ),
     ] = None,

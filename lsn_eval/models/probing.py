@@ -19,6 +19,18 @@ _IDS = 1000
 
 
 @contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """In evaluation mode, afterwards every module in the mode that it was in."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """In evaluation mode, afterwards in the mode it was in, random numbers put back.
 
@@ -33,16 +45,11 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
     if any(of.is_meta for of in model.parameters()) and not hasattr(model, "hf_device_map"):
         raise HookpointError("its weights are not loaded, and a type without a row has to be run")
-    before, modes = state(), [(module, module.training) for module in model.modules()]
+    before = state()
     devices = {of.device for of in model.parameters() if of.device.type == "cuda"}
-    model.eval()
-    try:
-        with torch.random.fork_rng([*devices]):
-            torch.manual_seed(0)
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
+    with evaluating(model), torch.random.fork_rng([*devices]):
+        torch.manual_seed(0)
+        yield
     if changed := [name for name, mark in state().items() if before.get(name) != mark]:
         raise HookpointError(f"running it changes its own {', '.join(changed[:3])}")
 

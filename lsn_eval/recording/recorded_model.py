@@ -11,6 +11,7 @@ from torch import nn
 
 from lsn_eval.errors import RecordingError
 from lsn_eval.models.hookpoints import Site, expanded
+from lsn_eval.models.probing import evaluating
 from lsn_eval.models.resolving import positions_of, resolve, unwrap
 
 CPU_BATCH_TOKENS = 4096
@@ -91,14 +92,8 @@ class RecordedModel:
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Without dropout and gradients; afterwards every module is in the mode it was in."""
-        modes = [(module, module.training) for module in self.full.modules()]
-        self.full.eval()
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            for module, training in modes:
-                module.training = training
+        with evaluating(self.full), torch.no_grad():
+            yield
 
     def batch_size(self, length: int) -> int:
         """Rows a batch: what keeps a CPU busy, or half of what fits into the device's memory."""

@@ -18,6 +18,7 @@ from lsn_eval.results.rows import NO_CONDITION, ResultsError, Row
 from lsn_eval.results.run_files import RunFile, newest, read_file, results_files, runs_of
 from lsn_eval.results.settings import (
     OF_THE_MODEL,
+    alike_between_models,
     allowed_settings,
     differences_between_models,
     in_words,
@@ -96,27 +97,14 @@ def _refused(why: str, items: Sequence[str]) -> Caution:
 
 
 def _alike(rows: Iterable[Row], allowed: Collection[str]) -> tuple[list[Row], _Apart]:
-    """Task by task the rows of the settings that most models were measured with; and the others.
-
-    Prompts are hashed only where samples were logged: rows without come later, and join others.
-    """
+    """Task by task the rows of the settings that most models were measured with; and the others."""
     by_task: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_task[row.task].append(row)
     kept: list[Row] = []
     apart: _Apart = defaultdict(lambda: defaultdict(dict))
     for task, of_task in by_task.items():
-        groups: list[list[Row]] = []
-        for row in sorted(of_task, key=lambda row: row.settings.get("prompts") == "none"):
-            homes = (
-                group
-                for group in groups
-                if not differences_between_models(group[0].settings, row.settings, allowed)
-            )
-            if home := next(homes, None):
-                home.append(row)
-            else:
-                groups.append([row])
+        groups = alike_between_models(of_task, lambda row: [row.settings], allowed)
         most = max(groups, key=lambda group: len({row.model for row in group}))
         kept += most
         for row in (row for group in groups if group is not most for row in group):

@@ -6,12 +6,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from lsn_eval.errors import LsnError
 from lsn_eval.storage.masked_secrets import masked
 
+Item = TypeVar("Item")
 UNKNOWN = "unknown"
 OF_A_LANGUAGE = frozenset({"task definition", "documents", "prompts", "task version"})
 """Settings that may differ from language to language of one family of tasks."""
@@ -159,6 +160,31 @@ def differences_between_models(
     templates = [settings.get("chat template", "none") for settings in (first, second)]
     prompts = {"prompts"} if "none" not in templates else set()
     return differences(first, second, {*allowed, *OF_THE_MODEL, *prompts})
+
+
+def alike_between_models(
+    items: Iterable[Item],
+    settings: Callable[[Item], Sequence[Mapping[str, str]]],
+    allowed: Collection[str] = (),
+) -> list[list[Item]]:
+    """Items of equal settings together.
+
+    lm-eval hashes prompts only where samples are logged: an item without comes later, and joins the
+    first that is equal in all else.
+
+    Args:
+        settings: of an item, in an order that all share.
+    """
+    groups: list[list[Item]] = []
+    for item in sorted(items, key=lambda it: any(x.get("prompts") == "none" for x in settings(it))):
+        for group in groups:
+            pairs = zip(settings(group[0]), settings(item), strict=True)
+            if not any(differences_between_models(*pair, allowed) for pair in pairs):
+                group.append(item)
+                break
+        else:
+            groups.append([item])
+    return groups
 
 
 def differing(

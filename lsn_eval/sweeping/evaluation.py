@@ -93,7 +93,7 @@ class Evaluation:
             self._counter = AnswerCounter(
                 lambda kind, done, totals: on_answer(kind, done, totals, self._rows_ahead())
             )
-            if self._settings.backend is None:
+            if not self._settings.in_weights:
                 self._model = self._created(self._objects)
             self._restore_with_model = _random_states()
             loaded, _ = self._loaded(self.configuration.tasks)
@@ -112,7 +112,7 @@ class Evaluation:
         return model
 
     def _rows_ahead(self) -> int:
-        return self._model.stacked.rows_ahead if self._settings.backend is None else 0
+        return 0 if self._settings.in_weights else self._model.stacked.rows_ahead
 
     @contextlib.contextmanager
     def _under(
@@ -120,7 +120,7 @@ class Evaluation:
     ) -> Iterator[Callable[[dict[str, Any]], dict[str, Any]]]:
         """The model under `condition`, by hooks or from its weights; and what of lm-eval's
         `config` for a results file is to be written."""
-        if self._settings.backend is None:
+        if not self._settings.in_weights:
             self._model.set_condition(condition)
             self._model.stack(following, self._settings.stack)
             self._model.batch_sizes.clear()

@@ -59,7 +59,7 @@ def run_sweep(
         LsnError: before the model is loaded, if conditions, mask, tasks or `out` do not fit; after
             it, if model or data cannot be loaded.
     """
-    if settings.backend and "pretrained" in objects:
+    if settings.in_weights and "pretrained" in objects:
         raise SweepError("with a backend, name the model or its folder: a loaded one has no files")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise SweepError(
@@ -101,7 +101,7 @@ def started(
     conditions = settings.conditions_of(mask)
     folder = SweepFolder(out, _shared_arguments(settings, out, mask, objects))
     outcome, to_do = _divided(folder, conditions)
-    if settings.backend and to_do:
+    if settings.in_weights and to_do:
         check_bakes(settings, mask, to_do, out)
     return mask, folder, outcome, to_do
 

@@ -27,6 +27,7 @@ class SweepError(LsnError):
 
 MODEL = "lsn_hf"
 """lm-eval's name of the model class with hooks, in results files without `backend`."""
+_ALSO_WITH_HOOKS = ("lsn_mlm", "lsn_classifier")
 
 _OTHER_WEIGHTS = ("peft", "delta", "lora_local_path", "subfolder", "gguf_file")
 """Model arguments by which a model has other weights than those that are written."""
@@ -118,7 +119,8 @@ class SweepSettings:
     controls: int = 0
     """With `each`: random controls a language, on every task."""
     backend: str | None = None
-    """One of lm-eval's models, which runs each condition from its weights; hooks without it."""
+    """One of lm-eval's models, which runs each condition from its weights, but for `lsn_mlm` and
+    `lsn_classifier`, which have hooks; `lsn_hf` without it."""
     dtype: str | None = None
     """As the model argument of that name."""
     batch_size: str | None = None
@@ -169,11 +171,16 @@ class SweepSettings:
                     f"--{option.replace('_', '-')}"
                 )
         for name in _OTHER_WEIGHTS:
-            if self.backend is not None and self.model_args.get(name):
+            if self.in_weights and self.model_args.get(name):
                 raise SweepError(
                     f"model_args holds {name}, and with --backend conditions are written into the "
                     "weights of the model's own safetensors files: make it one such model first"
                 )
+
+    @property
+    def in_weights(self) -> bool:
+        """Whether each condition gets a model of its own, and not hooks."""
+        return self.backend not in (None, *_ALSO_WITH_HOOKS)
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any], where: str | None = None) -> SweepSettings:
@@ -234,7 +241,7 @@ class SweepSettings:
         """
         from lm_eval.config.evaluate_config import EvaluatorConfig
 
-        hooks = {"mask": self.mask, "condition": str(condition)} if self.backend is None else {}
+        hooks = {"mask": self.mask, "condition": str(condition)} if not self.in_weights else {}
         model_args = {
             "pretrained": self.model,
             **hooks,

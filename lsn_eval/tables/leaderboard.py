@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from lsn_eval.comparing import Comparison, Draws, Panel
 from lsn_eval.comparing.panels import Mark, Overall, shift_writer
 from lsn_eval.comparing.selectivity import strength
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION
-from lsn_eval.results.settings import differences_between_models
+from lsn_eval.results.settings import alike_between_models, differences_between_models
 from lsn_eval.tables.table import Cell, Table
 from lsn_eval.tables.views import controls_cell, signatures
 from lsn_eval.wording.numbers import interval, p_value, plain, selectivity
@@ -40,8 +40,8 @@ def leaderboard(comparison: Comparison, allow: Collection[str] = ()) -> list[Tab
         )
     tables = []
     for (_, _, what, *_), members in entries.items():
-        alike = _alike(members, allow)
-        pairs = itertools.combinations((group[0][0] for group in alike), 2)
+        alike = alike_between_models(members, _baselines, allow)
+        pairs = itertools.combinations((group[0] for group in alike), 2)
         different = dict.fromkeys(name for pair in pairs for name in _differences(*pair, allow))
         tables += [_table(what, x, comparison.draws, ", ".join(different)) for x in alike]
     return tables
@@ -51,33 +51,16 @@ Entry = tuple[Panel, Overall]
 _Group = tuple[str, str, str, tuple[str, ...], tuple[str, ...]]
 
 
-def _alike(entries: Sequence[Entry], allow: Collection[str]) -> list[list[Entry]]:
-    """Those of equal settings together. lm-eval hashes prompts only where samples are logged: a
-    run without comes later and joins the first that is equal in all else."""
-    alike: list[list[Entry]] = []
-    for entry in sorted(entries, key=lambda entry: "none" in _baseline(entry[0], "prompts")):
-        homes = (x for x in alike if not _differences(x[0][0], entry[0], allow))
-        if home := next(homes, None):
-            home.append(entry)
-        else:
-            alike.append([entry])
-    return alike
+def _baselines(entry: Entry) -> list[Mapping[str, str]]:
+    """Settings under `none`, language by language."""
+    changes = (entry[0].change(NO_CONDITION, language) for language in entry[0].languages)
+    return [change.row.settings if change else {} for change in changes]
 
 
-def _baseline(panel: Panel, setting: str) -> list[str]:
-    """The setting under `none`, language by language."""
-    changes = (panel.change(NO_CONDITION, language) for language in panel.languages)
-    return [change.row.settings.get(setting, "none") for change in changes if change]
-
-
-def _differences(panel: Panel, other: Panel, allow: Collection[str]) -> list[str]:
+def _differences(one: Entry, other: Entry, allow: Collection[str]) -> list[str]:
     """Names of the settings in which they differ under `none`, but for what belongs to a model."""
-    names: dict[str, None] = {}
-    for language in panel.languages:
-        one, two = (of.change(NO_CONDITION, language) for of in (panel, other))
-        settings = one.row.settings if one else {}, two.row.settings if two else {}
-        names |= dict.fromkeys(differences_between_models(*settings, allow))
-    return list(names)
+    pairs = zip(_baselines(one), _baselines(other), strict=True)
+    return [name for pair in pairs for name in differences_between_models(*pair, allow)]
 
 
 def _table(what: str, entries: Sequence[Entry], draws: Draws, different: str) -> Table:

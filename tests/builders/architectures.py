@@ -246,6 +246,11 @@ def tiny_model(
         model = transformers.AutoModelForMaskedLM.from_config(config)
     else:
         model = transformers.AutoModelForCausalLM.from_config(config)
+    return with_seeded_weights(model, dtype)
+
+
+def with_seeded_weights(model: Any, dtype: torch.dtype) -> Any:
+    """The model with other weights, the same every time."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -16,6 +16,8 @@ import transformers
 from torch import nn
 from torch.nn import functional
 
+from builders.architectures import with_seeded_weights
+
 EXPERTS, WIDTH, SHARED, DENSE, HIDDEN = 6, 24, 40, 48, 32
 
 _TINY: Mapping[str, Any] = {
@@ -105,15 +107,7 @@ def tiny_mixture(
     """A model with seeded weights, large enough for neurons and the router to matter."""
     config_class = type(transformers.AutoConfig.for_model(name))
     config = config_class(**{**_TINY, **MIXTURES[name].config})
-    model = transformers.AutoModelForCausalLM.from_config(config)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.normal_(0, 0.2, generator=generator)
-            elif parameter.ndim == 1:
-                parameter.add_(torch.empty_like(parameter).normal_(0, 0.1, generator=generator))
-    model = model.to(dtype).eval()
+    model = with_seeded_weights(transformers.AutoModelForCausalLM.from_config(config), dtype)
     model.set_experts_implementation(implementation)
     return model
 

@@ -8,8 +8,13 @@ import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
+import lm_eval
 import pytest
 from builders.commands import printed
+from builders.masked_models import save_masked
+from builders.masks import tiny_mask
+from builders.mlama import write_mlama
+from builders.our_tasks import task_manager
 from builders.served import transformers_serve
 from builders.sweeps import command, sweep_settings
 from lm_eval.api.registry import model_registry
@@ -17,6 +22,7 @@ from lm_eval.models.huggingface import HFLM
 
 from lsn_eval.comparing import compare
 from lsn_eval.errors import LsnError
+from lsn_eval.harness.lsn_mlm import LsnMLM
 from lsn_eval.models.loading import load_model
 from lsn_eval.reporting.reproduction import commands
 from lsn_eval.results import read_results, read_runs
@@ -75,6 +81,34 @@ def test_hf_gives_the_numbers_of_hooks_and_is_compared_with_them(hooked, tmp_pat
     assert run_sweep(settings(backend="hf"), tmp_path).skipped == list(CONDITIONS)
     with pytest.raises(SweepError, match='backend was "hf" and is null'):
         run_sweep(settings(), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_masked_language_model_is_swept_with_hooks_and_loaded_once(tmp_path):
+    checkpoint = save_masked(tmp_path / "model", "bert")
+    tiny_mask(load_model(checkpoint)[0]).save(tmp_path / "mask.safetensors")
+    root = str(write_mlama(tmp_path))
+    chosen = settings(
+        model=checkpoint, mask=str(tmp_path / "mask.safetensors"), tasks=("lsn_mlama_de",),
+        conditions=("none", "de:zero/fr:2"), backend="lsn_mlm", metadata={"data_root": root},
+        model_args={"pll": "word_l2r"}, limit=None,
+    )  # fmt: skip
+    outcome = run_sweep(chosen, tmp_path / "out", progress=False)
+    assert not outcome.failed
+    found = {}
+    for condition, path in outcome.finished.items():
+        lm = LsnMLM(checkpoint, mask=chosen.mask, condition=condition, device="cpu", batch_size=2)
+        tasks = task_manager("mlama", data_root=root)
+        alone = lm_eval.simple_evaluate(lm, tasks=["lsn_mlama_de"], task_manager=tasks)
+        document = json.loads(path.read_text())
+        samples = [json.loads(line) for line in next(path.parent.glob("samples*")).open()]
+        expected = [sample["resps"] for sample in alone["samples"]["lsn_mlama_de"]]
+        assert [sample["resps"] for sample in samples] == expected
+        record = document["config"]["lsn"]
+        assert (document["config"]["model"], record["condition"]) == ("lsn_mlm", condition)
+        assert bool(record["seen"]) == (condition != "none")
+        found[condition] = expected
+    assert found["none"] != found["de:zero/fr:2"]
 
 
 @pytest.fixture
