@@ -112,7 +112,7 @@ def bake(
         ) as source,
     ):
         made = _prepared(source, mask, neurons, chosen, align if prune else None)
-        with whole_folder(target, BakingError) as unfinished:
+        with whole_folder(target, BakingError, force=force) as unfinished:
             made.checkpoint.write(unfinished, made.edits, made.added, made.selections)
             copy_others(source.folder, unfinished, {_CONFIG, _CARD})
             # The original's own document: other engines may not know a newer form of it.

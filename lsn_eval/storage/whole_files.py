@@ -54,11 +54,14 @@ def whole_file(path: str | os.PathLike[str], error: type[LsnError]) -> Iterator[
 
 
 @contextmanager
-def whole_folder(target: Path, error: type[LsnError]) -> Iterator[Path]:
-    """The same of a folder, in the place of one that is there; those above it are made.
+def whole_folder(target: Path, error: type[LsnError], *, force: bool = False) -> Iterator[Path]:
+    """The same of a folder; those above it are made.
+
+    Args:
+        force: it takes the place of one that is there.
 
     Raises:
-        LsnError: `error`, where the disk is full.
+        LsnError: `error`, where the disk is full, or where one is there in the end.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -67,6 +70,8 @@ def whole_folder(target: Path, error: type[LsnError]) -> Iterator[Path]:
             yield unfinished
         unfinished.chmod(0o755)
         if target.exists():
+            if not force:
+                raise error(f"another run made {target} meanwhile; give another folder")
             shutil.rmtree(target)
         unfinished.rename(target)
     finally:

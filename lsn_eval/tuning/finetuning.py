@@ -290,8 +290,6 @@ def _made(
                 f"{adapter.name}: training moved {moved} numbers, and {became}; "
                 "give another learning rate, more examples or more neurons"
             )
-        if place.exists():
-            raise TuningError(f"another run made {place} meanwhile; give another folder")
         tuned.peft_config["default"].base_model_name_or_path = record["model"]["name"]
         tuned.save_pretrained(str(unfinished), save_embedding_layers=False)
         added = {
