@@ -81,6 +81,8 @@ def score(
     """
     from lsn_eval.tables.formats import format_of
 
+    if not confusion and (english_words is not None or segmenter != "words"):
+        raise LsnError("--english-words and --segmenter are for pass rates; give --confusion, too")
     name = format_of(output_format, out, as_json)
     settings: dict[str, Any] = {"lid": lid, "confidence": confidence, "stopwords": stopwords}
     counting = {"words": english_words, "segmenter": segmenter} if confusion else None

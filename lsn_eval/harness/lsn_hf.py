@@ -10,6 +10,7 @@ way to a number round it. `condition=none` adds nothing to them.
 from __future__ import annotations
 
 import logging
+import os
 from array import array
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -84,6 +85,13 @@ class LsnHF(SeededGeneration, HFLM):
             mask = self._mask_name
         self._mask = None if mask is None else NeuronMask.load(mask)
         self._tuning = self._tuning_of(kwargs.get("peft"))
+        made_for = mapping(self._tuning.get("model")).get("name")
+        names = [os.path.basename(str(of).rstrip("/")) for of in (made_for, pretrained)]
+        if made_for and isinstance(pretrained, str) and names[0] != names[1]:
+            logger.warning(
+                "%s was tuned on %s, and is put on %s: if that is another model, its numbers mean "
+                "nothing", kwargs["peft"], made_for, pretrained,
+            )  # fmt: skip
         chosen = self._choose(condition)
         if self._mask is not None:
             plan(self._mask, chosen)

@@ -160,8 +160,10 @@ class LsnMLM(LsnHF):
                 )
             rows.append(_Row(number, ids, places))
         filled = dict(self._answers(rows, disable_tqdm))
-        tokens = self.tokenizer.convert_ids_to_tokens
-        return [" ".join(tokens(filled[number][1].tolist())) for number in range(len(requests))]
+        # A model may have more tokens than its tokenizer names.
+        named, other = self.tokenizer.convert_ids_to_tokens, str(self.tokenizer.unk_token)
+        tokens = [named(filled[number][1].tolist()) for number in range(len(requests))]
+        return [" ".join(of or other for of in each) for each in tokens]
 
     def _loglikelihood_tokens(self, *args: Any, **kwargs: Any) -> Any:
         raise LsnError(

@@ -144,6 +144,15 @@ def test_blanks_are_filled_with_the_best_token_of_every_mask(checkpoint, kind):
         assert len(best) == masks
 
 
+def test_a_token_that_the_tokenizer_has_no_name_for_is_unknown():
+    tokenizer = masked_tokenizer("bert")
+    model = masked_model("bert", tokenizer)
+    model.resize_token_embeddings(len(tokenizer) + 7)
+    model.cls.predictions.decoder.bias.data[-3] = 1000
+    lm = LsnMLM(model, tokenizer=tokenizer, condition="none", device="cpu", batch_size=2)
+    assert lm.generate_until(requests("x", [("a [Y]", {"fill_masks": 2})])) == ["[UNK] [UNK]"]
+
+
 def test_what_was_done_is_proven_and_recorded(checkpoint, kind):
     lm = load(checkpoint, kind)
     lm.loglikelihood(requests("loglikelihood", PAIRS[:2]))

@@ -114,3 +114,5 @@ def test_what_cannot_be_counted_is_refused(tmp_path):
     with pytest.raises(LanguageScoreError, match="none of words, characters"):
         confusion("", "de", segmenter="letters")
     assert invoke("score", tmp_path / "none", "--confusion").exit_code == 2
+    words = invoke("score", tmp_path / "none", "--english-words", "words")
+    assert "give --confusion, too" in " ".join(words.output.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import lm_eval
 import pytest
@@ -17,6 +18,7 @@ from safetensors.torch import load_file
 
 from lsn_eval import compare, finetune, intervene, read_results
 from lsn_eval.errors import LsnError, TuningError
+from lsn_eval.harness import lsn_hf
 from lsn_eval.harness.lsn_classifier import LsnClassifier
 from lsn_eval.harness.lsn_hf import LsnHF
 from lsn_eval.tuning import TuningSettings
@@ -173,6 +175,18 @@ def test_an_adapter_that_is_no_number_or_made_twice_at_once_is_refused(
     with pytest.raises(TuningError, match="another run made"):
         tuned(place, tmp_path / "two", only=["de"])
     assert sorted(x.name for x in tmp_path.rglob("*")) == ["de", "nan", "of another", "two"]
+
+
+def test_an_adapter_of_another_model_is_warned_about(place, prompted, monkeypatch):
+    shutil.copytree(place / "model", place / "other")
+    said = []
+    monkeypatch.setattr(lsn_hf.logger, "warning", lambda text, *of: said.append(text % of))
+    for name in ("model", "other"):
+        LsnHF(str(place / name), condition="none", device="cpu", peft=str(prompted.out / "de"))
+    (line,) = [line for line in said if "was tuned on" in line]
+    assert line.endswith(
+        f"is put on {place / 'other'}: if that is another model, its numbers mean nothing"
+    )
 
 
 def test_what_is_trained_is_float32_in_a_model_of_less(place, tmp_path):
