@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from builders.loopback import answering
 from lsn_eval.judge import Answer, JudgeSession, JudgeSettings
 from lsn_eval.judge.grades import Grade
 
@@ -119,15 +120,11 @@ class ScriptedServer:
 
     @contextmanager
     def running(self) -> Iterator[ScriptedServer]:
-        thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self.released.set()
-            self._http.shutdown()
-            self._http.server_close()
-            thread.join(5)
+        with answering(self._http):
+            try:
+                yield self
+            finally:
+                self.released.set()
 
 
 def _send(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 import torch
 from builders.commands import printed, refused
+from builders.loopback import answering
 from builders.reference import REFERENCE, needs_reference
 
 from lsn_eval import NeuronMask
@@ -40,14 +40,10 @@ class Handler(SimpleHTTPRequestHandler):
 def server(tmp_path):
     """Serves `tmp_path/served` as the mirror."""
     handler = functools.partial(Handler, directory=str(tmp_path / "served"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        httpd.asked, httpd.cut = [], False
-        httpd.url = f"http://127.0.0.1:{httpd.server_address[1]}"
-        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
-        thread.start()
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    httpd.asked, httpd.cut = [], False
+    with answering(httpd) as httpd.url:
         yield httpd
-        httpd.shutdown()
-        thread.join()
 
 
 def serve(tmp_path, name, content):

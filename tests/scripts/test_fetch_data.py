@@ -6,12 +6,12 @@ import hashlib
 import io
 import json
 import tarfile
-import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import fetch_data
 import pytest
+from builders.loopback import answering
 from builders.reference import REFERENCE, needs_reference
 from fetch_data import FetchError, File, fetch
 
@@ -63,13 +63,10 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    with Server(("127.0.0.1", 0), Handler) as made:
-        made.asked = []
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    made = Server(("127.0.0.1", 0), Handler)
+    made.asked = []
+    with answering(made):
         yield made
-        made.shutdown()
-        thread.join()
 
 
 def names(root) -> set[str]:
