@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+import textwrap
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -181,9 +183,18 @@ def _merged(name: str, folder: Path, under: Source) -> Any:
         raise BakingError(f"{name} has no adapter_model.safetensors; save it with peft as that")
     model = auto_class(under.config).from_pretrained(under.folder, dtype="auto")
     try:
-        return PeftModel.from_pretrained(model, folder).merge_and_unload(safe_merge=True)
+        with warnings.catch_warnings():  # all that peft does about tensors that are not there
+            warnings.filterwarnings("error", "(?s).*missing adapter keys")
+            adapted = PeftModel.from_pretrained(model, folder)
+        if unused := adapted.load_adapter(folder, "default").unexpected_keys:
+            raise ValueError(f"the model has no place for {listed(unused, 3)}")
+        return adapted.merge_and_unload(safe_merge=True)
     except Exception as error:
-        raise BakingError(f"{name} cannot be merged into its model by peft: {error}") from error
+        said = textwrap.shorten(str(error), 600, placeholder=" ...")
+        raise BakingError(
+            f"{name} cannot be merged into {under.arguments['pretrained']} by peft, so it may be "
+            f"incomplete or of another model: {said}"
+        ) from error
 
 
 def _write(model: Any, folder: Path, others: list[Path]) -> None:

@@ -139,7 +139,7 @@ def _scored(
     counting: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """The metrics of some texts, with intervals and what they were measured with."""
-    from lsn_eval.language_scores.confusion import confusion
+    from lsn_eval.language_scores.confusion import confusion, words_digest
     from lsn_eval.language_scores.metrics import score_text, summary
     from lsn_eval.version import __version__
 
@@ -160,8 +160,8 @@ def _scored(
             passed, of = (sum(column) for column in zip((0, 0), *pairs[name], strict=True))
             metrics[name] = passed / of if of else None
             pairs[name] = [pair for pair in pairs[name] if pair[1]]
-        with_what |= {"segmenter": counting["segmenter"]}
-        with_what |= {"english_words": counting["words"] and Path(counting["words"]).name}
+        words = counting["words"] and words_digest(counting["words"])
+        with_what |= {"segmenter": counting["segmenter"], "english_words": words}
     signature = "|".join(f"{name}:{value or 'none'}" for name, value in with_what.items())
     return {
         "of": source.task,

@@ -7,6 +7,7 @@ Marchisio et al. (2024, "Understanding and Mitigating Language Confusion in LLMs
 from __future__ import annotations
 
 import functools
+import hashlib
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -93,6 +94,16 @@ def confusion(
     if english is not None:
         found = any(token.strip() in english for line in lines for token in tokens[line])
     return Confusion(len(lines), wrong, found)
+
+
+def words_digest(words: str | Path) -> str:
+    """`sha256-` and twelve digits of the words that count of a file, for a signature.
+
+    Raises:
+        LanguageScoreError: an unusable file.
+    """
+    counting = "\n".join(sorted(_english(str(words))))
+    return f"sha256-{hashlib.sha256(counting.encode()).hexdigest()[:12]}"
 
 
 @functools.lru_cache(maxsize=2)

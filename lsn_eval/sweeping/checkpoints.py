@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import tempfile
 from collections import defaultdict
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
+from lsn_eval.sweeping.folder import UNFINISHED
 from lsn_eval.sweeping.settings import SweepError, SweepSettings
 
 if TYPE_CHECKING:
@@ -45,7 +47,9 @@ def check_bakes(
             f"cannot be written there. Leave them out, or sweep without --backend. {reasons}"
         )
     there = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
-    if size > (free := shutil.disk_usage(there).free):
+    stale = (out / UNFINISHED).rglob("*.safetensors")  # removed before anything is written
+    free = shutil.disk_usage(there).free + sum(map(os.path.getsize, stale))
+    if size > free:
         raise SweepError(
             f"the weights of one condition take {size / 1e9:,.1f} GB at a time, and {there} has "
             f"{free / 1e9:,.1f} GB free; give another --out"

@@ -29,7 +29,7 @@ from lsn_eval.visible_text import shortened
 
 ARGUMENTS = "sweep.json"
 FAILED = "failed.json"
-_UNFINISHED = ".unfinished"
+UNFINISHED = ".unfinished"
 _LONGEST = 120
 """Characters of a folder's name."""
 
@@ -56,7 +56,7 @@ def refuse_file(path: Path) -> None:
 
 def results_in(path: Path) -> Path | None:
     """A results file of a finished condition in a sweep's folder, or in a condition's."""
-    return next((p for p in path.rglob("results_*.json") if _UNFINISHED not in p.parts), None)
+    return next((p for p in path.rglob("results_*.json") if UNFINISHED not in p.parts), None)
 
 
 def stored_arguments(path: Path) -> dict[str, Any]:
@@ -121,11 +121,11 @@ class SweepFolder:
         """
         with only_writer(self.path, SweepError):
             self._check()
-            shutil.rmtree(self.path / _UNFINISHED, ignore_errors=True)  # of a sudden end
+            shutil.rmtree(self.path / UNFINISHED, ignore_errors=True)  # of a sudden end
             try:
                 yield
             finally:
-                shutil.rmtree(self.path / _UNFINISHED, ignore_errors=True)
+                shutil.rmtree(self.path / UNFINISHED, ignore_errors=True)
 
     def write_arguments(self, inputs: Digests) -> None:
         """Keep the arguments; called once all is loaded, before the first condition.
@@ -167,14 +167,14 @@ class SweepFolder:
 
     def begin(self, condition: Condition) -> Path:
         """An empty folder to write the condition's files into."""
-        folder = self.path / _UNFINISHED / folder_name(condition)
+        folder = self.path / UNFINISHED / folder_name(condition)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder
 
     def finish(self, condition: Condition) -> Path:
         """Give the condition's folder its name; returns the results file."""
-        made = self.path / _UNFINISHED / folder_name(condition)
+        made = self.path / UNFINISHED / folder_name(condition)
         place = self.path / folder_name(condition)
         if not results_in(place):
             shutil.rmtree(place, ignore_errors=True)  # an earlier failure's

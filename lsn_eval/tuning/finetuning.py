@@ -28,6 +28,7 @@ from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.hookpoints import ModelHookpoints
 from lsn_eval.models.loading import check_device, empty_model, load_model
 from lsn_eval.models.resolving import resolve
+from lsn_eval.models.weights import files_identity
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.results.signatures import mask_record
 from lsn_eval.results.tuned import RECORD_FILE, tuning_of
@@ -141,7 +142,9 @@ def finetune(
         "separate": bool(head or whole),
         "settings": settings.described(),
     }
-    shared["digest"] = digest({**shared, "mask": neurons.digest})
+    # Not what lies in folders of the model's own: adapters may.
+    files = [file for file in files_identity(name) if "/" not in file[0]]
+    shared["digest"] = digest({**shared, "mask": neurons.digest, "files": files})
     of_head = empty.config.get_text_config().hidden_size * CLASSES if head else 0
     made = TuningOutcome(target, shared["digest"])
     dtype = getattr(torch, settings.dtype, empty.config.dtype or torch.float32)
@@ -161,8 +164,9 @@ def finetune(
         if before := tuning_of(place):
             if before.get("digest") != shared["digest"]:
                 raise TuningError(
-                    f"{place} was made with other data or settings (tuned-{before.get('digest')}, "
-                    f"and this is tuned-{shared['digest']}); give another folder"
+                    f"{place} was made with other weights, data or settings "
+                    f"(tuned-{before.get('digest')}, and this is tuned-{shared['digest']}); give "
+                    "another folder"
                 )
             record = before
         elif place.exists():

@@ -152,3 +152,35 @@ def test_an_adapter_that_cannot_be_merged_is_refused(tmp_path: Path, monkeypatch
         with pytest.raises(BakingError, match=message):
             check(tmp_path / "adapter", model, merge_adapter=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", "base"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda found: found.popitem(), r"missing adapter keys.*layers\.1\..*lora_"),
+        (dict.clear, r"missing adapter keys.*layers\.0\..*lora_"),
+        (lambda found: found.update(_of_more_layers(found)), r"no place for .*layers\.7\.[^\n]*$"),
+        (lambda found: found.update(_narrower(found)), r"size mismatch for [^\n]*$"),
+    ],
+    ids=["one-is-missing", "all-are-missing", "of-more-layers", "of-another-width"],
+)
+def test_an_adapter_that_does_not_fit_its_model_is_refused(damage, message, tmp_path: Path):
+    model = tiny_model("llama")
+    model.save_pretrained(tmp_path / "base")
+    adapter(tmp_path / "adapter", model, tmp_path / "base")
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    found = dict(sorted(load_file(file).items()))
+    damage(found)
+    save_file(found, file, metadata={"format": "pt"})
+    with pytest.raises(BakingError, match=message):
+        check(tmp_path / "adapter", model, merge_adapter=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", "base"]
+
+
+def _of_more_layers(found: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    deep = {name.replace("layers.1.", "layers.7."): tensor for name, tensor in found.items()}
+    return {name: tensor.clone() for name, tensor in deep.items() if "layers.7." in name}
+
+
+def _narrower(found: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor[:, :-1].clone() for name, tensor in found.items()}

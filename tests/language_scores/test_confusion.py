@@ -9,7 +9,7 @@ import pytest
 from builders.commands import invoke, printed
 
 from lsn_eval.language_scores import LanguageScoreError, load_identifier
-from lsn_eval.language_scores.confusion import WITH_WORDS, confusion
+from lsn_eval.language_scores.confusion import WITH_WORDS, confusion, words_digest
 
 GERMAN = "Das Wetter ist heute schön und wir gehen alle zusammen in den Wald."
 ENGLISH = "The weather is nice today and all of us go to the forest together."
@@ -72,7 +72,10 @@ def test_pass_rates_equal_a_slow_count(language, words, tmp_path):
     assert entry["word_pass_rate"] == (
         pytest.approx(word, abs=1e-12) if language in WITH_WORDS else None
     )
-    assert "segmenter:words|english_words:words" in entry["signature"]
+    assert f"segmenter:words|english_words:{words_digest(words)}|v" in entry["signature"]
+    (tmp_path / "of").mkdir()
+    (tmp_path / "of" / words.name).write_text("other\n")
+    assert words_digest(tmp_path / "of" / words.name) != words_digest(words)
     low, high = entry["intervals"]["line_pass_rate"]
     assert low <= line <= high
     found = [confusion(text, language, words=words) for text in TEXTS]

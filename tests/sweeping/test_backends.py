@@ -231,3 +231,16 @@ def test_what_cannot_be_run_from_weights_is_refused_before_anything_runs(
     with pytest.raises(LsnError, match=f"(?s){said}"):
         sweep(tmp_path / "out", progress=False, **chosen)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_a_killed_run_left_counts_as_room(tmp_path, monkeypatch):
+    """It is removed before anything is written."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
+    left = tmp_path / ".unfinished" / "model-1" / "de_zero" / "model.safetensors"
+    left.parent.mkdir(parents=True)
+    with left.open("wb") as file:
+        file.truncate(10**9)
+    monkeypatch.setattr(Evaluation, "load", lambda *_: pytest.fail("it has begun"))
+    with pytest.raises(pytest.fail.Exception, match="it has begun"):
+        run_sweep(settings(backend="hf"), tmp_path, progress=False)
+    assert not left.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import lm_eval
@@ -92,8 +93,17 @@ def test_adapters_are_made_alike_and_twice_the_same(place, prompted, tmp_path):
 def test_finished_adapters_stay_and_others_are_not_mixed_with_them(place, prompted, monkeypatch):
     monkeypatch.setattr("lsn_eval.tuning.finetuning._made", None)
     assert tuned(place, prompted.out).records == prompted.records
-    with pytest.raises(TuningError, match="other data or settings"):
+    with pytest.raises(TuningError, match="other weights, data or settings"):
         tuned(place, prompted.out, documents=7)
+    weights = place / "model" / "model.safetensors"
+    (place / "model" / "inside").mkdir()
+    shutil.copy(weights, place / "model" / "inside")
+    assert tuned(place, prompted.out).records == prompted.records
+    of = weights.stat()
+    os.utime(weights, ns=(of.st_atime_ns, of.st_mtime_ns + 1))
+    with pytest.raises(TuningError, match="other weights, data or settings"):
+        tuned(place, prompted.out)
+    os.utime(weights, ns=(of.st_atime_ns, of.st_mtime_ns))
 
 
 def test_adapters_are_conditions_of_the_model_and_hooks_come_on_top(place, prompted):
