@@ -40,7 +40,12 @@ from lsn_eval.models.resolving import resolve
 from lsn_eval.results.baked import BAKED_AT, CONFIG_KEY, baked_record
 from lsn_eval.results.signatures import lsn_record
 from lsn_eval.storage.outside_files import read_json
-from lsn_eval.storage.whole_files import full_disk_reported, refuse_to_replace, whole_folder
+from lsn_eval.storage.whole_files import (
+    check_above,
+    full_disk_reported,
+    refuse_to_replace,
+    whole_folder,
+)
 from lsn_eval.wording.shown import Shown
 
 _CONFIG, _CARD = "config.json", "README.md"
@@ -236,6 +241,7 @@ def _read_back(document: dict[str, Any]) -> Any:
 def _check_target(target: Path, *, force: bool) -> None:
     if not target.name:
         raise BakingError("the name of a folder was expected for the new model; give --out FOLDER")
+    check_above(target, BakingError)
     if not target.exists():
         return
     if not (target.is_dir() and baked_record(target)):

@@ -131,7 +131,7 @@ def _config(folder: Path, file: str | None, name: str) -> tuple[Any, str]:
 
     try:
         config = AutoConfig.from_pretrained(folder, **({"gguf_file": file} if file else {}))
-    except (OSError, ValueError, ImportError) as error:
+    except Exception as error:  # a file that breaks off gives any
         raise BakingError(f"--model {name} has no config that can be read: {error}") from error
     if baked := baked_record(folder):
         raise BakingError(

@@ -82,10 +82,15 @@ def check_place(target: Path, error: type[LsnError]) -> None:
     """Raise where no file can be written; to be asked before the work that makes it."""
     if target.is_dir():
         raise error(f"{target} is a folder; the name of a file to write was expected")
-    if file := next((parent for parent in target.parents if parent.is_file()), None):
-        raise error(f"{file} is a file, and {target} cannot be inside it; name a folder")
+    check_above(target, error)
     if not target.parent.is_dir():
         raise error(f"the folder {target.parent} does not exist; create it first")
+
+
+def check_above(target: Path, error: type[LsnError]) -> None:
+    """Raise where no folder of `target` can be made, since one above it is a file."""
+    if file := next((parent for parent in target.parents if parent.is_file()), None):
+        raise error(f"{file} is a file, and {target} cannot be inside it; name a folder")
 
 
 def refuse_to_replace(path: str | os.PathLike[str], error: type[LsnError], *, force: bool) -> None:

@@ -33,7 +33,7 @@ from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.results.signatures import mask_record
 from lsn_eval.results.tuned import RECORD_FILE, tuning_of
 from lsn_eval.storage.shipped import model_place
-from lsn_eval.storage.whole_files import whole_folder
+from lsn_eval.storage.whole_files import check_above, whole_folder
 from lsn_eval.tuning.settings import TuningSettings, digest
 from lsn_eval.tuning.updates import LAYERS, Update, adapted, updates_of, whole_layers
 from lsn_eval.version import __version__
@@ -125,6 +125,7 @@ def finetune(
     """
     settings, target, name = settings or TuningSettings(), Path(out), os.fspath(model)
     check_device(device, TuningError)
+    check_above(target / ALL_NEURONS, TuningError)
     _check_peft()
     neurons = NeuronMask.load(mask)
     examples = training_examples(os.fspath(data), head=head, most=documents)

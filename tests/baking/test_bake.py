@@ -228,6 +228,8 @@ def test_what_is_there_is_replaced_on_request_alone(model, tmp_path: Path):
     assert (first.record["condition"], second.record["condition"]) == ("de:zero", "fr:zero")
     with pytest.raises(BakingError, match="is no baked model"):
         bake(tmp_path / "baked", mask, "fr:zero", tmp_path / "model", force=True)
+    with pytest.raises(BakingError, match=r"config\.json is a file, and"):
+        bake(tmp_path / "model", mask, "fr:zero", tmp_path / "model" / "config.json" / "new")
     with pytest.raises(BakingError, match="has the condition 'fr:zero' in its weights"):
         bake(tmp_path / "baked", mask, "de:zero", tmp_path / "twice")
 

@@ -114,6 +114,11 @@ def test_a_gguf_file_is_dequantised_on_request(quantised: bool, tmp_path: Path):
     assert record["model"]["name"] == hooked.get_model_info()["lsn"]["model"]["name"]
     _, words = load_model(file.parent / "baked", dtype="float32", device="cpu")
     assert words("Der Hund.").input_ids == tokenizer("Der Hund.").input_ids
+    whole = file.read_bytes()
+    for most in (100, 20_000, len(whole) // 2):
+        file.write_bytes(whole[:most])
+        with pytest.raises(BakingError, match="no config that can be read"):
+            bake(file, "demo/planted", "de:zero", tmp_path / "broken", dequantise=True)
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,8 @@ def test_finished_adapters_stay_and_others_are_not_mixed_with_them(place, prompt
     assert tuned(place, prompted.out).records == prompted.records
     with pytest.raises(TuningError, match="other weights, data or settings"):
         tuned(place, prompted.out, documents=7)
+    with pytest.raises(TuningError, match="is a file, and"):
+        tuned(place, place / "prompts.jsonl")
     weights = place / "model" / "model.safetensors"
     (place / "model" / "inside").mkdir()
     shutil.copy(weights, place / "model" / "inside")
