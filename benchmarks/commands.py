@@ -35,7 +35,7 @@ def results(files: int, options: Options) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as temporary:
         swept, folder = Path(temporary, "swept"), Path(temporary, "results")
         limit = options.of(["--limit", "2"], ["--limit", "8"], [])
-        sweep(swept, ["none", *(f"{who}:zero" for who in WHO)], options.device, *limit)
+        sweep(swept, ["none", *(f"{who}:zero" for who in WHO)][:files], options.device, *limit)
         for number in range(files):
             condition = f"{WHO[(number - 1) % 6]}:zero" if number else "none"
             name, repeat = condition.replace(":", "_"), (number - 1) // 6
@@ -59,7 +59,7 @@ def check(folder: Path, *more: str) -> dict[str, float]:
 
 def start_and_report(options: Options) -> Iterator[dict[str, Any]]:
     rounds = options.of(1, 5, 15)
-    with results(options.of(7, 37, 37), options) as folder:
+    with results(options.of(3, 37, 37), options) as folder:
         check(folder, "--update")
         ways = {
             "python -c pass": work(lambda: process([sys.executable, "-c", "pass"], folder.parent)),

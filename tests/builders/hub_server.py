@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import datasets
 import pytest
 from huggingface_hub import constants
 
@@ -138,6 +139,7 @@ def hub_in_place(patch: pytest.MonkeyPatch, cache: Path) -> Iterator[Hub]:
         template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
         patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         patch.setattr(constants, "HF_HUB_CACHE", str(cache))
-        patch.setattr(constants, "HF_HUB_OFFLINE", False)
+        for offline in (constants, datasets.config):  # each read the environment when imported
+            patch.setattr(offline, "HF_HUB_OFFLINE", False)
         patch.setenv("HF_TOKEN", TOKEN)
         yield hub

@@ -85,6 +85,7 @@ def write_document(
         "model": "hf" if condition is None else "lsn_hf",
         "model_args": {"pretrained": model, "dtype": dtype},
         "model_dtype": f"torch.{dtype}",
+        "model_revision": "main",
         "gen_kwargs": {},
         "fewshot_seed": 1234,
         **(config or {}),

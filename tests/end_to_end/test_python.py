@@ -99,7 +99,7 @@ def test_check_and_report_say_what_the_commands_say(sweep, capsys):
     ("call", "said"),
     [
         (lambda: plot("heat", "sweep"), "'heat' of a str: one of heatmap, dose, bars, answers of"),
-        (lambda: plot("layers", compare("sweep", test=False)), "of a Comparison: .* layers, overlap of a mask was expected"),
+        (lambda: plot("layers", compare("sweep", test=False)), "of a Comparison: .* layers, overlap of a mask, or of similarity"),
         (lambda: plot("heatmap", lsn_eval.NeuronMask.load("demo/planted")), "of a NeuronMask"),
         (lambda: plot("layers", 5), "a mask or its path was expected, not a int"),
         (lambda: plot("heatmap", compare("sweep", test=False), language="de"), "choose them before"),

@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HERE = ("intervening", "recording", "generation", "identification")
 COMMANDS = ("start_and_report", "sweeping", "scaling")
+"""Each in a test of its own, since they start processes."""
 
 
 def run(folder: Path, *arguments: str) -> tuple[dict, str]:
@@ -32,7 +33,7 @@ def run(folder: Path, *arguments: str) -> tuple[dict, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "groups", [HERE, pytest.param(COMMANDS, marks=pytest.mark.stock)], ids=["here", "commands"]
+    "groups", [HERE, *(pytest.param((of,), marks=pytest.mark.stock, id=of) for of in COMMANDS)]
 )
 def test_every_benchmark_runs_and_the_page_shows_it(groups, tmp_path):
     figures, page = run(tmp_path, "--mode", "smoke", "--only", *groups)
