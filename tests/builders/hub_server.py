@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import datasets
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_api
 
 from builders.loopback import answering
 
@@ -139,7 +139,9 @@ def hub_in_place(patch: pytest.MonkeyPatch, cache: Path) -> Iterator[Hub]:
         template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
         patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         patch.setattr(constants, "HF_HUB_CACHE", str(cache))
-        for offline in (constants, datasets.config):  # each read the environment when imported
-            patch.setattr(offline, "HF_HUB_OFFLINE", False)
+        # What these read when they were imported.
+        patch.setattr(constants, "HF_HUB_OFFLINE", False)
+        patch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+        patch.setattr(hf_api.api, "endpoint", hub.url)
         patch.setenv("HF_TOKEN", TOKEN)
         yield hub
