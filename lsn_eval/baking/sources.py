@@ -135,7 +135,7 @@ def _config(folder: Path, file: str | None, name: str) -> tuple[Any, str]:
         raise BakingError(f"--model {name} has no config that can be read: {error}") from error
     if baked := baked_record(folder):
         raise BakingError(
-            f"{name} has the condition '{baked['condition']}' in its weights already; give the "
+            f"{name} has the condition '{baked.get('condition')}' in its weights already; give the "
             "original, and name all terms in one condition"
         )
     quantised = getattr(config, "quantization_config", None)

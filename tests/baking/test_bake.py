@@ -197,6 +197,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
         (lambda m: (m / INDEX).write_text('{"weight_map": {"w": "../x"}}'), "no file beside it"),
         (lambda m: (m / INDEX).write_text('{"weight_map": {"w": 3}}'), "weight_map"),
         (lambda m: (m / "config.json").write_text("{}"), "no config that can be read"),
+        (lambda m: edited(m / "config.json", lambda c: c.update(lsn_eval={"x": 1})), "already"),
         (
             lambda m: (m / "config.json").write_text(
                 json.dumps(

@@ -107,6 +107,13 @@ def test_of_what_is_not_the_file_nothing_is_left(tmp_path, server, toy, wrong):
     assert list((tmp_path / "masks").iterdir()) == []
 
 
+@pytest.mark.parametrize("inside", ["", "/deeper"])
+def test_a_folder_that_cannot_be_is_refused_before_anything_is_fetched(tmp_path, inside):
+    (tmp_path / "file").write_text("")
+    said = refused("fetch-masks", "phi-2", "--out", f"{tmp_path / 'file'}{inside}")
+    assert "file is a file, and" in said
+
+
 def test_the_list_names_every_mask_and_an_unknown_one_is_refused(tmp_path):
     said = printed("fetch-masks")
     assert all(name in said and ",".join(of.languages) in said for name, of in PUBLISHED.items())
