@@ -56,7 +56,7 @@ class Hook:
             self._witness = Witness(hookpoints, site.layer, write.columns.unique())
         self._started_at = 0
         self._passes_ever = 0
-        self._before_pass = (0, 0)
+        self._calls_before = 0
         self._looks = False
         self._kind: tuple[int, ...] | None = None
         self._kinds: set[tuple[int, ...]] = set()
@@ -130,17 +130,16 @@ class Hook:
         return 0 if self.site.expert is None else self.site.expert.passes
 
     def _begin_pass(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        self._before_pass = self.calls, self.passes
+        self._calls_before = self.calls
         self.passes += 1
-        self._passes_ever += 1
+        self._passes_ever = number = self._passes_ever + 1
         shape: tuple[int, ...] | None = None
         if args:
             shape = getattr(args[0], "shape", None)
         elif self.site.expert is not None:
             shape = (self.site.expert.of, self.site.extent)
-        if shape in self._shapes and self._changed and self._passes_ever % SAMPLE:
+        if shape in self._shapes and number % SAMPLE and self._changed:
             return
-        number = self._passes_ever
         if not self._changed and not number & (number - 1):  # seldom: it waits for the device
             self._changed = self._write.has_changed()
         kind = None if shape is None else tuple(length.bit_length() for length in shape[:-1])
@@ -152,7 +151,8 @@ class Hook:
     def _end_pass(self, module: nn.Module, args: Any, output: Any) -> None:
         """A pass that raised, as one that is tried with less memory afterwards, never was."""
         if output is None and self.site.expert is None:
-            self.calls, self.passes = self._before_pass
+            self.calls = self._calls_before
+            self.passes -= 1
             self._looks = False
             if self._witness is not None:
                 self._witness.close()
@@ -167,19 +167,7 @@ class Hook:
             self._kinds.add(self._kind)
 
     def _around(self, forward: Callable[..., Any]) -> Callable[..., torch.Tensor]:
-        def written(*args: Any, **kwargs: Any) -> torch.Tensor:
-            output = forward(*args, **kwargs)
-            in_place = (
-                type(output) is torch.Tensor
-                and not output.requires_grad
-                and output.is_contiguous()
-                and not torch.compiler.is_compiling()
-                and bool(_ONE_HOLDER)
-                and _holders(output) == _ONE_HOLDER
-            )
-            return self._written(output, in_place)
-
-        return written
+        return lambda *args, **kwargs: self._written(forward(*args, **kwargs), fresh=True)
 
     def _after(self, module: nn.Module, args: Any, output: Any) -> torch.Tensor:
         return self._written(output)
@@ -192,7 +180,9 @@ class Hook:
             )
         return (self._written(args[0]), *args[1:])
 
-    def _written(self, values: Any, in_place: bool = False) -> torch.Tensor:
+    def _written(self, values: Any, fresh: bool = False) -> torch.Tensor:
+        """What the site gives instead of `values`: these, if they are fresh and nobody else holds
+        them, else a copy."""
         site = self.site
         if not isinstance(values, torch.Tensor):
             raise InterventionError(f"{site} is a {type(values).__name__}; one tensor was expected")
@@ -201,7 +191,15 @@ class Hook:
                 f"{site} is {values.shape[-1]} wide and {site.extent} was expected: is the layer "
                 "split over devices (tensor parallelism)? Load the model without that"
             )
-        if not in_place:
+        if not (
+            fresh
+            and type(values) is torch.Tensor
+            and not values.requires_grad
+            and values.is_contiguous()
+            and not torch.compiler.is_compiling()
+            and _ONE_HOLDER
+            and _holders(values) == _ONE_HOLDER
+        ):
             values = values.clone(memory_format=torch.contiguous_format)
         self.calls += 1
         looks, self._looks = self._looks, False
@@ -225,16 +223,16 @@ def _holders(values: torch.Tensor) -> tuple[int, ...]:
     )
 
 
-def _held_by_one() -> tuple[int, ...]:
-    output = torch.zeros(2).add(1)
+def _held_by_one(values: torch.Tensor) -> tuple[int, ...]:
     try:
-        return _holders(output)
+        return _holders(values)
     except AttributeError:  # a PyTorch that does not say: every tensor is copied
         return ()
 
 
-_ONE_HOLDER = _held_by_one()
-"""Of a tensor that only one name refers to; counted, since it depends on the interpreter."""
+_ONE_HOLDER = _held_by_one(torch.zeros(2).add(1))
+"""Of a tensor that only a function's argument refers to; counted, since it depends on the
+interpreter."""
 
 
 @contextmanager

@@ -67,7 +67,8 @@ class Intervention:
                     "of their order; leave it out, or use a mask of other layers"
                 )
             seen = SiteReport(hookpoint, layer, site.module_name, write.indices.size, routed)
-            writer = Writer(site, write, seen, self.positions.of)
+            part = None if self.positions.kind == "all" else self.positions.of
+            writer = Writer(site, write, seen, part)
             writer.operands.check(unwrap(model).dtype)  # type: ignore[arg-type]
             self.report.sites.append(seen)
             self._hooks.append(Hook(self.hookpoints, site, writer))

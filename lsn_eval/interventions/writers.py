@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,9 +121,10 @@ class Writer:
         self.operands = Operands(site, [write])
         self._extent = site.extent
         self._seen = seen
-        self._part = part or (lambda values: values)
-        self._whole_of = self._in_whole = None  # type: torch.Tensor | None
-        self._sources: dict[torch.Size, torch.Tensor] = {}
+        self._part = part
+        self._met: tuple[Any, ...] | None = None
+        self._again: Callable[[torch.Tensor], torch.Tensor] | None = None
+        self._overwrites = 0
 
     def has_changed(self) -> bool:
         """Whether a change was counted; waits for the device."""
@@ -130,46 +132,42 @@ class Writer:
 
     def __call__(self, values: torch.Tensor, compare: bool) -> None:
         """Write into `values` [..., neuron]; `compare` what is there before and after."""
-        written = self._part(values)
-        if written is None:
-            return self._seen.count(0, None)
-        values = written
-        if self.columns.device != values.device:
-            self.columns = self.columns.to(values.device)
-        columns, changed = self.columns, None
-        if compare:
-            old = values.detach().index_select(-1, columns)
-        if self.operands.only == "set":
-            values.index_copy_(-1, columns, self._source(values))
-        elif values.requires_grad or (whole := self._whole(values)) is None:
-            values.index_copy_(-1, columns, self.operands.moved(values.index_select(-1, columns)))
-        elif self.operands.only == "scale":
-            values.mul_(whole)
+        if self._part is not None:
+            written = self._part(values)
+            if written is None:
+                return self._seen.count(0, None)
+            values = written
+        met = values.shape, values.dtype, values.device, values.requires_grad
+        if met != self._met:
+            self._meet(values)
+            self._met = met
+        again, columns, changed = self._again, self.columns, None
+        old = values.index_select(-1, columns) if compare or again is None else values
+        if again is not None:
+            again(values)
         else:
-            values.add_(whole)
+            values.index_copy_(-1, columns, self.operands.moved(old))
         if compare:
-            changed = (old != values.detach().index_select(-1, columns)).sum()
-        self._seen.count(values.numel() // self._extent * self._seen.neurons, changed)
+            changed = (old != values.index_select(-1, columns)).sum()
+        self._seen.count(self._overwrites, changed)
 
-    def _whole(self, values: torch.Tensor) -> torch.Tensor | None:
-        """Factors or summands [neuron] of all neurons, which leave the others bit for bit as they
-        are: one operation for a token, and float32 rounded once as in `moved`. None where the
-        operations differ, or an overflow has to be looked for."""
+    def _meet(self, values: torch.Tensor) -> None:
+        """Prepare what is written into tensors like these, one operation each: the same for every
+        token, and a token costs as little."""
+        columns = self.columns = self.columns.to(values.device)
+        self._overwrites = values.numel() // self._extent * self._seen.neurons
         rounded = self.operands.meet(values)
-        if self._whole_of is not rounded:
-            self._whole_of, self._in_whole = rounded, self.operands.whole(values, self.columns)
-        return self._in_whole
-
-    def _source(self, values: torch.Tensor) -> torch.Tensor:
-        """What is set, [..., written]: kept for each shape, since a token costs as little."""
-        shape = values.shape
-        source = self._sources.get(shape)
-        rounded = self.operands.meet(values)
-        if source is None or source.data_ptr() != rounded.data_ptr():
-            if len(self._sources) > 99:
-                self._sources.clear()
-            source = self._sources[shape] = rounded.expand(*shape[:-1], -1)
-        return source
+        self._again = None
+        if self.operands.only == "set":
+            source = rounded.expand(*values.shape[:-1], -1)
+            self._again = lambda values: values.index_copy_(-1, columns, source)
+        elif not values.requires_grad:
+            # Of all neurons: the others stay bit for bit as they are, and float32 is rounded once.
+            whole = self.operands.whole(values, columns)
+            if whole is not None and self.operands.only == "scale":
+                self._again = lambda values: values.mul_(whole)
+            elif whole is not None:
+                self._again = lambda values: values.add_(whole)
 
 
 def written_columns(site: Site, write: Write) -> torch.Tensor:
