@@ -24,7 +24,7 @@ from numpy.random import Generator
 
 from lsn_eval.comparing.corpus_scores import readings
 from lsn_eval.comparing.kinds import MEAN, PERPLEXITY, Kind, Numbers
-from lsn_eval.comparing.paired import Draws, bootstrapped, bounds, paired_change
+from lsn_eval.comparing.paired import Draws, bootstrapped, bounds, paired_changes
 from lsn_eval.comparing.scores import Scores
 
 LANGUAGES = 6
@@ -83,7 +83,7 @@ def covered(trial: Trial, truth: float, count: int, trials: int, resamples: int)
     hits = 0
     for number in range(trials):
         first, second = trial(np.random.default_rng((number, count)), count)
-        spread = bootstrapped(first, second, Draws(resamples=resamples, seed=number))
+        spread = bootstrapped(first, [second], Draws(resamples=resamples, seed=number))[:, 0]
         low, high = bounds(spread, 0.95) or (np.nan, np.nan)
         hits += low <= truth <= high
     return hits / trials
@@ -99,7 +99,7 @@ def covered_selectivity(truth: float, count: int, trials: int, resamples: int) -
             pair = losses(generator, count, 0.4 if language == 0 else 0.02)
             first, second = (scores(PERPLEXITY, columns) for columns in pair)
             weight = 1.0 if language == 0 else -1.0 / (LANGUAGES - 1)
-            spread += weight * bootstrapped(first, second, draws, language + 1)
+            spread += weight * bootstrapped(first, [second], draws, language + 1)[:, 0]
         low, high = bounds(spread, 0.95) or (np.nan, np.nan)
         hits += low <= truth <= high
     return hits / trials
@@ -115,9 +115,8 @@ def false_alarms(trial: Trial, count: int, trials: int) -> float:
         columns = np.where(swap[:, None], second.columns, first.columns)
         other = np.where(swap[:, None], first.columns, second.columns)
         draws = Draws(resamples=100, permutations=999, seed=number)
-        hits += (
-            paired_change(scores(first.kind, columns), scores(first.kind, other), draws).p <= 0.05
-        )
+        before, after = (scores(first.kind, values) for values in (columns, other))
+        hits += paired_changes(before, [after], draws)[0].p <= 0.05
     return hits / trials
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lsn_eval.comparing.paired import Draws, PairedChange, paired_change, same_responses
+from lsn_eval.comparing.paired import PairedChange, same_responses
 from lsn_eval.comparing.panels import Change
 from lsn_eval.comparing.scores import NoScores, Scores
 from lsn_eval.errors import LsnError
@@ -36,8 +36,8 @@ def change_since(
     baseline: Measured | None,
     cell: Measured,
     first: Row,
+    tested: PairedChange | LsnError | None,
     scale: Scale,
-    draws: Draws,
     allowed: frozenset[str],
 ) -> Change:
     """The cell beside its baseline, the same task under `none`.
@@ -45,6 +45,7 @@ def change_since(
     Args:
         first: the first condition's row of the same task: what is left to be compared with where
             there is no baseline.
+        tested: the samples of both, or why they cannot be; None without samples of both.
         scale: to take the change on.
         allowed: settings that may differ.
     """
@@ -74,15 +75,14 @@ def change_since(
         return refused(other)
     if fault:
         return refused(incomparable=False)
-    tested, same = None, None
-    if isinstance(scored, Scores) and isinstance(baseline.scored, Scores):
-        try:
-            tested = paired_change(baseline.scored, scored, draws)
-            same = same_responses(baseline.scored, scored)
-        except LsnError as error:
-            if not {"prompts", "documents"} & allowed:
-                return refused(f"not comparable with none: {error}")
-            obstacles.append(f"no test: {error}")
+    same = None
+    if isinstance(tested, LsnError):
+        if not {"prompts", "documents"} & allowed:
+            return refused(f"not comparable with none: {tested}")
+        obstacles.append(f"no test: {tested}")
+        tested = None
+    elif isinstance(scored, Scores) and isinstance(baseline.scored, Scores):
+        same = same_responses(baseline.scored, scored)
     equal = tested.equal if tested else row.value == baseline.row.value
     if tested and tested.interval is None:
         obstacles.append("no interval: many resamples hold no document with a number")

@@ -44,7 +44,7 @@ class Kind:
 
 def _quotient(sums: Numbers) -> Numbers:
     total = sums[..., 1]
-    return np.where(total == 0, np.nan, sums[..., 0] / np.where(total == 0, 1.0, total))
+    return np.divide(sums[..., 0], total, out=np.full(total.shape, np.nan), where=total != 0)
 
 
 MEAN = Kind("mean", "linear", _quotient)

@@ -19,12 +19,17 @@ from lsn_eval.comparing.kinds import Kind, Numbers
 from lsn_eval.comparing.scores import Scores
 from lsn_eval.errors import LsnError
 
+_Of = Literal["documents", "swaps"]
+_Drawn = Iterable[NDArray[np.integer[Any]]]
+"""Blocks [draw, document] of whole numbers."""
 UNDEFINED = 0.01
 """Share of resamples without a number (no document left to divide by) that an interval bears."""
 FEW = 30
 """Documents below which percentile intervals are too short, see docs/compare.md."""
 _AT_ONCE = 2_000_000
 """Numbers in one block of draws."""
+_SUMS_AT_ONCE = 100_000
+"""Numbers in the sums of some draws, which are best kept near the processor."""
 _REMEMBERED = 4_000_000
 """Draws up to this many numbers are remembered for the next cell."""
 
@@ -70,40 +75,52 @@ class PairedChange:
     """Whether every document has the same number under both."""
 
 
-def paired_change(baseline: Scores, condition: Scores, draws: Draws) -> PairedChange:
-    """Condition minus baseline.
+def paired_changes(
+    baseline: Scores, conditions: Sequence[Scores], draws: Draws
+) -> list[PairedChange]:
+    """Each condition minus baseline, all with the same draws.
+
+    Raises:
+        LsnError: as of `matched`.
+    """
+    kind, first, count = baseline.kind, baseline.columns, len(baseline.columns)
+    start = first.sum(axis=0)
+    changes = [PairedChange(0.0, (0.0, 0.0), 1.0, count, True)] * len(conditions)
+    others = {
+        place: columns
+        for place, condition in enumerate(conditions)
+        if not np.array_equal(first, columns := matched(baseline, condition))
+    }
+    if not others:
+        return changes
+    ends = np.stack([columns.sum(axis=0) for columns in others.values()], axis=1)
+    differences = [columns - first for columns in others.values()]
+    extreme, size = np.zeros(len(others)), 0
+    with np.errstate(all="ignore"):
+        before, after = kind.on_scale(start), kind.on_scale(ends.T)
+        shifts = after - before
+        # Rounding must not hide the ties of a test on few documents.
+        rounding = 1e-12 * np.maximum(np.abs(before), np.abs(after))
+        least = np.abs(shifts) - 1e-9 * np.abs(shifts) - rounding
+        for parts in _sums(_swaps(count, draws), differences):
+            swapped = kind.on_scale((ends - parts).swapaxes(1, 2))
+            swapped -= kind.on_scale((start[:, None] + parts).swapaxes(1, 2))
+            extreme += (~(np.abs(swapped) < least)).sum(axis=0)  # the undefined count, too
+            size += len(parts)
+    observed = 0 if _every_swap(count, draws) else 1  # all assignments hold the one observed
+    p_values = (observed + extreme) / (observed + size)
+    spreads = bootstrapped(baseline, [conditions[place] for place in others], draws)
+    intervals = _bounds(spreads, draws.level)
+    for place, shift, interval, p in zip(others, shifts, intervals, p_values, strict=True):
+        changes[place] = PairedChange(float(shift), interval, float(p), count, False)
+    return changes
+
+
+def matched(baseline: Scores, condition: Scores) -> Numbers:
+    """Columns of the condition, in the order of the baseline's documents.
 
     Raises:
         LsnError: the documents, their prompts or the statistic are not the same.
-    """
-    first, second = matched(baseline, condition)
-    kind, count = baseline.kind, first.shape[0]
-    start, end = first.sum(axis=0), second.sum(axis=0)
-    if np.array_equal(first, second):
-        return PairedChange(0.0, (0.0, 0.0), 1.0, count, True)
-    difference = second - first
-    extreme, size = 0, 0
-    with np.errstate(all="ignore"):
-        before, after = float(kind.on_scale(start)), float(kind.on_scale(end))
-        shift = after - before
-        # Rounding must not hide the ties of a test on few documents.
-        least = abs(shift) - 1e-9 * abs(shift) - 1e-12 * max(abs(before), abs(after))
-        for swaps in _swaps(count, draws):
-            part = swaps @ difference
-            shifts = kind.on_scale(end - part) - kind.on_scale(start + part)
-            extreme += int((~(np.abs(shifts) < least)).sum())  # what is not defined counts, too
-            size += shifts.size
-    observed = 0 if _every_swap(count, draws) else 1  # all assignments hold the one observed
-    p = (observed + extreme) / (observed + size)
-    spread = bootstrapped(baseline, condition, draws)
-    return PairedChange(shift, bounds(spread, draws.level), p, count, False)
-
-
-def matched(baseline: Scores, condition: Scores) -> tuple[Numbers, Numbers]:
-    """Columns of both, in the order of the baseline's documents.
-
-    Raises:
-        LsnError: a document or prompt differs, or the statistics do.
     """
     one, other = baseline.kind, condition.kind
     if (one.name, one.scale) != (other.name, other.scale):
@@ -111,7 +128,7 @@ def matched(baseline: Scores, condition: Scores) -> tuple[Numbers, Numbers]:
             f"{other.name} of the condition and {one.name} of none are not the same statistic"
         )
     if baseline.documents == condition.documents:
-        return baseline.columns, condition.columns
+        return condition.columns
     before = {document[0]: document for document in baseline.documents}
     after = {document[0]: document for document in condition.documents}
     if before.keys() != after.keys():
@@ -122,7 +139,7 @@ def matched(baseline: Scores, condition: Scores) -> tuple[Numbers, Numbers]:
     if differ := sum(before[number] != after[number] for number in before):
         raise LsnError(f"documents, prompts or targets differ in {differ} of {len(before)} samples")
     places = {number: place for place, number in enumerate(after)}
-    return baseline.columns, condition.columns[[places[number] for number in before]]
+    return condition.columns[[places[number] for number in before]]
 
 
 def same_responses(baseline: Scores, condition: Scores) -> bool:
@@ -131,23 +148,23 @@ def same_responses(baseline: Scores, condition: Scores) -> bool:
     return before == dict(zip(condition.documents, condition.responses, strict=True))
 
 
-def bootstrapped(baseline: Scores, condition: Scores, draws: Draws, stream: int = 0) -> Numbers:
-    """[resample] changes on the scale; different streams draw different documents."""
-    first, second = matched(baseline, condition)
-    kind = baseline.kind
+def bootstrapped(
+    baseline: Scores, conditions: Sequence[Scores], draws: Draws, stream: int = 0
+) -> Numbers:
+    """[resample, condition] changes on the scale; different streams draw different documents.
+
+    Raises:
+        LsnError: as of `matched`.
+    """
+    columns = [baseline.columns, *(matched(baseline, condition) for condition in conditions)]
+    values = _resampled(baseline.kind, columns, draws, stream)
     with np.errstate(all="ignore"):
-        changes = [
-            kind.on_scale(weights @ second) - kind.on_scale(weights @ first)
-            for weights in _weights(first.shape[0], draws, stream)
-        ]
-    return np.concatenate(changes)
+        return values[:, 1:] - values[:, :1]
 
 
 def interval_of(columns: Numbers, kind: Kind, draws: Draws) -> tuple[float, float] | None:
     """Of one value, `kind` of the sums over [document, column]; None as in `bounds`."""
-    with np.errstate(all="ignore"):
-        blocks = [kind.on_scale(w @ columns) for w in _weights(len(columns), draws, 0)]
-    return bounds(np.concatenate(blocks), draws.level)
+    return _bounds(_resampled(kind, [columns], draws, 0), draws.level)[0]
 
 
 def mean_intervals(values: Numbers, draws: Draws) -> Numbers:
@@ -159,11 +176,19 @@ def mean_intervals(values: Numbers, draws: Draws) -> Numbers:
 
 def bounds(spread: Numbers, level: float) -> tuple[float, float] | None:
     """Percentile interval; None where more than `UNDEFINED` of the resamples give no number."""
-    known = spread[np.isfinite(spread)]
-    if known.size < (1 - UNDEFINED) * spread.size:
-        return None
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return _bounds(spread[:, None], level)[0]
+
+
+def _bounds(spreads: Numbers, level: float) -> list[tuple[float, float] | None]:
+    """Of [resample, change]."""
+    known = np.isfinite(spreads)
+    if known.all():
+        shares = [(1 - level) / 2, (1 + level) / 2]
+        return [(float(low), float(high)) for low, high in np.quantile(spreads, shares, axis=0).T]
+    return [
+        None if of.mean() < 1 - UNDEFINED else bounds(spread[of], level)
+        for spread, of in zip(spreads.T, known.T, strict=True)
+    ]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -175,15 +200,33 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in adjusted]
 
 
-def _weights(count: int, draws: Draws, stream: int) -> Iterator[Numbers]:
+def _resampled(kind: Kind, columns: Sequence[Numbers], draws: Draws, stream: int) -> Numbers:
+    """[resample, what] values on the scale, of several [document, column]."""
+    blocks = _sums(_weights(len(columns[0]), draws, stream), columns)
+    with np.errstate(all="ignore"):
+        return np.concatenate([kind.on_scale(sums.swapaxes(1, 2)) for sums in blocks])
+
+
+def _sums(draws: _Drawn, columns: Sequence[Numbers]) -> Iterator[Numbers]:
+    """[draw, column, what] over the documents of several [document, column], some draws after the
+    others."""
+    together = np.stack(columns, axis=2)
+    flat = together.reshape(len(together), -1)
+    most = max(1, _SUMS_AT_ONCE // flat.shape[1])
+    for block in draws:
+        for start in range(0, len(block), most):
+            yield (block[start : start + most] @ flat).reshape(-1, *together.shape[1:])
+
+
+def _weights(count: int, draws: Draws, stream: int) -> _Drawn:
     """Blocks [resample, document]: how often each document was drawn."""
     return _blocks("documents", count, draws.resamples, (draws.seed, 0, stream))
 
 
-def _swaps(count: int, draws: Draws) -> Iterator[Numbers]:
+def _swaps(count: int, draws: Draws) -> _Drawn:
     """Blocks [permutation, document] of 0 and 1."""
     if _every_swap(count, draws):
-        return iter([(np.arange(2**count)[:, None] >> np.arange(count) & 1).astype(np.float64)])
+        return [np.arange(2**count)[:, None] >> np.arange(count) & 1]
     return _blocks("swaps", count, draws.permutations, (draws.seed, 1))
 
 
@@ -192,25 +235,17 @@ def _every_swap(count: int, draws: Draws) -> bool:
     return count <= 20 and 2**count <= draws.permutations
 
 
-_Of = Literal["documents", "swaps"]
-
-
-def _blocks(of: _Of, count: int, times: int, seed: tuple[int, ...]) -> Iterator[Numbers]:
+def _blocks(of: _Of, count: int, times: int, seed: tuple[int, ...]) -> _Drawn:
     draw = _drawn_once if count * times <= _REMEMBERED else _drawn
-    for block in draw(of, count, times, seed):
-        yield block.astype(np.float64)
+    return draw(of, count, times, seed)
 
 
 @functools.lru_cache(maxsize=32)
-def _drawn_once(
-    of: _Of, count: int, times: int, seed: tuple[int, ...]
-) -> Iterable[NDArray[np.integer[Any]]]:
+def _drawn_once(of: _Of, count: int, times: int, seed: tuple[int, ...]) -> _Drawn:
     return tuple(_drawn(of, count, times, seed))
 
 
-def _drawn(
-    of: _Of, count: int, times: int, seed: tuple[int, ...]
-) -> Iterable[NDArray[np.integer[Any]]]:
+def _drawn(of: _Of, count: int, times: int, seed: tuple[int, ...]) -> _Drawn:
     generator = np.random.default_rng(seed)
     most = max(1, _AT_ONCE // count)
     for start in range(0, times, most):

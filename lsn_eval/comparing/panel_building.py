@@ -10,10 +10,11 @@ from typing import Any
 
 from lsn_eval.comparing.changes import Measured, change_since
 from lsn_eval.comparing.kinds import Kind
-from lsn_eval.comparing.paired import FEW, Draws, holm
+from lsn_eval.comparing.paired import FEW, Draws, PairedChange, holm, matched, paired_changes
 from lsn_eval.comparing.panels import Change, Panel, own_language
 from lsn_eval.comparing.scores import NoScores, SampleColumns, Scores, scores
 from lsn_eval.comparing.selectivity import rank_p_value, selectivities, size
+from lsn_eval.errors import LsnError
 from lsn_eval.results.controls import controlled
 from lsn_eval.results.rows import NO_CONDITION, Row
 from lsn_eval.results.scale import Scale, scale_of
@@ -153,10 +154,11 @@ def _changes(
     }
     first: dict[str, Row] = {}
     changes = {}
+    tested = _tested(measured, draws)
     for place, cell in measured.items():
         none = NO_CONDITION, place[1]
         other = first.setdefault(place[1], cell.row)
-        moved = change_since(measured.get(none), cell, other, scale, draws, allowed)
+        moved = change_since(measured.get(none), cell, other, tested.get(place), scale, allowed)
         changes[place] = replace(
             moved,
             contradicted=place in contradicted,
@@ -166,6 +168,30 @@ def _changes(
             if text != contradicted.get(place):  # which the table marks
                 remarks[text][place] = None
     return changes
+
+
+def _tested(
+    measured: Mapping[Place, Measured], draws: Draws
+) -> dict[Place, PairedChange | LsnError]:
+    """Every number with samples beside its baseline's; those of a language share their draws."""
+    found: dict[Place, PairedChange | LsnError] = {}
+    baselines = {x: cell.scored for (name, x), cell in measured.items() if name == NO_CONDITION}
+    for language, baseline in baselines.items():
+        usable: dict[Place, Scores] = {}
+        for place, cell in measured.items():
+            if place[1] != language or place[0] == NO_CONDITION:
+                continue
+            if isinstance(baseline, Scores) and isinstance(cell.scored, Scores):
+                try:
+                    matched(baseline, cell.scored)
+                except LsnError as error:
+                    found[place] = error
+                else:
+                    usable[place] = cell.scored
+        if isinstance(baseline, Scores):
+            changes = paired_changes(baseline, list(usable.values()), draws)
+            found |= zip(usable, changes, strict=True)
+    return found
 
 
 def _control_groups(

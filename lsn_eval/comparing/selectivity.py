@@ -138,17 +138,17 @@ def _spreads(
 
     Documents are drawn anew in every language, each language's independently of the others'.
     """
-    spreads = {
-        condition: np.zeros(draws.resamples)
+    tested = [
+        condition
         for condition in conditions
         if all(panel.changes[condition, x].interval is not None for x in panel.languages)
-    }
+    ]
+    spreads = {condition: np.zeros(draws.resamples) for condition in tested}
     own_spreads = {}
-    # One language after the other, so that its draws are made once.
-    for stream, language in enumerate(panel.languages, start=1):
-        for condition in spreads:
-            before, after = scored[NO_CONDITION, language], scored[condition, language]
-            spread = bootstrapped(before, after, draws, stream)
+    for stream, language in enumerate(panel.languages if tested else (), start=1):
+        several = [scored[condition, language] for condition in tested]
+        found = bootstrapped(scored[NO_CONDITION, language], several, draws, stream)
+        for condition, spread in zip(tested, found.T, strict=True):
             if language == own_language(condition):
                 own_spreads[condition] = spread
                 spreads[condition] += spread

@@ -23,7 +23,7 @@ from lsn_eval.comparing.paired import (
     holm,
     matched,
     mean_intervals,
-    paired_change,
+    paired_changes,
     same_responses,
 )
 from lsn_eval.comparing.scores import Scores
@@ -59,6 +59,10 @@ def data(count: int, seed: int, kind: str) -> tuple[Scores, Scores]:
     return losses(first, tokens), losses(
         first - tokens * generator.normal(0.05, 0.1, count), tokens
     )
+
+
+def paired_change(first: Scores, second: Scores, draws: Draws = Draws()):  # noqa: B008
+    return paired_changes(first, [second], draws)[0]
 
 
 def statistic(kind: str):
@@ -231,7 +235,7 @@ def test_randomisation_and_bootstrap_agree_with_sacrebleus_paired_tests(metric, 
     assert ours.mean() == pytest.approx(resampled.mean, abs=4 * ours.std() * math.sqrt(2 / trials))
     low, high = bounds(ours, 0.95)
     assert (high - low) / 2 == pytest.approx(resampled.ci, rel=0.12)
-    spread = bootstrapped(a, b, Draws(resamples=trials))
+    spread = bootstrapped(a, [b], Draws(resamples=trials))
     assert spread.mean() == pytest.approx(found.shift, abs=0.25 * spread.std())
 
 
@@ -286,7 +290,7 @@ def test_only_the_same_documents_and_statistics_are_compared():
     with pytest.raises(LsnError, match="not the same statistic"):
         matched(first, losses([-1.0, -2.0, -3.0], [1, 1, 1]))
     shuffled = scores(MEAN, [[9, 1], [7, 1], [8, 1]], numbers=[2, 0, 1])
-    _, second = matched(first, shuffled)
+    second = matched(first, shuffled)
     assert second[:, 0].tolist() == [7, 8, 9]
     assert not same_responses(first, shuffled)
     assert same_responses(first, first)
@@ -299,9 +303,9 @@ def test_draws_are_the_same_every_time_and_others_for_another_seed():
     assert found.interval != paired_change(first, second, Draws(seed=1)).interval
     assert found.p != paired_change(first, second, Draws(seed=1)).p
     assert not np.array_equal(
-        bootstrapped(first, second, Draws(), 1), bootstrapped(first, second, Draws(), 2)
+        bootstrapped(first, [second], Draws(), 1), bootstrapped(first, [second], Draws(), 2)
     )
-    assert len(bootstrapped(first, second, Draws(resamples=321))) == 321
+    assert len(bootstrapped(first, [second], Draws(resamples=321))) == 321
 
 
 def test_a_corpus_too_large_to_keep_draws_of_gives_the_same_as_one_block(monkeypatch):
@@ -331,10 +335,9 @@ def test_percentile_intervals_cover_about_as_often_as_measured():
         tokens = generator.integers(20, 80, size=48)
         base = -3.0 * tokens + generator.normal(0, 5, size=48)
         loss = generator.normal(0.2, 0.15, size=48) * tokens
-        spread = bootstrapped(
-            losses(base, tokens), losses(base - loss, tokens), Draws(resamples=500)
-        )
-        low, high = bounds(spread, 0.95)
+        first, second = losses(base, tokens), losses(base - loss, tokens)
+        spread = bootstrapped(first, [second], Draws(resamples=500))
+        low, high = bounds(spread[:, 0], 0.95)
         covered += low <= 0.2 <= high
     assert 0.89 <= covered / trials <= 0.98
 
