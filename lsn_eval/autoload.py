@@ -1,15 +1,17 @@
 """Let lm-eval find this package, without importing either of them early.
 
 lm-eval 0.4.13 discovers no plug-ins, so something has to register ours in every process that
-evaluates. `lsn_eval_autoload.pth`, installed beside the package, makes the interpreter call
-`at_start` here when it starts; `import lsn_eval` calls `install`, which serves where `.pth` files
-are not read (`pip install --target`, a zip file, PYTHONPATH). Both only put a finder in front of
-the import system that waits for the lm_eval modules we extend; once those have run,
-`lsn_eval.harness.plugin` attaches to them and the finder is gone. `LSN_EVAL_AUTOLOAD=0` switches
+evaluates. `lsn_eval_autoload.pth`, installed beside the package, is run by every interpreter of the
+environment when it starts. It imports nothing: it puts a finder in front of the import system that
+finds nothing and imports `lsn_eval` when `lm_eval` is looked for. By then a program's own folder
+has joined the path, so that its own copy of the package wins. `import lsn_eval` calls `install`,
+which serves where `.pth` files are not read, too (`pip install --target`, a zip file, PYTHONPATH):
+a second finder waits for the lm_eval modules we extend; once those have run,
+`lsn_eval.harness.plugin` attaches to them and that finder is gone. `LSN_EVAL_AUTOLOAD=0` switches
 the `.pth` file off; an explicit `import lsn_eval` still counts.
 
-Every Python process of the environment runs this file: it imports nothing but `sys`, and swallows
-what goes wrong into one warning, since somebody else's program is being started.
+This file imports nothing but `sys`, and swallows what goes wrong into one warning, since somebody
+else's program is being run.
 """
 
 import sys
@@ -32,7 +34,7 @@ def install() -> None:
 
     Cheap, and safe to call more than once: neither lm_eval nor torch is imported by it.
     """
-    # By the name of its module, of which it may be an earlier copy: see `at_start`.
+    # By the name of its module, of which it may be an earlier copy.
     if any(type(finder).__module__ == __name__ for finder in sys.meta_path):
         return
     pending = [name for name in WATCHED if name not in sys.modules]
@@ -41,18 +43,6 @@ def install() -> None:
     for name in WATCHED:
         if name not in pending:
             attach(name)
-
-
-def at_start() -> None:
-    """Install at interpreter start, and leave no module of ours behind.
-
-    `.pth` files are read before a program's own folder joins the path. Were `lsn_eval` to stay
-    imported, this copy would win over the one that the program means to import. (In a virtual
-    environment they are read twice; the `.pth` file looks for our finder itself to spare that.)
-    """
-    install()
-    for name in (__name__, __name__.partition(".")[0]):
-        sys.modules.pop(name, None)
 
 
 def attach(host: str) -> None:

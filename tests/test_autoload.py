@@ -171,9 +171,16 @@ def test_pth_installs_the_hook_and_leaves_no_module(tmp_path: Path) -> None:
     )
     done = python("-c", program + PTH + "print(len(sys.meta_path))", cwd=tmp_path)
     first, second = done.stdout.splitlines()
-    assert first == "_Finder []"
+    assert first == "Start []"
     assert second == "4", "read a second time, as in every virtual environment, it adds nothing"
     assert done.stderr == ""
+
+
+def test_pth_installs_the_hook_as_soon_as_lm_eval_is_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "lm_eval.py").write_text("")
+    program = PTH + "import json, lm_eval\nprint([type(f).__name__ for f in sys.meta_path][:2])"
+    done = python("-c", program, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("['_Finder', 'Start']\n", "")
 
 
 def test_pth_is_switched_off_by_the_environment(tmp_path: Path) -> None:
@@ -187,7 +194,9 @@ def test_pth_is_quiet_when_the_package_is_not_whole(tmp_path: Path, state: str) 
         (tmp_path / "lsn_eval").mkdir()
     if state == "broken":
         (tmp_path / "lsn_eval" / "__init__.py").write_text("not Python")
-    done = python("-c", PTH + "print('runs')", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    (tmp_path / "lm_eval.py").write_text("")
+    program = PTH + "import lm_eval; print('runs')"
+    done = python("-c", program, cwd=tmp_path, PYTHONPATH=str(tmp_path))
     assert (done.stdout, done.stderr) == ("runs\n", "")
 
 

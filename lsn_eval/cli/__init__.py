@@ -112,12 +112,36 @@ def _main(
     pass
 
 
+def _typed() -> typer.Typer:
+    """The command line as far as it was typed; of all other commands the help alone is built."""
+    typed = copy.copy(app)
+    for kind, part in (
+        ("registered_commands", "callback"),
+        ("registered_groups", "typer_instance"),
+    ):
+        entries = [copy.copy(entry) for entry in getattr(app, kind)]
+        for entry in entries:
+            if entry.name not in sys.argv:
+                setattr(entry, part, _help_of(getattr(entry, part)))
+        setattr(typed, kind, entries)
+    return typed
+
+
+def _help_of(command: Any) -> Any:
+    """A command without parameters, or a group without commands."""
+    if isinstance(command, typer.Typer):
+        return typer.Typer(help=command.info.help)
+
+    def nothing() -> None:
+        pass
+
+    nothing.__doc__ = command.__doc__
+    return nothing
+
+
 def main() -> None:
-    """Entry point of the `lsn-eval` script. Of the commands that one is for, no other is built."""
-    asked = copy.copy(app)
-    for kind in ("registered_commands", "registered_groups"):
-        setattr(asked, kind, [one for one in getattr(app, kind) if one.name in sys.argv[1:2]])
+    """Entry point of the `lsn-eval` script."""
     try:
-        (asked if asked.registered_commands or asked.registered_groups else app)()
+        _typed()()
     finally:
         gc.freeze()  # else all that torch made is looked through for cycles, two seconds

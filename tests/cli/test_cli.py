@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from builders.commands import printed, refused
 from builders.reference import REFERENCE, needs_reference
 
 from lsn_eval import NeuronMask, __version__
+from lsn_eval.cli import _typed, app
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,13 +38,30 @@ def test_version():
 
 
 def test_help_is_quick_and_needs_neither_torch_nor_lm_eval():
+    heavy = {"torch", "lm_eval", "transformers", "matplotlib", "openai", "numpy", "yaml", "rich"}
     code = (
-        "import sys; from lsn_eval.cli import app\n"
-        "try: app(['--help'])\n"
+        "import sys; from lsn_eval.cli import main\n"
+        "sys.argv[1:] = ['--help']\n"
+        "try: main()\n"
         "except SystemExit: pass\n"
-        "assert not {'torch', 'lm_eval', 'transformers', 'matplotlib', 'openai'} & set(sys.modules)"
+        f"assert not {heavy} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("words", ["--help", "mask --help", "mask info -h", "chek", "check --ou x"])
+def test_what_was_not_typed_is_built_for_its_help_alone_and_nobody_sees_it(
+    words, monkeypatch, capsys
+):
+    def shown(cli) -> tuple[str, str]:
+        with pytest.raises(SystemExit):
+            cli(words.split(), prog_name="lsn-eval")
+        return capsys.readouterr()
+
+    monkeypatch.setattr(sys, "argv", ["lsn-eval", *words.split()])
+    assert shown(_typed()) == shown(app)
+    (demo,) = [one for one in _typed().registered_commands if one.name == "demo"]
+    assert not inspect.signature(demo.callback).parameters
 
 
 @pytest.mark.slow
