@@ -24,8 +24,8 @@ Habits that all of them share:
   names will do.
 - What other commands read, and what took time or money (statistics, masks, grades), is never
   written over without `--force`. What is made again from it in seconds (figures, tables, pages) is;
-  `demo` replaces its own folder alone, `sweep` goes on in its own, and `check --update` says what
-  moved.
+  `demo` and `bake` replace a folder of their own alone, `sweep` and `finetune` go on in theirs, and
+  `check --update` says what moved.
 - `run`, `sweep` and `demo` keep what lm-eval and the libraries below it log off the screen, but for
   warnings; `LSN_EVAL_VERBOSE=1` shows all of it. `LSN_EVAL_TRACEBACK=1` shows where an error is
   from.

@@ -37,15 +37,10 @@ from lsn_eval.harness.identity import model_name
 from lsn_eval.masks.mask import NeuronMask
 from lsn_eval.models.loading import check_device, empty_of
 from lsn_eval.models.resolving import resolve
-from lsn_eval.results.baked import BAKED_AT, CONFIG_KEY, baked_record
+from lsn_eval.results.model_records import CONFIG_KEY, MADE_AT, baked_record
 from lsn_eval.results.signatures import lsn_record
 from lsn_eval.storage.outside_files import read_json
-from lsn_eval.storage.whole_files import (
-    check_above,
-    full_disk_reported,
-    refuse_to_replace,
-    whole_folder,
-)
+from lsn_eval.storage.whole_files import check_folder, full_disk_reported, whole_folder
 from lsn_eval.wording.shown import Shown
 
 _CONFIG, _CARD = "config.json", "README.md"
@@ -103,7 +98,9 @@ def bake(
     target = Path(out)
     if device != "auto":
         check_device(device, BakingError)
-    _check_target(target, force=force)
+    if not target.name:
+        raise BakingError("the name of a folder was expected for the new model; give --out FOLDER")
+    check_folder(target, BakingError, ours=baked_record, force=force)
     neurons, chosen = _asked(mask, condition)
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -126,7 +123,7 @@ def bake(
             agreement = hold_against_hooks(
                 source.folder, unfinished, _read_back(document), neurons, chosen, device or "cpu"
             )
-            document[CONFIG_KEY] = {**made.record, BAKED_AT: time.time()}
+            document[CONFIG_KEY] = {**made.record, MADE_AT: time.time()}
             facts = agreement.described()
             if prune:
                 before, after = made.checkpoint.size, Checkpoint(unfinished).size
@@ -236,14 +233,3 @@ def _read_back(document: dict[str, Any]) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / _CONFIG).write_text(json.dumps(document), "utf-8")
         return AutoConfig.from_pretrained(folder)
-
-
-def _check_target(target: Path, *, force: bool) -> None:
-    if not target.name:
-        raise BakingError("the name of a folder was expected for the new model; give --out FOLDER")
-    check_above(target, BakingError)
-    if not target.exists():
-        return
-    if not (target.is_dir() and baked_record(target)):
-        raise BakingError(f"{target} is there already and is no baked model; give another name")
-    refuse_to_replace(target, BakingError, force=force)

@@ -21,7 +21,7 @@ import torch
 from lsn_eval.baking.checkpoint import copy_others
 from lsn_eval.errors import BakingError
 from lsn_eval.models.loading import auto_class
-from lsn_eval.results.baked import baked_record
+from lsn_eval.results.model_records import baked_record
 from lsn_eval.storage.outside_files import Fields, read_json
 from lsn_eval.storage.shipped import model_place
 from lsn_eval.wording.lists import listed

@@ -36,9 +36,7 @@ def bake(
         bool,
         typer.Option("--merge-adapter", help="Merge an adapter into its model, by peft."),
     ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write over the baked model that is there.")
-    ] = False,
+    force: options.Force = False,
 ) -> None:
     """Write a condition into a model's weights: an ordinary checkpoint for every engine.
 

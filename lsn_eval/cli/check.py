@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from lsn_eval.cli import options
 from lsn_eval.visible_text import visible
 
 
+@options.sharing(options.chosen)
 def check(
     results: options.Results,
     baseline: Annotated[Path, typer.Option(help="The committed baseline file.")],
@@ -26,17 +27,14 @@ def check(
             show_default="0.01",
         ),
     ] = None,
-    task: options.Tasks = None,
     metric: Annotated[list[str] | None, options.metrics("all, or those of the baseline")] = None,
-    model: options.Models = None,
-    condition: options.Conditions = None,
-    language: options.Languages = None,
     allow: options.Allow = None,
     junit: Annotated[Path | None, typer.Option(help="JUnit XML to write.")] = None,
     github: Annotated[
         bool, typer.Option("--github", help="Print GitHub annotations as well.")
     ] = False,
     as_json: options.AsJson = False,
+    **chosen: Any,
 ) -> None:
     """Compare results with a committed baseline, for continuous integration.
 
@@ -58,8 +56,8 @@ def check(
     if junit is not None:
         check_place(junit, BaselineError)
     result = check_results(
-        results, baseline, allow=allow or (), update=update, tolerance=tolerance, task=task,
-        metric=metric, model=model, condition=condition, language=language,
+        results, baseline, allow=allow or (), update=update, tolerance=tolerance,
+        metric=metric, **chosen,
     )  # fmt: skip
     if junit is not None:
         with whole_file(junit, BaselineError) as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,18 +17,15 @@ if TYPE_CHECKING:
     from lsn_eval.tables import Table
 
 
+@options.sharing(options.chosen)
 def compare(
     results: options.Results,
     by: Annotated[
         str, typer.Option(help="condition: conditions x languages. model: a leaderboard.")
     ] = "condition",
-    task: options.Tasks = None,
     metric: Annotated[
         list[str] | None, options.metrics("each task's first; of csv and json all")
     ] = None,
-    model: options.Models = None,
-    condition: options.Conditions = None,
-    language: options.Languages = None,
     show: Annotated[
         list[str] | None,
         options.several(
@@ -56,6 +53,7 @@ def compare(
     ] = False,
     allow: options.Allow = None,
     as_json: options.AsJson = False,
+    **chosen: Any,
 ) -> None:
     """Tables of what each condition changed, with intervals, tests and controls.
 
@@ -81,8 +79,8 @@ def compare(
     draws = Draws(resamples=resamples, permutations=permutations, seed=seed, level=level)
     one_a_number = output_format in ("csv", "json")
     comparison = compare_results(
-        results, draws=draws, test=tests, allow=allow or (), task=task, model=model,
-        metric=metric or ("all" if one_a_number else None), condition=condition, language=language,
+        results, draws=draws, test=tests, allow=allow or (),
+        metric=metric or ("all" if one_a_number else None), **chosen,
     )  # fmt: skip
     notes = (*comparison.notes, *comparison.remarks)
     if one_a_number:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -41,37 +41,34 @@ def _shared(
     output_format: options.Format = None,
     out: options.TableOut = None,
     as_json: options.AsJson = False,
-) -> None:
-    """The options of every command here."""
+) -> tuple[Predictions, str, Path | None]:
+    """The options of every command here, and what they say: predictions, and how to show them."""
+    from lsn_eval.facts.predictions import read_predictions
+    from lsn_eval.tables.formats import format_of
+
+    name = format_of(output_format, out, as_json)
+    read = read_predictions(results, condition=condition, languages=language or ())
+    return read, name, out
 
 
-def _command(function: Callable[..., Found]) -> None:
-    """Register a command whose first argument are the predictions; those of `_shared` come with
-    its own options."""
+def _command(*lists: Callable[..., None]) -> Callable[[Callable[..., Found]], None]:
+    """Register a command whose first argument are the predictions."""
 
-    @functools.wraps(function)
-    def command(**given: Any) -> None:
-        from lsn_eval.facts.predictions import read_predictions
-        from lsn_eval.tables.formats import format_of
+    def register(function: Callable[..., Found]) -> None:
+        def command(**given: Any) -> None:
+            read, name, out = _shared(**{of: given.pop(of) for of in signature(_shared).parameters})
+            _show(function(read, **given), read, name, out)
 
-        results, condition, language, *output = (given.pop(name) for name in shared)
-        name = format_of(*output)
-        read = read_predictions(results, condition=condition, languages=language or ())
-        _show(function(read, **given), read, name, output[1])
+        command.__name__, command.__doc__ = function.__name__, function.__doc__
+        app.command()(options.sharing(partial(function, None), *lists, _shared)(command))
 
-    shared = inspect.signature(_shared, eval_str=True).parameters
-    own = [*inspect.signature(function, eval_str=True).parameters.values()][1:]
-    results, *others = shared.values()
-    ordered = sorted([results, *own, *others], key=lambda of: of.default is not of.empty)
-    command.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
-    command.__annotations__ = {of.name: of.annotation for of in ordered}
-    app.command()(command)
+    return register
 
 
 Metric = Annotated[str, typer.Option(help="full_match, exact_match, partial_match or one_token.")]
 
 
-@_command
+@_command()
 def relations(read: Predictions, metric: Metric = "full_match") -> Found:
     """P@1 by relation and language, over all facts, and the mean over relations.
 
@@ -88,7 +85,7 @@ def relations(read: Predictions, metric: Metric = "full_match") -> Found:
     return Found(f"P@1 ({metric})", "relation", "language", records, (note,))
 
 
-@_command
+@_command()
 def overlap(read: Predictions) -> Found:
     """Jaccard similarity of the facts predicted in two languages, over those that both have.
 
@@ -99,7 +96,7 @@ def overlap(read: Predictions) -> Found:
     return _pairs("Facts predicted in two languages (Jaccard)", shared_facts(read.by_language))
 
 
-@_command
+@_command()
 def sizes(
     read: Predictions,
     data: Annotated[Path, typer.Option("--sizes", help="CSV with the columns language, size.")],
@@ -124,7 +121,7 @@ def sizes(
     return Found("P@1 with the size of training data", "metric", "statistic", [record], (note,))
 
 
-@_command
+@_command()
 def absent(
     read: Predictions,
     texts: Annotated[
@@ -165,7 +162,7 @@ def absent(
     return Found("Predicted facts that no text has", "language", "kind", records)
 
 
-@_command
+@_command()
 def patterns(
     read: Predictions,
     lexicon: Annotated[
@@ -190,17 +187,16 @@ def patterns(
     return Found("Matched partially, not exactly", "language", "pattern", records, notes)
 
 
-@_command
+@_command(options.a_model)
 def neurons(
     read: Predictions,
-    model: options.Model,
     rankings: Annotated[Path, typer.Option(help="JSON lines to write: each fact's top neurons.")],
     positions: Annotated[str, typer.Option(help="mask, or tokens: the mean over all.")] = "mask",
     top: Annotated[int, typer.Option(help="Neurons of a fact that count.", min=1)] = 50,
     hookpoint: Annotated[str, typer.Option(help="Where neurons are read.")] = "mlp.act",
     batch_size: Annotated[int, typer.Option(help="Texts a batch.", min=1)] = 32,
-    device: options.Device = None,
     force: options.Force = False,
+    **of_a_model: Any,
 ) -> Found:
     """Rank the neurons of every predicted fact (PROBELESS), and compare them between languages.
 
@@ -217,7 +213,8 @@ def neurons(
     from lsn_eval.storage.whole_files import whole_file
 
     options.check_new(rankings, force)
-    loaded = load_model(model, device=device)
+    model = of_a_model.pop("model")
+    loaded = load_model(model, **of_a_model)
     ranker = FactNeurons(*loaded, hookpoint, positions, most=top, batch_size=batch_size)
     if top >= len(ranker.names):
         raise LsnError(f"--top {top}: fewer than the model's {len(ranker.names)} were expected")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from lsn_eval.cli.options import AsJson, Dtype, Model, Progress, Revision, pairs, several
+from lsn_eval.cli.options import AsJson, Progress, a_model, pairs, several, sharing
 
 
+@sharing(a_model)
 def finetune(
-    model: Model,
     mask: Annotated[str, typer.Option(help="A mask file, or the name of a shipped mask.")],
     data: Annotated[
         str,
@@ -58,14 +58,12 @@ def finetune(
         several("Further TrainingArguments of transformers, NAME=VALUE", pairs=True),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of first values and the order of examples.")] = 0,
-    dtype: Dtype = "auto",
-    revision: Revision = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained, and train nothing.")
     ] = False,
     progress: Progress = True,
     as_json: AsJson = False,
+    **of_a_model: Any,
 ) -> None:
     """Tune a language's neurons, as many random neurons, and the same layers as a whole.
 
@@ -81,6 +79,7 @@ def finetune(
     from lsn_eval.tuning import finetune as tune
     from lsn_eval.wording.text_tables import aligned
 
+    model, dtype = of_a_model["model"], of_a_model.pop("dtype")
     given = pairs(training, "--training", "NAME=VALUE", "weight_decay=0.1", TuningError)
     plain = {"true", "false", "null"}
     further = {
@@ -90,10 +89,9 @@ def finetune(
         for name, value in given.items()
     }
     outcome = tune(
-        model, mask, data, out, languages=language, controls=controls, only=only, head=head,
-        layers=layers, whole=whole or (), documents=documents, revision=revision, device=device,
-        progress=progress, dry_run=dry_run,
-        settings=TuningSettings(
+        mask=mask, data=data, out=out, languages=language, controls=controls, only=only, head=head,
+        layers=layers, whole=whole or (), documents=documents, progress=progress,
+        dry_run=dry_run, **of_a_model, settings=TuningSettings(
             rank, alpha, learning_rate, epochs, batch_size, max_length, seed, dtype, further
         ),
     )  # fmt: skip

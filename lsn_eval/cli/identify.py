@@ -9,24 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lsn_eval.cli.options import (
-    AsJson,
-    Controls,
-    ControlsMatched,
-    Force,
-    MaskOut,
-    check_new,
-    command_line,
-    pairs,
-    several,
-)
+from lsn_eval.cli import options
 
 if TYPE_CHECKING:
     from lsn_eval.masks.mask import NeuronMask
 
 
 def identify(
-    out: MaskOut,
+    out: options.MaskOut,
     stats: Annotated[
         list[Path] | None,
         typer.Argument(help="Statistics of 'lsn-eval record'; several files are added up."),
@@ -40,7 +30,7 @@ def identify(
     ] = "lape",
     hookpoint: Annotated[
         list[str] | None,
-        several("Where the neurons are, of average_precision several"),
+        options.several("Where the neurons are, of average_precision several"),
     ] = None,
     top_rate: Annotated[
         float | None, typer.Option(help="Share of all neurons to keep (lape: 0.01).")
@@ -73,7 +63,7 @@ def identify(
     ] = None,
     tuned: Annotated[
         list[str] | None,
-        several("LANGUAGE=CHECKPOINT after tuning on it (parameter_variation)", pairs=True),
+        options.several("LANGUAGE=CHECKPOINT after tuning on it (parameter_variation)", pairs=True),
     ] = None,
     equalize: Annotated[
         bool | None,
@@ -82,8 +72,8 @@ def identify(
     reading: Annotated[
         str | None, typer.Option(help="high or low change is the language's (parameter_variation).")
     ] = None,
-    controls: Controls = None,
-    controls_matched: ControlsMatched = "layer",
+    controls: options.Controls = None,
+    controls_matched: options.ControlsMatched = "layer",
     min_tokens: Annotated[
         int | None,
         typer.Option(help="Leave experts out that fewer tokens of some language reached (1000)."),
@@ -95,8 +85,8 @@ def identify(
             "mask a value, named with the value."
         ),
     ] = None,
-    force: Force = False,
-    as_json: AsJson = False,
+    force: options.Force = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Find the neurons specific to each language in recorded statistics, and write a mask.
 
@@ -113,13 +103,13 @@ def identify(
 
     if tuned:
         form = "LANGUAGE=CHECKPOINT", "de=checkpoints/german"
-        given["tuned"] = pairs(tuned, "--tuned", *form, IdentificationError)
+        given["tuned"] = options.pairs(tuned, "--tuned", *form, IdentificationError)
     given["hookpoint"] = _hookpoint(method, hookpoint)
     known = {name for each in METHODS for name in method_parameters(each)}
     parameters = {k: value for k, value in given.items() if k in known and value is not None}
     points = parse_sweep(method, sweep, set(parameters)) if sweep else [{}]
     for point in points:
-        check_new(swept_path(out, point), force)
+        options.check_new(swept_path(out, point), force)
     statistics = ActivationStats.load(*stats) if stats else None
     described = []
     for point in points:
@@ -128,7 +118,7 @@ def identify(
             method,
             controls=controls,
             controls_matched=controls_matched,  # type: ignore[arg-type]
-            command=command_line(),
+            command=options.command_line(),
             **({} if min_tokens is None else {"min_tokens": min_tokens}),
             **parameters,
             **point,

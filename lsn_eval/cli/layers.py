@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from lsn_eval.representations import LayerMeasures
 
 
+@options.sharing(options.a_model)
 def layers(
-    model: options.Model,
     texts: Annotated[
         list[str],
         options.several(
@@ -39,13 +39,11 @@ def layers(
     lens: Annotated[bool, typer.Option(help="Decode every layer, too (logit lens).")] = True,
     limit: Annotated[int | None, typer.Option(help="The first so many sentences.", min=2)] = None,
     batch_size: Annotated[int, typer.Option(help="Sentences a batch.", min=1)] = 16,
-    dtype: options.Dtype = "auto",
-    device: options.Device = None,
-    revision: options.Revision = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap and the controls.", min=0)] = 0,
     progress: options.Progress = True,
     force: options.Force = False,
     as_json: options.AsJson = False,
+    **of_a_model: Any,
 ) -> None:
     """Measure layer by layer how alike translations are, which language dominates, and which
     language each layer decodes to.
@@ -60,10 +58,10 @@ def layers(
     from lsn_eval.representations import measure_layers
 
     measures = measure_layers(
-        model, options.pairs(texts, "--texts", "LANG=FILE", "de=deu_Latn.devtest"),
-        mask=mask, conditions=conditions or ["none"], pooling=pooling,
+        texts=options.pairs(texts, "--texts", "LANG=FILE", "de=deu_Latn.devtest"), mask=mask,
+        conditions=conditions or ["none"], pooling=pooling,
         lens=lens, limit=limit, batch_size=batch_size, draws=Draws(seed=seed), progress=progress,
-        command=options.command_line(), dtype=dtype, device=device, revision=revision,
+        command=options.command_line(), **of_a_model,
     )  # fmt: skip
     measures.save(out)
     if as_json:

@@ -296,9 +296,7 @@ def random_(
         str | None,
         typer.Option(help="In place of sizes: name or folder; its configuration says them."),
     ] = None,
-    model_type: Annotated[
-        str | None, typer.Option(help="Without --like: config.model_type, checked when used.")
-    ] = None,
+    model_type: options.ModelType = None,
     force: options.Force = False,
 ) -> None:
     """Write a mask of random neurons.
@@ -331,10 +329,7 @@ def random_(
             name=model,
             model_type=model_type,
         )
-    mask.save(out)
-    for language in mask.languages:
-        print(f"{language}  {mask.count(language)}")
-    print(f"written to {out}")
+    _write(mask, out)
 
 
 def _write(mask: NeuronMask, out: Path) -> None:

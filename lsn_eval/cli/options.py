@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Callable
+from inspect import Signature, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -96,7 +98,7 @@ Languages = Annotated[
     typer.Option("--language", help=f"Languages of texts: {_SEVERAL}", show_default="all"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Force = Annotated[bool, typer.Option("--force", help="Write over the file that is there.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over what is there.")]
 Results = Annotated[
     list[Path], typer.Argument(help="Results files of lm-eval, or folders that hold them.")
 ]
@@ -142,13 +144,45 @@ ModelType = Annotated[
 ]
 
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def sharing(*lists: Callable[..., Any]) -> Callable[[Command], Command]:
+    """Give a command the options of these lists, behind its own, in place of its `**` arguments."""
+
+    def made(command: Command) -> Command:
+        functions: tuple[Callable[..., Any], ...] = (command, *lists)
+        given = [signature(each, eval_str=True).parameters.values() for each in functions]
+        every = [of for each in given for of in each if of.kind is not of.VAR_KEYWORD]
+        every.sort(key=lambda of: of.default is not of.empty)
+        command.__signature__ = Signature(every)  # type: ignore[attr-defined]
+        command.__annotations__ = {of.name: of.annotation for of in every}
+        return command
+
+    return made
+
+
+def a_model(
+    model: Model, dtype: Dtype = "auto", device: Device = None, revision: Revision = None
+) -> None:
+    """What every command has that loads a model: arguments of `load_model`."""
+
+
+def chosen(
+    task: Tasks = None,
+    model: Models = None,
+    condition: Conditions = None,
+    language: Languages = None,
+) -> None:
+    """What every command has that chooses among numbers; each says itself what metric it shows."""
+
+
 def check_new(out: Path, force: bool) -> None:
     """Raise where `out` cannot be written, or holds what `--force` alone replaces; to be asked
     before the work."""
-    from lsn_eval.storage.whole_files import check_place, refuse_to_replace
+    from lsn_eval.storage.whole_files import check_place
 
-    check_place(out, LsnError)
-    refuse_to_replace(out, LsnError, force=force)
+    check_place(out, LsnError, force=force)
 
 
 def command_line() -> str:

@@ -26,19 +26,15 @@ MaskStart = Annotated[
 Test = Annotated[bool, typer.Option("--test/--no-test", help="Read the samples for intervals.")]
 
 
-@app.command()
-def heatmap(
-    results: options.Results,
-    out: Out,
-    task: options.Tasks = None,
-    metric: options.Metrics = None,
-    model: options.Models = None,
-    condition: options.Conditions = None,
-    language: options.Languages = None,
-    mask: MaskStart = None,
-    label: Labels = None,
-    test: Test = True,
+def _drawn(
+    results: options.Results, out: Out, mask: MaskStart = None, label: Labels = None
 ) -> None:
+    """What every figure of results has."""
+
+
+@app.command()
+@options.sharing(options.chosen, _drawn)
+def heatmap(metric: options.Metrics = None, test: Test = True, **given: Any) -> None:
     """Draw what every condition changed in every language, with controls beside it.
 
     Perplexities show the relative change, other metrics the difference.
@@ -47,13 +43,12 @@ def heatmap(
 
     Example: lsn-eval plot heatmap sweep --metric bits_per_byte --label de=Deutsch --out bits.pdf
     """
-    _draw("heatmap", **locals())
+    _draw("heatmap", metric=metric, test=test, **given)
 
 
 @app.command()
+@options.sharing(options.chosen, _drawn)
 def dose(
-    results: options.Results,
-    out: Out,
     by: Annotated[
         str | None,
         typer.Option(help="scale, value, added, multiple or neurons.", show_default="what varies"),
@@ -61,14 +56,9 @@ def dose(
     change: Annotated[
         bool, typer.Option("--change", help="Draw the change instead of the value.")
     ] = False,
-    task: options.Tasks = None,
     metric: options.Metrics = None,
-    model: options.Models = None,
-    condition: options.Conditions = None,
-    language: options.Languages = None,
-    mask: MaskStart = None,
-    label: Labels = None,
     test: Test = True,
+    **given: Any,
 ) -> None:
     """Draw a metric against the dose, a line for each language of text.
 
@@ -77,23 +67,17 @@ def dose(
 
     Example: lsn-eval plot dose doses --out doses.png
     """
-    _draw("dose", **locals())
+    _draw("dose", by=by, change=change, metric=metric, test=test, **given)
 
 
 @app.command()
+@options.sharing(options.chosen, _drawn)
 def bars(
-    results: options.Results,
-    out: Out,
-    task: options.Tasks = None,
     metric: Annotated[
         list[str] | None, options.metrics("language accuracy, if it is there")
     ] = None,
-    model: options.Models = None,
-    condition: options.Conditions = None,
-    language: options.Languages = None,
-    mask: MaskStart = None,
-    label: Labels = None,
     test: Test = True,
+    **given: Any,
 ) -> None:
     """Draw a metric without and with each condition, language by language.
 
@@ -101,27 +85,19 @@ def bars(
 
     Example: lsn-eval plot bars answers --condition de:zero --metric repetition --out de.svg
     """
-    _draw("bars", **locals())
+    _draw("bars", metric=metric, test=test, **given)
 
 
 @app.command()
-def answers(
-    results: options.Results,
-    out: Out,
-    task: options.Tasks = None,
-    model: options.Models = None,
-    condition: options.Conditions = None,
-    language: options.Languages = None,
-    mask: MaskStart = None,
-    label: Labels = None,
-) -> None:
+@options.sharing(options.chosen, _drawn)
+def answers(**given: Any) -> None:
     """Draw which languages the answers are in, by condition or by dose, with logged samples.
 
     Of doses (de:x0.5, de:zero) it shows which language takes over as one is switched off.
 
     Example: lsn-eval plot answers steered --out languages.png
     """
-    _draw("answers", **locals())
+    _draw("answers", **given)
 
 
 @app.command()

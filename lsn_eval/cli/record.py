@@ -22,8 +22,8 @@ _WHOLE = rf"\d{{1,{LONGEST_NUMBER}}}"
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
 
 
+@options.sharing(options.a_model)
 def record(
-    model: options.Model,
     out: Annotated[Path, typer.Option(help="The statistics file to write.")],
     texts: Annotated[
         list[str] | None,
@@ -118,9 +118,6 @@ def record(
     checkpoint_seconds: Annotated[
         float, typer.Option(help="Seconds between states to resume from.", min=0)
     ] = 60,
-    dtype: options.Dtype = "auto",
-    device: options.Device = None,
-    revision: options.Revision = None,
     tokenizer: Annotated[
         str | None, typer.Option(help="Another tokenizer than the model's.")
     ] = None,
@@ -133,6 +130,7 @@ def record(
         ),
     ] = False,
     as_json: options.AsJson = False,
+    **of_a_model: Any,
 ) -> None:
     """Record what every neuron does on texts of each language.
 
@@ -168,9 +166,7 @@ def record(
     )
     corpora = _corpora(texts, dataset, dataset_split, languages, text_column, pack)
     check_target(out, resume=resume, force=force)  # before weights that may take minutes
-    loaded, loaded_tokenizer = load_model(
-        model, tokenizer, revision=revision, dtype=dtype, device=device
-    )
+    loaded, loaded_tokenizer = load_model(of_a_model.pop("model"), tokenizer, **of_a_model)
     common: dict[str, Any] = {"settings": settings, "out": out, "resume": resume, "force": force}
     if dry_run:
         estimated = estimate_recording(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ MOST_VERDICTS = 12
 """Lines that are printed; the rest are counted."""
 
 
+@options.sharing(options.chosen)
 def report(
     results: options.Results,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")],
@@ -21,11 +22,7 @@ def report(
         str,
         typer.Option(help="condition: what conditions changed. model: a leaderboard to publish."),
     ] = "condition",
-    task: options.Tasks = None,
     metric: options.AllMetrics = None,
-    model: options.Models = None,
-    condition: options.Conditions = None,
-    language: options.Languages = None,
     samples: Annotated[
         int | None,
         typer.Option(
@@ -41,6 +38,7 @@ def report(
         ),
     ] = False,
     allow: options.Allow = None,
+    **chosen: Any,
 ) -> None:
     """Write one HTML file about results: verdict, heat maps, tables, answers, what was run,
     signatures, and the commands that run it again.
@@ -58,7 +56,7 @@ def report(
 
     written = write_report(
         results, out, by=by, samples=samples, all_controls=all_controls, allow=allow or (),
-        task=task, metric=metric, model=model, condition=condition, language=language,
+        metric=metric, **chosen,
     )  # fmt: skip
     for caution in written.cautions:
         print(one_line(f"{caution.title}: {caution.text}"), file=sys.stderr)

@@ -16,8 +16,8 @@ from lsn_eval.comparing import Comparison, compare
 from lsn_eval.demo.verdict import DemoVerdict
 from lsn_eval.errors import LsnError
 from lsn_eval.storage.folder_lock import LOCK, only_writer
-from lsn_eval.storage.whole_files import whole_file
-from lsn_eval.sweeping.folder import ARGUMENTS, refuse_file, stored_arguments
+from lsn_eval.storage.whole_files import check_folder, whole_file
+from lsn_eval.sweeping.folder import ARGUMENTS, stored_arguments
 from lsn_eval.sweeping.settings import SweepSettings
 
 MODEL = "lsn_demo"
@@ -80,7 +80,7 @@ def run_demo(out: Path, *, controls: int = 5, quick: bool = False) -> DemoVerdic
 
 def _clear(results: Path, of: tuple[str, ...]) -> None:
     """Remove the results of an earlier demo of these tasks, and no others."""
-    refuse_file(results)
+    check_folder(results, LsnError)
     if not (results / ARGUMENTS).is_file():
         return
     with only_writer(results, LsnError):

@@ -16,11 +16,9 @@ from typing import Any
 import torch
 import transformers
 from lm_eval.api.registry import register_model
-from tqdm import tqdm
 
 from lsn_eval.errors import LsnError
 from lsn_eval.harness.lsn_hf import LsnHF
-from lsn_eval.results.tuned import tuning_of
 
 CLASSES = 3
 """Entailment, neutral, contradiction, as XNLI numbers them."""
@@ -39,31 +37,21 @@ class LsnClassifier(LsnHF):
         LsnError: as `lsn_hf`, and for an adapter without a head or a task that it cannot answer.
     """
 
+    NAME = "lsn_classifier"
+    HAS_HEAD = True
     AUTO_MODEL_CLASS = transformers.AutoModelForSequenceClassification
 
     def __init__(self, pretrained: Any = None, **kwargs: Any) -> None:
         super().__init__(pretrained, num_labels=CLASSES, **kwargs)
         self.model.config.get_text_config().pad_token_id = self.tokenizer.pad_token_id
 
-    def _tuning_of(self, adapter: object) -> dict[str, Any]:
-        tuning = tuning_of(adapter) if adapter else {}
-        if not tuning.get("head"):
-            raise LsnError(
-                f"peft={adapter} has no classification head; give peft=FOLDER, an adapter that "
-                "'lsn-eval finetune --head' made"
-            )
-        return tuning
-
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[Any]:
         """Of each choice the log-probability of its class, and whether it is the likeliest."""
         documents: dict[tuple[Any, ...], str] = {}
         for request in requests:
             documents[self._document(request)] = self._text(request.doc, request.args[0])
-        ordered = sorted(documents, key=lambda of: len(documents[of]))
-        size = self.batch_size if isinstance(self.batch_size, int) else 8
         scores: dict[tuple[Any, ...], torch.Tensor] = {}
-        for start in tqdm(range(0, len(ordered), size), disable=disable_tqdm):
-            batch = ordered[start : start + size]
+        for batch in self._batches(documents, lambda of: len(documents[of]), disable_tqdm):
             scores |= zip(batch, self._classes([documents[of] for of in batch]), strict=True)
         answers = []
         for request in requests:
@@ -87,11 +75,13 @@ class LsnClassifier(LsnHF):
             list(texts), padding=True, padding_side="right", truncation=True,
             max_length=self.max_length, return_tensors="pt",
         )  # fmt: skip
-        given = {name: batch[name].to(self.device) for name in ("input_ids", "attention_mask")}
-        self._model_calls += 1
-        with torch.no_grad(), self._active():
-            logits: torch.Tensor = self.model(**given).logits
-        return logits.float().log_softmax(-1).cpu()
+        given = (batch[name].to(self.device) for name in ("input_ids", "attention_mask"))
+        return self._model_call(*given).float().log_softmax(-1).cpu()
+
+    def _forward(self, inps: torch.Tensor, attn_mask: Any = None, **kwargs: Any) -> torch.Tensor:
+        with torch.no_grad():
+            logits: torch.Tensor = self.model(input_ids=inps, attention_mask=attn_mask).logits
+        return logits
 
     def _text(self, doc: Mapping[str, Any], context: str) -> str:
         if not all(isinstance(doc.get(name), str) for name in ("premise", "hypothesis")):

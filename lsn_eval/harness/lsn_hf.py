@@ -12,10 +12,10 @@ from __future__ import annotations
 import logging
 import os
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import transformers
@@ -23,6 +23,7 @@ from lm_eval import __version__ as lm_eval_version
 from lm_eval.api.model import CacheHook
 from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM, stop_sequences_criteria
+from tqdm import tqdm
 
 from lsn_eval.conditions import UNSET, Condition, Unset, plan
 from lsn_eval.errors import ConditionError, LsnError
@@ -34,14 +35,14 @@ from lsn_eval.harness.stacked_generation import StackedGeneration
 from lsn_eval.interventions.intervention import Intervention
 from lsn_eval.masks.files import find_mask
 from lsn_eval.masks.mask import NeuronMask
-from lsn_eval.results.baked import CONFIG_KEY
+from lsn_eval.results.model_records import CONFIG_KEY, tuning_of
 from lsn_eval.results.settings import mapping
 from lsn_eval.results.signatures import lsn_record
-from lsn_eval.results.tuned import tuning_of
 from lsn_eval.storage.hub import is_on_hub, pinned
 from lsn_eval.storage.shipped import DEMO_MODEL, model_place
 from lsn_eval.version import __version__
 
+Row = TypeVar("Row")
 # Below lm-eval's own logger, so that its command shows the signature beside its table.
 logger = logging.getLogger("lm_eval.models.lsn_hf")
 
@@ -64,6 +65,8 @@ class LsnHF(SeededGeneration, HFLM):
     """
 
     NAME = "lsn_hf"
+    HAS_HEAD = False
+    """Whether it is the class for adapters with a classification head."""
 
     def __init__(
         self,
@@ -84,7 +87,12 @@ class LsnHF(SeededGeneration, HFLM):
             self._mask_name = pinned(mask, find_mask(mask))
             mask = self._mask_name
         self._mask = None if mask is None else NeuronMask.load(mask)
-        self._tuning = self._tuning_of(kwargs.get("peft"))
+        self._tuning = tuning_of(kwargs["peft"]) if kwargs.get("peft") else {}
+        if bool(self._tuning.get("head")) != self.HAS_HEAD:
+            raise LsnError(
+                f"{self.NAME} was given peft={kwargs.get('peft')}: adapters of 'lsn-eval finetune "
+                "--head', and no others, are evaluated with --model lsn_classifier"
+            )
         made_for = mapping(self._tuning.get("model")).get("name")
         names = [os.path.basename(str(of).rstrip("/")) for of in (made_for, pretrained)]
         if made_for and isinstance(pretrained, str) and names[0] != names[1]:
@@ -138,16 +146,6 @@ class LsnHF(SeededGeneration, HFLM):
             super()._model_generate, partial(stop_sequences_criteria, self.tokenizer), self._prepare
         )
         self.set_condition(chosen)
-
-    def _tuning_of(self, adapter: object) -> dict[str, Any]:
-        """The record of an adapter of ours."""
-        tuning = tuning_of(adapter) if adapter else {}
-        if tuning.get("head"):
-            raise LsnError(
-                f"{adapter} was tuned with a classification head, which scores no text: evaluate "
-                "it with --model lsn_classifier"
-            )
-        return tuning
 
     def _choose(self, condition: str | Condition | Unset | None) -> Condition:
         if self._mask is not None:
@@ -234,7 +232,7 @@ class LsnHF(SeededGeneration, HFLM):
         self._model_calls += 1
         with self._active():
             logits = self._forward(inps, *args, **kwargs)
-        if self.backend == "causal" and logits.shape[1] != inps.shape[1]:
+        if self.backend == "causal" and logits.ndim == 3 and logits.shape[1] != inps.shape[1]:
             raise LsnError(
                 f"this model gives scores for {logits.shape[1]} positions where {inps.shape[1]} "
                 "tokens were given (virtual tokens of a prompt-tuned adapter?), and lm-eval's hf "
@@ -278,6 +276,15 @@ class LsnHF(SeededGeneration, HFLM):
             intervention.reset_counts()
             intervention.add_counts(counts)
         return int(size)
+
+    def _batches(
+        self, rows: Iterable[Row], length: Callable[[Row], int], disable_tqdm: bool
+    ) -> Iterator[list[Row]]:
+        """Rows in batches, the longest first, for a kind of model that `hf` has none for."""
+        waiting = sorted(rows, key=length, reverse=True)
+        size = self._detect_batch_size() if self.batch_size == "auto" else int(self.batch_size)
+        for start in tqdm(range(0, len(waiting), size), disable=disable_tqdm or self.rank != 0):
+            yield waiting[start : start + size]
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
         """As `hf`, the longest texts first: a batch is padded to its longest window, and a text has

@@ -22,7 +22,6 @@ from typing import Any
 import torch
 import transformers
 from lm_eval.api.registry import register_model
-from tqdm import tqdm
 
 from lsn_eval.errors import LsnError
 from lsn_eval.facts.blanks import FILL, masked_ids
@@ -223,10 +222,7 @@ class LsnMLM(LsnHF):
     ) -> Iterator[tuple[int, tuple[torch.Tensor, torch.Tensor]]]:
         """Of each row its request, and two tensors: the log-probability of its token and whether
         none is more probable; or of a row without a token those of the best, and which they are."""
-        rows = sorted(rows, key=lambda row: -len(row.ids))
-        size = self._detect_batch_size() if self.batch_size == "auto" else int(self.batch_size)
-        for start in tqdm(range(0, len(rows), size), disable=disable_tqdm or self.rank != 0):
-            batch = rows[start : start + size]
+        for batch in self._batches(rows, lambda row: len(row.ids), disable_tqdm):
             ids = torch.full((len(batch), len(batch[0].ids)), self.tokenizer.pad_token_id)
             attention = torch.zeros_like(ids)
             for number, row in enumerate(batch):

@@ -169,10 +169,13 @@ def _introduce_models(host: Any) -> None:
 
 def _name_what_is_baked(lm: Any) -> None:
     """Its record goes into the results, so that they say what they are where the folder is not."""
-    from lsn_eval.results.baked import IN_RESULTS, record_of
+    from lsn_eval.results.model_records import IN_RESULTS, record_of
     from lsn_eval.results.settings import mapping
 
-    held = getattr(getattr(lm, "lm", lm), "__dict__", {})  # a cache has the model inside
+    inside = getattr(lm, "lm", lm)  # of a cache
+    held = getattr(inside, "__dict__", {})
+    if hasattr(inside, "set_condition"):  # one of ours has a record of its own
+        return
     if record := record_of({**held, **mapping(held.get("model_args"))}):
         usual = getattr(lm, "get_model_info", dict)
         lm.get_model_info = lambda: {**usual(), IN_RESULTS: record}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from lsn_eval.errors import MaskError
 from lsn_eval.masks.imports import import_lists
-from lsn_eval.storage.whole_files import check_above, whole_file
+from lsn_eval.storage.whole_files import check_folder, whole_file
 
 MIRROR = "https://raw.githubusercontent.com"
 _TIMEOUT = 60
@@ -109,7 +109,7 @@ def fetch_published(name: str, folder: Path, *, mirror: str = MIRROR) -> Path:
         raise MaskError(f"no published mask is called {name!r}; there are {', '.join(PUBLISHED)}")
     published = PUBLISHED[name]
     released, target = folder / f"{name}.pth", folder / f"{name}.safetensors"
-    check_above(target, MaskError)
+    check_folder(folder, MaskError)
     folder.mkdir(parents=True, exist_ok=True)
     url = f"{mirror.rstrip('/')}/{published.release[0]}/{published.file}"
     there = released.is_file()

@@ -38,7 +38,7 @@ from lsn_eval.recording.settings import RecordingSettings
 from lsn_eval.recording.texts import Document, opened, source_of, token_array
 from lsn_eval.recording.tokenizing import Encoding, tokenizer_doubt
 from lsn_eval.statistics import ActivationStats
-from lsn_eval.storage.whole_files import check_place, full_disk_reported, refuse_to_replace
+from lsn_eval.storage.whole_files import check_place, full_disk_reported
 from lsn_eval.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ def check_target(target: Path, *, resume: bool, force: bool) -> None:
             f"{target} is finished, there is nothing to resume; to record anew, give another "
             "name, or --force without --resume"
         )
-    refuse_to_replace(target, RecordingError, force=force)
+    check_place(target, RecordingError, force=force)
 
 
 @contextmanager

@@ -136,7 +136,7 @@ def evaluation_command(run: RunFile) -> Command:
         "apply_chat_template": bool(document.get("chat_template_sha")),
         "fewshot_as_multiturn": document.get("fewshot_as_multiturn"),
     }
-    if run.condition != NO_CONDITION and "seen" not in run.record:
+    if run.condition != NO_CONDITION and not {"seen", "tuning"} & run.record.keys():
         further = dict(model_arguments(config))
         settings = {
             "model": run.model,

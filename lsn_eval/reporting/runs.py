@@ -12,7 +12,7 @@ from typing import Any
 from lsn_eval.results.controls import controlled
 from lsn_eval.results.rows import Row
 from lsn_eval.results.run_files import RunFile, scalar
-from lsn_eval.results.settings import mapping
+from lsn_eval.results.settings import about, mapping
 from lsn_eval.storage.masked_secrets import masked, secret_texts, without
 from lsn_eval.tables import Cell, Table
 from lsn_eval.visible_text import shortened
@@ -169,7 +169,7 @@ def _tasks(runs: Sequence[RunFile]) -> Table:
         for row in run.rows:
             if row.group:
                 continue
-            samples = mapping(run.of_task("n-samples", row.task))
+            samples = mapping(about(run.document, "n-samples", row.task))
             generation = {
                 **mapping(run.tasks.get(row.task, {}).get("generation_kwargs")),
                 **mapping(run.config.get("gen_kwargs")),

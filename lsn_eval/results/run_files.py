@@ -13,10 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lsn_eval.results.baked import with_record
+from lsn_eval.results.model_records import with_record
 from lsn_eval.results.rows import ResultsError, Row, rows_of
-from lsn_eval.results.settings import about, mapping
-from lsn_eval.results.tuned import as_condition
+from lsn_eval.results.settings import mapping
 from lsn_eval.storage.outside_files import read_json
 
 _OF_DOCUMENT = (
@@ -43,39 +42,22 @@ class RunFile:
     config: Mapping[str, Any] = field(init=False)
     record: Mapping[str, Any] = field(init=False)
     """The `lsn` record; empty for a run without one."""
+    seen: Mapping[str, Any] = field(init=False)
+    """What the hooks saw."""
+    condition: str = field(init=False)
+    model: str = field(init=False)
+    mask: str = field(init=False)
+    date: float = field(init=False)
+    """These four as in its rows; a file without any has none of them."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "config", mapping(self.document.get("config")))
-        object.__setattr__(self, "record", mapping(self.config.get("lsn")))
-
-    @property
-    def condition(self) -> str:
-        """As in its rows."""
-        return self.rows[0].condition
-
-    @property
-    def model(self) -> str:
-        """As in its rows."""
-        return self.rows[0].model
-
-    @property
-    def mask(self) -> str:
-        """As in its rows."""
-        return self.rows[0].mask
-
-    @property
-    def seen(self) -> Mapping[str, Any]:
-        """What the hooks saw."""
-        return mapping(self.record.get("seen"))
-
-    @property
-    def date(self) -> float:
-        """Seconds since 1970."""
-        return self.rows[0].date
-
-    def of_task(self, key: str, task: str) -> Any:
-        """What the document says under `key` about a task."""
-        return about(self.document, key, task)
+        config = mapping(self.document.get("config"))
+        record = mapping(config.get("lsn"))
+        vars(self).update(config=config, record=record, seen=mapping(record.get("seen")))
+        for row in self.rows[:1]:
+            vars(self).update(
+                {of: getattr(row, of) for of in ("condition", "model", "mask", "date")}
+            )
 
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
@@ -127,16 +109,7 @@ def read_file(path: Path) -> RunFile:
     for key in ("results", "configs", "config"):
         if not isinstance(document.get(key), dict):
             raise ResultsError(f"{path} has no {key!r}; {_EXPECTED}")
-    if document["config"].get("lsn") is None:
-        try:
-            document["config"] = with_record(document["config"], document.get("date"))
-        except ResultsError as error:
-            raise ResultsError(f"{path}: {error}") from error
-    elif isinstance(record := document["config"]["lsn"], dict):
-        read = as_condition(record, f"{path}: config.lsn", ResultsError)
-        document["config"] |= {"lsn": read}
-        if "tuning" in read:
-            document["config"]["model_num_parameters"] = None  # an adapter adds its own
+    document["config"] = with_record(document["config"], document.get("date"), str(path))
     tasks = {
         name: {key: config[key] for key in _OF_TASKS if key in config}
         for name, config in document["configs"].items()

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lsn_eval.errors import LsnError
-from lsn_eval.results.tuned import as_condition
 from lsn_eval.storage.outside_files import Fields
 from lsn_eval.version import __version__
 
@@ -30,6 +29,33 @@ def signature(record: Mapping[str, Any]) -> str:
     where = "the lsn record"
     fields = Fields(as_condition(record, where, LsnError), where, LsnError)
     return signature_line(measured_with(fields), f"v{fields.text('version')}")
+
+
+def as_condition(record: Mapping[str, Any], where: str, error: type[LsnError]) -> Mapping[str, Any]:
+    """An `lsn` record whose model was tuned, with the tuning as the first term of its condition;
+    any other as it is. What the hooks were to do stands under `within`.
+
+    Raises:
+        LsnError: `error`, for a record that is damaged.
+    """
+    model = record.get("model")
+    if not isinstance(model, Mapping) or "tuning" not in model:
+        return record
+    tuning = Fields(model["tuning"], f"{where}: tuning", error)
+    within = Fields(record, where, error).text("condition")
+    terms = [term for term in (tuning.text("condition"), within) if term != "none"]
+    described = {key: value for key, value in model.items() if key != "tuning"}
+    if tuning.flag("separate"):
+        described["name"] = f"{described.get('name')}+tuned-{tuning.text('digest')}"
+    tuned = {"mask": tuning.mapping("mask"), "neurons_per_layer": tuning.mapping("neurons")}
+    return {
+        **record,
+        **(tuned if within == "none" else {}),
+        "condition": "/".join(terms) or "none",
+        "model": described,
+        "tuning": tuning.value,
+        "within": within,
+    }
 
 
 def lsn_record(

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -78,29 +78,44 @@ def whole_folder(target: Path, error: type[LsnError], *, force: bool = False) ->
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def check_place(target: Path, error: type[LsnError]) -> None:
-    """Raise where no file can be written; to be asked before the work that makes it."""
+def check_place(target: Path, error: type[LsnError], *, force: bool = True) -> None:
+    """Raise where no file can be written; to be asked before the work that makes it.
+
+    Args:
+        force: False where what is there may have taken hours to make: then it is not replaced.
+    """
     if target.is_dir():
         raise error(f"{target} is a folder; the name of a file to write was expected")
-    check_above(target, error)
+    check_folder(target.parent, error)
     if not target.parent.is_dir():
         raise error(f"the folder {target.parent} does not exist; create it first")
+    _check_free(target, error, force)
 
 
-def check_above(target: Path, error: type[LsnError]) -> None:
-    """Raise where no folder of `target` can be made, since one above it is a file."""
-    if file := next((parent for parent in target.parents if parent.is_file()), None):
-        raise error(f"{file} is a file, and {target} cannot be inside it; name a folder")
+def check_folder(
+    folder: Path,
+    error: type[LsnError],
+    *,
+    ours: Callable[[Path], object] = Path.exists,
+    force: bool = True,
+) -> None:
+    """Raise where no folder can be made, or one is there that is not to be touched.
 
-
-def refuse_to_replace(path: str | os.PathLike[str], error: type[LsnError], *, force: bool) -> None:
-    """Raise where something that may have taken hours to make is in the way.
-
-    For what is expensive; what is made again in seconds is simply written over.
+    Args:
+        ours: of a folder, whether the command wrote it: no other is gone on with or replaced.
     """
-    if os.path.exists(path) and not force:
+    places = (folder, *folder.parents)
+    if file := next((place for place in places if place.exists() and not place.is_dir()), None):
+        raise error(f"{file} is a file, and a folder was expected there; give another name")
+    if folder.exists() and not ours(folder):
+        raise error(f"{folder} holds what this command did not write; give another --out")
+    _check_free(folder, error, force)
+
+
+def _check_free(place: Path, error: type[LsnError], force: bool) -> None:
+    if place.exists() and not force:
         raise error(
-            f"{os.fspath(path)} is there already and would be lost; give another name, or --force "
+            f"{place} is there already and would be lost; give another name, or --force "
             "(force=True) to write over it"
         )
 

@@ -23,7 +23,7 @@ from typing import Any
 from lsn_eval.conditions import Condition
 from lsn_eval.errors import LsnError
 from lsn_eval.models.loading import check_device
-from lsn_eval.results.baked import in_weights
+from lsn_eval.results.model_records import in_weights
 from lsn_eval.sweeping.checkpoints import checkpoint, release_memory
 from lsn_eval.sweeping.inputs import Digests, task_inputs
 from lsn_eval.sweeping.progress import AnswerCounter

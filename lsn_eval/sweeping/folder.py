@@ -22,7 +22,7 @@ from lsn_eval.conditions import Condition
 from lsn_eval.storage.folder_lock import only_writer
 from lsn_eval.storage.masked_secrets import secret_texts, without
 from lsn_eval.storage.outside_files import Fields, read_json
-from lsn_eval.storage.whole_files import whole_file
+from lsn_eval.storage.whole_files import check_folder, whole_file
 from lsn_eval.sweeping.inputs import Digests, file_inputs, input_changes
 from lsn_eval.sweeping.settings import SweepError
 from lsn_eval.visible_text import shortened
@@ -41,17 +41,6 @@ def folder_name(condition: Condition) -> str:
     if len(name) <= _LONGEST:
         return name
     return f"{name[: _LONGEST - 13]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-
-
-def refuse_file(path: Path) -> None:
-    """Raise `SweepError` if a folder cannot be at `path`, because it or one above it is a file."""
-    for place in (path, *path.parents):
-        if place.exists():
-            if not place.is_dir():
-                raise SweepError(
-                    f"{place} is a file; a folder for the results was expected, give another --out"
-                )
-            return
 
 
 def results_in(path: Path) -> Path | None:
@@ -85,14 +74,11 @@ class SweepFolder:
     def _check(self, inputs: Digests | None = None) -> None:
         """Hold arguments and inputs against those of finished conditions; without `inputs`, as
         they are on disk now."""
-        refuse_file(self.path)
         results = results_in(self.path)
+        known = (self.path / ARGUMENTS).is_file()
+        check_folder(self.path, SweepError, ours=lambda _: known or not results)
         if results is None:
             return
-        if not (self.path / ARGUMENTS).is_file():
-            raise SweepError(
-                f"{self.path} holds results that no sweep wrote ({results}); give another --out"
-            )
         earlier = Fields(_stored(self.path).mapping("inputs", {}), "inputs", SweepError)
         digests = {name: earlier.mapping(name, {}) for name in earlier}
         inputs = inputs or file_inputs(digests.get("files", {}))

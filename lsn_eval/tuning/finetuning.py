@@ -29,11 +29,11 @@ from lsn_eval.models.hookpoints import ModelHookpoints
 from lsn_eval.models.loading import check_device, empty_model, load_model
 from lsn_eval.models.resolving import resolve
 from lsn_eval.models.weights import files_identity
+from lsn_eval.results.model_records import MADE_AT, RECORD_FILE, tuning_of
 from lsn_eval.results.rows import NO_CONDITION
 from lsn_eval.results.signatures import mask_record
-from lsn_eval.results.tuned import RECORD_FILE, tuning_of
 from lsn_eval.storage.shipped import model_place
-from lsn_eval.storage.whole_files import check_above, whole_folder
+from lsn_eval.storage.whole_files import check_folder, whole_folder
 from lsn_eval.tuning.settings import TuningSettings, digest
 from lsn_eval.tuning.updates import LAYERS, Update, adapted, updates_of, whole_layers
 from lsn_eval.version import __version__
@@ -125,7 +125,7 @@ def finetune(
     """
     settings, target, name = settings or TuningSettings(), Path(out), os.fspath(model)
     check_device(device, TuningError)
-    check_above(target / ALL_NEURONS, TuningError)
+    check_folder(target, TuningError)
     _check_peft()
     neurons = NeuronMask.load(mask)
     examples = training_examples(os.fspath(data), head=head, most=documents)
@@ -162,6 +162,7 @@ def finetune(
             "memory": weights + held * _BYTES_TRAINED,
         }
         place = target / adapter.name
+        check_folder(place, TuningError, ours=tuning_of)
         if before := tuning_of(place):
             if before.get("digest") != shared["digest"]:
                 raise TuningError(
@@ -170,8 +171,6 @@ def finetune(
                     "another folder"
                 )
             record = before
-        elif place.exists():
-            raise TuningError(f"{place} is there and no adapter of ours; give another folder")
         elif not dry_run:
             record |= _made(adapter, record, examples, place, settings, device, progress)
         made.records[adapter.name] = record
@@ -301,6 +300,7 @@ def _made(
             "loss": loss,
             "left_out": len(examples.rows) - len(rows),
             "seconds": time.monotonic() - began,
+            MADE_AT: time.time(),
         }
         document = json.dumps({**record, **added}, indent=2, ensure_ascii=False)
         (unfinished / RECORD_FILE).write_text(f"{document}\n", "utf-8")

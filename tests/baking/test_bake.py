@@ -227,7 +227,7 @@ def test_what_is_there_is_replaced_on_request_alone(model, tmp_path: Path):
         bake(tmp_path / "model", mask, "fr:zero", tmp_path / "baked")
     second = bake(tmp_path / "model", mask, "fr:zero", tmp_path / "baked", force=True)
     assert (first.record["condition"], second.record["condition"]) == ("de:zero", "fr:zero")
-    with pytest.raises(BakingError, match="is no baked model"):
+    with pytest.raises(BakingError, match="this command did not write"):
         bake(tmp_path / "baked", mask, "fr:zero", tmp_path / "model", force=True)
     with pytest.raises(BakingError, match=r"config\.json is a file, and"):
         bake(tmp_path / "model", mask, "fr:zero", tmp_path / "model" / "config.json" / "new")

@@ -13,6 +13,7 @@ import torch
 import write_command_docs
 from builders.commands import printed, refused
 from builders.reference import REFERENCE, needs_reference
+from typer.main import get_command
 
 from lsn_eval import NeuronMask, __version__
 from lsn_eval.cli import _typed, app
@@ -25,6 +26,24 @@ def test_every_command_has_help_with_an_example(words):
     shown = write_command_docs.help_of(words)
     assert f"lsn-eval {' '.join(words)}" in shown
     assert "Example" in shown
+
+
+LACKED = {  # and why
+    ("models", "inspect"): {"--model", "--dtype", "--device"},  # an argument; nothing is loaded
+    ("bake",): {"--dtype"},  # weights stay in the precision that they have
+    ("sweep",): {"--revision"},  # among --model-args, as lm-eval's
+}
+
+
+@pytest.mark.parametrize("words", list(write_command_docs.commands()), ids=" ".join)
+def test_a_command_with_a_model_has_all_options_of_a_model(words):
+    command = get_command(app)
+    for word in words:
+        command = command.commands[word]
+    has = {name for option in command.params for name in option.opts}
+    lacked = {"--model", "--revision", "--dtype", "--device"} - has
+    if has & {"--device", "--revision"}:  # else --model names results, a judge, what a file is of
+        assert lacked == LACKED.get(words, set())
 
 
 @pytest.mark.slow

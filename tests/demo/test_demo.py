@@ -105,7 +105,7 @@ def test_another_sweep_and_results_of_none_are_left_alone(other, tmp_path):
         (results / "sweep.json").write_text(json.dumps({"arguments": {**OWN, **other}}))
     before = sorted(tmp_path.rglob("*"))
     said = refused("demo", "--out", tmp_path)
-    assert ("no sweep wrote" if other is None else "holds another sweep") in said
+    assert ("this command did not write" if other is None else "holds another sweep") in said
     assert "give another --out" in said
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -16,7 +16,7 @@ from builders.gguf_files import write_gguf
 from lsn_eval import bake
 from lsn_eval.harness import plugin
 from lsn_eval.models.loading import load_model
-from lsn_eval.results.baked import baked_record
+from lsn_eval.results.model_records import baked_record
 
 pytestmark = pytest.mark.slow
 

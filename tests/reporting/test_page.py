@@ -323,7 +323,7 @@ def test_unusable_input_is_one_message_and_no_file(tmp_path, make, said):
     [
         ("nowhere/r.html", "does not exist"),
         ("data", "is a folder"),
-        ("a_file/deeper/r.html", "a_file is a file, and .* cannot be inside it; name a folder"),
+        ("a_file/deeper/r.html", "a_file is a file, and a folder was expected"),
         ("r.pdf", "a report is HTML; give a name that ends in .html, e.g. .*r.html"),
         ("r.html.gz", "ends in .gz"),
     ],

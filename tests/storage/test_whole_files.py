@@ -9,13 +9,13 @@ import pytest
 
 from lsn_eval.errors import MaskError
 from lsn_eval.storage import whole_files
-from lsn_eval.storage.whole_files import refuse_to_replace, whole_file
+from lsn_eval.storage.whole_files import check_place, whole_file
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("afile/mask", "afile is a file, and .*afile/mask cannot be inside it; name a folder"),
+        ("afile/mask", "afile is a file, and a folder was expected there; give another name"),
         ("empty", "empty is a folder; the name of a file to write was expected"),
         ("nowhere/mask", "the folder .*nowhere does not exist; create it first"),
     ],
@@ -57,8 +57,8 @@ def test_a_full_disk_is_said_and_the_old_file_stays(reason, tmp_path, monkeypatc
 
 def test_what_took_long_is_replaced_on_request_alone(tmp_path):
     target = tmp_path / "stats"
-    refuse_to_replace(target, MaskError, force=False)
+    check_place(target, MaskError, force=False)
     target.write_bytes(b"hours")
     with pytest.raises(MaskError, match="stats is there already and would be lost.*--force"):
-        refuse_to_replace(target, MaskError, force=False)
-    refuse_to_replace(target, MaskError, force=True)
+        check_place(target, MaskError, force=False)
+    check_place(target, MaskError)

@@ -26,7 +26,7 @@ from lsn_eval.harness.lsn_mlm import LsnMLM
 from lsn_eval.models.loading import load_model
 from lsn_eval.reporting.reproduction import commands
 from lsn_eval.results import read_results, read_runs
-from lsn_eval.results.baked import baked_record
+from lsn_eval.results.model_records import baked_record
 from lsn_eval.sweeping import sweep
 from lsn_eval.sweeping.evaluation import Evaluation
 from lsn_eval.sweeping.running import run_sweep

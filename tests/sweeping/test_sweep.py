@@ -160,7 +160,7 @@ def test_finished_conditions_are_skipped_and_changed_arguments_refused(tmp_path,
     with pytest.raises(SweepError, match='has mask "000'):
         run_sweep(settings(conditions=CONDITIONS), tmp_path)
     (tmp_path / "sweep.json").unlink()
-    with pytest.raises(SweepError, match="no sweep wrote"):
+    with pytest.raises(SweepError, match="this command did not write"):
         run_sweep(settings(conditions=CONDITIONS), tmp_path)
 
 

@@ -58,7 +58,7 @@ def test_a_file_where_the_folder_should_be(demo, out, tmp_path, monkeypatch):
     (tmp_path / "afile").write_text("kept")
     done = invoke("demo", "--out", out) if demo else command("--each", "zero", "--out", out)
     assert done.exit_code == 2, done.exception
-    assert "afile is a file; a folder" in done.stderr
+    assert "afile is a file, and a folder was expected" in done.stderr
     assert "Errno" not in done.stderr
     assert (tmp_path / "afile").read_text() == "kept"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from builders.results import compared, write_run
 
@@ -9,8 +11,8 @@ from lsn_eval.conditions import Condition, is_tuned, steering
 from lsn_eval.errors import ConditionError
 from lsn_eval.results import read_results
 from lsn_eval.results.controls import controlled
+from lsn_eval.results.model_records import MADE_AT, record_of, tuning_of
 from lsn_eval.results.rows import ResultsError
-from lsn_eval.results.tuned import tuning_of
 
 BASE = [(-100.0, 30)] * 40
 TUNED = "tuned-0a1b2c3d"
@@ -58,6 +60,32 @@ def test_adapters_stand_beside_the_model_and_a_fall_of_perplexity_is_large(tmp_p
     assert panel.changes[f"full:{TUNED}", "de"].row.neurons == 7
     (other,) = (panel for mask, panel in panels.items() if mask != "sha256-" + "f" * 12)
     assert other.conditions == ("none", f"de:{TUNED}/en:zero")
+
+
+def test_an_adapter_that_hf_ran_is_the_same_condition_unless_it_is_newer(tmp_path):
+    record, arguments = tuning("de", **{MADE_AT: 5.0}), {"pretrained": "org/model"}
+    record |= {"version": "0.1.0", "separate": True}
+    arguments["peft"] = str(tmp_path / "adapter")
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "lsn.json").write_text(json.dumps(record))
+    tasks, held = {"ppl_de": {"token_perplexity": BASE}}, {"lsn_baked": record_of(arguments)}
+    for name, date, config in (
+        ("folder", 6.0, {}), ("older", 4.0, {}), ("held", 4.0, {"model_args": arguments, **held}),
+    ):  # fmt: skip
+        config = {"model_args": arguments, **config}
+        write_run(tmp_path / name, None, tasks, config=config, date=date)
+    write_tuned(tmp_path, "hooks", 0.0, record)
+    folder, held, hooks = (
+        next(row for row in read_results(tmp_path / name) if row.task == "ppl_de")
+        for name in ("folder", "held", "hooks")
+    )
+    assert folder.signature == held.signature
+    assert folder.key == held.key == hooks.key
+    assert folder.key[:2] == (f"org/model+{TUNED}", f"de:{TUNED}")
+    assert folder.neurons == hooks.neurons == 7
+    assert "peft" not in folder.settings["model arguments"]
+    with pytest.raises(ResultsError, match=r"older.*are older than the model in its folder"):
+        read_results(tmp_path / "older")
 
 
 def test_a_head_is_compared_with_the_head_alone(tmp_path):
