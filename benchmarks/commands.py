@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import Options, interleaved, process, work
+from lsn_eval.storage import shipped
 
-OURS = [sys.executable, "-c", "from lsn_eval.cli import main; main()"]
 WHO = ("en", "de", "nl", "ru", "ar", "zh")
 TASKS = "lsn_demo_ppl"
 
@@ -22,51 +22,77 @@ def sweep(out: Path, conditions: list[str], device: str, *more: str) -> dict[str
     """Seconds and memory of a sweep over the embedded model."""
     out.mkdir(parents=True, exist_ok=True)
     command = [
-        *OURS, "sweep", "--model", "lsn_demo", "--mask", "demo/planted", "--tasks", TASKS,
+        "lsn-eval", "sweep", "--model", "lsn_demo", "--mask", "demo/planted", "--tasks", TASKS,
         "--conditions", ",".join(conditions), "--dtype", "float32", "--batch-size", "16",
         "--device", device, "--out", str(out), "--no-progress", *more,
     ]  # fmt: skip
     return process(command, out)
 
 
+@cache
+def _swept(options: Options) -> tempfile.TemporaryDirectory[str]:
+    """Results of `none` and of every language, of few documents."""
+    folder = tempfile.TemporaryDirectory()
+    names = ["none", *(f"{who}:zero" for who in options.of(WHO[:1], WHO, WHO))]
+    sweep(Path(folder.name), names, options.device, "--limit", options.of("2", "4", "4"))
+    return folder
+
+
 @contextmanager
-def results(files: int, options: Options) -> Iterator[Path]:
-    """A folder of so many results files: those of a sweep, copied as if of controls."""
+def results(files: int, options: Options, rows: int = 0) -> Iterator[Path]:
+    """A folder of so many results files: those of a sweep, copied as if of controls; with so many
+    rows of samples in each, if not with those that there are."""
+    swept = Path(_swept(options).name)
+    kinds = options.of(WHO[:1], WHO, WHO)
     with tempfile.TemporaryDirectory() as temporary:
-        swept, folder = Path(temporary, "swept"), Path(temporary, "results")
-        limit = options.of(["--limit", "2"], ["--limit", "8"], [])
-        sweep(swept, ["none", *(f"{who}:zero" for who in WHO)][:files], options.device, *limit)
+        folder = Path(temporary, "results")
         for number in range(files):
-            condition = f"{WHO[(number - 1) % 6]}:zero" if number else "none"
-            name, repeat = condition.replace(":", "_"), (number - 1) // 6
+            repeat, kind = divmod(number - 1, len(kinds))
+            condition = f"{kinds[kind]}:zero" if number else "none"
+            name = condition.replace(":", "_")
             target = folder / f"{name}_{repeat}"
             shutil.copytree(swept / name / "lsn_demo", target)
+            file = next(target.glob("results_*.json"))
+            text = file.read_text("utf-8")
             if repeat > 0:
-                file = next(target.glob("results_*.json"))
-                text = file.read_text("utf-8")
-                own = json.dumps(condition)
-                file.write_text(text.replace(own, json.dumps(f"random{repeat}-{condition}")))
+                text = text.replace(f'"{condition}"', f'"random{repeat}-{condition}"')
+            if rows:
+                text = _repeated(text, list(target.glob("samples_*.jsonl")), rows)
+            file.write_text(text, "utf-8")
         yield folder
 
 
+def _repeated(results: str, files: list[Path], rows: int) -> str:
+    """Every sample so often, as if of as many documents: means and rates stay what they are."""
+    for file in files:
+        lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+        with file.open("w", encoding="utf-8") as output:
+            for number in range(rows // len(files)):
+                line = lines[number % len(lines)] | {"doc_id": number}
+                output.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return results.replace(f'"effective": {len(lines)}', f'"effective": {rows // len(files)}')
+
+
 def ours(folder: Path, *arguments: str) -> dict[str, float]:
-    return process([*OURS, *arguments], folder.parent)
+    return process(["lsn-eval", *arguments], folder.parent)
 
 
 def check(folder: Path, *more: str) -> dict[str, float]:
     return ours(folder, "check", str(folder), "--baseline", str(folder.parent / "b.json"), *more)
 
 
-def start_and_report(options: Options) -> Iterator[dict[str, Any]]:
-    rounds = options.of(1, 5, 15)
-    with results(options.of(3, 37, 37), options) as folder:
+def commands(options: Options) -> Iterator[dict[str, Any]]:
+    """Start-up beside a bare interpreter's, and a report and tables beside a check."""
+    with results(2, options) as folder:
         check(folder, "--update")
         ways = {
-            "python -c pass": work(lambda: process([sys.executable, "-c", "pass"], folder.parent)),
+            "python -c pass": work(lambda: process(["python", "-c", "pass"], folder.parent)),
             "lsn-eval --help": work(lambda: ours(folder, "--help")),
-            "check --help": work(lambda: ours(folder, "check", "--help")),
+            "check of two files": work(lambda: check(folder)),
         }
-        yield from interleaved("commands", "start-up", ways, rounds)
+        yield from interleaved("commands", "start-up", ways, options.of(1, 5, 15))
+    with results(options.of(2, 37, 37), options) as folder:
+        check(folder, "--update")
         page = str(folder.parent / "page.html")
         ways = {
             "check": work(lambda: check(folder)),
@@ -74,12 +100,33 @@ def start_and_report(options: Options) -> Iterator[dict[str, Any]]:
             "report": work(lambda: ours(folder, "report", str(folder), "--out", page)),
         }
         files = len(list(folder.iterdir()))
-        yield from interleaved("commands", f"{files} results files", ways, rounds)
+        yield from interleaved("commands", f"{files} results files", ways, options.of(1, 3, 9))
+
+
+def evaluating(options: Options) -> Iterator[dict[str, Any]]:
+    """lm-eval's command with its own model, as without this package, and with ours."""
+    stock = f"pretrained={shipped.demo_model_dir()},dtype=float32"
+    lm_eval = "--tasks", f"{TASKS}_de", "--limit", "2", "--device", options.device
+    plain = "--model", "hf", "--model_args", stock
+    lsn_hf = "--model", "lsn_hf", "--model_args", f"{stock},mask=demo/planted,condition=de:zero"
+    commands = {
+        "lm_eval, hf, task files parsed": ["env", "LSN_EVAL_TASK_CACHE=0", "lm_eval", *plain],
+        "lm_eval, hf": ["lm_eval", *plain],
+        "lm_eval, lsn_hf": ["lm_eval", *lsn_hf],
+        "lsn-eval run, lsn_hf": ["lsn-eval", "run", *lsn_hf],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        process([*commands["lm_eval, hf"], *lm_eval], Path(folder))  # remembers the task files
+        ways = {
+            name: work(lambda command=command: process([*command, *lm_eval], Path(folder)))
+            for name, command in commands.items()
+        }
+        yield from interleaved("commands", "two documents", ways, options.of(1, 1, 3), warm_up=0)
 
 
 def sweeping(options: Options) -> Iterator[dict[str, Any]]:
     """A sweep, and a process of `lm_eval` for every condition; their numbers must be equal."""
-    conditions = options.of(1, 4, 8)
+    conditions = options.of(1, 2, 8)
     names = ["none", *(f"{who}:zero" for who in (*WHO, "random1-de"))][:conditions]
     limit = options.of(["--limit", "2"], [], [])
     with tempfile.TemporaryDirectory() as temporary:
@@ -94,10 +141,9 @@ def sweeping(options: Options) -> Iterator[dict[str, Any]]:
             for number, condition in enumerate(names):
                 given = f"pretrained=lsn_demo,mask=demo/planted,dtype=float32,condition={condition}"
                 command = [
-                    str(Path(sys.executable).with_name("lm_eval")), "--model", "lsn_hf",
-                    "--model_args", given, "--tasks", TASKS, "--batch_size", "16", "--device",
-                    options.device, "--output_path", str(alone / str(number)), "--log_samples",
-                    *limit,
+                    "lm_eval", "--model", "lsn_hf", "--model_args", given, "--tasks", TASKS,
+                    "--batch_size", "16", "--device", options.device,
+                    "--output_path", str(alone / str(number)), "--log_samples", *limit,
                 ]  # fmt: skip
                 process(command, Path(temporary))
             if (one := _written(swept)) != _written(alone) or set(one) != set(names):
@@ -106,7 +152,7 @@ def sweeping(options: Options) -> Iterator[dict[str, Any]]:
         one_sweep()
         ways = {"a sweep": work(one_sweep), "as many processes of lm_eval": work(processes)}
         case = f"{conditions} conditions, {TASKS}"
-        yield from interleaved("commands", case, ways, options.of(1, 1, 3), warm_up=0)
+        yield from interleaved("commands", case, ways, options.of(1, 1, 2), warm_up=0)
 
 
 def _written(folder: Path) -> dict[str, Any]:

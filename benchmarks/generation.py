@@ -28,16 +28,17 @@ def rows(options: Options) -> Iterator[dict[str, Any]]:
     ]
     for kind, size in options.of([("greedy", 2)], [cases[0], (kinds[1], 4)], cases):
         model.batch_size_per_gpu = size
-        asked = _requests(max(4, size), kind)
+        asked = _requests(max(options.of(2, 4, 4), size), kind)
         expected = _generate(model, asked, 0)
-        for times in (2, 4, 8):
+        stacks = options.of((2,), (8,), (2, 4, 8))
+        for times in stacks:
             if _generate(model, asked, times * size) != expected:
                 raise SystemExit("answers of a stack differ from those made without")
         ways = {
             "alone": work(lambda a=asked: _generate(model, a, 0)),
             **{
                 f"{times} conditions": work(lambda a=asked, m=times * size: _generate(model, a, m))
-                for times in options.of((2,), (8,), (2, 4, 8))
+                for times in stacks
             },
         }
         case = f"{kind}, batch size {size}"

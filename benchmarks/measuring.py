@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 Way = Callable[[], AbstractContextManager[Callable[[], object]]]
 """What to do before and after, round the function that is timed."""
 AGAIN = "again"
+ENOUGH = 20
 PACKAGES = (
     "lsn_eval", "torch", "transformers", "lm_eval", "numpy", "scikit-learn",
     "nnsight", "pyvene", "transformer-lens",
@@ -35,6 +36,8 @@ class Options:
     mode: str
     """smoke, quick or full."""
     device: str
+    environments: str = ""
+    """Folder of the environments of peers."""
 
     def of(self, smoke: Choice, quick: Choice, full: Choice) -> Choice:
         return {"smoke": smoke, "quick": quick, "full": full}[self.mode]
@@ -71,13 +74,18 @@ def interleaved(
     """One row a way: its time over that of the first, medians and quartiles of rounds.
 
     A round runs every way once and the first twice, in an order drawn anew. A ratio is to the mean
-    of the two, and the row "again" is the second over the first: what noise alone does.
+    of the two, and the row "again" is the second over the first: what noise alone does. Of many
+    rounds no more are run than `ENOUGH` seconds take, and three; a single one goes without a first.
     """
     base = next(iter(ways))
     everything = {**ways, AGAIN: ways[base]}
     order, random = list(everything), Random(0)
     taken: list[dict[str, tuple[float, ...]]] = []
+    started = time.perf_counter()
+    warm_up = min(warm_up, rounds - 1)
     for number in range(rounds + warm_up):
+        if len(taken) >= 3 and time.perf_counter() - started > ENOUGH:
+            break
         random.shuffle(order)
         took = {}
         for name in order:
@@ -97,7 +105,7 @@ def interleaved(
         seconds = statistics.median(took[name][device == "cpu"] for took in taken)
         yield {
             "group": group, "case": case, "base": base, "way": name, "process": process,
-            "wall": wall, "seconds": round(seconds, 5), "rounds": rounds,
+            "wall": wall, "seconds": round(seconds, 5), "rounds": len(taken), "device": device,
         }  # fmt: skip
 
 
@@ -108,9 +116,18 @@ def quartiles(values: Any) -> list[float]:
     return [round(value, 3) for value in found]
 
 
+def counted(group: str, case: str, base: str, way: str, value: float) -> dict[str, Any]:
+    """A row of what is counted, not timed: without noise, rounds and a control."""
+    return {
+        "group": group, "case": case, "base": base, "way": way, "process": quartiles([value]),
+        "wall": quartiles([value]), "seconds": 0, "rounds": 0, "device": "cpu",
+    }  # fmt: skip
+
+
 def process(command: list[str], folder: Path, place: Path | None = None) -> dict[str, float]:
     """Seconds of processors and peak memory of a command, which must succeed; it runs in `place`,
-    or in `folder`, where its output goes."""
+    or in `folder`, where its output goes. `python`, `lsn-eval` and `lm_eval` are the first on the
+    path."""
     with (folder / "output.txt").open("wb") as output:
         child = subprocess.Popen(
             command, cwd=place or folder, env=quiet(), stdout=output, stderr=output
@@ -139,9 +156,9 @@ def machine(device: str) -> dict[str, Any]:
         processor = lines[0].partition(":")[2].strip() if lines else processor
     found: dict[str, Any] = {"processor": processor, "cores": os.cpu_count(), "device": device}
     if device != "cpu":
-        import torch
-
-        found["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else device
+        name = "import torch; print(torch.cuda.get_device_name())"  # elsewhere: torch is large
+        done = subprocess.run([sys.executable, "-c", name], capture_output=True, text=True)
+        found["device"] = done.stdout.strip() or device
     found["threads"] = os.environ.get("OMP_NUM_THREADS", "all")
     found["load"] = round(os.getloadavg()[0], 1)
     found["versions"] = {"python": platform.python_version()}

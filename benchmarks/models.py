@@ -42,7 +42,7 @@ def neurons(width: int, layers: int = LAYERS) -> list[np.ndarray]:
 def passes(options: Options) -> dict[str, tuple[Callable[..., Way], int]]:
     """Prefill and decoding, each a function from `around`, what the model is under, and `call`,
     how it is called, to a way; and how many rounds."""
-    rows, length, tokens = options.of((2, 8, 2), (4, 128, 16), (4, 256, 16))
+    rows, length, tokens = options.of((2, 8, 2), (4, 128, 16), (4, 128, 16))
     return {
         f"prefill {rows} x {length}": (
             lambda *given: _prefill(rows, length, options.device, *given),
@@ -84,7 +84,7 @@ def _decode(count: int, device: str, call: Any, around: Any = nullcontext) -> Wa
 
 
 @contextmanager
-def patched(model: Any, chosen: list[np.ndarray], device: str) -> Iterator[None]:
+def patched(model: Any, chosen: list[torch.Tensor]) -> Iterator[None]:
     """The papers' way: every MLP's `forward` replaced by a function that sets neurons to 0."""
 
     def forward(mlp: Any, columns: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -95,7 +95,7 @@ def patched(model: Any, chosen: list[np.ndarray], device: str) -> Iterator[None]
         return replaced
 
     for layer, found in zip(model.model.layers, chosen, strict=True):
-        layer.mlp.forward = forward(layer.mlp, torch.as_tensor(found, device=device))
+        layer.mlp.forward = forward(layer.mlp, found)
     try:
         yield
     finally:

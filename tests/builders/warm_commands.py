@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import gc
 import json
 import os
@@ -153,5 +154,9 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for name in MODULES:
         import_module(name)
+    # What lm-eval writes of the machine takes ten programs, `pip list` among them: once is enough.
+    machine = import_module("torch.utils.collect_env")
+    machine.get_env_info = functools.cache(machine.get_env_info)
+    machine.get_env_info()
     gc.freeze()
     serve(socket.socket(fileno=int(sys.argv[1])))
