@@ -9,22 +9,17 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from builders.architectures import inputs, tiny_model
+from builders.architectures import tiny_model
+from builders.baked import held_against_hooks
 from builders.masks import first_neurons, mask_at
-from builders.mixtures import MIXTURES, tiny_mixture, tokens
+from builders.mixtures import MIXTURES, tiny_mixture
 from safetensors.torch import load_file
 
-from lsn_eval import bake, intervene
+from lsn_eval import bake
 from lsn_eval.baking.baking import BakedModel
 from lsn_eval.errors import BakingError
 from lsn_eval.models.loading import auto_class
 from lsn_eval.models.resolving import resolve
-
-
-def scores(model: Any, name: str) -> torch.Tensor:
-    with torch.no_grad():
-        given = {"input_ids": tokens()} if name in MIXTURES else inputs(name)
-        return model(**given).logits
 
 
 def pruned(
@@ -38,13 +33,7 @@ def pruned(
     model.save_pretrained(folder / "model", max_shard_size=given.pop("shards", "50GB"))
     model = auto_class(model.config).from_pretrained(folder / "model").eval()
     mask = mask_at(model, [at])
-    baked = bake(folder / "model", mask, condition, folder / "baked", prune=True, **given)
-    new = auto_class(model.config).from_pretrained(folder / "baked").eval()
-    with intervene(model, mask, condition):
-        hooked = scores(model, name)
-    assert torch.allclose(scores(new, name), hooked, atol=1e-5)
-    assert not torch.allclose(scores(model, name), hooked, atol=1e-3)
-    return baked, new
+    return held_against_hooks(folder / "model", model, name, mask, condition, prune=True, **given)
 
 
 WIDTHS = {

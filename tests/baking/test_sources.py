@@ -9,35 +9,24 @@ from typing import Any
 
 import pytest
 import torch
-from builders.architectures import inputs, tiny_model
+from builders.architectures import tiny_model
+from builders.baked import held_against_hooks, scores
 from builders.gguf_files import write_gguf
 from builders.masks import mask_at
 from safetensors.torch import load_file, save_file
 
-from lsn_eval import bake, intervene
+from lsn_eval import bake
 from lsn_eval.errors import BakingError
 from lsn_eval.harness.lsn_hf import LsnHF
 from lsn_eval.models.loading import auto_class, load_model
 
 
-def scores(model: Any) -> torch.Tensor:
-    with torch.no_grad():
-        return model(**inputs("llama")).logits.float()
-
-
 def check(folder: Path, original: Any, condition: str = "de:zero", **given: Any) -> dict[str, Any]:
-    """Bakes the model that is in `folder` and was made of llama, and holds it against hooks on
-    `original`; returns its record."""
+    """Bakes the model that is in `folder` and was made of llama; returns its record."""
     mask = mask_at(original, ["mlp.act"])
-    baked = folder.parent / "baked"
-    record = bake(folder, mask, condition, baked, **given).record
-    new, _ = load_model(baked, tokenizer="lsn_demo", dtype="float32", device="cpu")
-    with intervene(original, mask, condition):
-        hooked = scores(original)
-    assert torch.allclose(scores(new), hooked, atol=1e-5)
-    assert not torch.allclose(scores(original), hooked, atol=1e-3)
+    baked, _ = held_against_hooks(folder, original, "llama", mask, condition, **given)
     assert not list(folder.parent.glob(".*"))
-    return record
+    return baked.record
 
 
 def adapter(folder: Path, model: Any, base: Path | str, **changed: Any) -> Any:
@@ -57,9 +46,9 @@ def test_an_adapter_is_merged_before_it_is_baked(tmp_path: Path):
     """A number, too: what the down projection makes of it is of the merged weight."""
     model = tiny_model("llama")
     model.save_pretrained(tmp_path / "base")
-    plain = scores(model)
+    plain = scores(model, "llama")
     merged = adapter(tmp_path / "adapter", model, tmp_path / "base")
-    assert not torch.allclose(scores(merged), plain, atol=1e-3)
+    assert not torch.allclose(scores(merged, "llama"), plain, atol=1e-3)
     with pytest.raises(BakingError, match="Give --merge-adapter"):
         check(tmp_path / "adapter", merged)
     record = check(tmp_path / "adapter", merged, "de:0.75", merge_adapter=True)
@@ -107,7 +96,7 @@ def test_a_gguf_file_is_dequantised_on_request(quantised: bool, tmp_path: Path):
     write_gguf(file, model, tokenizer, quantised)
     given = {"pretrained": str(file.parent), "gguf_file": file.name, "device": "cpu"}
     hooked = LsnHF(**given, mask="demo/planted", condition="none")
-    assert torch.equal(scores(hooked.model), scores(model)) != quantised
+    assert torch.equal(scores(hooked.model, "llama"), scores(model, "llama")) != quantised
     with pytest.raises(BakingError, match=r"quantised \(gguf\).*or give --dequantise"):
         check(file, hooked.model)
     record = check(file, hooked.model, dequantise=True, prune=True, align=1)

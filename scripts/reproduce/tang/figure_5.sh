@@ -2,12 +2,7 @@
 # Tang et al. (2024), figure 5: how alike translations are in every layer, above the neurons in it.
 source "$(dirname "$0")/neurons.inc"
 
-PARALLEL="${PARALLEL:-flores}" # PARALLEL/de.txt and so on: FLORES-200 devtest, a sentence a line
-
-parallel=()
-for language in $LANGUAGES; do parallel+=(--texts "$language=$PARALLEL/$language.txt"); done
-[ -f "$OUT/layers.json" ] || lsn-eval layers --model "$MODEL" "${parallel[@]}" ${LAYERS_ARGS:-} \
-  --out "$OUT/layers.json"
+layers
 lsn-eval plot similarity "$OUT/layers.json" --mask "$OUT/lape.safetensors" --out "$OUT/figure_5.pdf"
 beside figure_5 "$OUT/layers.json" --at records --where quantity=similarity --where row=all \
   --row layer --column condition

@@ -2,12 +2,7 @@
 # Tang et al. (2024), figure 6: which language dominates which.
 source "$(dirname "$0")/neurons.inc"
 
-PARALLEL="${PARALLEL:-flores}" # PARALLEL/de.txt and so on: FLORES-200 devtest, a sentence a line
-
-parallel=()
-for language in $LANGUAGES; do parallel+=(--texts "$language=$PARALLEL/$language.txt"); done
-[ -f "$OUT/layers.json" ] || lsn-eval layers --model "$MODEL" "${parallel[@]}" ${LAYERS_ARGS:-} \
-  --out "$OUT/layers.json"
+layers
 lsn-eval plot dominance "$OUT/layers.json" --out "$OUT/figure_6.pdf"
 for layer in ${SHOWN_LAYERS:-0 15 31}; do
   echo "Layer $layer: each language (row) mapped onto each other (column)"

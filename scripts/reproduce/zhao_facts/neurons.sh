@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Zhao et al. (2024), top-50 neurons of a fact that two languages share (PROBELESS, mean Jaccard
 # similarity), among the 30 languages of the highest P@1.
-set -euo pipefail
-here="$(cd "$(dirname "$0")" && pwd)"
+source "$(dirname "$0")/../shared.inc"
 MODEL="${MODEL:-bert-base-multilingual-cased}"
 LANGUAGES="${LANGUAGES:-en id it de es nl pt ca tr da ms sv fr af ro vi gl fa cy el he ko zh pl ar hu hr \
 cs ceb et}"
@@ -12,5 +11,4 @@ export LANGUAGES
 [ -d "$OUT/results" ] || bash "$here/p1.sh"
 lsn-eval facts neurons "$OUT/results" --model "$MODEL" --language "${LANGUAGES// /,}" --top 50 \
   --device "$DEVICE" --rankings "$OUT/neurons.jsonl" --force --out "$OUT/neurons.csv"
-python "$here/../beside_published.py" "$here" neurons "$OUT/neurons.csv" \
-  --row language --column other
+beside neurons "$OUT/neurons.csv" --row language --column other

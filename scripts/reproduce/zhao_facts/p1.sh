@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Zhao et al. (2024), P@1 of mLAMA's facts in 53 languages, full and partial matches, as the authors'
 # notebook table_for_all_p1 prints them.
-set -euo pipefail
-here="$(cd "$(dirname "$0")" && pwd)"
+source "$(dirname "$0")/../shared.inc"
 CLASS="${CLASS:-lsn_mlm}"
 MODEL="${MODEL:-bert-base-multilingual-cased}" # and xlm-roberta-large
 LANGUAGES="${LANGUAGES:-af ar az be bg bn ca ceb cs cy da de el en es et eu fa fi fr ga gl he hi hr hu hy \
@@ -13,11 +12,8 @@ DEVICE="${DEVICE:-cuda}"
 OUT="${OUT:-zhao_facts}"
 mkdir -p "$OUT"
 
-tasks=
-for language in $LANGUAGES; do tasks+="${tasks:+,}lsn_mlama_$language"; done
 [ -d "$OUT/results" ] || lm_eval --model "$CLASS" --model_args "pretrained=$MODEL,condition=none" \
-  --tasks "$tasks" --metadata "{\"data_root\": \"$DATA\"}" --batch_size "$BATCH_SIZE" \
+  --tasks "$(of lsn_mlama)" --metadata "{\"data_root\": \"$DATA\"}" --batch_size "$BATCH_SIZE" \
   --device "$DEVICE" --log_samples --output_path "$OUT/results"
 lsn-eval compare "$OUT/results" --metric full_match,partial_match --out "$OUT/p1.csv"
-python "$here/../beside_published.py" "$here" p1 "$OUT/p1.csv" \
-  --row language --column metric --where "condition=none"
+beside p1 "$OUT/p1.csv" --row language --column metric --where condition=none
