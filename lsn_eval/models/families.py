@@ -303,18 +303,25 @@ def _t5(gated: bool) -> Family:
 
 _T5 = (*_t5(gated=False), *_t5(gated=True))  # one type, and its config says which
 
-FAMILIES: Mapping[str, Family] = {
-    "apertus": (_UNGATED_LLAMA,),
-    "arcee": (_UNGATED_LLAMA,),
-    "bart": _BART,
+_ALIKE: tuple[tuple[Family, str], ...] = (
+    (
+        (_LLAMA,),
+        "cohere cohere2 cwm ernie4_5 exaone4 gemma gemma2 gemma3 gemma3_text gemma3n_text "
+        "granite helium hunyuan_v1_dense llama ministral ministral3 mistral olmo olmo2 "
+        "olmo3 qwen2 qwen3 seed_oss smollm3 stablelm vaultgemma",
+    ),
+    ((_UNGATED_LLAMA,), "apertus arcee jais2 nemotron"),
+    ((_MOE,), "gpt_oss mixtral olmoe phimoe qwen3_moe"),
+    (_BART, "bart blenderbot m2m_100 marian mbart pegasus plbart"),
+    ((_ROBERTA,), "camembert roberta xlm-roberta xlm-roberta-xl"),
+    (_T5, "mt5 t5 umt5"),
+)
+"""Types of one row; NLLB is an m2m_100."""
+
+FAMILIES: dict[str, Family] = {
     "bert": (_BERT,),
     "biogpt": (replace(_XGLM, layers=("biogpt.layers", "layers")),),
-    "blenderbot": _BART,
     "bloom": (replace(_FALCON, act="mlp.gelu_impl"),),
-    "camembert": (_ROBERTA,),
-    "cohere": (_LLAMA,),
-    "cohere2": (_LLAMA,),
-    "cwm": (_LLAMA,),
     "data2vec-text": (replace(_BERT, layers=("data2vec_text.encoder.layer", "encoder.layer")),),
     "deberta-v2": (_DEBERTA,),
     "deepseek_v3": (  # its keys and values come out of two linear layers
@@ -327,17 +334,10 @@ FAMILIES: Mapping[str, Family] = {
     "distilbert": (_DISTILBERT,),
     "electra": (replace(_BERT, layers=("electra.encoder.layer", "encoder.layer")),),
     "ernie": (replace(_BERT, layers=("ernie.encoder.layer", "encoder.layer")),),
-    "ernie4_5": (_LLAMA,),
     "ernie4_5_moe": (_SHARED_MOE,),
     "eurobert": (replace(_LLAMA, name="encoder"),),
-    "exaone4": (_LLAMA,),
     "falcon": (_FALCON,),
     "falcon_h1": (_FALCON_H1,),
-    "gemma": (_LLAMA,),
-    "gemma2": (_LLAMA,),
-    "gemma3": (_LLAMA,),
-    "gemma3_text": (_LLAMA,),
-    "gemma3n_text": (_LLAMA,),
     "glm": (_FUSED_GATE,),
     "glm4": (_FUSED_GATE,),
     "glm4_moe": (_SHARED_MOE,),
@@ -348,25 +348,12 @@ FAMILIES: Mapping[str, Family] = {
     "gpt_neo": (_GPT_NEO,),
     "gpt_neox": (_GPT_NEOX,),
     "gpt_neox_japanese": (replace(_GPT_NEOX, layers=("gpt_neox_japanese.layers", "layers")),),
-    "gpt_oss": (_MOE,),
     "gptj": (_GPTJ,),
-    "granite": (_LLAMA,),
     "granitemoe": (replace(_LLAMA, experts="block_sparse_moe.experts"),),
-    "helium": (_LLAMA,),
-    "hunyuan_v1_dense": (_LLAMA,),
     "hunyuan_v1_moe": (replace(_MOE, shared="mlp.shared_mlp"),),
-    "jais2": (_UNGATED_LLAMA,),
     "jamba": (replace(_FALCON_H1, experts="feed_forward.experts", sometimes=_HYBRID.sometimes),),
-    "llama": (_LLAMA,),
-    "m2m_100": _BART,  # NLLB is one
-    "marian": _BART,
-    "mbart": _BART,
     "megatron-bert": (_BERT,),
     "minimax": (replace(_HYBRID, experts="mlp.experts"),),
-    "ministral": (_LLAMA,),
-    "ministral3": (_LLAMA,),
-    "mistral": (_LLAMA,),
-    "mixtral": (_MOE,),
     "modernbert": (_MODERNBERT,),
     "modernbert-decoder": (
         replace(
@@ -376,16 +363,9 @@ FAMILIES: Mapping[str, Family] = {
         ),
     ),
     "mpt": (_MPT,),
-    "mt5": _T5,
     "nanochat": (replace(_PHI, attention=_SELF),),
-    "nemotron": (_UNGATED_LLAMA,),
-    "olmo": (_LLAMA,),
-    "olmo2": (_LLAMA,),
-    "olmo3": (_LLAMA,),
     "olmo_hybrid": (_HYBRID,),
-    "olmoe": (_MOE,),
     "opt": (replace(_XGLM, layers=("model.decoder.layers", "decoder.layers")),),
-    "pegasus": _BART,
     "persimmon": (
         replace(
             _GPT_NEOX,
@@ -397,27 +377,16 @@ FAMILIES: Mapping[str, Family] = {
     "phi3": (
         replace(_FUSED_GATE, attention=Attention.fused("self_attn.qkv_proj", "self_attn.o_proj")),
     ),
-    "phimoe": (_MOE,),
-    "plbart": _BART,
-    "qwen2": (_LLAMA,),
     "qwen2_moe": (replace(_MOE, shared="mlp.shared_expert"),),
-    "qwen3": (_LLAMA,),
     "qwen3_5_text": (_QWEN3_5,),
-    "qwen3_moe": (_MOE,),
     "qwen3_next": (replace(_QWEN3_5, experts="mlp.experts", shared="mlp.shared_expert"),),
     "rembert": (replace(_BERT, layers=("rembert.encoder.layer", "encoder.layer")),),
-    "roberta": (_ROBERTA,),
-    "seed_oss": (_LLAMA,),
-    "smollm3": (_LLAMA,),
-    "stablelm": (_LLAMA,),
     "starcoder2": (replace(_GPT2, layers=_MODEL, attention=_SELF),),
-    "t5": _T5,
-    "umt5": _T5,
-    "vaultgemma": (_LLAMA,),
     "xglm": (_XGLM,),
-    "xlm-roberta": (_ROBERTA,),
-    "xlm-roberta-xl": (_ROBERTA,),
 }
+
+FAMILIES |= {name: row for row, names in _ALIKE for name in names.split()}
+FAMILIES = dict(sorted(FAMILIES.items()))
 """Rows by `config.model_type`. Each is held against its weights by `tests/models/test_rows.py`."""
 
 _EXPERTS = "its experts do not run through transformers' experts functions, which tell them apart"
