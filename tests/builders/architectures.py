@@ -117,30 +117,35 @@ class Tiny:
 _ENCODER = {"gated": False, "kind": "encoder"}
 _BOTH = {"kind": "encoder-decoder"}
 
-ARCHITECTURES: Mapping[str, Tiny] = {
+_ALIKE: tuple[tuple[Tiny, str], ...] = (
+    (
+        Tiny(_HEAD),
+        "cohere2 ernie4_5 exaone4 helium hunyuan_v1_dense llama ministral ministral3 mistral "
+        "qwen3 seed_oss",
+    ),
+    (Tiny(), "cohere granite olmo olmo2 olmo3 qwen2 smollm3 stablelm"),
+    (Tiny(_HEAD, GELU_TANH), "gemma gemma2 gemma3_text vaultgemma"),
+    (Tiny(_HEAD, RELU2, gated=False), "arcee jais2 nanochat nemotron"),
+    (
+        Tiny(_BERT, GELU, **_ENCODER),
+        "bert camembert data2vec-text deberta-v2 ernie megatron-bert roberta xlm-roberta "
+        "xlm-roberta-xl",
+    ),
+    (Tiny(_BART, GELU, gated=False, **_BOTH), "bart blenderbot marian mbart pegasus plbart"),
+)
+
+ARCHITECTURES: dict[str, Tiny] = {
     "apertus": Tiny(_HEAD, _xielu, gated=False),
-    "arcee": Tiny(_HEAD, RELU2, gated=False),
-    "bart": Tiny(_BART, GELU, gated=False, **_BOTH),
-    "bert": Tiny(_BERT, GELU, **_ENCODER),
     "biogpt": Tiny(_BERT, GELU, gated=False),
-    "blenderbot": Tiny(_BART, GELU, gated=False, **_BOTH),
     "bloom": Tiny({"n_layer": LAYERS, "n_head": HEADS}, GELU_TANH, gated=False, qkv=BY_HEAD),
-    "camembert": Tiny(_BERT, GELU, **_ENCODER),
-    "cohere": Tiny(),
-    "cohere2": Tiny(_HEAD),
     "cwm": Tiny({**_HEAD, "bos_token_id": 0}),
-    "data2vec-text": Tiny(_BERT, GELU, **_ENCODER),
-    "deberta-v2": Tiny(_BERT, GELU, **_ENCODER),
     "deberta-v2:relative": Tiny(
         {**_BERT, "relative_attention": True, "pos_att_type": ["c2p", "p2c"], "share_att_key": True},
         GELU, **_ENCODER,
     ),
     "distilbert": Tiny({**_BERT, "dim": HIDDEN, "hidden_dim": WIDTH, "n_layers": LAYERS, "n_heads": HEADS}, GELU, **_ENCODER),
     "electra": Tiny({**_BERT, "embedding_size": HIDDEN}, GELU, **_ENCODER),
-    "ernie": Tiny(_BERT, GELU, **_ENCODER),
-    "ernie4_5": Tiny(_HEAD),
     "eurobert": Tiny(_HEAD, kind="encoder"),
-    "exaone4": Tiny(_HEAD),
     "falcon": Tiny({"ffn_hidden_size": WIDTH, "multi_query": True}, GELU, gated=False, qkv=ONE_KEY),
     "falcon:alibi": Tiny(
         {"ffn_hidden_size": WIDTH, "multi_query": False, "alibi": True, "parallel_attn": False}, GELU,
@@ -154,10 +159,7 @@ ARCHITECTURES: Mapping[str, Tiny] = {
         {**_HEAD, "mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 8,
          "mamba_chunk_size": 8, "mlp_multipliers": [0.5, 1.5]}, HALF_SILU,
     ),
-    "gemma": Tiny(_HEAD, GELU_TANH),
-    "gemma2": Tiny(_HEAD, GELU_TANH),
     "gemma3": Tiny({"text_config": {**_TINY, **_HEAD}, "vision_config": _VISION}, GELU_TANH),
-    "gemma3_text": Tiny(_HEAD, GELU_TANH),
     "gemma3n_text": Tiny(
         {**_HEAD, "vocab_size_per_layer_input": VOCABULARY, "hidden_size_per_layer_input": 8,
          "num_kv_shared_layers": 0, "laurel_rank": 4, "activation_sparsity_pattern": [0.5, 0.0],
@@ -172,54 +174,29 @@ ARCHITECTURES: Mapping[str, Tiny] = {
     "gpt_neox": Tiny({}, GELU, gated=False, qkv=BY_HEAD),
     "gpt_neox_japanese": Tiny({"intermediate_multiple_size": 2}, GELU, gated=False, qkv=BY_HEAD),
     "gptj": Tiny({"n_inner": WIDTH, "rotary_dim": 8}, GELU_TANH, gated=False),
-    "granite": Tiny(),
-    "helium": Tiny(_HEAD),
-    "hunyuan_v1_dense": Tiny(_HEAD),
-    "jais2": Tiny(_HEAD, RELU2, gated=False),
-    "llama": Tiny(_HEAD),
     "m2m_100": Tiny(_BART, RELU, gated=False, **_BOTH),
-    "marian": Tiny(_BART, GELU, gated=False, **_BOTH),
-    "mbart": Tiny(_BART, GELU, gated=False, **_BOTH),
-    "megatron-bert": Tiny(_BERT, GELU, **_ENCODER),
-    "ministral": Tiny(_HEAD),
-    "ministral3": Tiny(_HEAD),
-    "mistral": Tiny(_HEAD),
     "modernbert": Tiny({**_BERT, "cls_token_id": 1, "sep_token_id": 2}, GELU, kind="encoder", qkv=QKV, gate_up=HALVES),
     "modernbert-decoder": Tiny({**_BERT, "bos_token_id": 1, "cls_token_id": 1, "sep_token_id": 2}, GELU, gate_up=HALVES),
     "mpt": Tiny({"expansion_ratio": 2, "max_seq_len": 64}, GELU, gated=False, qkv=QKV),
     "mt5": Tiny(_T5, GELU_TANH, **_BOTH),
-    "nanochat": Tiny(_HEAD, RELU2, gated=False),
-    "nemotron": Tiny(_HEAD, RELU2, gated=False),
-    "olmo": Tiny(),
-    "olmo2": Tiny(),
-    "olmo3": Tiny(),
     "olmo_hybrid": Tiny({**_HEAD, "layer_types": ["linear_attention", "full_attention"], "linear_num_key_heads": 2, "linear_num_value_heads": 2, "linear_key_head_dim": 8, "linear_value_head_dim": 8}, without_attention=("0",)),
     "opt": Tiny({"ffn_dim": WIDTH, "word_embed_proj_dim": HIDDEN}, RELU, gated=False),
-    "pegasus": Tiny(_BART, GELU, gated=False, **_BOTH),
     "persimmon": Tiny({}, RELU2, gated=False, qkv=BY_HEAD),
     "phi": Tiny({}, GELU_TANH, gated=False),
     "phi3": Tiny({}, qkv=GROUPED, gate_up=HALVES),
-    "plbart": Tiny(_BART, GELU, gated=False, **_BOTH),
-    "qwen2": Tiny(),
-    "qwen3": Tiny(_HEAD),
     "qwen3_5_text": Tiny({**_HEAD, "layer_types": ["linear_attention", "full_attention"], "linear_num_key_heads": 2, "linear_num_value_heads": 2, "linear_key_head_dim": 8, "linear_value_head_dim": 8}, qkv=Q_AND_GATE, without_attention=("0",)),
     "rembert": Tiny({**_BERT, "input_embedding_size": 16, "output_embedding_size": 16}, GELU, **_ENCODER),
-    "roberta": Tiny(_BERT, GELU, **_ENCODER),
-    "seed_oss": Tiny(_HEAD),
-    "smollm3": Tiny({}),
-    "stablelm": Tiny({}),
     "starcoder2": Tiny({}, GELU_TANH, gated=False),
     "t5": Tiny(_T5, RELU, gated=False, **_BOTH),
     "t5:gated": Tiny({**_T5, "feed_forward_proj": "gated-gelu"}, GELU_TANH, **_BOTH),
     "umt5": Tiny(_T5, GELU_TANH, **_BOTH),
-    "vaultgemma": Tiny(_HEAD, GELU_TANH),
     "xglm": Tiny(
         {"d_model": HIDDEN, "ffn_dim": WIDTH, "num_layers": LAYERS, "attention_heads": HEADS,
          "pad_token_id": 1}, GELU, gated=False,
     ),
-    "xlm-roberta": Tiny(_BERT, GELU, **_ENCODER),
-    "xlm-roberta-xl": Tiny(_BERT, GELU, **_ENCODER),
 }  # fmt: skip
+ARCHITECTURES |= {name: facts for facts, names in _ALIKE for name in names.split()}
+ARCHITECTURES = dict(sorted(ARCHITECTURES.items()))
 """By model type; a second config of a type has a word behind a colon."""
 
 
