@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from builders.architectures import tiny_model
+from builders.architectures import saved_model, tiny_model
 from builders.commands import printed, refused
 from builders.masks import first_neurons, mask_at, tiny_mask
 from builders.results_files import edited, ppl, task_results, write_results
@@ -76,8 +76,7 @@ def test_new_biases_are_in_the_index_and_zero_elsewhere(model, tmp_path: Path):
 
 
 def test_bfloat16_is_rounded_once(tmp_path: Path):
-    model = tiny_model("llama", torch.bfloat16)
-    model.save_pretrained(tmp_path / "model")
+    model = saved_model(tmp_path / "model", "llama", torch.bfloat16)
     mask = mask_at(model, ["mlp.up"])
     bake(tmp_path / "model", mask, "de:x0.3", tmp_path / "baked")
     name = "model.layers.0.mlp.up_proj.weight"
@@ -119,8 +118,7 @@ def test_a_killed_bake_leaves_nothing_that_loads(model, tmp_path: Path, warm_com
 def test_weights_that_do_something_else_are_not_kept(
     dtype, condition, layer, tmp_path: Path, monkeypatch
 ):
-    model = tiny_model("llama", dtype)
-    model.save_pretrained(tmp_path / "model")
+    model = saved_model(tmp_path / "model", "llama", dtype)
     forget(monkeypatch, layer)
     with pytest.raises(BakingError, match="differs from the original under hooks"):
         bake(tmp_path / "model", mask_at(model, ["mlp.down"]), condition, tmp_path / "baked")
@@ -146,8 +144,7 @@ def test_a_forgotten_layer_of_the_demo_model_shows(layer, tmp_path: Path, monkey
 
 def test_a_layer_that_does_little_is_held_by_itself(tmp_path: Path, monkeypatch):
     """One neuron in the last layer, beside thirty in the first, in bfloat16."""
-    model = tiny_model("llama", torch.bfloat16)
-    model.save_pretrained(tmp_path / "model")
+    model = saved_model(tmp_path / "model", "llama", torch.bfloat16)
     mask = first_neurons(model, {"0": 30, "1": 1})
     bake(tmp_path / "model", mask, "de:x0.9", tmp_path / "baked")
     forget(monkeypatch, "last")

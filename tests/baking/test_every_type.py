@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders.architectures import EVERY, LAYOUTS, tiny_model
+from builders.architectures import EVERY, LAYOUTS, saved_model
 from builders.baked import held_against_hooks
 from builders.masks import mask_at
 from builders.mixtures import MIXTURES, tiny_mixture
@@ -51,8 +51,7 @@ def test_a_baked_model_is_the_original_under_hooks(name: str, tmp_path: Path, mo
     if name != "falcon_h1":  # its refusal is baking's own look at what it made
         agreed = Agreement(0, 0, 1)
         monkeypatch.setattr(baking, "hold_against_hooks", lambda *given: agreed)
-    model = tiny_model(name)
-    model.save_pretrained(tmp_path / "model")
+    model = saved_model(tmp_path / "model", name)
     if name == "marian":  # its position embeddings are computed, not read
         model = auto_class(model.config).from_pretrained(tmp_path / "model").eval()
     for condition, hookpoints in CASES if name in LAYOUTS else CASES[::2]:
@@ -78,8 +77,7 @@ def test_a_baked_model_is_the_original_under_hooks(name: str, tmp_path: Path, mo
 @pytest.mark.slow
 def test_each_hookpoint_by_itself(name: str, hookpoint: str, condition: str, tmp_path: Path):
     """Where every bias can be had, everything but adding at a gated activation."""
-    model = tiny_model(name)
-    model.save_pretrained(tmp_path / "model")
+    model = saved_model(tmp_path / "model", name)
     mask = mask_at(model, [hookpoint])
     if (name, hookpoint, condition) == ("llama", "mlp.act", "de:+1.5"):
         with pytest.raises(BakingError, match=r"Use a mask at mlp\.down_in"):
@@ -94,8 +92,7 @@ def test_each_hookpoint_by_itself(name: str, hookpoint: str, condition: str, tmp
 
 def test_every_hookpoint_of_a_layer_is_done_in_the_models_order(tmp_path: Path):
     """What a later hookpoint does to an earlier one's value is in the weights, too."""
-    model = tiny_model("llama")
-    model.save_pretrained(tmp_path / "model")
+    model = saved_model(tmp_path / "model", "llama")
     mask = mask_at(model, HOOKPOINTS)
     for condition in ("de:0.75", "de:mean", "de:x-0.3"):
         given = tmp_path / "model", model, "llama", mask, condition

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from builders.architectures import tiny_model
+from builders.architectures import saved_model, tiny_model
 from builders.baked import held_against_hooks
 from builders.masks import first_neurons, mask_at
 from builders.mixtures import MIXTURES, tiny_mixture
@@ -103,8 +103,7 @@ def test_files_and_their_index_say_what_is_left(tied: bool, shards: str, tmp_pat
 @pytest.mark.parametrize(("align", "width"), [(1, 38), (8, 40), (16, None)])
 def test_all_layers_are_as_wide_as_the_one_that_keeps_most(align, width, tmp_path: Path):
     """The others are filled up with zeros."""
-    model = tiny_model("llama")
-    model.save_pretrained(tmp_path / "model")
+    model = saved_model(tmp_path / "model", "llama")
     mask = first_neurons(model, {"0": 10, "1": 20})
 
     def make() -> None:
@@ -151,8 +150,7 @@ def test_a_width_that_follows_from_another_is_set(tmp_path: Path):
 def test_what_cannot_be_narrower_is_refused(
     name, condition, counts, align, message, tmp_path: Path
 ):
-    model = tiny_model(name)
-    model.save_pretrained(tmp_path / "model")
+    model = saved_model(tmp_path / "model", name)
     with pytest.raises(BakingError, match=message):
         bake(
             tmp_path / "model", first_neurons(model, counts), condition, tmp_path / "new",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from builders.architectures import tiny_model
+from builders.architectures import saved_model
 from builders.baked import held_against_hooks, scores
 from builders.gguf_files import write_gguf
 from builders.masks import mask_at
@@ -44,8 +44,7 @@ def adapter(folder: Path, model: Any, base: Path | str, **changed: Any) -> Any:
 
 def test_an_adapter_is_merged_before_it_is_baked(tmp_path: Path):
     """A number, too: what the down projection makes of it is of the merged weight."""
-    model = tiny_model("llama")
-    model.save_pretrained(tmp_path / "base")
+    model = saved_model(tmp_path / "base", "llama")
     plain = scores(model, "llama")
     merged = adapter(tmp_path / "adapter", model, tmp_path / "base")
     assert not torch.allclose(scores(merged, "llama"), plain, atol=1e-3)
@@ -58,8 +57,7 @@ def test_an_adapter_is_merged_before_it_is_baked(tmp_path: Path):
 
 def fp8(folder: Path) -> Any:
     """A llama whose linear layers are in 8 bits, and what that means in full precision."""
-    model = tiny_model("llama", torch.bfloat16)
-    model.save_pretrained(folder)
+    model = saved_model(folder, "llama", torch.bfloat16)
     tensors = load_file(folder / "model.safetensors")
     for name in [name for name in tensors if "_proj" in name]:
         # A power of two, so that nothing but the 8 bits rounds.
@@ -119,8 +117,7 @@ def test_a_gguf_file_is_dequantised_on_request(quantised: bool, tmp_path: Path):
     ],
 )
 def test_what_transformers_cannot_dequantise_here_is_refused(how, message, tmp_path: Path):
-    model = tiny_model("llama")
-    model.save_pretrained(tmp_path / "model")
+    model = saved_model(tmp_path / "model", "llama")
     if how["quant_method"] == "fp8":
         tensors = load_file(tmp_path / "model" / "model.safetensors")
         del tensors["model.norm.weight"]
@@ -132,8 +129,7 @@ def test_what_transformers_cannot_dequantise_here_is_refused(how, message, tmp_p
 
 
 def test_an_adapter_that_cannot_be_merged_is_refused(tmp_path: Path, monkeypatch):
-    model = tiny_model("llama")
-    model.save_pretrained(tmp_path / "base")
+    model = saved_model(tmp_path / "base", "llama")
     adapter(tmp_path / "adapter", model, tmp_path / "base")
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     monkeypatch.setitem(sys.modules, "peft", None)
@@ -159,8 +155,7 @@ def test_an_adapter_that_cannot_be_merged_is_refused(tmp_path: Path, monkeypatch
     ids=["one-is-missing", "all-are-missing", "of-more-layers", "of-another-width"],
 )
 def test_an_adapter_that_does_not_fit_its_model_is_refused(damage, message, tmp_path: Path):
-    model = tiny_model("llama")
-    model.save_pretrained(tmp_path / "base")
+    model = saved_model(tmp_path / "base", "llama")
     adapter(tmp_path / "adapter", model, tmp_path / "base")
     file = tmp_path / "adapter" / "adapter_model.safetensors"
     found = dict(sorted(load_file(file).items()))

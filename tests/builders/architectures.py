@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -224,6 +225,13 @@ def tiny_model(
     else:
         model = transformers.AutoModelForCausalLM.from_config(config)
     return with_seeded_weights(model, dtype)
+
+
+def saved_model(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """The same, and a checkpoint of it."""
+    model = tiny_model(name, dtype)
+    model.save_pretrained(folder)  # type: ignore[operator]
+    return model
 
 
 def with_seeded_weights(model: Any, dtype: torch.dtype) -> Any:

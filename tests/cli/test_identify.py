@@ -101,11 +101,10 @@ def test_output_folder_is_checked_before_any_work(tmp_path):
 
 @pytest.mark.slow
 def test_parameter_variation_needs_no_statistics(tmp_path):
-    from builders.architectures import tiny_model
+    from builders.architectures import saved_model
     from builders.tuned import PLANTED, tune
 
-    before = tiny_model("llama")
-    before.save_pretrained(tmp_path / "before")
+    before = saved_model(tmp_path / "before", "llama")
     for name, neurons in PLANTED.items():
         tune(before, neurons).save_pretrained(tmp_path / name)
     printed(

@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from builders.architectures import tiny_config, tiny_model
+from builders.architectures import saved_model, tiny_config, tiny_model
 from builders.reference import REFERENCE, needs_reference
 
 from lsn_eval import NeuronMask
@@ -109,7 +109,7 @@ def test_json_is_neurons_by_language_hookpoint_and_layer(tmp_path):
     tree = {"de": {"mlp.act": {"0": [7, 3], "1": [2]}, "attn.q": {"1": [5]}}, "fr": {}}
     path = tmp_path / "m.json"
     path.write_text(json.dumps(tree))
-    tiny_model("bloom").save_pretrained(tmp_path / "bloom")
+    saved_model(tmp_path / "bloom", "bloom")
     mask = import_json(path, name=str(tmp_path / "bloom"))
     assert mask.languages == ("de", "fr")
     assert mask.neurons("de", "mlp.act").tolist() == [[0, 3], [0, 7], [1, 2]]
@@ -159,8 +159,7 @@ def expertise(path, model, seed):
 @pytest.mark.parametrize("family", ["bloom", "llama"])
 def test_expertise_files_give_their_units_where_the_model_has_them(tmp_path, family, end):
     """Each unit is followed to the value that its module puts out, fused layers included."""
-    model = tiny_model(family)
-    model.save_pretrained(tmp_path / "model")
+    model = saved_model(tmp_path / "model", family)
     rows = expertise(tmp_path / "de.csv", model, 0)
     expertise(tmp_path / "fr.csv", model, 1)
     files = {name: tmp_path / f"{name}.csv" for name in ("de", "fr")}

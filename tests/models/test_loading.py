@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import transformers
-from builders.architectures import tiny_config, tiny_model
+from builders.architectures import saved_model, tiny_config
 
 from lsn_eval.errors import LsnError
 from lsn_eval.models.loading import auto_class, check_device, empty_model, load_model
@@ -13,8 +13,7 @@ from lsn_eval.models.loading import auto_class, check_device, empty_model, load_
 
 @pytest.mark.parametrize("name", ["bart", "bert", "deberta-v2", "llama"])
 def test_weights_are_those_that_were_saved(name, tokenizer, tmp_path):
-    saved = tiny_model(name)
-    saved.save_pretrained(tmp_path)
+    saved = saved_model(tmp_path, name)
     tokenizer.save_pretrained(tmp_path)
     loaded, words = load_model(tmp_path, device="cpu")
     assert type(loaded) is type(saved) is type(empty_model(str(tmp_path)))

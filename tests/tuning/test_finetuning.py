@@ -9,7 +9,7 @@ import shutil
 import lm_eval
 import pytest
 import torch
-from builders.architectures import tiny_model
+from builders.architectures import saved_model
 from builders.commands import printed, refused
 from builders.masks import tiny_mask
 from builders.our_tasks import task_manager, write_files
@@ -45,8 +45,7 @@ def write_lines(path, rows):
 def place(tmp_path_factory, tokenizer):
     """A folder with a model, its mask, and examples for prompts and for a head."""
     folder = tmp_path_factory.mktemp("tuning")
-    model = tiny_model("llama")
-    model.save_pretrained(folder / "model")
+    model = saved_model(folder / "model", "llama")
     tokenizer.save_pretrained(folder / "model")
     tiny_mask(model).save(folder / "mask.safetensors")
     write_lines(folder / "prompts.jsonl", PROMPTS)
