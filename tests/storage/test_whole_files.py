@@ -9,7 +9,7 @@ import pytest
 
 from lsn_eval.errors import MaskError
 from lsn_eval.storage import whole_files
-from lsn_eval.storage.whole_files import check_place, whole_file
+from lsn_eval.storage.whole_files import check_folder, check_place, whole_file
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,8 @@ def test_what_took_long_is_replaced_on_request_alone(tmp_path):
     with pytest.raises(MaskError, match="stats is there already and would be lost.*--force"):
         check_place(target, MaskError, force=False)
     check_place(target, MaskError)
+    with pytest.raises(MaskError, match="is there already and would be lost"):
+        check_folder(tmp_path, MaskError, force=False)
+    with pytest.raises(MaskError, match="holds what this command did not write; give another"):
+        check_folder(tmp_path, MaskError, ours=lambda folder: not any(folder.iterdir()))
+    check_folder(tmp_path / "new", MaskError, ours=lambda folder: False, force=False)
