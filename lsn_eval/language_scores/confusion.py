@@ -16,7 +16,7 @@ from pathlib import Path
 from lsn_eval.language_scores import codes
 from lsn_eval.language_scores.identification import LanguageScoreError, load_identifier
 from lsn_eval.language_scores.metrics import TOKEN
-from lsn_eval.storage.outside_files import read_text
+from lsn_eval.language_scores.stop_words import words_in
 
 SHORTEST_LINE = 5
 """Words; shorter lines are not looked at."""
@@ -108,11 +108,7 @@ def words_digest(words: str | Path) -> str:
 
 @functools.lru_cache(maxsize=2)
 def _english(path: str) -> frozenset[str]:
-    lines = (line.strip() for line in read_text(path, LanguageScoreError).split("\n"))
-    words = frozenset(word for word in lines if word.islower() and len(word) >= SHORTEST_WORD)
-    if not words:
-        raise LanguageScoreError(f"{path} has no words; English words, one a line, were expected")
-    return words
+    return words_in(path, lambda word: word.islower() and len(word) >= SHORTEST_WORD)
 
 
 @functools.cache

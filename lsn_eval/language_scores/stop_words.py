@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,16 +59,18 @@ def _load(language: str, path: str | None) -> StopWords | None:
         words = stopwordsiso.stopwords("no" if language in ("nb", "nn") else language)
         name = f"stopwords-iso {stopwordsiso.__version__}"
         return StopWords(name, frozenset(words)) if words else None
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise LanguageScoreError(
-            f"the stop word list {file} does not exist; give a file with one word a line, or "
-            "leave stopwords out for stopwords-iso"
-        )
-    lines = read_text(file, LanguageScoreError).splitlines()
-    words = {word for line in lines if (word := line.strip())}
+    words = words_in(path)
+    return StopWords(f"{Path(path).name} ({len(words)} words)", words)
+
+
+def words_in(path: str | Path, counts: Callable[[str], bool] = bool) -> frozenset[str]:
+    """The words of a file, one a line, that count.
+
+    Raises:
+        LanguageScoreError: it cannot be read, or has none.
+    """
+    lines = read_text(Path(path).expanduser(), LanguageScoreError).splitlines()
+    words = frozenset(filter(counts, map(str.strip, lines)))
     if not words:
-        raise LanguageScoreError(
-            f"the stop word list {file} is empty; one word a line was expected"
-        )
-    return StopWords(f"{file.name} ({len(words)} words)", frozenset(words))
+        raise LanguageScoreError(f"{path} has no words that count; one word a line was expected")
+    return words

@@ -235,9 +235,9 @@ def test_repetition(text, expected):
         ({"confidence": 2}, "between 0 and 1"),
         ({"lid": "nowhere.bin"}, "nowhere.bin does not exist"),
         ({"lid": "broken"}, "cannot read .*broken"),
-        ({"stopwords": "nowhere"}, "nowhere does not exist"),
+        ({"stopwords": "nowhere"}, "nowhere cannot be read"),
         ({"stopwords": "broken"}, r"broken is not UTF-8 \(byte 3"),
-        ({"stopwords": "empty"}, "empty is empty; one word a line was expected"),
+        ({"stopwords": "empty"}, "empty has no words that count; one word a line was"),
     ],
 )
 def test_errors_say_what_was_given(tmp_path, monkeypatch, arguments, message):
