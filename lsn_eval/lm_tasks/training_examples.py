@@ -61,7 +61,7 @@ def training_examples(source: str, *, head: bool, most: int | None = None) -> Ex
     """
     scored, ends = False, not head
     if source.endswith(".jsonl"):
-        read = _labelled_line if head else _prompted_line
+        read = _labelled if head else _prompted_line
         rows: Iterator[Any] = map(read, json_rows(Path(source)))
     elif source.endswith(".json"):
         rows = map(_question, squad_rows(Path(source)))
@@ -70,7 +70,10 @@ def training_examples(source: str, *, head: bool, most: int | None = None) -> Ex
         ends = ends and task.OUTPUT_TYPE == "generate_until"
         scored = not task.has_training_docs()
         docs = task.eval_docs if scored else task.training_docs()
-        rows = (_labelled(doc, source) if head else _prompted(task, doc) for doc in docs)
+        rows = (
+            _labelled(Fields(doc, source, LocalDataError)) if head else _prompted(task, doc)
+            for doc in docs
+        )
     taken = list(islice(rows, most))
     if not taken or (head and len(taken[0]) != 3):
         wanted = "premise, hypothesis and label" if head else "a prompt and an answer"
@@ -83,7 +86,7 @@ def _prompted_line(row: Fields) -> Prompted:
     return row.text("prompt"), row.text("answer")
 
 
-def _labelled_line(row: Fields) -> Labelled:
+def _labelled(row: Fields) -> Labelled:
     of_class = label_number(row.value.get("label"), row.where)
     return row.text("premise"), row.text("hypothesis"), of_class
 
@@ -113,12 +116,6 @@ def _task(name: str) -> Any:
     if task.OUTPUT_TYPE not in ("multiple_choice", "generate_until"):
         raise LocalDataError(f"--data {name} asks for no answers ({task.OUTPUT_TYPE})")
     return task
-
-
-def _labelled(doc: dict[str, Any], source: str) -> Labelled:
-    if missing := {"premise", "hypothesis", "label"} - doc.keys():
-        raise LocalDataError(f"{source} has no {', '.join(sorted(missing))} for a head to learn")
-    return doc["premise"], doc["hypothesis"], label_number(doc["label"], source)
 
 
 def _prompted(task: Any, doc: dict[str, Any]) -> Prompted:
