@@ -116,7 +116,7 @@ def false_alarms(trial: Trial, count: int, trials: int) -> float:
         other = np.where(swap[:, None], first.columns, second.columns)
         draws = Draws(resamples=100, permutations=999, seed=number)
         before, after = (scores(first.kind, values) for values in (columns, other))
-        hits += paired_changes(before, [after], draws)[0].p <= 0.05
+        hits += paired_changes([(before, after)], draws)[0].p <= 0.05
     return hits / trials
 
 

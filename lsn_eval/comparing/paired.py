@@ -28,8 +28,8 @@ FEW = 30
 """Documents below which percentile intervals are too short, see docs/compare.md."""
 _AT_ONCE = 2_000_000
 """Numbers in one block of draws."""
-_SUMS_AT_ONCE = 100_000
-"""Numbers in the sums of some draws, which are best kept near the processor."""
+_MULTIPLIED_AT_ONCE = 200_000
+"""Numbers in a part of a block, and in its sums: they are best kept near the processor."""
 _REMEMBERED = 4_000_000
 """Draws up to this many numbers are remembered for the next cell."""
 
@@ -75,45 +75,48 @@ class PairedChange:
     """Whether every document has the same number under both."""
 
 
-def paired_changes(
-    baseline: Scores, conditions: Sequence[Scores], draws: Draws
-) -> list[PairedChange]:
-    """Each condition minus baseline, all with the same draws.
+def paired_changes(pairs: Sequence[tuple[Scores, Scores]], draws: Draws) -> list[PairedChange]:
+    """Condition minus baseline of each pair (baseline, condition), with draws that all share.
 
     Raises:
         LsnError: as of `matched`.
     """
-    kind, first, count = baseline.kind, baseline.columns, len(baseline.columns)
-    start = first.sum(axis=0)
-    changes = [PairedChange(0.0, (0.0, 0.0), 1.0, count, True)] * len(conditions)
-    others = {
-        place: columns
-        for place, condition in enumerate(conditions)
-        if not np.array_equal(first, columns := matched(baseline, condition))
-    }
-    if not others:
-        return changes
-    ends = np.stack([columns.sum(axis=0) for columns in others.values()], axis=1)
-    differences = [columns - first for columns in others.values()]
-    extreme, size = np.zeros(len(others)), 0
-    with np.errstate(all="ignore"):
-        before, after = kind.on_scale(start), kind.on_scale(ends.T)
-        shifts = after - before
-        # Rounding must not hide the ties of a test on few documents.
-        rounding = 1e-12 * np.maximum(np.abs(before), np.abs(after))
-        least = np.abs(shifts) - 1e-9 * np.abs(shifts) - rounding
-        for parts in _sums(_swaps(count, draws), differences):
-            swapped = kind.on_scale((ends - parts).swapaxes(1, 2))
-            swapped -= kind.on_scale((start[:, None] + parts).swapaxes(1, 2))
-            extreme += (~(np.abs(swapped) < least)).sum(axis=0)  # the undefined count, too
-            size += len(parts)
-    observed = 0 if _every_swap(count, draws) else 1  # all assignments hold the one observed
-    p_values = (observed + extreme) / (observed + size)
-    spreads = bootstrapped(baseline, [conditions[place] for place in others], draws)
-    intervals = _bounds(spreads, draws.level)
-    for place, shift, interval, p in zip(others, shifts, intervals, p_values, strict=True):
-        changes[place] = PairedChange(float(shift), interval, float(p), count, False)
+    changes = [PairedChange(0.0, (0.0, 0.0), 1.0, len(x.columns), True) for x, _ in pairs]
+    alike: dict[tuple[Kind, tuple[int, ...]], dict[int, tuple[Numbers, Numbers]]] = {}
+    for place, (baseline, condition) in enumerate(pairs):
+        first, second = baseline.columns, matched(baseline, condition)
+        if not np.array_equal(first, second):
+            alike.setdefault((baseline.kind, first.shape), {})[place] = first, second
+    for (kind, (count, _)), moved in alike.items():
+        first, second = (np.stack(columns, axis=2) for columns in zip(*moved.values(), strict=True))
+        p_values = _p_values(kind, first, second, draws)
+        values = _resampled(kind, np.concatenate([first, second], axis=2), draws, 0)
+        before, after = np.split(values, 2, axis=1)
+        with np.errstate(all="ignore"):
+            shifts = kind.on_scale(second.sum(axis=0).T) - kind.on_scale(first.sum(axis=0).T)
+            intervals = _bounds(after - before, draws.level)
+        for place, shift, interval, p in zip(moved, shifts, intervals, p_values, strict=True):
+            changes[place] = PairedChange(float(shift), interval, float(p), count, False)
     return changes
+
+
+def _p_values(kind: Kind, first: Numbers, second: Numbers, draws: Draws) -> Numbers:
+    """[pair] of the randomisation of two [document, column, pair]."""
+    count = len(first)
+    start, end = first.sum(axis=0), second.sum(axis=0)
+    extreme, size = np.zeros(first.shape[2]), 0
+    with np.errstate(all="ignore"):
+        before, after = kind.on_scale(start.T), kind.on_scale(end.T)
+        shift = np.abs(after - before)
+        # Rounding must not hide the ties of a test on few documents.
+        least = shift - 1e-9 * shift - 1e-12 * np.maximum(np.abs(before), np.abs(after))
+        for part in _sums(_swaps(count, draws), second - first):
+            swapped = kind.on_scale((end - part).swapaxes(1, 2))
+            swapped -= kind.on_scale((start + part).swapaxes(1, 2))
+            extreme += (~(np.abs(swapped) < least)).sum(axis=0)  # what is not defined counts, too
+            size += len(part)
+    observed = 0 if _every_swap(count, draws) else 1  # all assignments hold the one observed
+    return (observed + extreme) / (observed + size)
 
 
 def matched(baseline: Scores, condition: Scores) -> Numbers:
@@ -144,8 +147,12 @@ def matched(baseline: Scores, condition: Scores) -> Numbers:
 
 def same_responses(baseline: Scores, condition: Scores) -> bool:
     """Whether the model gave the same to every document, digit by digit."""
-    before = dict(zip(baseline.documents, baseline.responses, strict=True))
-    return before == dict(zip(condition.documents, condition.responses, strict=True))
+    if baseline.documents == condition.documents:
+        return np.array_equal(baseline.responses, condition.responses)
+    before, after = (
+        dict(zip(x.documents, x.responses, strict=True)) for x in (baseline, condition)
+    )
+    return before == after
 
 
 def bootstrapped(
@@ -157,14 +164,14 @@ def bootstrapped(
         LsnError: as of `matched`.
     """
     columns = [baseline.columns, *(matched(baseline, condition) for condition in conditions)]
-    values = _resampled(baseline.kind, columns, draws, stream)
+    values = _resampled(baseline.kind, np.stack(columns, axis=2), draws, stream)
     with np.errstate(all="ignore"):
         return values[:, 1:] - values[:, :1]
 
 
 def interval_of(columns: Numbers, kind: Kind, draws: Draws) -> tuple[float, float] | None:
     """Of one value, `kind` of the sums over [document, column]; None as in `bounds`."""
-    return _bounds(_resampled(kind, [columns], draws, 0), draws.level)[0]
+    return bounds(_resampled(kind, columns[..., None], draws, 0)[:, 0], draws.level)
 
 
 def mean_intervals(values: Numbers, draws: Draws) -> Numbers:
@@ -200,22 +207,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in adjusted]
 
 
-def _resampled(kind: Kind, columns: Sequence[Numbers], draws: Draws, stream: int) -> Numbers:
-    """[resample, what] values on the scale, of several [document, column]."""
-    blocks = _sums(_weights(len(columns[0]), draws, stream), columns)
+def _resampled(kind: Kind, columns: Numbers, draws: Draws, stream: int) -> Numbers:
+    """[resample, what] values on the scale, of [document, column, what]."""
+    blocks = _sums(_weights(len(columns), draws, stream), columns)
     with np.errstate(all="ignore"):
         return np.concatenate([kind.on_scale(sums.swapaxes(1, 2)) for sums in blocks])
 
 
-def _sums(draws: _Drawn, columns: Sequence[Numbers]) -> Iterator[Numbers]:
-    """[draw, column, what] over the documents of several [document, column], some draws after the
+def _sums(draws: _Drawn, columns: Numbers) -> Iterator[Numbers]:
+    """[draw, column, what] over the documents of [document, column, what], some draws after the
     others."""
-    together = np.stack(columns, axis=2)
-    flat = together.reshape(len(together), -1)
-    most = max(1, _SUMS_AT_ONCE // flat.shape[1])
+    flat = columns.reshape(len(columns), -1)
+    most = max(1, _MULTIPLIED_AT_ONCE // max(flat.shape))
     for block in draws:
         for start in range(0, len(block), most):
-            yield (block[start : start + most] @ flat).reshape(-1, *together.shape[1:])
+            yield (block[start : start + most] @ flat).reshape(-1, *columns.shape[1:])
 
 
 def _weights(count: int, draws: Draws, stream: int) -> _Drawn:

@@ -173,25 +173,21 @@ def _changes(
 def _tested(
     measured: Mapping[Place, Measured], draws: Draws
 ) -> dict[Place, PairedChange | LsnError]:
-    """Every number with samples beside its baseline's; those of a language share their draws."""
+    """Every number with samples beside its baseline's."""
     found: dict[Place, PairedChange | LsnError] = {}
-    baselines = {x: cell.scored for (name, x), cell in measured.items() if name == NO_CONDITION}
-    for language, baseline in baselines.items():
-        usable: dict[Place, Scores] = {}
-        for place, cell in measured.items():
-            if place[1] != language or place[0] == NO_CONDITION:
-                continue
-            if isinstance(baseline, Scores) and isinstance(cell.scored, Scores):
-                try:
-                    matched(baseline, cell.scored)
-                except LsnError as error:
-                    found[place] = error
-                else:
-                    usable[place] = cell.scored
-        if isinstance(baseline, Scores):
-            changes = paired_changes(baseline, list(usable.values()), draws)
-            found |= zip(usable, changes, strict=True)
-    return found
+    pairs: dict[Place, tuple[Scores, Scores]] = {}
+    for place, cell in measured.items():
+        baseline = measured.get((NO_CONDITION, place[1]), cell)
+        if baseline is cell or isinstance(cell.scored, NoScores | None):
+            continue
+        if isinstance(baseline.scored, Scores):
+            try:
+                matched(baseline.scored, cell.scored)
+                pairs[place] = baseline.scored, cell.scored
+            except LsnError as error:
+                found[place] = error
+    tested = paired_changes(list(pairs.values()), draws)
+    return found | dict(zip(pairs, tested, strict=True))
 
 
 def _control_groups(

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lsn_eval.comparing import kinds
 from lsn_eval.comparing.answer_languages import in_target
@@ -23,6 +25,7 @@ from lsn_eval.results.samples import Document, Sample, read_samples
 from lsn_eval.results.scale import Scale
 from lsn_eval.wording.lists import counted
 
+Hashes = NDArray[np.int64]
 REPRODUCED = 1e-6
 """Relative difference allowed between a value worked out from samples and the results file's."""
 
@@ -32,9 +35,9 @@ class SampleColumns:
     """The samples of one task under one filter, in the order of the documents."""
 
     documents: tuple[Document, ...]
-    responses: tuple[int, ...]
+    responses: Hashes
     """A hash of what the model gave to each document."""
-    values: Mapping[str, Sequence[Any]]
+    values: Mapping[str, Sequence[Any] | Numbers]
     """By metric; None where it leaves a document out."""
 
 
@@ -78,8 +81,9 @@ class SampleReader:
             columns[name] = SampleColumns(
                 # Conditions were mostly evaluated on the same documents.
                 self._documents.setdefault(documents, documents),
-                tuple(sample.responses for sample in filtered),
-                {metric: [s.values.get(metric) for s in filtered] for metric in metrics},
+                np.array([sample.responses for sample in filtered], dtype=np.int64),
+                # Objects would take some twenty times the memory.
+                {metric: _numbers([s.values.get(metric) for s in filtered]) for metric in metrics},
             )
         return columns
 
@@ -93,7 +97,7 @@ class Scores:
     """All that were evaluated."""
     columns: Numbers
     """[document, column]; zeros where the metric leaves a document out (None)."""
-    responses: tuple[int, ...]
+    responses: Hashes
     """A hash of what the model gave to each document."""
 
     @property
@@ -126,8 +130,9 @@ def scores(
         like: of several statistics that give the value, the one of the baseline.
     """
     values = logged.values.get(row.metric, ()) if logged else ()
-    items = [value for value in values if value is not None]
-    if logged is None or not items:
+    whole = isinstance(values, np.ndarray)
+    given = np.array([whole or value is not None for value in values], dtype=bool)
+    if logged is None or not given.any():
         return NoScores(f"no test: {row.name} was not logged document by document")
     count = len(logged.documents)
     if row.documents is not None and count != row.documents:
@@ -138,9 +143,10 @@ def scores(
     if len({document[0] for document in logged.documents}) < count:
         return NoScores("no test: a document was logged twice")
     chosen = None
+    items = values if whole else _numbers([value for value in values if value is not None])
     for kind, columns in _readings(items, row.metric):
-        given = kind.value(columns.sum(axis=0)) if np.isfinite(columns).all() else math.nan
-        if math.isclose(given, row.value, rel_tol=REPRODUCED, abs_tol=1e-9):
+        value = kind.value(columns.sum(axis=0)) if np.isfinite(columns).all() else math.nan
+        if math.isclose(value, row.value, rel_tol=REPRODUCED, abs_tol=1e-9):
             alike = like is None or like.name == kind.name
             chosen = (kind, columns) if alike else chosen or (kind, columns)
             if alike:
@@ -150,30 +156,37 @@ def scores(
         return NoScores(reason, unlike_value=True)
     kind, columns = chosen
     everywhere = np.zeros((count, columns.shape[1]))
-    everywhere[[value is not None for value in values]] = columns
+    everywhere[given] = columns
     return Scores(kind.on(scale), logged.documents, everywhere, logged.responses)
 
 
-def _readings(items: list[Any], metric: str) -> Iterator[tuple[Kind, Numbers]]:
+def _readings(items: Sequence[Any] | Numbers, metric: str) -> Iterator[tuple[Kind, Numbers]]:
     """What the items could be the parts of."""
-    if _all_are(items, bool, int, float):
-        numbers = np.asarray(items, dtype=np.float64)
-        ones = np.ones_like(numbers)
-        yield kinds.MEAN, np.stack([numbers, ones], axis=1)
-        yield kinds.MEAN_PERPLEXITY, np.stack([-numbers, ones], axis=1)
-    elif not _all_are(items, list, tuple):
-        return
-    elif all(len(item) == 2 and _all_are(item, bool, int, float) for item in items):
-        pairs = np.asarray(items, dtype=np.float64)
-        negative = pairs * np.array([-1.0, 1.0])
+    if isinstance(items, np.ndarray) and items.ndim == 1:
+        ones = np.ones_like(items)
+        yield kinds.MEAN, np.stack([items, ones], axis=1)
+        yield kinds.MEAN_PERPLEXITY, np.stack([-items, ones], axis=1)
+    elif isinstance(items, np.ndarray):
+        negative = items * np.array([-1.0, 1.0])
         yield kinds.PERPLEXITY, negative
-        yield kinds.RATIO, pairs
+        yield kinds.RATIO, items
         yield kinds.BITS, negative
-    elif all(len(item) in (2, 3) and _all_are(item, str, list) for item in items):
+    elif all(
+        isinstance(item, list | tuple) and len(item) in (2, 3) and _all_are(item, str, list)
+        for item in items
+    ):
         from lsn_eval.comparing.corpus_scores import readings
 
         yield from readings(items, metric)
 
 
-def _all_are(items: Sequence[Any], *types: type) -> bool:
-    return all(isinstance(item, types) for item in items)
+def _numbers(items: Sequence[Any]) -> Sequence[Any] | Numbers:
+    """[document] numbers or [document, part] pairs of them; anything else as it is."""
+    pairs = _all_are(items, list, tuple) and set(map(len, items)) == {2}
+    if _all_are(chain.from_iterable(items) if pairs else items, bool, int, float):
+        return np.asarray(items, dtype=np.float64)
+    return items
+
+
+def _all_are(items: Iterable[Any], *types: type) -> bool:
+    return all(issubclass(kind, types) for kind in set(map(type, items)))

@@ -17,7 +17,7 @@ Document = tuple[int, str, str, str]
 _DATED = re.compile(r"samples_(.+)_(\d{4}-\d\d-\d\dT[\d.-]+)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One document under one filter."""
 

@@ -9,7 +9,7 @@ import re
 import pytest
 from builders.results import QUICK, compared, two_runs, write_run
 
-from lsn_eval.comparing import compare
+from lsn_eval.comparing import compare, paired
 from lsn_eval.errors import LsnError
 from lsn_eval.results import read_results
 from lsn_eval.tables import change_table
@@ -149,6 +149,33 @@ def test_the_documents_of_two_languages_are_drawn_independently(tmp_path):
     assert of_one.value == 0
     assert of_one.interval[0] < -0.01
     assert of_one.interval[1] > 0.01
+
+
+def test_draws_that_are_not_kept_are_made_once_for_all_of_a_panel(tmp_path, monkeypatch):
+    drawn = []
+
+    def counting(of, count, times, seed):
+        drawn.append((of, seed))
+        return real(of, count, times, seed)
+
+    real = paired._drawn
+    monkeypatch.setattr(paired, "_drawn", counting)
+    monkeypatch.setattr(paired, "_REMEMBERED", 0)
+    tasks = {
+        f"ppl_{x}": {"token_perplexity": [(-9.0 - n, 5) for n in range(30)]} for x in ("de", "zh")
+    }
+    for number, condition in enumerate(("none", "de:zero", "zh:zero", "random1-de:zero")):
+        moved = {
+            task: {
+                m: [(a - number * n, b) for n, (a, b) in enumerate(pairs)]
+                for m, pairs in of.items()
+            }
+            for task, of in tasks.items()
+        }
+        write_run(tmp_path / str(number), condition, moved)
+    (panel,) = compare(tmp_path, draws=QUICK).panels
+    assert panel.overall["zero"].interval
+    assert drawn == [("swaps", (0, 1)), *(("documents", (0, 0, stream)) for stream in (0, 1, 2))]
 
 
 def test_paths_and_rows_are_compared_alike(tmp_path):

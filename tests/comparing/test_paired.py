@@ -34,7 +34,7 @@ def scores(kind: Kind, columns, numbers=None) -> Scores:
     columns = np.asarray(columns, dtype=np.float64)
     numbers = range(len(columns)) if numbers is None else numbers
     documents = tuple((int(n), f"doc {n}", f"prompt {n}", "") for n in numbers)
-    return Scores(kind, documents, columns, tuple(range(len(columns))))
+    return Scores(kind, documents, columns, np.arange(len(columns)))
 
 
 def means(values) -> Scores:
@@ -62,7 +62,7 @@ def data(count: int, seed: int, kind: str) -> tuple[Scores, Scores]:
 
 
 def paired_change(first: Scores, second: Scores, draws: Draws = Draws()):  # noqa: B008
-    return paired_changes(first, [second], draws)[0]
+    return paired_changes([(first, second)], draws)[0]
 
 
 def statistic(kind: str):
@@ -316,6 +316,24 @@ def test_a_corpus_too_large_to_keep_draws_of_gives_the_same_as_one_block(monkeyp
     found = paired_change(first, second, Draws(resamples=150, permutations=199))
     assert found.p == pytest.approx(expected.p, abs=0.1)
     assert found.interval == pytest.approx(expected.interval, abs=0.02)
+
+
+def test_pairs_that_are_tested_at_once_get_what_each_gets_alone(monkeypatch):
+    pairs = [data(50, seed, kind) for kind in ("mean", "perplexity") for seed in range(4)]
+    same, _ = pairs[0]
+    short, other = data(9, 1, "mean")
+    gaps = scores(PERPLEXITY, other.columns * (np.arange(9) < 1)[:, None])
+    pairs += [(same, same), (short, other), (scores(PERPLEXITY, short.columns), gaps)]
+    alone = [paired_change(*pair, Draws()) for pair in pairs]
+    assert alone[-1].interval is None
+    monkeypatch.setattr("lsn_eval.comparing.paired._MULTIPLIED_AT_ONCE", 3000)
+    for (a, b), one, found in zip(pairs, alone, paired_changes(pairs, Draws()), strict=True):
+        assert (found.p, found.equal, found.documents) == (one.p, one.equal, one.documents)
+        assert found.shift == pytest.approx(one.shift)
+        assert found.interval == pytest.approx(one.interval)
+        spread = bootstrapped(a, [b, a, b], Draws())
+        np.testing.assert_allclose(spread[:, :1], bootstrapped(a, [b], Draws()))
+        assert not np.nan_to_num(spread[:, 1]).any()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from builders.panels import row
 from builders.results import write_run
@@ -17,7 +18,7 @@ from lsn_eval.results import read_results
 def scored(items, value, scale="linear", like=None, documents=None):
     """Scores of items, one a document, that a results file gives `value` for."""
     ids = tuple((n, f"d{n}", f"p{n}", "") for n in range(len(items)))
-    columns = SampleColumns(ids, tuple(range(len(items))), {"m": items})
+    columns = SampleColumns(ids, np.arange(len(items)), {"m": items})
     return scores(
         columns, replace(row("none", "de", value, metric="m"), documents=documents), scale, like
     )
@@ -77,7 +78,7 @@ def test_samples_that_are_not_whole_contradict_nothing(items, documents, reason)
 
 
 def test_a_document_twice_is_refused():
-    columns = SampleColumns(((0, "", "", ""),) * 2, (0, 1), {"m": [1, 0]})
+    columns = SampleColumns(((0, "", "", ""),) * 2, np.arange(2), {"m": [1, 0]})
     found = scores(columns, replace(row("none", "de", 0.5, metric="m"), documents=2), "linear")
     assert found == NoScores("no test: a document was logged twice")
 
@@ -105,6 +106,6 @@ def test_columns_are_kept_by_filter_and_documents_once(tmp_path):
         write_run(tmp_path / condition[:2], condition, tasks, edit_sample=strict)
     reader = SampleReader()
     first, second = (reader.columns(row) for row in read_results([tmp_path]))
-    values = {name: columns.values["acc"] for name, columns in first.items()}
+    values = {name: list(columns.values["acc"]) for name, columns in first.items()}
     assert values == {"none": [0.0], "strict": [0.0]}
     assert first["strict"].documents is second["strict"].documents
