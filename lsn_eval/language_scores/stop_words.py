@@ -56,9 +56,8 @@ def _load(language: str, path: str | None) -> StopWords | None:
         import stopwordsiso
 
         # Norwegian has one list.
-        words = stopwordsiso.stopwords("no" if language in ("nb", "nn") else language)
-        name = f"stopwords-iso {stopwordsiso.__version__}"
-        return StopWords(name, frozenset(words)) if words else None
+        words = frozenset(stopwordsiso.stopwords("no" if language in ("nb", "nn") else language))
+        return StopWords(f"stopwords-iso {stopwordsiso.__version__}", words) if words else None
     words = words_in(path)
     return StopWords(f"{Path(path).name} ({len(words)} words)", words)
 
