@@ -21,7 +21,7 @@ help:
 	@echo "make check   what the demo measured against the committed baseline"
 	@echo "make test    all tests; PYTEST_ARGS=tests/masks chooses"
 	@echo "make quick   one case of each test that is not slow, of every package"
-	@echo "make bench   what everything costs on this machine, into docs/benchmarks.md; an hour or two"
+	@echo "make bench   what everything costs on this machine, into docs/benchmarks.md; half an hour"
 	@echo "make lint    ruff, without changing files; make format changes them"
 	@echo "make types   mypy"
 	@echo "make docs    the documentation as a site, in site/"

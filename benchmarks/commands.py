@@ -146,13 +146,12 @@ def sweeping(options: Options) -> Iterator[dict[str, Any]]:
                     "--output_path", str(alone / str(number)), "--log_samples", *limit,
                 ]  # fmt: skip
                 process(command, Path(temporary))
-            if (one := _written(swept)) != _written(alone) or set(one) != set(names):
-                raise SystemExit("the sweep's results or samples differ from the processes'")
 
-        one_sweep()
         ways = {"a sweep": work(one_sweep), "as many processes of lm_eval": work(processes)}
         case = f"{conditions} conditions, {TASKS}"
         yield from interleaved("commands", case, ways, options.of(1, 1, 2), warm_up=0)
+        if (one := _written(swept)) != _written(alone) or set(one) != set(names):
+            raise SystemExit("the sweep's results or samples differ from the processes'")
 
 
 def _written(folder: Path) -> dict[str, Any]:

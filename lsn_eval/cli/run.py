@@ -38,12 +38,13 @@ def run(context: typer.Context) -> None:
     from lm_eval.__main__ import cli_evaluate
 
     from lsn_eval.harness import plugin
+    from lsn_eval.harness.installed_packages import listed_here
     from lsn_eval.sweeping.screen import without_chatter
 
     sys.argv = ["lm_eval", "run", *arguments]
     plugin.register()
     try:
-        with without_chatter(), plugin.asked_for(_tasks(arguments)):
+        with without_chatter(), plugin.asked_for(_tasks(arguments)), listed_here():
             cli_evaluate()
     except (ValueError, TypeError, OSError) as error:
         if not _refused_arguments(error):

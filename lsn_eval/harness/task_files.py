@@ -41,7 +41,7 @@ def remembered(index: Any, folder: Path) -> Iterator[None]:
         return
     state = _state(folder)
     known = _read(place, state)
-    parsed: dict[str, str] = {}
+    parsed: dict[str, Any] = {}
     load = index.load_yaml
     below = f"{folder}{os.sep}"
 
@@ -53,9 +53,9 @@ def remembered(index: Any, folder: Path) -> Iterator[None]:
             return known[name]
         content = load(path, **options)
         with suppress(TypeError, ValueError):  # dates and the like: parsed every time
-            text = json.dumps(content)
-            if json.loads(text) == content:
-                parsed[name] = text
+            copy = json.loads(json.dumps(content))
+            if copy == content:
+                parsed[name] = copy
         return content
 
     index.load_yaml = load_yaml
@@ -79,7 +79,7 @@ def _place(folder: Path) -> Path:
 
 def _state(folder: Path) -> str:
     """A digest of path, size and time of every file below `folder`, and of what parses them."""
-    digest = hashlib.sha256(f"1 {folder} {yaml.__version__}".encode(errors="surrogateescape"))
+    digest = hashlib.sha256(f"2 {folder} {yaml.__version__}".encode(errors="surrogateescape"))
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(files):
@@ -95,8 +95,7 @@ def _read(place: Path, state: str) -> Mapping[str, Any]:
     """Contents by path as they were kept, if they are of `state`; else none."""
     try:
         kept = Fields(read_json(place, LsnError), str(place), LsnError)
-        files = kept.mapping("files") if kept.text("state") == state else {}
-        contents = {name: json.loads(text) for name, text in files.items()}
-    except (LsnError, ValueError, TypeError):
+        contents = kept.mapping("files") if kept.text("state") == state else {}
+    except LsnError:
         return {}
     return contents if all(isinstance(content, dict) for content in contents.values()) else {}

@@ -325,7 +325,9 @@ def _description() -> Future[str]:
     """Of the machine and what is installed, as lm-eval has it from PyTorch."""
     from torch.utils import collect_env
 
-    return ThreadPoolExecutor(1).submit(collect_env.get_pretty_env_info)
+    from lsn_eval.harness.installed_packages import listed_here
+
+    return ThreadPoolExecutor(1).submit(listed_here()(collect_env.get_pretty_env_info))
 
 
 @functools.cache
