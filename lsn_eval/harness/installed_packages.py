@@ -19,7 +19,7 @@ def listed_here() -> Iterator[None]:
     """Within the block, PyTorch describes what is installed in the same lines and without pip."""
     from torch.utils import collect_env
 
-    read = getattr(collect_env, "run_and_read_all", None)
+    read: Any = getattr(collect_env, "run_and_read_all", None)
 
     def run_and_read_all(run: Any, command: Any) -> Any:
         return listed() if command == COMMAND and find_spec("pip") else read(run, command)
