@@ -31,6 +31,7 @@ from lsn_eval.harness.identity import loaded_digest, model_files, model_name, to
 from lsn_eval.harness.refusals import check_arguments, refusal
 from lsn_eval.harness.response_cache import RECORD_KEY, use_table
 from lsn_eval.harness.seeded_generation import SeededGeneration
+from lsn_eval.harness.shared_layers import SharedLayers
 from lsn_eval.harness.stacked_generation import StackedGeneration
 from lsn_eval.interventions.intervention import Intervention
 from lsn_eval.masks.files import find_mask
@@ -145,6 +146,7 @@ class LsnHF(SeededGeneration, HFLM):
         self.stacked = StackedGeneration(
             super()._model_generate, partial(stop_sequences_criteria, self.tokenizer), self._prepare
         )
+        self._shared = SharedLayers(self.model, self._mask, self._forward)
         self.set_condition(chosen)
 
     def _choose(self, condition: str | Condition | Unset | None) -> Condition:
@@ -183,6 +185,7 @@ class LsnHF(SeededGeneration, HFLM):
         self._intervention = self._prepare(chosen)
         self._condition = chosen
         self.stacked.turn_to(chosen, self._intervention)
+        self._shared.turn_to(chosen)
         self._model_calls = 0
         self._elsewhere: list[dict[str, Any]] = []
         self._earlier: dict[str, Any] | None = None
@@ -192,12 +195,15 @@ class LsnHF(SeededGeneration, HFLM):
     def stack(
         self, following: Sequence[str | Condition | None], most_rows: int | None = None
     ) -> None:
-        """Until the next `set_condition`, generate for `following` in the same batches.
+        """Until the next `set_condition`, generate for `following` in the same batches, and compute
+        the layers below the first that is written once for all of them.
 
         At its turn, a condition's requests get the answers kept for it; the model must be the same
         then. `most_rows` is of a batch, all its conditions together; 0 stacks nothing.
         """
-        self.stacked.follow([self._choose(condition) for condition in following], most_rows)
+        chosen = [self._choose(condition) for condition in following]
+        self.stacked.follow(chosen, most_rows)
+        self._shared.follow(chosen)
 
     def _prepare(self, condition: Condition) -> Intervention | None:
         if not condition.terms:
@@ -230,8 +236,7 @@ class LsnHF(SeededGeneration, HFLM):
 
     def _model_call(self, inps: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         self._model_calls += 1
-        with self._active():
-            logits = self._forward(inps, *args, **kwargs)
+        logits = self._shared(self._active, inps, *args, **kwargs)
         if self.backend == "causal" and logits.ndim == 3 and logits.shape[1] != inps.shape[1]:
             raise LsnError(
                 f"this model gives scores for {logits.shape[1]} positions where {inps.shape[1]} "
@@ -269,7 +274,8 @@ class LsnHF(SeededGeneration, HFLM):
         """As `hf`; what the search for a batch size runs through is not part of what was seen."""
         calls, intervention = self._model_calls, self._intervention
         counts = intervention.counts() if intervention else []
-        with intervention.positions.everywhere() if intervention else nullcontext():
+        everywhere = intervention.positions.everywhere() if intervention else nullcontext()
+        with everywhere, self._shared.whole():
             size = super()._detect_batch_size(*args, **kwargs)
         self._model_calls = calls
         if intervention:
