@@ -83,11 +83,14 @@ class SharedLayers:
         """Layers below the first that a condition writes; None where it writes none, and 0 where
         it is not known."""
         if condition not in self._depths:
-            writes = plan(self._mask, condition).writes if self._mask and condition.terms else ()
-            names = {layer for _, layer in writes}
-            # Experts and the layers of two stacks have other names.
-            known = all(name.isdecimal() for name in names)
-            self._depths[condition] = min(map(int, names), default=None) if known else 0
+            try:
+                writes = (
+                    plan(self._mask, condition).writes if self._mask and condition.terms else ()
+                )
+                # Experts and the layers of two stacks have other names, which are no numbers.
+                self._depths[condition] = min((int(layer) for _, layer in writes), default=None)
+            except (LsnError, ValueError):  # a condition that fails does so at its own turn
+                self._depths[condition] = 0
         return self._depths[condition]
 
     def _choose(self, depths: Sequence[int | None]) -> None:

@@ -168,6 +168,14 @@ def test_no_more_is_kept_than_there_is_room_for(monkeypatch):
     assert runs.computed_when_shared() == (15, 3 + 2 + 2 + 2 + 3 + 2)
 
 
+def test_a_condition_that_cannot_be_run_does_not_fail_another():
+    runs = Runs(tiny_model("llama"))
+    shared = SharedLayers(runs.model, runs.mask, runs.forward)
+    shared.follow([Condition.parse(text) for text in ("xx:zero", "de:p10", "vi:zero")])
+    whole = runs.forward(runs.batches[0])
+    assert torch.equal(shared(nullcontext, runs.batches[0]), whole)
+
+
 def test_a_model_that_is_trained_meanwhile_is_run_whole():
     runs = Runs(tiny_model("llama"))
     runs.model.train()
