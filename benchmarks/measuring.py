@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 Way = Callable[[], AbstractContextManager[Callable[[], object]]]
 """What to do before and after, round the function that is timed."""
 AGAIN = "again"
-ENOUGH = 20
+ENOUGH = 12
 PACKAGES = (
     "lsn_eval", "torch", "transformers", "lm_eval", "numpy", "scikit-learn",
     "nnsight", "pyvene", "transformer-lens",
