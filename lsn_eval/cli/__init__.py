@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 from typer.core import TyperGroup
+from typer.models import CommandInfo
 
 from lsn_eval.cli import (
     bake,
@@ -115,28 +116,21 @@ def _main(
 def _typed() -> typer.Typer:
     """The command line as far as it was typed; of all other commands the help alone is built."""
     typed = copy.copy(app)
-    for kind, part in (
-        ("registered_commands", "callback"),
-        ("registered_groups", "typer_instance"),
-    ):
-        entries = [copy.copy(entry) for entry in getattr(app, kind)]
-        for entry in entries:
-            if entry.name not in sys.argv:
-                setattr(entry, part, _help_of(getattr(entry, part)))
-        setattr(typed, kind, entries)
+    for kind in ("registered_commands", "registered_groups"):
+        entries = getattr(app, kind)
+        chosen = [entry if entry.name in sys.argv else _help_of(entry) for entry in entries]
+        setattr(typed, kind, chosen)
     return typed
 
 
-def _help_of(command: Any) -> Any:
+def _help_of(entry: Any) -> Any:
     """A command without parameters, or a group without commands."""
-    if isinstance(command, typer.Typer):
-        return typer.Typer(help=command.info.help)
-
-    def nothing() -> None:
-        pass
-
-    nothing.__doc__ = command.__doc__
-    return nothing
+    entry = copy.copy(entry)
+    if isinstance(entry, CommandInfo):
+        entry.help, entry.callback = entry.callback.__doc__, lambda: None
+    else:
+        entry.typer_instance = typer.Typer(help=entry.typer_instance.info.help)
+    return entry
 
 
 def main() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lsn_eval.comparing.paired import PairedChange, same_responses
+from lsn_eval.comparing.paired import FEW, PairedChange, same_responses
 from lsn_eval.comparing.panels import Change
 from lsn_eval.comparing.scores import NoScores, Scores
 from lsn_eval.errors import LsnError
@@ -109,3 +110,14 @@ def _moved(row: Row, baseline: Row, tested: PairedChange | None) -> bool:
     if tested and tested.interval:
         return not tested.interval[0] <= 0 <= tested.interval[1]
     return abs(row.value - baseline.value) >= ROUNDING * abs(baseline.value)
+
+
+def too_few(changes: Iterable[Change]) -> str | None:
+    """What is to be said of their intervals where documents are few."""
+    counts = [c.documents for c in changes if c.interval and c.documents and not c.equal]
+    if not counts or min(counts) >= FEW:
+        return None
+    return (
+        f"intervals of {min(counts)} documents are too short: percentile intervals of fewer than "
+        f"{FEW} documents hold the truth less often than they say"
+    )

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lsn_eval.comparing.changes import Measured, change_since
+from lsn_eval.comparing.changes import Measured, change_since, too_few
 from lsn_eval.comparing.kinds import Kind
-from lsn_eval.comparing.paired import FEW, Draws, PairedChange, holm, matched, paired_changes
+from lsn_eval.comparing.paired import Draws, PairedChange, holm, matched, paired_changes
 from lsn_eval.comparing.panels import Change, Panel, own_language
 from lsn_eval.comparing.scores import NoScores, SampleColumns, Scores, scores
 from lsn_eval.comparing.selectivity import rank_p_value, selectivities, size
@@ -260,9 +260,5 @@ def _notes(
         )
     if uneven:
         yield f"no mean: the languages were measured with {'; '.join(uneven)}"
-    few = [c.documents for c in changes.values() if c.interval and c.documents and not c.equal]
-    if few and min(few) < FEW:
-        yield (
-            f"intervals of {min(few)} documents are too short: percentile intervals of fewer than "
-            f"{FEW} documents hold the truth less often than they say"
-        )
+    if few := too_few(changes.values()):
+        yield few

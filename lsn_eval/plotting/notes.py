@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lsn_eval.comparing import Change, Draws, Panel
-from lsn_eval.comparing.paired import FEW
+from lsn_eval.comparing.changes import too_few
 from lsn_eval.errors import LsnError
 from lsn_eval.results.rows import NO_CONDITION, Row
 from lsn_eval.wording.lists import listed
@@ -71,7 +71,6 @@ def foot(panels: Sequence[Panel], changes: Sequence[Change], draws: Draws | None
 
 def _intervals(panels: Sequence[Panel], changes: Sequence[Change]) -> list[str]:
     untested = [change for change in changes if is_untested(change)]
-    few = [c.documents for c in changes if c.interval and c.documents and not c.equal]
     if untested and not any_interval(changes):
         cells = [cell for panel in panels for cell in panel.changes.values()]
         baselines = [cell for cell in cells if cell.row.condition == NO_CONDITION]
@@ -81,11 +80,8 @@ def _intervals(panels: Sequence[Panel], changes: Sequence[Change]) -> list[str]:
     lines = []
     if untested:
         lines.append("Dashed ring: no interval, so it is not known whether there is a change.")
-    if few and min(few) < FEW:
-        lines.append(
-            f"Intervals of {min(few)} documents are too short: percentile intervals of fewer than "
-            f"{FEW} documents hold the truth less often than they say."
-        )
+    if few := too_few(changes):
+        lines.append(f"{few[0].upper()}{few[1:]}.")
     return lines
 
 

@@ -6,7 +6,7 @@ from lsn_eval.comparing import Draws, Panel
 from lsn_eval.comparing.panels import Mark, judged_language, shift_writer
 from lsn_eval.conditions import is_tuned
 from lsn_eval.tables.table import Cell, Table
-from lsn_eval.tables.views import controls_cell, default_show, detail, legend
+from lsn_eval.tables.views import change_cells, default_show, legend
 from lsn_eval.wording.numbers import interval, p_value, selectivity
 
 
@@ -18,19 +18,10 @@ def own_table(panel: Panel, draws: Draws) -> Table | None:
     for condition in panel.conditions:
         language = judged_language(condition, panel.scale) or ""
         change = panel.change(condition, language)
-        if change is None:
-            continue
-        cells = [Cell("", mark="refused", detail="; ".join(change.obstacles)), *[Cell("")] * 7]
-        if change.shift is not None:
-            cells = [
-                Cell(write(change.shift), change.shift, change.mark, detail(change, draws)),
-                Cell(interval(change.interval, write)),
-                Cell(p_value(change.p_holm), change.p_holm),
-                controls_cell(list(change.controls.values()), write),
-                Cell(p_value(change.control_p), change.control_p),
-                *_selectivity_cells(panel, condition),
-            ]
-        rows.append((Cell(condition), Cell(language), *cells))
+        if change is not None:
+            cells = change_cells(change, write, draws)
+            own = _selectivity_cells(panel, condition)
+            rows.append((Cell(condition), Cell(language), *cells, *own))
     if not rows:
         return None
     log = panel.scale == "log"

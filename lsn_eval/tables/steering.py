@@ -12,9 +12,9 @@ from lsn_eval.comparing.pairs import answer_counts
 from lsn_eval.conditions import Condition, steering
 from lsn_eval.language_scores import codes
 from lsn_eval.tables.table import Cell, Table
-from lsn_eval.tables.views import controls_cell, default_show, detail, legend, signatures
+from lsn_eval.tables.views import change_cells, default_show, legend, signatures
 from lsn_eval.wording.lists import counted
-from lsn_eval.wording.numbers import interval, p_value, plain, signed
+from lsn_eval.wording.numbers import interval, plain, signed
 
 
 def success_table(panel: Panel, draws: Draws) -> Table | None:
@@ -46,16 +46,11 @@ def _success(pair: Pair, draws: Draws) -> tuple[Cell, ...]:
     change = pair.change
     rate, ends = change.row.value, pair.interval(draws.level)
     before = None if change.baseline is None else change.baseline.value
-    moved = Cell("", mark="refused", detail="; ".join(change.obstacles))
-    if change.shift is not None:
-        moved = Cell(signed(change.shift), change.shift, change.mark, detail(change, draws))
     steered = {True: "yes", False: "no", None: ""}[pair.succeeded]
     return (
         Cell(pair.condition), Cell(pair.source), Cell(pair.target), Cell(plain(rate), rate),
-        Cell(interval(ends, plain)), Cell(plain(before), before), moved,
-        Cell(interval(change.interval, signed)), Cell(p_value(change.p_holm), change.p_holm),
-        controls_cell(list(change.controls.values()), signed),
-        Cell(p_value(change.control_p), change.control_p), Cell(steered),
+        Cell(interval(ends, plain)), Cell(plain(before), before),
+        *change_cells(change, signed, draws), Cell(steered),
     )  # fmt: skip
 
 

@@ -242,6 +242,22 @@ def detail(change: Change, draws: Draws) -> str:
     return "; ".join([*parts, *change.obstacles, *change.row.warnings])
 
 
+def change_cells(
+    change: Change, write: Callable[[float], str], draws: Draws
+) -> tuple[Cell, Cell, Cell, Cell, Cell]:
+    """A change, its interval and p, its controls and its rank among them."""
+    moved = Cell("", mark="refused", detail="; ".join(change.obstacles))
+    if change.shift is not None:
+        moved = Cell(write(change.shift), change.shift, change.mark, detail(change, draws))
+    return (
+        moved,
+        Cell(interval(change.interval, write)),
+        Cell(p_value(change.p_holm), change.p_holm),
+        controls_cell(list(change.controls.values()), write),
+        Cell(p_value(change.control_p), change.control_p),
+    )
+
+
 def controls_cell(numbers: Sequence[float], write: Callable[[float], str]) -> Cell:
     """Their span, and how many they are."""
     return Cell(f"{span(numbers, write)} ({len(numbers)})" if numbers else "")

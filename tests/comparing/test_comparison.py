@@ -152,30 +152,14 @@ def test_the_documents_of_two_languages_are_drawn_independently(tmp_path):
 
 
 def test_draws_that_are_not_kept_are_made_once_for_all_of_a_panel(tmp_path, monkeypatch):
-    drawn = []
-
-    def counting(of, count, times, seed):
-        drawn.append((of, seed))
-        return real(of, count, times, seed)
-
-    real = paired._drawn
-    monkeypatch.setattr(paired, "_drawn", counting)
+    accuracies(tmp_path, "a", own=5, other=7, controls=2)
+    drawn, real = [], paired._drawn
+    monkeypatch.setattr(paired, "_drawn", lambda *asked: drawn.append(asked) or real(*asked))
     monkeypatch.setattr(paired, "_REMEMBERED", 0)
-    tasks = {
-        f"ppl_{x}": {"token_perplexity": [(-9.0 - n, 5) for n in range(30)]} for x in ("de", "zh")
-    }
-    for number, condition in enumerate(("none", "de:zero", "zh:zero", "random1-de:zero")):
-        moved = {
-            task: {
-                m: [(a - number * n, b) for n, (a, b) in enumerate(pairs)]
-                for m, pairs in of.items()
-            }
-            for task, of in tasks.items()
-        }
-        write_run(tmp_path / str(number), condition, moved)
     (panel,) = compare(tmp_path, draws=QUICK).panels
     assert panel.overall["zero"].interval
-    assert drawn == [("swaps", (0, 1)), *(("documents", (0, 0, stream)) for stream in (0, 1, 2))]
+    streams = [("documents", 10, QUICK.resamples, (0, 0, stream)) for stream in (0, 1, 2)]
+    assert drawn == [("swaps", 10, QUICK.permutations, (0, 1)), *streams]
 
 
 def test_paths_and_rows_are_compared_alike(tmp_path):

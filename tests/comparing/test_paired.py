@@ -320,20 +320,15 @@ def test_a_corpus_too_large_to_keep_draws_of_gives_the_same_as_one_block(monkeyp
 
 def test_pairs_that_are_tested_at_once_get_what_each_gets_alone(monkeypatch):
     pairs = [data(50, seed, kind) for kind in ("mean", "perplexity") for seed in range(4)]
-    same, _ = pairs[0]
     short, other = data(9, 1, "mean")
     gaps = scores(PERPLEXITY, other.columns * (np.arange(9) < 1)[:, None])
-    pairs += [(same, same), (short, other), (scores(PERPLEXITY, short.columns), gaps)]
+    pairs += [(short, short), (short, other), (scores(PERPLEXITY, short.columns), gaps)]
     alone = [paired_change(*pair, Draws()) for pair in pairs]
     assert alone[-1].interval is None
     monkeypatch.setattr("lsn_eval.comparing.paired._MULTIPLIED_AT_ONCE", 3000)
-    for (a, b), one, found in zip(pairs, alone, paired_changes(pairs, Draws()), strict=True):
-        assert (found.p, found.equal, found.documents) == (one.p, one.equal, one.documents)
-        assert found.shift == pytest.approx(one.shift)
-        assert found.interval == pytest.approx(one.interval)
-        spread = bootstrapped(a, [b, a, b], Draws())
-        np.testing.assert_allclose(spread[:, :1], bootstrapped(a, [b], Draws()))
-        assert not np.nan_to_num(spread[:, 1]).any()
+    for found, one in zip(paired_changes(pairs, Draws()), alone, strict=True):
+        assert found.interval == (one.interval and pytest.approx(one.interval))
+        assert replace(found, interval=None) == replace(one, interval=None)
 
 
 @pytest.mark.parametrize(
