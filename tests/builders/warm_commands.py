@@ -27,8 +27,10 @@ from pathlib import Path
 
 MODULES = (
     "lm_eval.__main__", "lm_eval.evaluator", "lm_eval.models.huggingface",
-    "transformers.models.llama.modeling_llama", "lsn_eval.harness.lsn_hf",
-    "lsn_eval.recording", "lsn_eval.sweeping.running", "lsn_eval.cli",
+    "transformers.models.llama.modeling_llama", "transformers.convert_slow_tokenizer",
+    "pydantic.type_adapter", "lsn_eval.harness.lsn_hf", "lsn_eval.lm_tasks", "lsn_eval.recording",
+    "lsn_eval.identification", "lsn_eval.sweeping.running", "lsn_eval.reporting.page",
+    "lsn_eval.plotting", "lsn_eval.cli",
 )  # fmt: skip
 SCRIPTS = {"lm_eval": "lm_eval.__main__:cli_evaluate", "lsn-eval": "lsn_eval.cli:main"}
 STUB = """
@@ -158,5 +160,7 @@ if __name__ == "__main__":
     machine = import_module("torch.utils.collect_env")
     machine.get_env_info = functools.cache(machine.get_env_info)
     machine.get_env_info()
+    # And so are the patterns compiled that transformers looks for in the names of weights.
+    import_module("transformers.conversion_mapping").get_checkpoint_conversion_mapping("llama")
     gc.freeze()
     serve(socket.socket(fileno=int(sys.argv[1])))
