@@ -13,6 +13,7 @@ from builders.hub_server import TOKEN, hub_in_place
 from lm_eval.__main__ import cli_evaluate
 
 from lsn_eval.comparing import compare
+from lsn_eval.harness import plugin
 from lsn_eval.results import read_results
 from lsn_eval.storage.shipped import demo_model_dir
 
@@ -34,7 +35,7 @@ def wandb(monkeypatch) -> MagicMock:
 
 
 def evaluated(condition, out, monkeypatch, *arguments, model="lsn_demo"):
-    """`lm_eval run` as it is typed, in this process."""
+    """`lm_eval run` as it is typed, in this process, which need not know lm-eval's own tasks."""
     model_args = f"pretrained={model},mask=demo/planted,condition={condition},dtype=float32"
     words = [
         "lm_eval", "run", "--model", "lsn_hf", "--model_args", model_args,
@@ -42,7 +43,8 @@ def evaluated(condition, out, monkeypatch, *arguments, model="lsn_demo"):
         "--log_samples", "--output_path", str(out), *arguments,
     ]  # fmt: skip
     monkeypatch.setattr(sys, "argv", words)
-    cli_evaluate()
+    with plugin.asked_for(TASKS):
+        cli_evaluate()
 
 
 def test_a_hub_dataset_holds_results_that_are_compared(tmp_path, monkeypatch):
