@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -197,32 +194,36 @@ def test_a_damaged_folder_is_not_gone_on_from(
 
 
 TO_KILL = """
-import sys, time
+import os, signal, sys, threading, time
+from pathlib import Path
 sys.path[:0] = [{tests!r}]
 from builders.architectures import tiny_model
 from lsn_eval.recording import record
 import torch
+
+def kill():
+    while not Path({state!r}).exists():
+        time.sleep(0.02)
+    time.sleep(0.25)  # into the batches after a saved state
+    os.kill(os.getpid(), signal.SIGKILL)
+
 ids = torch.randint(0, 256, (15_000,), generator=torch.Generator().manual_seed(0))
 model = tiny_model("llama")
 model.model.embed_tokens.register_forward_hook(lambda *args: time.sleep(0.02))
+threading.Thread(target=kill, daemon=True).start()
 record(model, None, {{"de": ids}}, length=32, batch_size=4, sample_tokens=500,
        checkpoint_seconds=0.1, out={out!r})
 """
 
 
 @pytest.mark.slow
-def test_a_killed_recording_goes_on(tmp_path: Path) -> None:
+def test_a_killed_recording_goes_on(tmp_path: Path, warm_commands: Path) -> None:
     out = tmp_path / "stats"
-    code = TO_KILL.format(tests=str(Path(__file__).parent), out=str(out))
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
     state = unfinished_folder(out) / "state"
-    deadline = time.monotonic() + 60
-    while not state.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.25)  # into the batches after a saved state
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
+    tests = str(Path(__file__).parents[1])
+    code = TO_KILL.format(tests=tests, out=str(out), state=str(state))
+    done = subprocess.run([warm_commands / "python", "-c", code], timeout=120)
+    assert done.returncode == -signal.SIGKILL
     assert state.exists()
     assert not out.exists()
     options: dict[str, Any] = {"length": 32, "batch_size": 4, "sample_tokens": 500}
