@@ -216,17 +216,6 @@ print(TaskIndex.build.lsn_eval, len([f for f in sys.meta_path if "lsn" in type(f
 # --- evaluation --------------------------------------------------------------------------------
 
 
-IN_ONE_PROCESS = """
-import sys
-from lm_eval.__main__ import cli_evaluate
-for condition, model in (("hf", "hf"), ("none", "lsn_hf")):
-    sys.argv[1:] = [word.replace("MODEL", model).replace("NAME", condition) for word in {words!r}]
-    if model == "hf":
-        sys.argv = [word.partition(",mask=")[0] for word in sys.argv]
-    cli_evaluate()
-"""
-
-
 @pytest.fixture(scope="module")
 def results(shared_folder, from_wheel: Environment, warm_commands: Path) -> dict[str, Any]:
     """What the stock command writes for the embedded model, by name of the condition: under one in
@@ -234,14 +223,16 @@ def results(shared_folder, from_wheel: Environment, warm_commands: Path) -> dict
     model = from_wheel.site / "lsn_eval" / "data" / "demo_model"
 
     def evaluate(out: Path) -> None:
-        arguments = f"pretrained={model},mask=demo/planted,condition="
         fixed = ("--tasks", TASKS, "--batch_size", "1", "--device", "cpu", "--limit", "5")
-        words = (*fixed, "--output_path", f"{out}/NAME", "--model_args", f"{arguments}NAME")
-        alone = [word.replace("NAME", "de:zero") for word in words]
-        together = IN_ONE_PROCESS.format(words=["--model", "MODEL", *words])
-        done = from_wheel.run("lm_eval", "--model", "lsn_hf", *alone)
-        assert done.returncode == 0, done.stderr
-        subprocess.run([warm_commands / "python", "-c", together], check=True)
+        for name, kind in (("hf", "hf"), ("none", "lsn_hf"), ("de:zero", "lsn_hf")):
+            ours = f",mask=demo/planted,condition={name}" if kind == "lsn_hf" else ""
+            given = ("--model_args", f"pretrained={model}{ours}", "--output_path", out / name)
+            arguments = ("--model", kind, *fixed, *given)
+            if name == "de:zero":
+                done = from_wheel.run("lm_eval", *arguments)
+                assert done.returncode == 0, done.stderr
+            else:
+                subprocess.run([warm_commands / "lm_eval", *arguments], check=True)
 
     out = shared_folder("results_of_the_stock_command", evaluate)
     paths = {name: next((out / name).rglob("results_*.json")) for name in ("hf", "none", "de:zero")}
