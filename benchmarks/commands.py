@@ -103,7 +103,7 @@ def commands(options: Options) -> Iterator[dict[str, Any]]:
             "report": work(lambda: ours(folder, "report", str(folder), "--out", page)),
         }
         files = len(list(folder.iterdir()))
-        yield from interleaved("commands", f"{files} results files", ways, options.of(1, 3, 9))
+        yield from interleaved("commands", f"{files} results files", ways, options.of(1, 2, 9))
 
 
 def evaluating(options: Options) -> Iterator[dict[str, Any]]:

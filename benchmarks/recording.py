@@ -30,7 +30,7 @@ STEADY = 1_000_000
 
 
 def rows(options: Options) -> Iterator[dict[str, Any]]:
-    hidden, layers, batch, length = options.of((64, 2, 2, 16), (512, 4, 4, 256), (512, 4, 4, 512))
+    hidden, layers, batch, length = options.of((64, 2, 2, 16), (512, 4, 4, 128), (512, 4, 4, 512))
     model = llama(hidden, layers).to(options.device)
     variants = {
         "counts": RecordingSettings(length=length, statistics="counts"),

@@ -37,7 +37,7 @@ def rows(options: Options) -> Iterator[dict[str, Any]]:
         yield counted("rolling", "tokens computed", "tokens needed", name, computed / needed)
     if not np.allclose(sums["hf"], sums["lsn_hf, none"], rtol=1e-5):
         raise SystemExit("rolling log-likelihoods differ from hf's")
-    timed = texts[:: options.of(1, 3, 1)]
+    timed = texts[:: options.of(1, 6, 1)]
     ways = {name: work(lambda m=model: _run(m, timed)) for name, model in models.items()}
     case = f"{len(timed)} texts, batch size {SIZE}"
     yield from interleaved("rolling", case, ways, options.of(1, 3, 15), options.device)
