@@ -75,16 +75,21 @@ class PairedChange:
     """Whether every document has the same number under both."""
 
 
-def paired_changes(pairs: Sequence[tuple[Scores, Scores]], draws: Draws) -> list[PairedChange]:
-    """Condition minus baseline of each pair (baseline, condition), with draws that all share.
-
-    Raises:
-        LsnError: as of `matched`.
-    """
-    changes = [PairedChange(0.0, (0.0, 0.0), 1.0, len(x.columns), True) for x, _ in pairs]
+def paired_changes(
+    pairs: Sequence[tuple[Scores, Scores]], draws: Draws
+) -> list[PairedChange | LsnError]:
+    """Condition minus baseline of each pair (baseline, condition), with draws that all share; in
+    place of a pair that is not `matched` why it is not."""
+    changes: list[PairedChange | LsnError] = []
     alike: dict[tuple[Kind, tuple[int, ...]], dict[int, tuple[Numbers, Numbers]]] = {}
     for place, (baseline, condition) in enumerate(pairs):
-        first, second = baseline.columns, matched(baseline, condition)
+        first = baseline.columns
+        changes.append(PairedChange(0.0, (0.0, 0.0), 1.0, len(first), True))
+        try:
+            second = matched(baseline, condition)
+        except LsnError as error:
+            changes[place] = error
+            continue
         if not np.array_equal(first, second):
             alike.setdefault((baseline.kind, first.shape), {})[place] = first, second
     for (kind, (count, _)), moved in alike.items():

@@ -10,7 +10,7 @@ from typing import Any
 
 from lsn_eval.comparing.changes import Measured, change_since, too_few
 from lsn_eval.comparing.kinds import Kind
-from lsn_eval.comparing.paired import Draws, PairedChange, holm, matched, paired_changes
+from lsn_eval.comparing.paired import Draws, PairedChange, holm, paired_changes
 from lsn_eval.comparing.panels import Change, Panel, own_language
 from lsn_eval.comparing.scores import NoScores, SampleColumns, Scores, scores
 from lsn_eval.comparing.selectivity import rank_p_value, selectivities, size
@@ -174,20 +174,13 @@ def _tested(
     measured: Mapping[Place, Measured], draws: Draws
 ) -> dict[Place, PairedChange | LsnError]:
     """Every number with samples beside its baseline's."""
-    found: dict[Place, PairedChange | LsnError] = {}
-    pairs: dict[Place, tuple[Scores, Scores]] = {}
+    pairs = {}
     for place, cell in measured.items():
         baseline = measured.get((NO_CONDITION, place[1]), cell)
-        if baseline is cell or isinstance(cell.scored, NoScores | None):
-            continue
-        if isinstance(baseline.scored, Scores):
-            try:
-                matched(baseline.scored, cell.scored)
-                pairs[place] = baseline.scored, cell.scored
-            except LsnError as error:
-                found[place] = error
-    tested = paired_changes(list(pairs.values()), draws)
-    return found | dict(zip(pairs, tested, strict=True))
+        before, after = baseline.scored, cell.scored
+        if baseline is not cell and isinstance(before, Scores) and isinstance(after, Scores):
+            pairs[place] = before, after
+    return dict(zip(pairs, paired_changes(list(pairs.values()), draws), strict=True))
 
 
 def _control_groups(
