@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from lsn_eval.errors import RecordingError
 from lsn_eval.recording.accumulators import SiteAccumulator, statistics_of
 from lsn_eval.recording.checkpoints import BatchNotes, Checkpoints, ResponseFiles
-from lsn_eval.recording.observing import NOTHING, Batch, observing
+from lsn_eval.recording.observing import (
+    NOTHING,
+    WAITING_ROWS,
+    Batch,
+    Observation,
+    fetched,
+    observing,
+)
 from lsn_eval.recording.packing import Row, RowStream, ahead, batches
 from lsn_eval.recording.recorded_model import RecordedModel
 from lsn_eval.recording.settings import RecordingSettings
@@ -30,6 +37,9 @@ from lsn_eval.statistics.quantiles import (
     scratch_array,
     token_keys,
 )
+
+MEASURED_BATCHES = 64
+"""From so many on the model alone runs two of them again, to tell what recording adds."""
 
 
 class LanguageRecording:
@@ -60,6 +70,8 @@ class LanguageRecording:
             for site in model.sites
         }
         self.tokens = self.rows = self.start = texts = 0
+        self.share: float | None = None
+        """Positions a second over those of the model alone, once that was measured."""
         keys = None
         saved = checkpoints.load(self.language)
         if saved is not None:
@@ -81,6 +93,7 @@ class LanguageRecording:
                 at: checkpoints.sample(at, self._shape(at, size), go_on=saved is not None)
                 for at in model.hookpoints
             }
+        self._waiting: list[tuple[NDArray[np.int64], NDArray[np.int64], Observation]] = []
         self.responses: ResponseFiles | None = None
         if settings.per_text:
             self.responses = ResponseFiles(checkpoints.folder, model.sites, texts)
@@ -99,7 +112,9 @@ class LanguageRecording:
             KeyboardInterrupt: after Ctrl-C, once the state is saved.
         """
         number, of = self.shard
-        saved, salt, own = time.monotonic(), 0, -1
+        began = saved = time.monotonic()
+        salt, own, ran = 0, -1, 0
+        largest: Batch | None = None
         with self.model.evaluating():
             for batch_number, (rows, digest) in enumerate(ahead(self._batches())):
                 if not batch_number:
@@ -115,6 +130,8 @@ class LanguageRecording:
                 batch = Batch.of(rows, first, self.encoding.pad, self.encoding.skipped)
                 if batch.tokens:
                     self.run_batch(batch, salt)
+                    ran += batch.ids.numel()
+                    largest = max(largest or batch, batch, key=lambda of: of.ids.numel())
                 self.rows += len(rows)
                 progress(sum(row.size for row in rows))
                 due = time.monotonic() - saved >= self.settings.checkpoint_seconds
@@ -124,8 +141,18 @@ class LanguageRecording:
                     saved = time.monotonic()
                 if stop:
                     raise KeyboardInterrupt
+            if largest and ran >= MEASURED_BATCHES * largest.ids.numel():
+                speed = ran / (time.monotonic() - began)
+                self.share = speed * self._plain_seconds(largest) / largest.ids.numel()
         if own + 1 < self.notes.count:
             raise self._other_texts()
+
+    def _plain_seconds(self, batch: Batch) -> float:
+        """How long the model takes for a batch by itself."""
+        for _ in range(2):  # the first is through once the batches before it are
+            began = time.monotonic()
+            float(self.model.run(batch.ids, batch.attention)[0].flatten()[0])
+        return time.monotonic() - began
 
     def _batches(self) -> Iterator[tuple[list[Row], bytes]]:
         """Every batch of the texts, and the digest of all up to its end."""
@@ -148,12 +175,30 @@ class LanguageRecording:
         with observing(*given, sampled=chosen, per_text=self.settings.per_text) as seen:
             self.model.run(batch.ids, batch.attention)
         self.tokens += batch.tokens
-        for (hookpoint, layer), values in seen.sampled.items():
-            number, width = self.model.described.numbers[layer], values.shape[1]
-            self._sampled[hookpoint][slots, number, :width] = values
+        index = NOTHING
         if self.responses is not None:
             index = batch.first_row + np.flatnonzero(batch.counted.any(1))
-            self.responses.append(index, seen.responses)
+        self._waiting.append((slots, index, seen))
+        if sum(len(slots) + len(index) for slots, index, _ in self._waiting) > WAITING_ROWS:
+            self._fetch()
+
+    def _fetch(self) -> None:
+        """Write what waits where the model runs, which must get through for that."""
+        waiting, self._waiting = self._waiting, []
+        sampled = [(slots, seen.sampled) for slots, _, seen in waiting if slots.size]
+        if sampled:
+            slots = np.concatenate([slots for slots, _ in sampled])
+            for place in self.accumulators:
+                values = fetched([of[place] for _, of in sampled])
+                number, width = self.model.described.numbers[place[1]], values.shape[1]
+                # Of a slot that was given up meanwhile the last value stays.
+                self._sampled[place[0]][slots, number, :width] = values
+        if self.responses is not None and waiting:
+            index = np.concatenate([index for _, index, _ in waiting])
+            responses = [seen.responses for _, _, seen in waiting]
+            self.responses.append(
+                index, {at: fetched([of[at] for of in responses]) for at in self.accumulators}
+            )
 
     def check_finite(self) -> None:
         """Raise RecordingError if a value that was counted in is no finite number."""
@@ -167,6 +212,7 @@ class LanguageRecording:
 
     def _save(self, next_batch: int) -> None:
         """Write the state from which batch `next_batch` can go on."""
+        self._fetch()
         self.check_finite()
         arrays = {
             "/".join((*place, name)): array
@@ -190,6 +236,7 @@ class LanguageRecording:
 
     def result(self, *, keep_sample: bool) -> ActivationStats:
         """Statistics of this language."""
+        self._fetch()
         self.check_finite()
         described = self.model.described
         arrays: dict[str, dict[str, NDArray[Any]]] = {at: {} for at in self.model.hookpoints}

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from lsn_eval.errors import RecordingError
 from lsn_eval.models.hookpoints import Site
 from lsn_eval.recording.packing import Row
+from lsn_eval.recording.recorded_model import onto
 from lsn_eval.statistics.quantiles import FLOAT16_MAX
 
 Place = tuple[str, str]
 """A hookpoint and a layer."""
 
-SAMPLED_ON_DEVICE = 256
-"""Sampled tokens of a batch that may stay on the device until its end."""
+WAITING_ROWS = 256
+"""Sampled tokens, and means of texts, that may stay on the device until they are fetched."""
 
 NOTHING = np.zeros(0, np.int64)
 
@@ -91,7 +92,7 @@ def observing(
         for site in sites:
             stack.callback(_hook(site, observation).remove)
         yield observation
-    observation.fetch(sites)
+    observation.check(sites)
 
 
 class Observation:
@@ -107,8 +108,7 @@ class Observation:
         self.sampled: dict[Place, Any] = {}
         """Values [token, neuron] of the tokens that were to be sampled, float16."""
         self.responses: dict[Place, Any] = {}
-        """Means [row, neuron] of the rows that have counted tokens, float16; float32 before the
-        pass is through."""
+        """Means [row, neuron] of the rows that have counted tokens, float16."""
         self._accumulators, self._batch = accumulators, batch
         self._fired = dict.fromkeys(accumulators, 0)
         self._sizes = [int(size) for size in batch.counted.sum(1) if size] if per_text else []
@@ -129,18 +129,16 @@ class Observation:
             self._see_expert(site, values)
             return
         if self._counted is not None:
-            self._counted = self._counted.to(values.device)
+            self._counted = onto(self._counted, values.device)
             values = values.index_select(0, self._counted)
-        self._accumulators[place].add(values)
-        if len(self._sampled):
-            self._sampled = self._sampled.to(values.device)
-            halves = _as_float16(values.index_select(0, self._sampled))
-            # The first batches are sampled nearly whole: too much to pile up on the device. The
-            # few tokens of later ones wait there until the model is through, as must all copies.
-            self.sampled[place] = halves.cpu() if len(halves) > SAMPLED_ON_DEVICE else halves
         if self._sizes:
-            means = [rows.mean(0, dtype=torch.float32) for rows in values.split(self._sizes)]
-            self.responses[place] = torch.stack(means)
+            means = self._accumulators[place].add(values, self._sizes)
+            self.responses[place] = _waiting(means)
+        else:
+            self._accumulators[place].add(values)
+        if len(self._sampled):
+            self._sampled = onto(self._sampled, values.device)
+            self.sampled[place] = _waiting(values.index_select(0, self._sampled))
 
     def _see_expert(self, site: Site, values: torch.Tensor) -> None:
         """Take in the values [row, neuron] of the tokens that reached an expert; sampled tokens
@@ -156,11 +154,10 @@ class Observation:
             places = self._places[numbers]
             halves = values.new_full((len(self._sampled), site.width), torch.nan, dtype=torch.half)
             halves[places[places >= 0]] = _as_float16(values[places >= 0])
-            self.sampled[place] = halves.cpu() if len(halves) > SAMPLED_ON_DEVICE else halves
+            self.sampled[place] = _waiting(halves)
 
-    def fetch(self, sites: Sequence[Site]) -> None:
-        """Bring everything to the CPU, and check that every site was seen once, an expert that no
-        token reached apart."""
+    def check(self, sites: Sequence[Site]) -> None:
+        """Check that every site was seen once, an expert that no token reached apart."""
         for site in sites:
             place = site.hookpoint, site.layer
             fired = self._fired[place]
@@ -174,10 +171,19 @@ class Observation:
                     "model does not call the module in the way of its family (a fused kernel, or "
                     "gradient checkpointing?). Load the model without that"
                 )
-        self.sampled = {place: values.cpu().numpy() for place, values in self.sampled.items()}
-        self.responses = {
-            place: _as_float16(means).cpu().numpy() for place, means in self.responses.items()
-        }
+
+
+def fetched(parts: Sequence[torch.Tensor]) -> NDArray[np.float16]:
+    """Rows [row, neuron] of observations, one after the other, from where they wait."""
+    return torch.cat([part.cpu() for part in parts]).numpy()
+
+
+def _waiting(values: torch.Tensor) -> torch.Tensor:
+    """Our own `values` in float16, until they are fetched. The first batches are sampled nearly
+    whole: too much to pile up on the device. The few tokens of later ones wait there, for a copy
+    from it waits until it is through."""
+    halves = _as_float16(values)
+    return halves.cpu() if len(halves) > WAITING_ROWS else halves
 
 
 def _places(indices: torch.Tensor, count: int) -> torch.Tensor:

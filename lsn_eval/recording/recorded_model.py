@@ -83,8 +83,8 @@ class RecordedModel:
                 f"token {highest} is beyond the {self.vocabulary} of this model: the texts were "
                 "tokenised for another one"
             )
-        mask = None if attention is None else attention.to(self.device)
-        given = {"input_ids": ids.to(self.device), "attention_mask": mask}
+        mask = None if attention is None else onto(attention, self.device)
+        given = {"input_ids": onto(ids, self.device), "attention_mask": mask}
         if self.full.config.is_encoder_decoder:  # type: ignore[union-attr]
             given |= {f"decoder_{name}": tensor for name, tensor in given.items()}
         return self.backbone(**given, **asked, use_cache=False)
@@ -108,3 +108,10 @@ class RecordedModel:
                     return max(1, size // 2)
                 size *= 2
         return size
+
+
+def onto(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """`tensor` on `device`; from pinned memory, as other copies wait for what a GPU is doing."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)

@@ -301,6 +301,8 @@ class _Recording:
         try:
             recording.run(interrupted, advance)
             bar.total = bar.n
+            if recording.share is not None:
+                bar.set_postfix_str(f"{recording.share:.0%} of the model's own speed")
             keep = self.settings.keeps_sample or self.processes.count > 1
             result = recording.result(keep_sample=keep)
             if asked and stream.tokens + self.length <= asked:

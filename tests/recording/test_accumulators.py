@@ -16,7 +16,8 @@ from lsn_eval.recording.accumulators import SiteAccumulator, statistics_of
 def test_both_ways_of_adding(
     path: str, dtype: torch.dtype, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Blocks of every size, widths that do not fill a word, views, values far from 0."""
+    """Blocks of every size, widths that do not fill a word, views, values far from 0; texts that
+    end within blocks and go on in the next ones; as many threads as there may be, to the bit."""
     monkeypatch.setattr(SiteAccumulator, "_add_on_cpu", getattr(SiteAccumulator, path))
     monkeypatch.setattr(accumulators, "DEVICE_BLOCK_VALUES", 5 * width)
     generator = torch.Generator().manual_seed(0)
@@ -24,14 +25,31 @@ def test_both_ways_of_adding(
     wide[:, : width // 2] += 1000
     wide[3, width // 2 :], wide[4, width // 2 :] = 0.0, -0.0
     values = wide[:, :width]
-    accumulator = SiteAccumulator(width, moments=True)
-    for part in (values[:1], values[1:513], values[513:]):
-        accumulator.add(part)
-        restored = SiteAccumulator(width, moments=True)
-        restored.load(accumulator.state())
-        accumulator = restored
+    exact, texts = values.double().numpy(), ((1,), (300, 7, 205), (187,))
+    ends = np.cumsum(sum(texts, ()))
+    states = []
+    for threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        accumulator, counts = (
+            SiteAccumulator(width, moments=True),
+            SiteAccumulator(width, moments=False),
+        )
+        means = []
+        for part, sizes in zip(values.split([1, 512, 187]), texts, strict=True):
+            means += [accumulator.add(part, sizes).numpy()]
+            np.testing.assert_allclose(counts.add(part, sizes), means[-1], rtol=1e-5, atol=1e-6)
+            restored = SiteAccumulator(width, moments=True)
+            restored.load(accumulator.state())
+            accumulator = restored
+        states.append(accumulator.state())
+        expected = [rows.mean(0) for rows in np.split(exact, ends[:-1])]
+        np.testing.assert_allclose(np.concatenate(means), expected, rtol=1e-6, atol=1e-6)
+        np.testing.assert_array_equal(counts.state()["positive"], states[-1]["positive"])
+        assert counts.finite
+        counts.add(torch.where(values == values[9, 0], -torch.inf, values))
+        assert not counts.finite
+    assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
     found = statistics_of(accumulator.state())
-    exact = values.double().numpy()
     np.testing.assert_array_equal(found["positive"], (exact > 0).sum(0))
     np.testing.assert_array_equal(found["max"], exact.max(0))
     np.testing.assert_allclose(found["mean"], exact.mean(0), rtol=1e-6, atol=1e-6)
