@@ -124,10 +124,9 @@ def quantiles_of(
     if not tokens:
         return found
     places = {name: (quantile_share(name) or 0) * (tokens - 1) for name in names}
-    kths = sorted({at for place in places.values() for at in (math.floor(place), math.ceil(place))})
     for start in range(0, neurons, chunk):
         columns = np.ascontiguousarray(values[:, start : start + chunk].T, dtype=np.float32)
-        columns.partition(kths, axis=1)
+        columns.sort(axis=1)  # in vector instructions, and so faster than a partition
         for name, place in places.items():
             low, high = columns[:, math.floor(place)], columns[:, math.ceil(place)]
             found[name][start : start + chunk] = low + (high - low) * np.float32(place % 1)
