@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,8 @@ from lsn_eval.storage.outside_files import Fields, read_json
 from lsn_eval.storage.whole_files import whole_file
 
 SWITCH = "LSN_EVAL_TASK_CACHE"
+DAYS = 60
+"""After which what was kept is dropped, when something is kept anew: up to 20 MB an environment."""
 
 
 @contextmanager
@@ -69,6 +72,9 @@ def remembered(index: Any, folder: Path) -> Iterator[None]:
             place.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(place, LsnError) as file:
                 file.write(json.dumps({"state": state, "files": parsed}).encode())
+            for other in place.parent.glob("task_files-*.json"):  # of environments that are gone
+                if other.stat().st_mtime < time.time() - DAYS * 86400:
+                    other.unlink()
 
 
 def _place(folder: Path) -> Path:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lsn_eval.storage.outside_files import Fields
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from lsn_eval.storage.outside_files import Fields
 
 Place = tuple[str, str]
 """A hookpoint and a layer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,18 @@ def test_what_has_changed_is_parsed_again(parsed, change, tmp_path, monkeypatch)
     assert "one.yaml" in parsed
     assert set(now) - set(before) == ({"four"} if change == "new" else set())
     assert now["one"].cfg["dataset_path"] == ("csv" if change == "include" else "json")
+
+
+def test_what_was_long_ago_kept_for_others_is_dropped(parsed, tmp_path):
+    kept = tmp_path / "cache" / "lsn_eval"
+    kept.mkdir(parents=True)
+    for name, days in (("task_files-old.json", 61), ("task_files-new.json", 1), ("mine.json", 61)):
+        (kept / name).write_text("{}")
+        os.utime(kept / name, (time.time() - days * 86400,) * 2)
+    index()
+    names = {path.name for path in kept.iterdir()}
+    assert {"task_files-new.json", "mine.json"} < names
+    assert "task_files-old.json" not in names
 
 
 def test_a_home_that_cannot_be_written_to_costs_time_alone(parsed, tmp_path, monkeypatch):
