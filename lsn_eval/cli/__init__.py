@@ -115,10 +115,13 @@ def _main(
 
 def _typed() -> typer.Typer:
     """The command line as far as it was typed; of all other commands the help alone is built."""
+    if "_LSN_EVAL_COMPLETE" in os.environ:  # a shell asks, and says elsewhere what was typed
+        return app
     typed = copy.copy(app)
+    words = [word.replace("_", "-") for word in sys.argv]
     for kind in ("registered_commands", "registered_groups"):
         entries = getattr(app, kind)
-        chosen = [entry if entry.name in sys.argv else _help_of(entry) for entry in entries]
+        chosen = [entry if entry.name in words else _help_of(entry) for entry in entries]
         setattr(typed, kind, chosen)
     return typed
 

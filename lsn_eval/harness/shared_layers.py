@@ -170,9 +170,10 @@ class SharedLayers:
             self._forward((tokens + 1) % 2, *args, **kwargs)
             with self._skipping(output, tokens.device):
                 short = self._forward(tokens, *args, **kwargs)
+            # Scores of both at once may be more than there is memory for.
+            self._proved = torch.equal(short, self._forward(tokens, *args, **kwargs))
         except Exception as error:
             return self._refuse(f"cannot be left out ({error!r})")
-        self._proved = torch.equal(short, self._forward(tokens, *args, **kwargs))
         if not self._proved:
             self._refuse("do more than to hand a state on")
 

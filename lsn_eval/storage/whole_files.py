@@ -63,6 +63,7 @@ def whole_folder(target: Path, error: type[LsnError], *, force: bool = False) ->
     Raises:
         LsnError: `error`, where the disk is full, or where one is there in the end.
     """
+    target = Path(os.path.realpath(target))  # a link stays, and what it leads to is replaced
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:

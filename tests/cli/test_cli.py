@@ -70,7 +70,9 @@ def test_help_is_quick_and_needs_neither_torch_nor_lm_eval():
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("words", ["--help", "mask --help", "mask info -h", "chek", "check --ou x"])
+@pytest.mark.parametrize(
+    "words", ["--help", "mask --help", "mask info -h", "chek", "check --ou x", "fetch_masks"]
+)
 def test_what_was_not_typed_is_built_for_its_help_alone_and_nobody_sees_it(
     words, monkeypatch, capsys
 ):
@@ -83,6 +85,16 @@ def test_what_was_not_typed_is_built_for_its_help_alone_and_nobody_sees_it(
     assert shown(_typed()) == shown(app)
     (demo,) = [one for one in _typed().registered_commands if one.name == "demo"]
     assert not inspect.signature(demo.callback).parameters
+
+
+def test_a_shell_completes_the_options_of_a_command(monkeypatch, capsys):
+    monkeypatch.setenv("_LSN_EVAL_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "lsn-eval compare --resa")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    monkeypatch.setattr(sys, "argv", ["lsn-eval"])
+    with pytest.raises(SystemExit):
+        _typed()(prog_name="lsn-eval")
+    assert "--resamples" in capsys.readouterr().out.split()
 
 
 @pytest.mark.slow

@@ -176,6 +176,22 @@ def test_a_condition_that_cannot_be_run_does_not_fail_another():
     assert torch.equal(shared(nullcontext, runs.batches[0]), whole)
 
 
+@pytest.mark.parametrize("of_the_proof", [1, 2, 3])
+def test_a_proof_that_memory_does_not_suffice_for_ends_no_condition(of_the_proof):
+    runs = Runs(tiny_model("llama"))
+    calls = iter(range(1, 100))
+
+    def forward(tokens: torch.Tensor) -> torch.Tensor:
+        if next(calls) == 1 + of_the_proof:
+            raise torch.OutOfMemoryError("out of memory")
+        return runs.forward(tokens)
+
+    shared = SharedLayers(runs.model, runs.mask, forward)
+    shared.follow([Condition.parse("vi:zero")])
+    first, second = (shared(nullcontext, runs.batches[0]) for _ in range(2))
+    assert torch.equal(first, second)
+
+
 def test_a_model_that_is_trained_meanwhile_is_run_whole():
     runs = Runs(tiny_model("llama"))
     runs.model.train()

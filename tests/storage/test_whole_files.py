@@ -9,7 +9,7 @@ import pytest
 
 from lsn_eval.errors import MaskError
 from lsn_eval.storage import whole_files
-from lsn_eval.storage.whole_files import check_folder, check_place, whole_file
+from lsn_eval.storage.whole_files import check_folder, check_place, whole_file, whole_folder
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,15 @@ def test_what_took_long_is_replaced_on_request_alone(tmp_path):
     with pytest.raises(MaskError, match="holds what this command did not write; give another"):
         check_folder(tmp_path, MaskError, ours=lambda folder: not any(folder.iterdir()))
     check_folder(tmp_path / "new", MaskError, ours=lambda folder: False, force=False)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_and_the_folder_that_it_leads_to_is_replaced(there, tmp_path):
+    if there:
+        (tmp_path / "disk").mkdir()
+        (tmp_path / "disk" / "old").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    with whole_folder(tmp_path / "link", MaskError, force=there) as unfinished:
+        (unfinished / "new").touch()
+    assert (tmp_path / "link").is_symlink()
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["new"]
