@@ -178,7 +178,8 @@ class LanguageRecording:
         index = NOTHING
         if self.responses is not None:
             index = batch.first_row + np.flatnonzero(batch.counted.any(1))
-        self._waiting.append((slots, index, seen))
+        if slots.size or index.size:  # else what was seen is no longer needed
+            self._waiting.append((slots, index, seen))
         if sum(len(slots) + len(index) for slots, index, _ in self._waiting) > WAITING_ROWS:
             self._fetch()
 

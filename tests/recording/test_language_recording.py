@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -62,8 +63,10 @@ def test_no_batch_waits_for_the_device(
     are fetched with every batch. The CPU stands for a device, and adds as one."""
     monkeypatch.setattr(SiteAccumulator, "_add_on_cpu", SiteAccumulator._add_on_device)
     see, watched = Observation.see, _Watched()
+    alive: WeakSet[Observation] = WeakSet()
 
     def watch(*given: Any) -> None:
+        alive.add(given[0])
         with monkeypatch.context() as patch, watched:
             for name in ("cpu", "numpy", "tolist"):
                 patch.setattr(torch.Tensor, name, _refused)
@@ -95,6 +98,7 @@ def test_no_batch_waits_for_the_device(
         with model.evaluating():
             for first in range(0, len(rows), 4):
                 recording.run_batch(Batch.of(rows[first : first + 4], first, 0, NOTHING), 1)
+        assert bool(alive) == (most > 0 and (per_text or statistics == "all"))
         assert bool(fetches) == (most == 0 and (per_text or statistics == "all"))
         results.append(recording.result(keep_sample=True))
         assert fetches or (not per_text and statistics == "counts")
