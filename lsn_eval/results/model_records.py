@@ -132,5 +132,7 @@ def in_weights(config: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str
     if run_in != "auto":
         described["dtype"] = run_in
     record = {**record, "model": described}
-    unknown = dict.fromkeys(("model_num_parameters", "model_revision", "model_sha"))
+    # An adapter is put on the model itself, whose commit is known.
+    of_folder = () if "tuning" in described else ("model_revision", "model_sha")
+    unknown = dict.fromkeys(("model_num_parameters", *of_folder))
     return {**config, "lsn": {**record, "signature": signature(record)}, **unknown}

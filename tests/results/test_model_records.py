@@ -72,7 +72,7 @@ def test_an_adapter_that_hf_ran_is_the_same_condition_unless_it_is_newer(tmp_pat
     for name, date, config in (
         ("folder", 6.0, {}), ("older", 4.0, {}), ("held", 4.0, {"model_args": arguments, **held}),
     ):  # fmt: skip
-        config = {"model_args": arguments, **config}
+        config = {"model_args": arguments, "model_sha": "c0ffee", **config}
         write_run(tmp_path / name, None, tasks, config=config, date=date)
     write_tuned(tmp_path, "hooks", 0.0, record)
     folder, held, hooks = (
@@ -83,6 +83,7 @@ def test_an_adapter_that_hf_ran_is_the_same_condition_unless_it_is_newer(tmp_pat
     assert folder.key == held.key == hooks.key
     assert folder.key[:2] == (f"org/model+{TUNED}", f"de:{TUNED}")
     assert folder.neurons == hooks.neurons == 7
+    assert folder.settings["model revision"] == held.settings["model revision"] == "c0ffee"
     assert "peft" not in folder.settings["model arguments"]
     with pytest.raises(ResultsError, match=r"older.*are older than the model in its folder"):
         read_results(tmp_path / "older")
