@@ -213,13 +213,15 @@ class Hook:
 
 
 def _holders(values: torch.Tensor) -> tuple[int, ...]:
-    """How many hold a tensor and how many its memory, each in Python and in C++."""
+    """How many hold a tensor and how many its memory, each in Python and in C++; and whether
+    PyTorch made that: NumPy and others hold what is theirs uncounted."""
     memory = values.untyped_storage()
     return (
         sys.getrefcount(values),
         values._use_count(),  # type: ignore[attr-defined]
         sys.getrefcount(memory),
         torch._C._storage_Use_Count(memory._cdata),
+        memory.resizable(),
     )
 
 

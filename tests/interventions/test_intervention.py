@@ -120,6 +120,23 @@ def test_what_a_module_does_not_make_is_never_written_in_place(module):
     assert not (seen[0] == 9).any()
 
 
+class OutsideMemory(nn.Module):
+    """An activation whose output is an array of NumPy's."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        self.array = values.detach().sigmoid().numpy().copy()
+        return torch.from_numpy(self.array)
+
+
+def test_memory_that_pytorch_did_not_make_is_never_written_in_place():
+    model = tiny_model("llama")
+    act = model.model.layers[0].mlp.act_fn = OutsideMemory()
+    with intervene(model, tiny_mask(model), "de:9") as report:
+        hidden_states(model)
+    assert report.changed
+    assert not (act.array == 9).any()
+
+
 def test_a_fresh_tensor_is_written_in_place():
     model = tiny_model("llama")
     act = model.model.layers[0].mlp.act_fn = Keeps(lambda output: None)
