@@ -158,6 +158,14 @@ def small_lm_eval(shared_folder) -> Path:
     )
 
 
+@pytest.fixture
+def few_tasks(small_lm_eval: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """lm-eval in this process finds the tasks of the small copy: a look at all takes very long."""
+    for module in ("manager", "_index"):
+        place = small_lm_eval / "lm_eval" / "tasks" / f"{module}.py"
+        monkeypatch.setattr(f"lm_eval.tasks.{module}.__file__", str(place))
+
+
 @pytest.fixture(scope="session")
 def warm_commands(small_lm_eval: Path) -> Iterator[Path]:
     """A folder with `lm_eval`, `lsn-eval` and `python` as processes that import nothing anew."""

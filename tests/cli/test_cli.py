@@ -167,10 +167,8 @@ def test_bad_input_is_one_message_exit_2_and_no_file(words, message, monkeypatch
         (("--tasks", "a", "--limit", 1, "--samples", '{"a": [1]}'), "--limit must be None"),
     ],
 )
-def test_arguments_that_lm_eval_refuses_are_one_message(words, message, monkeypatch, small_lm_eval):
-    for module in ("manager", "_index"):  # a look at every one of lm-eval's tasks takes very long
-        place = small_lm_eval / "lm_eval" / "tasks" / f"{module}.py"
-        monkeypatch.setattr(f"lm_eval.tasks.{module}.__file__", str(place))
+@pytest.mark.usefixtures("few_tasks")
+def test_arguments_that_lm_eval_refuses_are_one_message(words, message, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["lsn-eval"])
     said = printed("run", *words, status=2)
     assert "lm-eval refuses these arguments" in said

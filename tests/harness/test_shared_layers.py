@@ -221,7 +221,8 @@ def test_a_sweep_of_late_neurons_gives_the_same_files(late, batch_size, tmp_path
     forward = LlamaMLP.forward
     monkeypatch.setattr(LlamaMLP, "forward", lambda *of: rows.append(len(of[1])) or forward(*of))
     given = {"mask": late, "each": "zero", "controls": 1, "batch_size": batch_size, "limit": 8,
-             "tasks": ("lsn_demo_ppl_de", "lsn_demo_ppl_ru")}  # fmt: skip
+             "tasks": ("lsn_demo_ppl_de", "lsn_demo_ppl_ru"),
+             "model_args": {"max_batch_size": 4}}  # fmt: skip
     files, computed = [], []
     for follow in (SharedLayers.follow, lambda *of: None):
         monkeypatch.setattr(SharedLayers, "follow", follow)

@@ -386,16 +386,12 @@ def test_a_finished_condition_is_never_replaced(tmp_path):
     assert theirs.read_text() == "theirs"
 
 
-WITHOUT_TASK = {"conditions": ("none",), "tasks": ("no_such_task",)}, "no_such_task"
-
-
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"conditions": ("none", "xx:zero")}, "'xx'.*is not in the mask"),
         ({"conditions": ("de:nothing",)}, "de:nothing"),
         ({"conditions": ("de:0", "de:zero")}, "de:zero is named twice"),
-        pytest.param(*WITHOUT_TASK, marks=pytest.mark.slow),
         ({"conditions": ("none",), "tasks": ()}, "tasks is missing"),
         ({"conditions": ("none",), "each": "zero"}, "both were given"),
         ({}, "neither was given"),
@@ -409,6 +405,15 @@ def test_what_cannot_be_run_is_said_before_the_model_is_loaded(given, said, tmp_
     monkeypatch.setattr(Evaluation, "load", never)
     with pytest.raises(LsnError, match=said):
         run_sweep(settings(**given), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("start", [run_sweep, estimate_sweep])
+@pytest.mark.usefixtures("few_tasks")
+def test_a_task_that_is_missing_is_said_before_the_model_is_loaded(start, tmp_path, monkeypatch):
+    monkeypatch.setattr(Evaluation, "load", never)
+    with pytest.raises(LsnError, match="no_such_task"):
+        start(settings(conditions=("none",), tasks=("no_such_task",)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -617,7 +622,6 @@ def test_a_dry_run_says_what_is_finished_and_what_is_not(tmp_path, monkeypatch):
         ({"model": "no/such/model"}, "model 'no/such/model' cannot be loaded"),
         ({"model": "no/such/model", "conditions": ("none",)}, "cannot be loaded"),
         ({"conditions": ("xx:zero",)}, "'xx'.*is not in the mask"),
-        ({"tasks": ("no_such_task",)}, "no_such_task"),
         ({"device": "cuda:77"}, "PyTorch finds"),
         ({"model_args": {"tokenizer": "/no/such"}}, "no tokenizer of lsn_demo"),
     ],
