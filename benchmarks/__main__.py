@@ -80,23 +80,23 @@ def _write(figures: dict[str, Any], out: Path | None) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--mode", choices=("smoke", "quick", "full"), default="full")
-    parser.add_argument("--quick", dest="mode", action="store_const", const="quick")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--only", nargs="+", choices=[*GROUPS, *peers.PACKAGES, "scaling"])
-    parser.add_argument(
-        "--peers", action="store_true", help="with peers, in environments made once"
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--environments", type=Path, default=ENVIRONMENTS, help="where those are")
-    parser.add_argument(
-        "--commands",
-        default=Path(sys.executable).parent,
-        help="folder with python, lsn-eval and lm_eval, if not this one's",
-    )
-    parser.add_argument("--from", dest="figures", type=Path, help="measure nothing: JSON of a run")
-    parser.add_argument("--out", type=Path, help="JSON to write, after every row")
-    parser.add_argument("--table", type=Path, help="Markdown to write")
+    add, names = parser.add_argument, [*GROUPS, *peers.PACKAGES, "scaling"]
+    add("--mode", choices=("smoke", "quick", "full"), default="full", help="size of the cases")
+    add("--quick", dest="mode", action="store_const", const="quick", help="--mode quick")
+    add("--device", default="cpu", help="cpu, cuda, cuda:1")
+    add("--only", nargs="+", choices=names, metavar="GROUP", help=f"of {', '.join(names)}")
+    add("--peers", action="store_true", help="other libraries as well, in environments made once")
+    add("--environments", type=Path, default=ENVIRONMENTS, help="where those are")
+    own = Path(sys.executable).parent
+    add("--commands", default=own, help="folder of python, lsn-eval, lm_eval if not this one's")
+    add("--from", dest="figures", type=Path, help="measure nothing: JSON of a run")
+    add("--out", type=Path, help="JSON to write, after every row")
+    add("--table", type=Path, help="Markdown to write")
     arguments = parser.parse_args()
     if arguments.figures:
         figures = json.loads(arguments.figures.read_text("utf-8"))

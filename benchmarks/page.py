@@ -16,15 +16,20 @@ BEND = 1.2
 """Where a growth is steeper than this power, it is said to bend."""
 INTRODUCTION = """# What it costs
 
-Made by `python -m benchmarks` (`make bench`), which measures all of this on the machine at hand:
-interleaved, in an order drawn anew every round. A ratio is the time over that of the first way of
-its case, which comes *again*: what noise alone does. Given are the median and, in brackets, the
-quartiles, of the process's own time (its children's included) and of the clock. On a machine with
-other work the process's time is the one to read; on a GPU the clock's. *Asked* is what the ratio is
-to be, or whom it is to be below in the same rounds; it is met within noise where no more is missing
-than *again* is off. What is counted instead of timed has no rounds. The page has what its run
-measured: `--quick` is small cases and no long ones, `--only` some of the groups, `--peers` other
-libraries as well, each in an environment of its own and with ours beside it there.
+Made by `python -m benchmarks` (`make bench`), which measures all of this on the machine at hand. A
+round runs every way of a case, in an order drawn anew, and the way that stands in *italics* twice:
+ratios are to the mean of these two, and its own row is one over the other, what noise alone does.
+Given are the median and, in brackets, the quartiles, of processor time (child processes included)
+and of the clock. On a machine with other work, read processor time; on a GPU, the clock. *Asked* is
+the goal that the project has set for the ratio, or whom it is not to exceed in the same rounds; it
+is met within noise where no more is missing than the row in italics is off. What is counted instead
+of timed has no rounds. The page has what its run measured: `--quick` is small cases and no long
+ones, `--only` some of the groups, `--peers` other libraries as well, each in an environment of its
+own and with ours beside it there. [What makes it quicker](real_model.md#what-makes-it-quicker).
+
+Interventions write 1 % of the neurons of a Llama of 8 layers with random weights (prefill: rows x
+tokens; decode: tokens one by one); recording reads one of 4 layers of hidden size 512. Rolling,
+generation and commands run the embedded model.
 """
 
 GROWTH = """

@@ -22,9 +22,9 @@ Habits that all of them share:
 - Lists are given repeatedly or with commas, `--language de,fr` or `--language de --language fr`.
 - `--config FILE.yaml` holds the options of any command; those typed beside it win. Underscores in
   names will do.
-- What other commands read, and what took time or money (statistics, masks, grades), is never
-  written over without `--force`. What is made again from it in seconds (figures, tables, pages) is;
-  `demo` and `bake` replace a folder of their own alone, `sweep` and `finetune` go on in theirs, and
+- What took time or money (statistics, masks, grades, baked models) is never written over without
+  `--force`; figures, tables and pages, which are made again in seconds, are. `demo` and
+  `bake --force` replace no folder but their own, `sweep` and `finetune` go on in theirs, and
   `check --update` says what moved.
 - `run`, `sweep` and `demo` keep what lm-eval and the libraries below it log off the screen, but for
   warnings; `LSN_EVAL_VERBOSE=1` shows all of it. `LSN_EVAL_TRACEBACK=1` shows where an error is

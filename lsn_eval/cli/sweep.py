@@ -45,8 +45,8 @@ def sweep(
         ),
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16, ...")] = None,
-    batch_size: Annotated[str | None, typer.Option(help="A number, or auto.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1.")] = None,
+    batch_size: Annotated[str | None, typer.Option(help="A number or auto; by default 1.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda:1; by default cuda or cpu.")] = None,
     limit: Annotated[float | None, typer.Option(help="Documents a task; for trying out.")] = None,
     num_fewshot: Annotated[int | None, typer.Option(help="Examples in the prompt.", min=0)] = None,
     model_args: Annotated[
@@ -72,15 +72,15 @@ def sweep(
     stack: Annotated[
         int | None,
         typer.Option(
-            help="Most rows of a batch that conditions share in generation; 0: none share.", min=0
+            help="Most rows of a batch that conditions share in generation; 0: none share.",
+            show_default="64",
+            min=0,
         ),
     ] = None,
     progress: Progress = True,
     dry_run: Annotated[
         bool,
-        typer.Option(
-            "--dry-run", help="Run and write nothing; print what is finished and what is to be run."
-        ),
+        typer.Option("--dry-run", help="Run nothing; print what is finished and what is to run."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

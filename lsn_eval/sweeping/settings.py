@@ -148,7 +148,7 @@ class SweepSettings:
     def __post_init__(self) -> None:
         for name in ("model", "mask", "tasks"):
             if not getattr(self, name):
-                raise SweepError(f"{name} is missing; give --{name}, or {name} in a file")
+                raise SweepError(f"{name} is missing; give --{name}, or {name} in --file")
         for name, (fits, wanted) in _WANTED.items():
             value = getattr(self, name)
             if value is not None and not fits(value):
