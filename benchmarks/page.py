@@ -22,10 +22,10 @@ ratios are to the mean of these two, and its own row is one over the other, what
 Given are the median and, in brackets, the quartiles, of processor time (child processes included)
 and of the clock. On a machine with other work, read processor time; on a GPU, the clock. *Asked* is
 the goal that the project has set for the ratio, or whom it is not to exceed in the same rounds; it
-is met within noise where no more is missing than the row in italics is off. What is counted instead
-of timed has no rounds. The page has what its run measured: `--quick` is small cases and no long
-ones, `--only` some of the groups, `--peers` other libraries as well, each in an environment of its
-own and with ours beside it there. [What makes it quicker](real_model.md#what-makes-it-quicker).
+is met within noise where no more is missing than the quartiles in italics are off. What is counted
+instead of timed has no rounds. The page has what its run measured: `--quick` is small cases and no
+long ones, `--only` some of the groups, `--peers` other libraries as well, each in an environment of
+its own and with ours beside it there. [What makes it quicker](real_model.md#what-makes-it-quicker).
 
 Interventions write 1 % of the neurons of a Llama of 8 layers with random weights (prefill: rows x
 tokens; decode: tokens one by one); recording reads one of 4 layers of hidden size 512. Rolling,
