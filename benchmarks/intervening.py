@@ -56,7 +56,9 @@ def rows(
             if theirs:
                 ways[f"{peer}, zero"] = timed(theirs)
             case = f"{name}, hidden {hidden}"
-            yield from interleaved("intervening", case, ways, rounds, options.device)
+            # Differences of a hundredth, on a machine whose noise is a tenth.
+            enough = options.of(1, 12, 60)
+            yield from interleaved("intervening", case, ways, rounds, options.device, enough=enough)
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ Way = Callable[[], AbstractContextManager[Callable[[], object]]]
 """What to do before and after, round the function that is timed."""
 AGAIN = "again"
 ENOUGH = 12
+"""Seconds of a case, unless it is told otherwise."""
 PACKAGES = (
     "lsn_eval", "torch", "transformers", "lm_eval", "numpy", "scikit-learn",
     "nnsight", "pyvene", "transformer-lens",
@@ -70,12 +71,13 @@ def interleaved(
     rounds: int,
     device: str = "cpu",
     warm_up: int = 1,
+    enough: float = ENOUGH,
 ) -> Iterator[dict[str, Any]]:
     """One row a way: its time over that of the first, medians and quartiles of rounds.
 
     A round runs every way once and the first twice, in an order drawn anew. A ratio is to the mean
     of the two, and the row "again" is the second over the first: what noise alone does. Of many
-    rounds no more are run than `ENOUGH` seconds take, and three; a single one goes without a first.
+    rounds no more are run than `enough` seconds take, and three; a single one goes without a first.
     """
     base = next(iter(ways))
     everything = {**ways, AGAIN: ways[base]}
@@ -84,7 +86,7 @@ def interleaved(
     started = time.perf_counter()
     warm_up = min(warm_up, rounds - 1)
     for number in range(rounds + warm_up):
-        if len(taken) >= 3 and time.perf_counter() - started > ENOUGH:
+        if len(taken) >= 3 and time.perf_counter() - started > enough:
             break
         random.shuffle(order)
         took = {}

@@ -46,7 +46,7 @@ def passes(options: Options) -> dict[str, tuple[Callable[..., Way], int]]:
     return {
         f"prefill {rows} x {length}": (
             lambda *given: _prefill(rows, length, options.device, *given),
-            options.of(1, 7, 25),
+            options.of(1, 7, 60),
         ),
         f"decode {tokens}": (
             lambda *given: _decode(tokens, options.device, *given),

@@ -57,7 +57,8 @@ def rows(options: Options) -> Iterator[dict[str, Any]]:
                 _seen(recording, before, length)
                 ways[name] = work(lambda own=recording: _recorded(own, drawn()))
             rounds = options.of(1, 7, 8 if phase == "start" else 40)
-            yield from interleaved("recording", phase, ways, rounds, options.device)
+            enough = options.of(1, 12, 40)
+            yield from interleaved("recording", phase, ways, rounds, options.device, enough=enough)
     yield from _whole(options, model, length)
 
 
