@@ -57,7 +57,7 @@ def rows(
                 ways[f"{peer}, zero"] = timed(theirs)
             case = f"{name}, hidden {hidden}"
             # Differences of a hundredth, on a machine whose noise is a tenth.
-            enough = options.of(1, 12, 60)
+            enough = options.of(1, 12, 40)
             yield from interleaved("intervening", case, ways, rounds, options.device, enough=enough)
 
 
