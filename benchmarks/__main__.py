@@ -98,6 +98,8 @@ def main() -> None:
     add("--out", type=Path, help="JSON to write, after every row")
     add("--table", type=Path, help="Markdown to write")
     arguments = parser.parse_args()
+    if arguments.figures and not arguments.figures.is_file():
+        parser.error(f"--from: {arguments.figures} is no file; give the --out of an earlier run")
     if arguments.figures:
         figures = json.loads(arguments.figures.read_text("utf-8"))
     else:

@@ -152,7 +152,7 @@ def sweeping(options: Options) -> Iterator[dict[str, Any]]:
 
         ways = {"a sweep": work(one_sweep), "as many processes of lm_eval": work(processes)}
         case = f"{conditions} conditions, {TASKS}"
-        yield from interleaved("commands", case, ways, options.of(1, 1, 2), warm_up=0)
+        yield from interleaved("commands", case, ways, 1)  # minutes
         if (one := _written(swept)) != _written(alone) or set(one) != set(names):
             raise SystemExit("the sweep's results or samples differ from the processes'")
 
