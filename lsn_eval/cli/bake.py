@@ -38,7 +38,7 @@ def bake(
     ] = False,
     force: options.Force = False,
 ) -> None:
-    """Write a condition into a model's weights: an ordinary checkpoint for every engine.
+    """Write a condition into weights, for every engine.
 
     Example: lsn-eval bake --model MODEL --mask mask.safetensors --condition de:zero --out FOLDER
     """

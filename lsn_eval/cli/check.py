@@ -36,11 +36,11 @@ def check(
     as_json: options.AsJson = False,
     **chosen: Any,
 ) -> None:
-    """Compare results with a committed baseline, for continuous integration.
+    """Compare results with a committed baseline.
 
-    Exit status 0: nothing got worse. 1: something moved, is missing, was measured with something
-    else, or misses a gate. 2: the input cannot be used. With --update the baseline holds what is
-    chosen, and remembers the metrics.
+    For continuous integration. Exit status 0: nothing got worse. 1: something moved, is missing,
+    was measured with something else, or misses a gate. 2: the input cannot be used. With --update
+    the baseline holds what is chosen, and remembers the metrics.
 
     Example: lsn-eval check results/ --baseline baseline.json
 

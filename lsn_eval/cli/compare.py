@@ -55,11 +55,12 @@ def compare(
     as_json: options.AsJson = False,
     **chosen: Any,
 ) -> None:
-    """Tables of what each condition changed, with intervals, tests and controls.
+    """Show what each condition changed.
 
-    Reads results files of any lm-eval run, under lsn_hf or another model. Every condition is
-    compared with 'none' of the same model and task; numbers measured with something else are
-    refused, and the table says why. CSV and JSON hold one row a number.
+    Tables with intervals, tests and controls. Reads results files of any lm-eval run, under lsn_hf
+    or another model. Every condition is compared with 'none' of the same model and task; numbers
+    measured with something else are refused, and the table says why. CSV and JSON hold one row a
+    number.
 
     Example: lsn-eval compare sweep
 

@@ -29,7 +29,7 @@ def demo(
         bool, typer.Option("--quick", help="Three of the six languages, perplexity alone.")
     ] = False,
 ) -> None:
-    """Switch off each language of the embedded model and show what gets worse.
+    """Show what gets worse as languages are switched off.
 
     One sweep of the lsn_demo tasks: 'none', LANG:zero for every language, and random controls.
     Prints what changed; writes results files, a heat map and a report. Exit status 1 if the

@@ -23,9 +23,10 @@ def fetch_masks(
         ),
     ] = None,
 ) -> None:
-    """Fetch masks that others published, by pinned commit and checksum, and convert them.
+    """Fetch masks that others published, and convert them.
 
-    What is there already is checked and not fetched again.
+    Files are of a pinned commit and checksum. What is there already is checked and not fetched
+    again.
 
     Example: lsn-eval fetch-masks
 

@@ -65,10 +65,11 @@ def finetune(
     as_json: AsJson = False,
     **of_a_model: Any,
 ) -> None:
-    """Tune a language's neurons, as many random neurons, and the same layers as a whole.
+    """Tune a language's neurons, and controls.
 
-    Makes an ordinary peft adapter each, in OUT/LANGUAGE, OUT/random1-LANGUAGE and OUT/full; with
-    --head or --whole also OUT/none, without any neurons. Those that are there are not made again.
+    The controls are as many random neurons and the same layers as a whole. Makes an ordinary peft
+    adapter each, in OUT/LANGUAGE, OUT/random1-LANGUAGE and OUT/full; with --head or --whole also
+    OUT/none, without any neurons. Those that are there are not made again.
 
     Example: lsn-eval finetune --model lsn_demo --mask demo/planted --language de --data train.jsonl
     --out adapters

@@ -88,7 +88,7 @@ def identify(
     force: options.Force = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Find the neurons specific to each language in recorded statistics, and write a mask.
+    """Find each language's neurons in statistics; write a mask.
 
     Example: lsn-eval identify stats.safetensors --method lape --top-rate 0.01
     --out lape.safetensors

@@ -60,10 +60,11 @@ def judge(
     cache: Annotated[Path, typer.Option(help="Folder that keeps every reply.")] = Path("lsn_judge"),
     force: Force = False,
 ) -> None:
-    """Grade saved generations from 1 to 10, or compare two runs, with an OpenAI-compatible model.
+    """Grade saved generations, or compare those of two runs.
 
-    The key is read from OPENAI_API_KEY. Replies are kept: after an interruption the same command
-    goes on where it was, and a repeat (with --force) sends nothing.
+    A model behind an OpenAI-compatible address gives 1 to 10. The key is read from OPENAI_API_KEY.
+    Replies are kept: after an interruption the same command goes on where it was, and a repeat
+    (with --force) sends nothing.
 
     Example: lsn-eval judge results/samples_lsn_mvicuna_de_2026-01-01T00-00-00.jsonl --model MODEL
 

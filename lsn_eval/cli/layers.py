@@ -45,10 +45,10 @@ def layers(
     as_json: options.AsJson = False,
     **of_a_model: Any,
 ) -> None:
-    """Measure layer by layer how alike translations are, which language dominates, and which
-    language each layer decodes to.
+    """Measure translations and languages layer by layer.
 
-    `lsn-eval plot similarity`, `plot dominance` and `plot lens` draw the file.
+    How alike translations are, which language dominates, and which language each layer decodes
+    to. `lsn-eval plot similarity`, `plot dominance` and `plot lens` draw the file.
 
     Example: lsn-eval layers --model MODEL --texts de=deu_Latn.devtest --texts fr=fra_Latn.devtest
     --out layers.json

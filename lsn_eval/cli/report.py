@@ -40,11 +40,11 @@ def report(
     allow: options.Allow = None,
     **chosen: Any,
 ) -> None:
-    """Write one HTML file about results: verdict, heat maps, tables, answers, what was run,
-    signatures, and the commands that run it again.
+    """Write one HTML file about results.
 
-    The file holds everything it needs and opens without a network. What a reader must know before
-    using a number stands at its top and is printed as well.
+    Verdict, heat maps, tables, answers, what was run, signatures, and the commands that run it
+    again. The file holds everything it needs and opens without a network. What a reader must know
+    before using a number stands at its top and is printed as well.
 
     Example: lsn-eval report sweep/ --out report.html
 

@@ -28,7 +28,7 @@ LSN_EVAL_VERBOSE=1 shows every step that lm-eval logs.
 
 
 def run(context: typer.Context) -> None:
-    """Run 'lm_eval run' with the plug-in loaded; takes its arguments."""
+    """Run 'lm_eval run' with its arguments and the plug-in."""
     arguments = list(context.args)
     if not arguments or "--help" in arguments or "-h" in arguments:
         print(HELP)

@@ -68,10 +68,11 @@ def score(
     out: TableOut = None,
     as_json: AsJson = False,
 ) -> None:
-    """Language accuracy, length, stop words and repetition of saved texts.
+    """Score the language of saved texts.
 
-    A line a file, with 95% intervals over its texts. An empty line of a .txt file is an empty
-    text, which is in no language. Of a folder the tasks that generate count.
+    Language accuracy, length, stop words and repetition. A line a file, with 95% intervals over its
+    texts. An empty line of a .txt file is an empty text, which is in no language. Of a folder the
+    tasks that generate count.
 
     Example: lsn-eval score sweep
 

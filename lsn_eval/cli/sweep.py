@@ -84,11 +84,11 @@ def sweep(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate many conditions on one loaded model, each as if lm_eval had run alone.
+    """Evaluate many conditions on one loaded model.
 
-    Every condition ends as an ordinary lm-eval results file with samples in OUT/CONDITION/. Run
-    again, finished conditions are skipped. A condition that fails is recorded in failed.json, the
-    others go on, and the exit status is 1.
+    Each is evaluated as if lm_eval had run alone: it ends as an ordinary lm-eval results file with
+    samples in OUT/CONDITION/. Run again, finished conditions are skipped. A condition that fails is
+    recorded in failed.json, the others go on, and the exit status is 1.
 
     Example: lsn-eval sweep --model lsn_demo --mask demo/planted --tasks lsn_demo_ppl --each zero
     --controls 5 --dtype float32 --batch-size 16 --device cpu --out sweep
