@@ -32,25 +32,6 @@ EXPLAINED = (
      "layer are left; they do not grow with the model."),
     ("intervening.*", "prefill.*", "de:.*", "One operation of some forty a layer is left; where "
      "there is more to compute it does not show."),
-    ("recording", "start|steady", "everything, all linear.*", "at most", 1.08),
-    ("rolling", "tokens computed", "lsn_hf.*", "at most", 1.05),
-    ("rolling", ".* texts.*", "lsn_hf.*", "at most", 1),
-    ("commands", "start-up", "lsn-eval --help", "at most", 10),
-    ("commands", "start-up", "check of two files", "at most", 15),
-    ("commands", "37 results files", "report", "at most", 3),
-    # 13 of 24 seconds were lm-eval reading its task files.
-    ("commands", "two documents", "(lm_eval, lsn_hf|lsn-eval.*)", "at most", 0.46),
-    ("commands", "8 conditions.*", "as many processes.*", "at least", 6),
-    # 61 times as many units a second, of 41 times as many.
-    ("identification", "average precision.*", "ours.*", "at most", 0.67),
-)
-"""Group, case and way, each a regular expression for all of it, and the ratio that is asked for."""
-
-EXPLAINED = (
-    ("intervening.*", "decode.*", "de:.*", "A call in Python and one operation of some forty a "
-     "layer are left; they do not grow with the model."),
-    ("intervening.*", "prefill.*", "de:.*", "The operation is the same as at hidden 1024, where "
-     "it does not show; what is left is noise beyond that of the plain way."),
     ("recording", "start|steady", ".*", "Six passes over every value that is counted (compare, "
      "count, maximum, subtract, sum, sum of squares) take 6 to 7 % of the forward pass; the rest "
      "is calls, some .3 ms an output, and half as much at the default batch of 4,096 tokens."),
